@@ -1,0 +1,1 @@
+"""Frames, masks, splits and augmentation (floor 1)."""

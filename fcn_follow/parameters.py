@@ -1,0 +1,116 @@
+"""Parameters as one frozen dataclass a node: declared, described, checked and read in a single place.
+
+A field is made by `parameter(...)`, which carries its description, unit and allowed values. A field may itself be
+such a dataclass; its parameters are then named with a dot (`limits.speed_m_s`), as in a ROS parameter file.
+The ROS side (declaring with descriptors, live changes) is in nodes/parameters.py.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from fcn_follow.errors import UserError
+
+ParameterValue = bool | int | float | str
+DataclassT = TypeVar("DataclassT")
+
+
+@dataclass(frozen=True)
+class ParameterInfo:
+    """What a person should know of a parameter: description, unit, allowed range or choices."""
+
+    description: str
+    unit: str = ""
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple[str, ...] = ()
+
+    @property
+    def allowed(self) -> str:
+        """The allowed values in words, with the unit; empty where anything of the right type goes."""
+        if self.choices:
+            return "one of " + ", ".join(self.choices)
+        unit = f" {self.unit}" if self.unit else ""
+        if self.minimum is not None and self.maximum is not None:
+            return f"{self.minimum:g} to {self.maximum:g}{unit}"
+        if self.minimum is not None:
+            return f"at least {self.minimum:g}{unit}"
+        if self.maximum is not None:
+            return f"at most {self.maximum:g}{unit}"
+        return ""
+
+
+def parameter(
+    default: ParameterValue,
+    description: str,
+    *,
+    unit: str = "",
+    minimum: float | None = None,
+    maximum: float | None = None,
+    choices: tuple[str, ...] = (),
+) -> Any:
+    """A dataclass field that is a parameter; range ends are inclusive."""
+    info = ParameterInfo(description, unit, minimum, maximum, choices)
+    return field(default=default, metadata={"parameter": info})
+
+
+def walk_parameters(parameters: object, prefix: str = "") -> Iterator[tuple[str, ParameterInfo, ParameterValue]]:
+    """Each parameter of a parameter dataclass, nested ones with dotted names: (name, info, value)."""
+    for item in dataclasses.fields(parameters):  # type: ignore[arg-type]
+        value = getattr(parameters, item.name)
+        if dataclasses.is_dataclass(value):
+            yield from walk_parameters(value, f"{prefix}{item.name}.")
+        else:
+            yield prefix + item.name, item.metadata["parameter"], value
+
+
+def check_value(name: str, info: ParameterInfo, value: object, default: ParameterValue) -> ParameterValue:
+    """`value` as the default's type, or UserError with the name, the value and what is allowed."""
+    if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if type(value) is not type(default):
+        raise UserError(f"parameter {name}: {value!r} is not a {type(default).__name__}")
+    wrong = False
+    if info.choices:
+        wrong = value not in info.choices
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        wrong = (
+            not math.isfinite(value)
+            or (info.minimum is not None and value < info.minimum)
+            or (info.maximum is not None and value > info.maximum)
+        )
+    if wrong:
+        raise UserError(f"parameter {name}: {value!r} is not allowed; allowed is {info.allowed or 'a finite number'}")
+    assert isinstance(value, (bool, int, float, str))
+    return value
+
+
+def with_values(parameters: DataclassT, values: Mapping[str, object]) -> DataclassT:
+    """A copy of `parameters` with some values replaced, by dotted name; all are checked before any is taken.
+
+    Raises UserError for an unknown name (with the nearest known one), a wrong type, or a value out of range.
+    """
+    known = {name: (info, value) for name, info, value in walk_parameters(parameters)}
+    for name in values:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else f"; known are {', '.join(sorted(known))}"
+            raise UserError(f"unknown parameter {name}{hint}")
+    checked = {name: check_value(name, known[name][0], value, known[name][1]) for name, value in values.items()}
+    return _replaced(parameters, checked, "")
+
+
+def _replaced(parameters: DataclassT, checked: Mapping[str, ParameterValue], prefix: str) -> DataclassT:
+    changes: dict[str, Any] = {}
+    for item in dataclasses.fields(parameters):  # type: ignore[arg-type]
+        value = getattr(parameters, item.name)
+        if dataclasses.is_dataclass(value):
+            changes[item.name] = _replaced(value, checked, f"{prefix}{item.name}.")
+        elif prefix + item.name in checked:
+            changes[item.name] = checked[prefix + item.name]
+    return dataclasses.replace(parameters, **changes)  # type: ignore[type-var]

@@ -1,0 +1,24 @@
+"""Where the package's launch, config and weights folders are, in each way of installing it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from fcn_follow.errors import UserError
+
+
+def share_directory() -> Path:
+    """The folder that holds config/, launch/ and weights/: the checkout, or share/fcn_follow of an install.
+
+    Raises UserError when none of the known places has them.
+    """
+    module = Path(__file__).resolve()
+    candidates = [module.parents[1], Path(sys.prefix) / "share" / "fcn_follow"]
+    candidates += [parent / "share" / "fcn_follow" for parent in module.parents]
+    for candidate in candidates:
+        if (candidate / "config" / "follow.yaml").is_file():
+            return candidate
+    raise UserError(
+        "fcn_follow's own config and weights were not found beside the package nor in share/fcn_follow; install it again"
+    )
