@@ -18,6 +18,7 @@ from fcn_follow.errors import UserError
 
 ParameterValue = bool | int | float | str
 DataclassT = TypeVar("DataclassT")
+TYPES_IN_WORDS: dict[type, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def check_value(name: str, info: ParameterInfo, value: object, default: Paramete
     if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if type(value) is not type(default):
-        raise UserError(f"parameter {name}: {value!r} is not a {type(default).__name__}")
+        raise UserError(f"parameter {name}: {value!r} is not allowed; it must be {TYPES_IN_WORDS[type(default)]}")
     wrong = False
     if info.choices:
         wrong = value not in info.choices

@@ -20,5 +20,5 @@ def share_directory() -> Path:
         if (candidate / "config" / "follow.yaml").is_file():
             return candidate
     raise UserError(
-        "fcn_follow's own config and weights were not found beside the package nor in share/fcn_follow; install it again"
+        "fcn_follow's own config and weights were not found beside the package nor in share/fcn_follow; reinstall it"
     )

@@ -1,0 +1,54 @@
+"""The executables of the package, `ros2 run fcn_follow NAME`; each node is imported once its process handles Ctrl-C.
+
+Without a ROS install: `python -m fcn_follow.nodes.executables NAME --ros-args --params-file config/follow.yaml`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+from fcn_follow.nodes.spinning import run_node
+
+NODES = {
+    "segmenter": "fcn_follow.nodes.segmenter:SegmenterNode",
+    "follower": "fcn_follow.nodes.follower:FollowerNode",
+    "player": "fcn_follow.nodes.player:PlayerNode",
+}
+
+
+def _run(name: str) -> int:
+    module, node_class = NODES[name].split(":")
+
+    def make_node() -> Any:
+        return getattr(importlib.import_module(module), node_class)()
+
+    return run_node(make_node)
+
+
+def segmenter() -> int:
+    """Images in, label mask and hero out."""
+    return _run("segmenter")
+
+
+def follower() -> int:
+    """Hero position in, velocity commands out."""
+    return _run("follower")
+
+
+def player() -> int:
+    """Play frames, a video, a bag or a camera as image topics."""
+    return _run("player")
+
+
+def main() -> int:
+    """Run the node named by the first argument."""
+    if len(sys.argv) < 2 or sys.argv[1] not in NODES:
+        print(f"error: name a node: {', '.join(NODES)}", file=sys.stderr)
+        return 2
+    return _run(sys.argv.pop(1))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
