@@ -1,0 +1,205 @@
+"""Folders and zips of camera frames, with or without masks: paired by key, decoded on demand.
+
+A folder holds images/ and masks/ (or images alone, or the pictures directly). Names of an image and its mask differ
+in the sources' sets: `4_run2cam1_00327.jpeg` belongs to `4_run2_mask_00327.png`, and
+`1_run1_cam1_00009_data_pack2.jpeg` to `1_run1_mask_00009_data_pack2.png`. The key is the name without the words
+for camera and mask. Masks are RGB with exactly one channel set: red background, green other people, blue the hero.
+"""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fcn_follow.errors import UserError
+
+UInt8Array = NDArray[np.uint8]
+
+BACKGROUND, OTHER_PEOPLE, HERO = 0, 1, 2
+IMAGE_SUFFIXES = frozenset({".jpeg", ".jpg", ".png"})
+_CAMERA_OR_MASK = re.compile(r"_?(?:cam\d+|mask)(?=_|$)")
+_FRAME_NUMBER = re.compile(r"\d{4,}")
+
+
+class FrameError(UserError):
+    """A single frame that cannot be read; callers that go over many skip and count it."""
+
+
+class _Source(Protocol):
+    def names(self) -> list[PurePosixPath]: ...
+    def read(self, name: PurePosixPath) -> bytes: ...
+
+
+@dataclass(frozen=True)
+class _Folder:
+    root: Path
+
+    def names(self) -> list[PurePosixPath]:
+        return [PurePosixPath(path.relative_to(self.root)) for path in self.root.rglob("*") if path.is_file()]
+
+    def read(self, name: PurePosixPath) -> bytes:
+        return (self.root / name).read_bytes()
+
+
+@dataclass(frozen=True)
+class _Zip:
+    file: zipfile.ZipFile
+
+    def names(self) -> list[PurePosixPath]:
+        return [PurePosixPath(entry.filename) for entry in self.file.infolist() if not entry.is_dir()]
+
+    def read(self, name: PurePosixPath) -> bytes:
+        return self.file.read(str(name))
+
+
+@dataclass(frozen=True)
+class FrameSet:
+    """Frames sorted by key; `name` is the folder's, `keys[i]` the frame's, `runs[i]` the run it was recorded in.
+
+    A set whose names do not tell the run is one run, called like the folder.
+    """
+
+    name: str
+    path: Path
+    keys: tuple[str, ...]
+    runs: tuple[str, ...]
+    _source: _Source
+    _images: tuple[PurePosixPath, ...]
+    _masks: tuple[PurePosixPath, ...] | None
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    @property
+    def has_masks(self) -> bool:
+        return self._masks is not None
+
+    def image(self, index: int) -> UInt8Array:
+        """The frame as uint8 H x W x 3, RGB. Raises FrameError, naming the file, when it cannot be decoded."""
+        return self._decode(self._images[index])
+
+    def mask(self, index: int) -> UInt8Array | None:
+        """The 0/1 mask as uint8 H x W x 3 (background, other people, hero), or None in a set without masks.
+
+        Raises FrameError when the file is damaged, has another size than its image, or a pixel has no class or two.
+        """
+        if self._masks is None:
+            return None
+        mask = self._decode(self._masks[index]) > 127
+        if not np.array_equal(mask.sum(axis=2), np.ones(mask.shape[:2])):
+            raise FrameError(f"{self.path}: {self._masks[index]}: each pixel must have one of red, green and blue set")
+        return mask.astype(np.uint8)
+
+    def labels(self, index: int) -> UInt8Array | None:
+        """The mask as uint8 H x W: 0 background, 1 other people, 2 hero; None in a set without masks."""
+        mask = self.mask(index)
+        return None if mask is None else mask.argmax(axis=2).astype(np.uint8)
+
+    def _decode(self, name: PurePosixPath) -> UInt8Array:
+        try:
+            data = self._source.read(name)
+        except (OSError, zipfile.BadZipFile) as error:
+            raise FrameError(f"{self.path}: {name}: cannot be read ({error})") from error
+        if _is_truncated(data):
+            raise FrameError(f"{self.path}: {name}: truncated")
+        picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
+        if picture is None:
+            raise FrameError(f"{self.path}: {name}: not a picture, or a damaged one")
+        rgb: UInt8Array = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+        return rgb
+
+
+def open_frames(path: Path) -> FrameSet:
+    """The frames of a folder or zip. Nothing is decoded yet.
+
+    Raises UserError when the path is neither, holds no pictures, or an image and a mask do not pair one to one.
+    """
+    source, name = _open_source(path)
+    names = [entry for entry in source.names() if entry.suffix.lower() in IMAGE_SUFFIXES]
+    images = [entry for entry in names if entry.parent.name == "images"]
+    masks = [entry for entry in names if entry.parent.name == "masks"]
+    if not images and not masks:
+        images = [entry for entry in names if not entry.name.startswith(".")]
+    if not images:
+        raise UserError(f"{path}: no frames found; wanted are pictures (jpeg, png) in a folder images/")
+    image_by_key = _by_key(path, images)
+    mask_by_key = _by_key(path, masks)
+    if masks:
+        _check_pairs(path, image_by_key, mask_by_key)
+    ordered = sorted(image_by_key, key=_natural)
+    root = images[0].parent.parent.name or name
+    return FrameSet(
+        root,
+        path,
+        tuple(ordered),
+        tuple(_run(key, root) for key in ordered),
+        source,
+        tuple(image_by_key[key] for key in ordered),
+        tuple(mask_by_key[key] for key in ordered) if masks else None,
+    )
+
+
+def frame_key(name: str) -> str:
+    """What an image's and its mask's file name share: the name without folder, suffix, camera and "mask".
+
+    >>> frame_key("4_run2cam1_00327.jpeg"), frame_key("1_run1_mask_00009_data_pack2.png")
+    ('4_run2_00327', '1_run1_00009_data_pack2')
+    """
+    return _CAMERA_OR_MASK.sub("", PurePosixPath(name).stem)
+
+
+def _run(key: str, root: str) -> str:
+    """The key without the frame number; the set's name where the key has no number behind a run."""
+    parts = key.split("_")
+    rest = [part for part in parts if not _FRAME_NUMBER.fullmatch(part)]
+    return "_".join(rest) if rest and len(rest) < len(parts) and "run" in key else root
+
+
+def _natural(key: str) -> tuple[tuple[int, int, str], ...]:
+    parts = re.findall(r"\d+|\D+", key)
+    return tuple((0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts)
+
+
+def _by_key(path: Path, names: list[PurePosixPath]) -> dict[str, PurePosixPath]:
+    found: dict[str, PurePosixPath] = {}
+    for name in names:
+        key = frame_key(name.name)
+        if key in found:
+            raise UserError(f"{path}: {found[key]} and {name} have the same key {key}; each frame needs its own")
+        found[key] = name
+    return found
+
+
+def _check_pairs(path: Path, images: dict[str, PurePosixPath], masks: dict[str, PurePosixPath]) -> None:
+    alone = [f"{images[key]} has no mask" for key in images if key not in masks]
+    alone += [f"{masks[key]} has no image" for key in masks if key not in images]
+    if alone:
+        more = f" (and {len(alone) - 1} more)" if len(alone) > 1 else ""
+        raise UserError(f"{path}: {alone[0]}{more}; every image needs one mask with the same key")
+
+
+def _open_source(path: Path) -> tuple[_Source, str]:
+    if path.is_dir():
+        return _Folder(path), path.resolve().name
+    if path.is_file():
+        try:
+            return _Zip(zipfile.ZipFile(path)), path.stem
+        except (zipfile.BadZipFile, OSError) as error:
+            raise UserError(f"{path}: not a folder of frames and not a zip of one ({error})") from error
+    raise UserError(f"{path}: there is no such folder or zip")
+
+
+def _is_truncated(data: bytes) -> bool:
+    """Whether a JPEG or PNG lacks its end marker; decoders fill such a picture with grey and say nothing."""
+    if data.startswith(b"\xff\xd8"):
+        return b"\xff\xd9" not in data[-64:]
+    if data.startswith(b"\x89PNG"):
+        return b"IEND" not in data[-16:]
+    return False

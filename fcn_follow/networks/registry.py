@@ -1,0 +1,61 @@
+"""The networks by name: the only place that knows them all."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from torch import nn
+
+from fcn_follow.errors import UserError
+from fcn_follow.networks.hero_net import hero_net, hero_net_hd
+from fcn_follow.networks.published import fcn_000, fcn_001, fcn_002
+
+
+@dataclass(frozen=True)
+class NetworkInfo:
+    """A network of the registry: how to build it, its square input in pixels, where it comes from.
+
+    published_score is the Follow-Me score that its source states, None where there is none.
+    """
+
+    name: str
+    build: Callable[[], nn.Module]
+    input_px: int
+    source: str
+    published_score: float | None = None
+
+
+NETWORKS = {
+    info.name: info
+    for info in (
+        NetworkInfo("hero_net", hero_net, 160, "this project"),
+        NetworkInfo("hero_net_hd", hero_net_hd, 256, "this project"),
+        NetworkInfo("fcn_000", fcn_000, 160, "source 000", 0.405878),
+        NetworkInfo("fcn_001", fcn_001, 160, "source 001", 0.4284),
+        NetworkInfo("fcn_002", fcn_002, 160, "source 002, its code", 0.42),
+        NetworkInfo(
+            "fcn_002_512_k1", partial(fcn_002, 512, 1), 160, "source 002, width of its code, kernel of its text"
+        ),
+        NetworkInfo(
+            "fcn_002_256_k3", partial(fcn_002, 256, 3), 160, "source 002, width of its text, kernel of its code"
+        ),
+        NetworkInfo("fcn_002_256_k1", partial(fcn_002, 256, 1), 160, "source 002, its text"),
+    )
+}
+
+
+def network_info(name: str) -> NetworkInfo:
+    """The registry's entry; UserError with the nearest name where there is none."""
+    if name in NETWORKS:
+        return NETWORKS[name]
+    near = difflib.get_close_matches(name, NETWORKS, n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    raise UserError(f"no network is called {name!r}{hint} Known are: {', '.join(NETWORKS)}")
+
+
+def build_network(name: str) -> nn.Module:
+    """A fresh network by name, with random weights, in training mode. Raises UserError for an unknown name."""
+    return network_info(name).build()

@@ -1,0 +1,132 @@
+"""Weights files: safetensors with the model card in the metadata; what does not fit is refused by name."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from fcn_follow.errors import UserError
+from fcn_follow.networks.registry import build_network
+
+CARD_KEY = "fcn_follow_card"
+CLASSES = ("background", "other people", "hero")
+NORMALISATION = "value / 127.5 - 1"
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What a weights file says of itself.
+
+    input_height_px and input_width_px are the size that the network was trained for. A frame's hero counts as seen
+    where its probability reaches hero_probability_threshold on at least hero_min_area_px pixels of that size; both
+    are chosen on held-out runs. scores are the figures of those runs, by name.
+    """
+
+    network: str
+    input_height_px: int
+    input_width_px: int
+    classes: tuple[str, ...] = CLASSES
+    normalisation: str = NORMALISATION
+    hero_probability_threshold: float = 0.5
+    hero_min_area_px: int = 4
+    data: str = ""
+    command: str = ""
+    scores: dict[str, float] = field(default_factory=dict)
+    licence: str = "Apache-2.0"
+    notes: str = ""
+
+
+@dataclass(frozen=True)
+class LoadedWeights:
+    """A network in eval mode with its card."""
+
+    network: nn.Module
+    card: ModelCard
+
+
+def save_weights(path: Path, network: nn.Module, card: ModelCard) -> None:
+    """Write network and card to `path`, whole or not at all."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".part")
+    save_file(tensors, temporary, metadata={CARD_KEY: json.dumps(dataclasses.asdict(card))})
+    temporary.replace(path)
+
+
+def read_card(path: Path) -> ModelCard:
+    """The model card of a weights file. Raises UserError when it has none or one that says impossible things."""
+    return _read(path)[0]
+
+
+def load_weights(path: Path) -> LoadedWeights:
+    """The network that a weights file holds, in eval mode on the CPU, with its card.
+
+    Raises UserError, naming the file, when it is missing, truncated, no safetensors, without a card, or when its
+    tensors are not those of the network that the card names.
+    """
+    card, tensors = _read(path)
+    network = build_network(card.network)
+    expected = network.state_dict()
+    problems = [f"{name} is missing" for name in expected if name not in tensors]
+    problems += [f"{name} is not part of it" for name in tensors if name not in expected]
+    problems += [
+        f"{name} is {tuple(tensors[name].shape)} instead of {tuple(expected[name].shape)}"
+        for name in expected
+        if name in tensors and tensors[name].shape != expected[name].shape
+    ]
+    if problems:
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        raise UserError(f"{path}: these are not weights of the network {card.network}: {problems[0]}{more}")
+    network.load_state_dict(tensors)
+    return LoadedWeights(network.eval(), card)
+
+
+def _read(path: Path) -> tuple[ModelCard, dict[str, Tensor]]:
+    if not path.is_file():
+        there = sorted(other.name for other in path.parent.glob("*.safetensors")) if path.parent.is_dir() else []
+        hint = f"; in that folder are {', '.join(there)}" if there else ""
+        raise UserError(f"{path}: there is no such weights file{hint}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+    except (SafetensorError, OSError, ValueError) as error:
+        raise UserError(f"{path}: not a safetensors file, or a truncated one ({error})") from error
+    if CARD_KEY not in metadata:
+        raise UserError(f"{path}: a safetensors file without a model card of fcn_follow; it was made by something else")
+    return _card(path, metadata[CARD_KEY]), tensors
+
+
+def _card(path: Path, text: str) -> ModelCard:
+    try:
+        values: dict[str, Any] = json.loads(text)
+        values["classes"] = tuple(values["classes"])
+        card = ModelCard(**values)
+        problem = _card_problem(card)
+    except (ValueError, TypeError, KeyError) as error:
+        raise UserError(f"{path}: its model card cannot be read ({error})") from error
+    if problem:
+        raise UserError(f"{path}: its model card {problem}")
+    return card
+
+
+def _card_problem(card: ModelCard) -> str:
+    """What is wrong with the card in words, or an empty string."""
+    if card.classes != CLASSES:
+        return f"names the classes {', '.join(card.classes)}; this package needs {', '.join(CLASSES)}"
+    if card.normalisation != NORMALISATION:
+        return f"wants the input as {card.normalisation!r}; this package feeds {NORMALISATION!r}"
+    if not (8 <= card.input_height_px <= 4096 and 8 <= card.input_width_px <= 4096):
+        return f"has an impossible input size of {card.input_width_px}x{card.input_height_px}"
+    if not 0.0 < card.hero_probability_threshold < 1.0:
+        return f"has an impossible hero_probability_threshold of {card.hero_probability_threshold}"
+    if card.hero_min_area_px < 1:
+        return f"has an impossible hero_min_area_px of {card.hero_min_area_px}"
+    return ""
