@@ -1,0 +1,182 @@
+"""Where the hero is and where it goes: a constant-velocity Kalman filter with white acceleration noise.
+
+State: position and velocity in odom, 6 numbers. Process noise as in Bar-Shalom, Li, Kirubarajan, "Estimation with
+Applications to Tracking and Navigation", 6.2.2. A measurement belongs to its image's stamp; one that comes late is
+put where it belongs and what followed is repeated. What is far from the prediction is an outlier, and becomes the
+new hero only after it has been seen for a while at a place that one person can walk.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from fcn_follow.following.parameters import EstimatorParameters
+from fcn_follow.geometry import Vector3
+
+Array = npt.NDArray[np.float64]
+
+HISTORY_S = 1.0
+CANDIDATE_GAP_S = 0.7
+CANDIDATE_COUNT = 3
+START_SPEED_M_S = 2.0
+
+
+@dataclass(frozen=True)
+class HeroEstimate:
+    """The hero in odom at a time; position_sigma_m is the standard deviation of the horizontal position then."""
+
+    stamp_s: float
+    position_odom_m: Vector3
+    velocity_odom_m_s: Vector3
+    position_sigma_m: float
+
+
+@dataclass(frozen=True)
+class _Measurement:
+    stamp_s: float
+    position: Array
+    covariance: Array
+
+
+@dataclass(frozen=True)
+class _Belief:
+    """The filter after the measurement that is kept with it."""
+
+    measurement: _Measurement
+    mean: Array
+    covariance: Array
+
+    @property
+    def stamp_s(self) -> float:
+        return self.measurement.stamp_s
+
+
+class HeroEstimator:
+    """The filter, its gate and its counters; positions in m in odom, stamps in s."""
+
+    def __init__(self, parameters: EstimatorParameters) -> None:
+        self.parameters = parameters
+        self.accepted = self.outliers = self.late = self.switched = 0
+        self._beliefs: list[_Belief] = []
+        self._candidates: list[_Measurement] = []
+
+    def reset(self) -> None:
+        """Forget the hero; the counters stay."""
+        self._beliefs.clear()
+        self._candidates.clear()
+
+    @property
+    def stamp_s(self) -> float | None:
+        """The stamp of the newest measurement that was accepted."""
+        return self._beliefs[-1].stamp_s if self._beliefs else None
+
+    def observe(self, stamp_s: float, position_m: Vector3, camera_m: Vector3, abandon_s: float) -> bool:
+        """Take a measurement; True where it moved the estimate.
+
+        camera_m is where it was seen from; the noise lies along that line and grows with its length. A hero that was
+        not seen for longer than abandon_s is not gated any more: whoever is seen then has to be confirmed.
+        """
+        measurement = self._measurement(stamp_s, position_m, camera_m)
+        if not self._beliefs or stamp_s - self._beliefs[-1].stamp_s > abandon_s:
+            return self._observe_candidate(measurement)
+        after = [belief for belief in self._beliefs if belief.stamp_s >= stamp_s]
+        before = self._beliefs[: len(self._beliefs) - len(after)]
+        if not before or (after and after[0].stamp_s == stamp_s):
+            self.late += 1
+            return False
+        mean, covariance = self._predicted(before[-1], stamp_s)
+        if self._distance(mean, covariance, measurement) > self.parameters.gate_sigma:
+            self.outliers += 1
+            return self._observe_candidate(measurement)
+        self._candidates.clear()
+        self.accepted += 1
+        self._beliefs = before
+        for each in (measurement, *(belief.measurement for belief in after)):
+            self._update(each)
+        oldest_s = self._beliefs[-1].stamp_s - HISTORY_S
+        while self._beliefs[0].stamp_s < oldest_s and len(self._beliefs) > 1:
+            del self._beliefs[0]
+        return True
+
+    def predict(self, stamp_s: float) -> HeroEstimate | None:
+        """The hero at a time at or after the newest measurement; None where none is known."""
+        if not self._beliefs:
+            return None
+        belief = self._beliefs[-1]
+        dt = max(0.0, stamp_s - belief.stamp_s)
+        x, y, z, vx, vy, vz = belief.mean.tolist()
+        p = belief.covariance
+        speed = math.hypot(vx, vy)
+        share = min(1.0, self.parameters.speed_m_s / speed) if speed > 0.0 else 1.0
+        vx, vy = vx * share, vy * share
+        variance = p[0, 0] + 2 * dt * p[0, 3] + dt * dt * p[3, 3] + self.parameters.acceleration_m_s2**2 * dt**3 / 3
+        return HeroEstimate(stamp_s, (x + vx * dt, y + vy * dt, z), (vx, vy, vz), math.sqrt(variance))
+
+    def _measurement(self, stamp_s: float, position_m: Vector3, camera_m: Vector3) -> _Measurement:
+        position = np.array(position_m)
+        ray = position - camera_m
+        distance = math.sqrt(float(ray @ ray))
+        base = self.parameters.base_noise_m**2
+        across = base + (self.parameters.angle_noise_rad * distance) ** 2
+        along = base + (self.parameters.range_noise * distance) ** 2
+        covariance = across * np.eye(3)
+        if distance > 0.0:
+            covariance += (along - across) / distance**2 * np.outer(ray, ray)
+        return _Measurement(stamp_s, position, covariance)
+
+    def _predicted(self, belief: _Belief, stamp_s: float) -> tuple[Array, Array]:
+        dt = stamp_s - belief.stamp_s
+        transition = np.eye(6)
+        transition[0, 3] = transition[1, 4] = transition[2, 5] = dt
+        covariance = transition @ belief.covariance @ transition.T
+        horizontal, vertical = self.parameters.acceleration_m_s2**2, self.parameters.vertical_acceleration_m_s2**2
+        for axis, density in enumerate((horizontal, horizontal, vertical)):
+            covariance[axis, axis] += density * dt**3 / 3
+            covariance[axis, axis + 3] += density * dt**2 / 2
+            covariance[axis + 3, axis] += density * dt**2 / 2
+            covariance[axis + 3, axis + 3] += density * dt
+        return transition @ belief.mean, covariance
+
+    @staticmethod
+    def _distance(mean: Array, covariance: Array, measurement: _Measurement) -> float:
+        innovation = measurement.position - mean[:3]
+        return math.sqrt(float(innovation @ np.linalg.solve(covariance[:3, :3] + measurement.covariance, innovation)))
+
+    def _update(self, measurement: _Measurement) -> None:
+        mean, covariance = self._predicted(self._beliefs[-1], measurement.stamp_s)
+        gain = np.linalg.solve(covariance[:3, :3] + measurement.covariance, covariance[:3, :]).T
+        mean = mean + gain @ (measurement.position - mean[:3])
+        covariance = covariance - gain @ covariance[:3, :]
+        self._beliefs.append(_Belief(measurement, mean, (covariance + covariance.T) / 2))
+
+    def _observe_candidate(self, measurement: _Measurement) -> bool:
+        """Collect a hero that is not the known one; True where it has been seen for long enough to be the new one."""
+        if self._candidates:
+            last = self._candidates[-1]
+            dt = measurement.stamp_s - last.stamp_s
+            if dt <= 0.0:
+                self.late += 1
+                return False
+            noise = 3.0 * math.sqrt(np.trace(measurement.covariance) + np.trace(last.covariance))
+            step = float(np.linalg.norm(measurement.position - last.position))
+            if dt > CANDIDATE_GAP_S or step > self.parameters.speed_m_s * dt + noise:
+                self._candidates.clear()
+        self._candidates.append(measurement)
+        seen_s = measurement.stamp_s - self._candidates[0].stamp_s
+        if len(self._candidates) < CANDIDATE_COUNT or seen_s < self.parameters.confirm_s:
+            return False
+        first, *rest = self._candidates
+        covariance = np.zeros((6, 6))
+        covariance[:3, :3] = first.covariance
+        covariance[3, 3] = covariance[4, 4] = START_SPEED_M_S**2
+        covariance[5, 5] = 0.25
+        self._beliefs = [_Belief(first, np.concatenate([first.position, np.zeros(3)]), covariance)]
+        for each in rest:
+            self._update(each)
+        self._candidates = []
+        self.switched += 1
+        return True

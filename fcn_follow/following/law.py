@@ -1,0 +1,204 @@
+"""From where the hero and the drone are to the velocity that is wanted, before the limits.
+
+The drone is steered in polar coordinates around the hero, so that it goes round it and never over it:
+outward speed = change of the distance set point + gain * distance error, speed along the circle likewise, and the
+hero's own velocity on top of both. Set points pass through a critically damped second-order model first.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from fcn_follow.following.estimator import HeroEstimate
+from fcn_follow.following.frames import rotated, wrapped
+from fcn_follow.following.parameters import FollowerParameters
+from fcn_follow.following.vehicle import VehiclePose
+from fcn_follow.geometry import VelocityCommand
+
+HEADING_SPEED_M_S = 0.7
+BACK_OFF_M_S = 0.3
+CLIMB_FIRST_M_S = 0.3
+NO_BEARING_M = 0.5
+BEARING_OFFSETS = {"behind": math.pi, "front": 0.0, "left": math.pi / 2, "right": -math.pi / 2}
+
+
+@dataclass
+class SecondOrder:
+    """A set point on its way: critically damped towards its target, exact for any step, the rate limited."""
+
+    value: float = 0.0
+    rate: float = 0.0
+
+    def step(self, target: float, frequency_rad_s: float, rate_limit: float, dt_s: float, angle: bool = False) -> None:
+        """Move dt_s closer to the target; an angle takes the short way round."""
+        error = wrapped(self.value - target) if angle else self.value - target
+        pull = (self.rate + frequency_rad_s * error) * dt_s
+        decay = math.exp(-frequency_rad_s * dt_s)
+        rate = (self.rate - frequency_rad_s * pull) * decay
+        move = (error + pull) * decay - error
+        self.rate = max(-rate_limit, min(rate_limit, rate))
+        self.value += max(-rate_limit * dt_s, min(rate_limit * dt_s, move))
+        if angle:
+            self.value = wrapped(self.value)
+
+
+@dataclass(frozen=True)
+class Around:
+    """The drone seen from the hero: horizontal distance (m), height above its middle (m), bearing in odom (rad)."""
+
+    distance_m: float
+    height_m: float
+    bearing_rad: float
+
+
+def around(hero: HeroEstimate, vehicle: VehiclePose) -> Around:
+    """Where the drone is around the hero; right above it, the bearing is that of the drone's back."""
+    x = vehicle.position_m[0] - hero.position_odom_m[0]
+    y = vehicle.position_m[1] - hero.position_odom_m[1]
+    distance = math.hypot(x, y)
+    bearing = math.atan2(y, x) if distance > NO_BEARING_M else wrapped(vehicle.yaw_rad + math.pi)
+    return Around(distance, vehicle.position_m[2] - hero.position_odom_m[2], bearing)
+
+
+@dataclass
+class Trim:
+    """What stick input has added to the set points since the last reset."""
+
+    distance_m: float = 0.0
+    height_m: float = 0.0
+    bearing_rad: float = 0.0
+
+
+class References:
+    """The set points as they are flown: distance, height and bearing, each moving smoothly to what is asked."""
+
+    def __init__(self) -> None:
+        self.distance = SecondOrder()
+        self.height = SecondOrder()
+        self.bearing = SecondOrder()
+        self.kept_bearing_rad = 0.0
+        self.hero_heading_rad: float | None = None
+
+    def engage(self, where: Around, keep_bearing: bool) -> None:
+        """Begin at where the drone is; after a search the bearing that was kept before is kept on."""
+        self.distance = SecondOrder(where.distance_m)
+        self.height = SecondOrder(where.height_m)
+        self.bearing = SecondOrder(where.bearing_rad)
+        if not keep_bearing:
+            self.kept_bearing_rad = where.bearing_rad
+            self.hero_heading_rad = None
+
+    def step(
+        self, parameters: FollowerParameters, trim: Trim, hero: HeroEstimate, where: Around, dt_s: float
+    ) -> tuple[str, ...]:
+        """Move on by dt_s; says which set point could not be taken as it is."""
+        points, limits, camera = parameters.set_points, parameters.limits, parameters.camera
+        frequency = parameters.gains.reference_rad_s
+        vx, vy, _ = hero.velocity_odom_m_s
+        if math.hypot(vx, vy) > HEADING_SPEED_M_S:
+            self.hero_heading_rad = math.atan2(vy, vx)
+        bearing = self.kept_bearing_rad
+        if points.bearing == "compass":
+            bearing = points.compass_rad
+        elif points.bearing in BEARING_OFFSETS and self.hero_heading_rad is not None:
+            bearing = self.hero_heading_rad + BEARING_OFFSETS[points.bearing]
+        distance = max(points.distance_m + trim.distance_m, limits.minimum_distance_m)
+        height = points.height_m + trim.height_m
+        span = max(where.distance_m, distance)
+        lowest = span * math.tan(max(-1.4, camera.pitch_down_rad - camera.keep_rad))
+        highest = span * math.tan(min(1.4, camera.pitch_down_rad + camera.keep_rad))
+        in_view = max(lowest, min(highest, height))
+        self.distance.step(distance, frequency, limits.speed_m_s, dt_s)
+        self.height.step(in_view, frequency, max(limits.up_m_s, limits.down_m_s), dt_s)
+        orbit_rad_s = limits.orbit_m_s / max(where.distance_m, limits.minimum_distance_m)
+        self.bearing.step(bearing + trim.bearing_rad, frequency, orbit_rad_s, dt_s, angle=True)
+        return ("camera's view",) if in_view != height else ()
+
+
+def bearing_error_rad(hero: HeroEstimate, vehicle: VehiclePose) -> float:
+    """How far left of the drone's nose the hero is."""
+    x = hero.position_odom_m[0] - vehicle.position_m[0]
+    y = hero.position_odom_m[1] - vehicle.position_m[1]
+    return wrapped(math.atan2(y, x) - vehicle.yaw_rad)
+
+
+def yaw_to_hero(parameters: FollowerParameters, hero: HeroEstimate, vehicle: VehiclePose) -> float:
+    """The yaw rate (rad/s) that keeps the hero in the middle: gain * error + the turn of the line of sight."""
+    x = hero.position_odom_m[0] - vehicle.position_m[0]
+    y = hero.position_odom_m[1] - vehicle.position_m[1]
+    squared = x * x + y * y
+    if squared < NO_BEARING_M**2:
+        return 0.0
+    vx = hero.velocity_odom_m_s[0] - vehicle.velocity_m_s[0]
+    vy = hero.velocity_odom_m_s[1] - vehicle.velocity_m_s[1]
+    rate = parameters.gains.yaw_1_s * bearing_error_rad(hero, vehicle) + (x * vy - y * vx) / squared
+    rest = parameters.gains.yaw_rest_rad_s
+    return math.copysign(max(0.0, abs(rate) - rest), rate)
+
+
+def follow(
+    parameters: FollowerParameters, references: References, hero: HeroEstimate, vehicle: VehiclePose
+) -> tuple[VelocityCommand, tuple[str, ...]]:
+    """The wanted velocity that brings the drone to its references and turns it to the hero, and what shaped it."""
+    limits, gains = parameters.limits, parameters.gains
+    where = around(hero, vehicle)
+    outward = references.distance.rate + _braked(
+        gains.distance_1_s, references.distance.value - where.distance_m, limits.acceleration_m_s2
+    )
+    turn = references.bearing.rate + gains.bearing_1_s * wrapped(references.bearing.value - where.bearing_rad)
+    along = max(-limits.orbit_m_s, min(limits.orbit_m_s, turn * where.distance_m))
+    hero_vx, hero_vy = (gains.feed_forward * speed for speed in hero.velocity_odom_m_s[:2])
+    hero_outward, hero_along = rotated(hero_vx, hero_vy, -where.bearing_rad)
+    outward, along = outward + hero_outward, along + hero_along
+    shaped: tuple[str, ...] = ()
+    if where.distance_m < limits.minimum_distance_m:
+        back_off = gains.distance_1_s * (limits.minimum_distance_m - where.distance_m) + BACK_OFF_M_S
+        outward, along = max(outward, back_off), hero_along
+        shaped = ("minimum distance",)
+    up = references.height.rate + _braked(
+        gains.height_1_s, references.height.value - where.height_m, limits.acceleration_m_s2
+    )
+    forward, left = rotated(outward, along, where.bearing_rad - vehicle.yaw_rad)
+    return VelocityCommand(forward, left, up, yaw_to_hero(parameters, hero, vehicle)), shaped
+
+
+def _braked(gain_1_s: float, error_m: float, acceleration_m_s2: float) -> float:
+    """Gain * error, but no faster than what can still be braked before the error is gone, at half the limit."""
+    return math.copysign(min(gain_1_s * abs(error_m), math.sqrt(acceleration_m_s2 * abs(error_m))), error_m)
+
+
+def within_space(
+    parameters: FollowerParameters,
+    wanted: VelocityCommand,
+    vehicle: VehiclePose,
+    start_m: tuple[float, float],
+    height_above_ground_m: float,
+) -> tuple[VelocityCommand, tuple[str, ...]]:
+    """The wanted velocity kept above the minimum height and within the range from the start."""
+    limits, gains = parameters.limits, parameters.gains
+    forward, left, up = wanted.forward_m_s, wanted.left_m_s, wanted.up_m_s
+    shaped: tuple[str, ...] = ()
+    spare_height = height_above_ground_m - limits.minimum_height_m
+    if spare_height < 0.0:
+        climb = CLIMB_FIRST_M_S - gains.height_1_s * spare_height
+        return VelocityCommand(0.0, 0.0, max(up, climb), wanted.yaw_rate_rad_s), ("minimum height",)
+    if up < -gains.height_1_s * spare_height:
+        up, shaped = -gains.height_1_s * spare_height, ("minimum height",)
+    x, y = vehicle.position_m[0] - start_m[0], vehicle.position_m[1] - start_m[1]
+    distance = math.hypot(x, y)
+    if distance > 0.0:
+        outward_rad = math.atan2(y, x) - vehicle.yaw_rad
+        outward, along = rotated(forward, left, -outward_rad)
+        allowed = gains.distance_1_s * (limits.range_m - distance)
+        if outward > allowed:
+            forward, left = rotated(allowed, along, outward_rad)
+            shaped = (*shaped, "range")
+    return VelocityCommand(forward, left, up, wanted.yaw_rate_rad_s), shaped
+
+
+def scaled(wanted: VelocityCommand, share: float) -> VelocityCommand:
+    """The same direction at a share of the speed; the yaw rate stays."""
+    return VelocityCommand(
+        wanted.forward_m_s * share, wanted.left_m_s * share, wanted.up_m_s * share, wanted.yaw_rate_rad_s
+    )

@@ -1,0 +1,107 @@
+"""Where the drone was at the stamp of an image: from odometry, or, where there is none, from what it was told.
+
+Without odometry the commands are integrated through a first-order lag. Only the hero's position relative to the
+drone matters for following, so that the slow drift of this frame does no harm.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass
+
+from fcn_follow.following.frames import roll_pitch_yaw, rotated, wrapped
+from fcn_follow.geometry import Vector3, VehicleState, VelocityCommand
+
+HISTORY = 256
+EXTRAPOLATION_S = 0.5
+
+
+@dataclass(frozen=True)
+class VehiclePose:
+    """The drone in odom at a time: position in m, velocity in m/s, roll, pitch and yaw in rad, yaw rate in rad/s."""
+
+    stamp_s: float
+    position_m: Vector3 = (0.0, 0.0, 0.0)
+    velocity_m_s: Vector3 = (0.0, 0.0, 0.0)
+    attitude_rad: Vector3 = (0.0, 0.0, 0.0)
+    yaw_rate_rad_s: float = 0.0
+
+    @property
+    def yaw_rad(self) -> float:
+        return self.attitude_rad[2]
+
+    def moved_to(self, stamp_s: float) -> VehiclePose:
+        """The pose at another time near this one, with the velocity and the yaw rate held."""
+        dt = max(-EXTRAPOLATION_S, min(EXTRAPOLATION_S, stamp_s - self.stamp_s))
+        x, y, z = self.position_m
+        vx, vy, vz = self.velocity_m_s
+        roll, pitch, yaw = self.attitude_rad
+        return VehiclePose(
+            stamp_s,
+            (x + vx * dt, y + vy * dt, z + vz * dt),
+            self.velocity_m_s,
+            (roll, pitch, wrapped(yaw + self.yaw_rate_rad_s * dt)),
+            self.yaw_rate_rad_s,
+        )
+
+
+def pose_from_state(state: VehicleState) -> VehiclePose | None:
+    """The pose of an odometry value, or None where a number is not finite or the quaternion has no length."""
+    numbers = (state.stamp_s, *state.position_odom_m, *state.orientation_odom_xyzw, *state.velocity_odom_m_s)
+    if not all(map(math.isfinite, numbers)) or not math.isfinite(state.yaw_rate_rad_s):
+        return None
+    if not 0.5 < math.hypot(*state.orientation_odom_xyzw) < 2.0:
+        return None
+    return VehiclePose(
+        state.stamp_s,
+        state.position_odom_m,
+        state.velocity_odom_m_s,
+        roll_pitch_yaw(state.orientation_odom_xyzw),
+        state.yaw_rate_rad_s,
+    )
+
+
+def dead_reckoned(pose: VehiclePose, command: VelocityCommand, dt_s: float, response_s: float) -> VehiclePose:
+    """The pose dt_s later of a drone that takes up `command` with the time constant response_s."""
+    share = 1.0 if response_s <= 0.0 else 1.0 - math.exp(-dt_s / response_s)
+    yaw_rate = pose.yaw_rate_rad_s + share * (command.yaw_rate_rad_s - pose.yaw_rate_rad_s)
+    yaw = wrapped(pose.yaw_rad + yaw_rate * dt_s)
+    vx, vy = rotated(command.forward_m_s, command.left_m_s, yaw)
+    velocity = (
+        pose.velocity_m_s[0] + share * (vx - pose.velocity_m_s[0]),
+        pose.velocity_m_s[1] + share * (vy - pose.velocity_m_s[1]),
+        pose.velocity_m_s[2] + share * (command.up_m_s - pose.velocity_m_s[2]),
+    )
+    x, y, z = pose.position_m
+    position = (x + velocity[0] * dt_s, y + velocity[1] * dt_s, z + velocity[2] * dt_s)
+    return VehiclePose(pose.stamp_s + dt_s, position, velocity, (0.0, 0.0, yaw), yaw_rate)
+
+
+class VehicleHistory:
+    """The last few seconds of poses, oldest first; a stamp that does not advance is refused."""
+
+    def __init__(self) -> None:
+        self._poses: deque[VehiclePose] = deque(maxlen=HISTORY)
+
+    def clear(self) -> None:
+        self._poses.clear()
+
+    @property
+    def newest(self) -> VehiclePose | None:
+        return self._poses[-1] if self._poses else None
+
+    def add(self, pose: VehiclePose) -> bool:
+        """Take a pose; False, and nothing is taken, where its stamp is not newer than the newest."""
+        if self._poses and pose.stamp_s <= self._poses[-1].stamp_s:
+            return False
+        self._poses.append(pose)
+        return True
+
+    def at(self, stamp_s: float) -> VehiclePose | None:
+        """The pose at a time: from the last one before it, moved on; None where the history does not reach there."""
+        for pose in reversed(self._poses):
+            if pose.stamp_s <= stamp_s:
+                return pose.moved_to(stamp_s) if stamp_s - pose.stamp_s <= EXTRAPOLATION_S else None
+        first = self._poses[0] if self._poses else None
+        return first.moved_to(stamp_s) if first and first.stamp_s - stamp_s <= EXTRAPOLATION_S else None
