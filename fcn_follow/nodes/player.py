@@ -1,0 +1,155 @@
+"""The player node: plays real input as a camera would publish it."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.node import Node
+from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import CameraInfo, Image
+
+from fcn_follow.errors import UserError
+from fcn_follow.geometry import CameraIntrinsics
+from fcn_follow.nodes import status
+from fcn_follow.nodes.images import fill_camera_info, fill_image
+from fcn_follow.nodes.parameters import declare_parameters
+from fcn_follow.nodes.sources import PlayedFrame, open_source
+from fcn_follow.nodes.spinning import Finished
+from fcn_follow.parameters import parameter
+
+
+@dataclass(frozen=True)
+class PlayerParameters:
+    """The player's parameters; all are fixed at start."""
+
+    source: str = parameter(
+        "",
+        "A folder or zip of frames, a video file, a rosbag2 folder (sqlite3 or mcap), or a camera's number or device",
+    )
+    rate_hz: float = parameter(
+        0.0,
+        "Frames a second; 0 for the source's own stamps (15 for frames without)",
+        unit="Hz",
+        minimum=0,
+        maximum=1000,
+    )
+    loop: bool = parameter(False, "Play again from the start; otherwise the node ends after the last frame")
+    wait_for_subscriber_s: float = parameter(
+        30.0, "Wait so long at most for somebody who listens before the first frame", unit="s", minimum=0, maximum=600
+    )
+    frame_id: str = parameter("camera_optical_frame", "Frame of the images: x right, y down, z forward")
+    horizontal_fov_deg: float = parameter(
+        60.0,
+        "The camera's horizontal angle of view where the source does not know it",
+        unit="deg",
+        minimum=1,
+        maximum=179,
+    )
+
+
+class PlayerNode(Node):  # type: ignore[misc]
+    """Publishes the frames of a source with the time of their publication as stamp."""
+
+    def __init__(self) -> None:
+        super().__init__("player")
+        self._parameters = declare_parameters(self, PlayerParameters())
+        self._source = open_source(self._parameters.source)
+        # Reliable publishers serve every subscriber.
+        qos = QoSProfile(depth=5, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.RELIABLE)
+        self._image_publisher = self.create_publisher(Image, "image_raw", qos)
+        self._camera_publisher = self.create_publisher(CameraInfo, "camera_info", qos)
+        self._mask_publisher = self.create_publisher(Image, "ground_truth/label_mask", qos)
+        self._diagnostics_publisher = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self._played = 0
+        self._skipped = 0
+        self._intervals = status.RollingFigures()
+        self._stopping = threading.Event()
+        self._ended = False
+        self._failure: Exception | None = None
+        self.create_timer(0.1, self._check_end)
+        self.create_timer(1.0, self._on_second)
+        self._thread = threading.Thread(target=self._play, name="player", daemon=True)
+        self._thread.start()
+        self.get_logger().info(f"ready: {self._source.description}")
+
+    def stop(self) -> None:
+        """End the thread that plays."""
+        self._stopping.set()
+        self._thread.join(timeout=5.0)
+
+    def _play(self) -> None:
+        try:
+            give_up_s = time.monotonic() + self._parameters.wait_for_subscriber_s
+            while not self._image_publisher.get_subscription_count() and time.monotonic() < give_up_s:
+                if self._stopping.wait(0.05):
+                    return
+            due_s = time.monotonic()
+            for frame, pause_s in self._frames_with_pauses():
+                due_s = max(due_s + pause_s, time.monotonic() - pause_s)  # late frames are not caught up in a burst
+                if self._stopping.wait(max(0.0, due_s - time.monotonic())):
+                    return
+                self._publish(frame)
+        except Exception as error:
+            self._failure = error
+        finally:
+            self._ended = True
+
+    def _frames_with_pauses(self) -> Iterator[tuple[PlayedFrame, float]]:
+        """Each frame with the time to wait since the one before."""
+        while True:
+            before_s = math.nan
+            played_before = self._played
+            for frame in self._source.frames(self._skip):
+                pause_s = 0.0 if math.isnan(before_s) else max(0.0, frame.time_s - before_s)
+                before_s = frame.time_s
+                if self._parameters.rate_hz > 0 and not self._source.live:
+                    pause_s = 1.0 / self._parameters.rate_hz
+                yield frame, pause_s
+            if self._played == played_before:
+                raise UserError(f"{self._source.description}: not one frame could be played")
+            if not self._parameters.loop:
+                return
+
+    def _publish(self, frame: PlayedFrame) -> None:
+        stamp = self.get_clock().now().to_msg()
+        image = Image()
+        image.header.stamp = stamp
+        image.header.frame_id = self._parameters.frame_id
+        camera = frame.camera or self._assumed_camera(frame)
+        self._camera_publisher.publish(fill_camera_info(CameraInfo(header=image.header), camera))
+        if frame.labels is not None:
+            self._mask_publisher.publish(fill_image(Image(header=image.header), frame.labels))
+        self._image_publisher.publish(fill_image(image, frame.image_rgb))
+        self._played += 1
+        self._intervals.add(time.monotonic(), 0.0)
+
+    def _assumed_camera(self, frame: PlayedFrame) -> CameraIntrinsics:
+        height_px, width_px = frame.image_rgb.shape[:2]
+        focal_px = 0.5 * width_px / math.tan(0.5 * math.radians(self._parameters.horizontal_fov_deg))
+        return CameraIntrinsics(width_px, height_px, focal_px, focal_px, (width_px - 1) / 2, (height_px - 1) / 2)
+
+    def _skip(self, sentence: str) -> None:
+        self._skipped += 1
+        self.get_logger().warning(sentence, throttle_duration_sec=1.0)
+
+    def _check_end(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+        if self._ended:
+            self.get_logger().info(f"played {self._played} frames, skipped {self._skipped}")
+            raise Finished
+
+    def _on_second(self) -> None:
+        values = {
+            "rate_hz": self._intervals.rate_hz(time.monotonic()),
+            "played": self._played,
+            "skipped": self._skipped,
+            "source": self._source.description,
+        }
+        level = status.WARN if self._skipped else status.OK
+        self._diagnostics_publisher.publish(status.diagnostics(self, level, "playing", values))

@@ -1,0 +1,263 @@
+"""The segmenter node: camera images in; label mask, hero's centroid and hero's position out."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+import traceback
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import PointStamped
+from rclpy.node import Node
+from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.time import Time
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+from fcn_follow.geometry import CameraIntrinsics
+from fcn_follow.networks.weights import load_weights
+from fcn_follow.nodes import detections, status
+from fcn_follow.nodes.images import MessageError, compressed_to_rgb, fill_image, image_to_rgb, intrinsics
+from fcn_follow.nodes.parameters import declare_parameters
+from fcn_follow.parameters import parameter
+from fcn_follow.perception.hero import find_hero
+from fcn_follow.perception.overlay import draw_overlay
+from fcn_follow.perception.ranging import RangingParameters, locate_hero
+from fcn_follow.perception.segmenter import DEVICES, PRECISIONS, Segmenter
+from fcn_follow.share import share_directory
+
+RELIABILITIES = {"best_effort": ReliabilityPolicy.BEST_EFFORT, "reliable": ReliabilityPolicy.RELIABLE}
+
+
+@dataclass(frozen=True)
+class SegmenterParameters:
+    """The segmenter's parameters; ranging can change while it runs."""
+
+    weights: str = parameter("", "Weights file (safetensors); empty for the package's own weights/hero_net.safetensors")
+    device: str = parameter("auto", "Where the network runs; auto takes CUDA where there is one", choices=DEVICES)
+    precision: str = parameter("fp32", "Arithmetic of the network; fp16 needs cuda", choices=tuple(PRECISIONS))
+    image_transport: str = parameter(
+        "auto",
+        "Which image topic is read: image_raw, image_raw/compressed, or auto: the one that is published, raw if both",
+        choices=("auto", "raw", "compressed"),
+    )
+    reliability: str = parameter(
+        "best_effort",
+        "Reliability of the image and camera_info subscriptions; best_effort hears every publisher, "
+        "reliable hears only reliable ones",
+        choices=tuple(RELIABILITIES),
+    )
+    stale_after_s: float = parameter(
+        2.0, "Without a frame for so long, the diagnostics go stale", unit="s", minimum=0.1, maximum=60.0
+    )
+    ranging: RangingParameters = field(default_factory=RangingParameters)
+
+
+class LatestFrame:
+    """A place for one waiting message: a newer one takes the place of the one that waits, which counts as dropped."""
+
+    def __init__(self) -> None:
+        self.dropped = 0
+        self._message: Any = None
+        self._closed = False
+        self._changed = threading.Condition()
+
+    def put(self, message: Any) -> None:
+        """Let `message` wait."""
+        with self._changed:
+            if self._message is not None:
+                self.dropped += 1
+            self._message = message
+            self._changed.notify()
+
+    def take(self) -> Any:
+        """The waiting message, as soon as there is one; None once closed."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._message is not None or self._closed)
+            message, self._message = self._message, None
+            return None if self._closed else message
+
+    def close(self) -> None:
+        """Let `take` return None from now on."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+
+class SegmenterNode(Node):  # type: ignore[misc]
+    """Wires messages to `Segmenter`, `find_hero` and `locate_hero`; the work runs in a thread beside the executor."""
+
+    def __init__(self) -> None:
+        super().__init__("segmenter")
+        self._parameters = declare_parameters(
+            self,
+            SegmenterParameters(),
+            on_change=self._take_parameters,
+            read_only=("weights", "device", "precision", "image_transport", "reliability"),
+        )
+        parameters = self._parameters
+        weights = Path(parameters.weights or share_directory() / "weights" / "hero_net.safetensors").expanduser()
+        self._segmenter = Segmenter(load_weights(weights), parameters.device, parameters.precision)
+        self._weights_name = weights.name
+
+        self._camera: CameraIntrinsics | None = None
+        self._latest = LatestFrame()
+        self._bad_messages = 0
+        self._last_frame_s = time.monotonic()
+        self._ages_s = status.RollingFigures()
+        self._inference_s = status.RollingFigures()
+
+        output = QoSProfile(depth=1, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.RELIABLE)
+        self._mask_publisher = self.create_publisher(Image, "segmentation/label_mask", output)
+        self._overlay_publisher = self.create_publisher(Image, "segmentation/overlay", output)
+        self._centroid_publisher = self.create_publisher(PointStamped, "hero/centroid", output)
+        self._position_publisher = self.create_publisher(PointStamped, "hero/position", output)
+        self._detections = detections.make_publisher(self)
+        self._diagnostics_publisher = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+
+        self._input = QoSProfile(
+            depth=1, history=HistoryPolicy.KEEP_LAST, reliability=RELIABILITIES[parameters.reliability]
+        )
+        self._raw_topic = self.resolve_topic_name("image_raw")
+        self._compressed_topic = self._raw_topic + "/compressed"
+        self._subscription: Any = None
+        self._subscribed_to: type[Any] | None = None
+        self._choose_transport()
+        self.create_subscription(CameraInfo, "camera_info", self._on_camera_info, self._input)
+        self.create_timer(1.0, self._on_second)
+        self._worker = threading.Thread(target=self._work, name="segmenter", daemon=True)
+        self._worker.start()
+        self.get_logger().info(
+            f"ready: {self._weights_name} ({self._segmenter.card.network}) on {self._segmenter.device_name}, "
+            f"{parameters.precision}; waiting for {self._raw_topic}"
+        )
+
+    def stop(self) -> None:
+        """End the worker; a segmenter has no last word to say."""
+        self._latest.close()
+        self._worker.join(timeout=5.0)
+
+    def _take_parameters(self, parameters: SegmenterParameters) -> None:
+        self._parameters = parameters
+
+    def _choose_transport(self) -> None:
+        """Subscribe to raw or compressed images; with auto, to what is published."""
+        wanted: type[Any] = CompressedImage if self._parameters.image_transport == "compressed" else Image
+        if self._parameters.image_transport == "auto" and not self.count_publishers(self._raw_topic):
+            if self.count_publishers(self._compressed_topic):
+                wanted = CompressedImage
+            elif self._subscribed_to is not None:
+                return
+        if wanted is self._subscribed_to:
+            return
+        if self._subscription is not None:
+            self.destroy_subscription(self._subscription)
+        topic = self._raw_topic if wanted is Image else self._compressed_topic
+        self._subscription = self.create_subscription(wanted, topic, self._latest.put, self._input)
+        self._subscribed_to = wanted
+
+    def _on_camera_info(self, message: CameraInfo) -> None:
+        try:
+            self._camera = intrinsics(message)
+        except MessageError as error:
+            self._camera = None
+            self._warn(f"{error}; hero/position is not published")
+
+    def _work(self) -> None:
+        while (message := self._latest.take()) is not None:
+            self._last_frame_s = time.monotonic()
+            try:
+                self._process(message)
+            except MessageError as error:
+                self._bad_messages += 1
+                self._warn(f"a message was dropped: {error}")
+            except Exception:  # the node lives on, and without a position the follower stops
+                if self.context.ok():
+                    self.get_logger().error(traceback.format_exc(), throttle_duration_sec=1.0)
+
+    def _process(self, message: Any) -> None:
+        image_rgb = compressed_to_rgb(message) if isinstance(message, CompressedImage) else image_to_rgb(message)
+        started_s = time.monotonic()
+        labels = self._segmenter.segment(image_rgb)
+        inference_s = time.monotonic() - started_s
+        hero = find_hero(labels, self._min_area_px(labels.shape))
+
+        header = message.header
+        centroid = PointStamped(header=header)
+        centroid.point.x, centroid.point.y = hero.centroid_px if hero else (math.nan, math.nan)
+        centroid.point.z = float(hero.area_px) if hero else 0.0
+        self._centroid_publisher.publish(centroid)
+        if hero is not None and self._camera_fits(labels.shape):
+            stamp_s = Time.from_msg(header.stamp).nanoseconds * 1e-9
+            assert self._camera is not None
+            located = locate_hero(hero, self._camera, self._parameters.ranging, stamp_s)
+            if located is not None:
+                position = PointStamped(header=header)
+                position.point.x, position.point.y, position.point.z = located.position_camera_m
+                self._position_publisher.publish(position)
+        now_s = time.monotonic()
+        self._ages_s.add(now_s, (self.get_clock().now() - Time.from_msg(header.stamp)).nanoseconds * 1e-9)
+        self._inference_s.add(now_s, inference_s)
+
+        self._mask_publisher.publish(fill_image(Image(header=header), labels))
+        self._detections.publish(header, hero)
+        if self._overlay_publisher.get_subscription_count():
+            overlay = draw_overlay(image_rgb, labels, hero)
+            self._overlay_publisher.publish(fill_image(Image(header=header), overlay))
+
+    def _min_area_px(self, shape: tuple[int, ...]) -> float:
+        """What counts as seen, from pixels of the network's input to pixels of the image."""
+        card = self._segmenter.card
+        return card.hero_min_area_px * shape[0] * shape[1] / (card.input_height_px * card.input_width_px)
+
+    def _camera_fits(self, shape: tuple[int, ...]) -> bool:
+        if self._camera is None:
+            return False
+        if (self._camera.height_px, self._camera.width_px) == shape:
+            return True
+        self._warn(
+            f"camera_info is of {self._camera.width_px}x{self._camera.height_px} and the image of "
+            f"{shape[1]}x{shape[0]}; hero/position is not published"
+        )
+        return False
+
+    def _warn(self, sentence: str) -> None:
+        self.get_logger().warning(sentence, throttle_duration_sec=1.0)
+
+    def _on_second(self) -> None:
+        self._choose_transport()
+        now_s = time.monotonic()
+        silence_s = now_s - self._last_frame_s
+        wrong = status.wrong_topic_types(
+            self,
+            {
+                self._raw_topic: Image,
+                self._compressed_topic: CompressedImage,
+                self.resolve_topic_name("camera_info"): CameraInfo,
+            },
+        )
+        for sentence in wrong:
+            self._warn(sentence)
+        level, summary = status.OK, "segmenting"
+        if wrong:
+            level, summary = status.ERROR, "; ".join(wrong)
+        elif silence_s > self._parameters.stale_after_s:
+            level, summary = status.STALE, f"no frames on {self._raw_topic} for {silence_s:.1f} s"
+        elif self._camera is None:
+            level, summary = status.WARN, "no valid camera_info: hero/position is not published"
+        values = {
+            "rate_hz": self._ages_s.rate_hz(now_s),
+            "age_median_ms": 1e3 * self._ages_s.percentile(50),
+            "age_p99_ms": 1e3 * self._ages_s.percentile(99),
+            "inference_median_ms": 1e3 * self._inference_s.percentile(50),
+            "dropped": self._latest.dropped,
+            "bad_messages": self._bad_messages,
+            "device": self._segmenter.device_name,
+            "precision": self._parameters.precision,
+            "weights": self._weights_name,
+            "network": self._segmenter.card.network,
+        }
+        self._diagnostics_publisher.publish(status.diagnostics(self, level, summary, values))

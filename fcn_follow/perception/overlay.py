@@ -1,0 +1,27 @@
+"""A picture for a person's eyes: the frame, tinted by its labels, with the hero's box and centroid."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fcn_follow.perception.hero import Hero
+
+LABEL_COLOURS_RGB = np.array([[0, 0, 0], [0, 160, 255], [255, 60, 0]], np.uint8)
+LABEL_WEIGHTS = np.array([0.0, 0.45, 0.45], np.float32)
+BOX_COLOUR_RGB = (255, 255, 0)
+
+
+def draw_overlay(image_rgb: NDArray[np.uint8], labels: NDArray[np.uint8], hero: Hero | None) -> NDArray[np.uint8]:
+    """A new HxWx3 uint8 image: people tinted (others blue, the hero orange), the hero boxed and marked."""
+    picture: NDArray[np.uint8] = image_rgb.copy()
+    people = labels > 0
+    weight = LABEL_WEIGHTS[labels[people]][:, None]
+    picture[people] = (1 - weight) * image_rgb[people] + weight * LABEL_COLOURS_RGB[labels[people]]
+    if hero is not None:
+        box = hero.box
+        cv2.rectangle(picture, (box.left_px, box.top_px), (box.right_px - 1, box.bottom_px - 1), BOX_COLOUR_RGB, 1)
+        centre = (round(hero.centroid_px[0]), round(hero.centroid_px[1]))
+        cv2.drawMarker(picture, centre, BOX_COLOUR_RGB, cv2.MARKER_CROSS, markerSize=9, thickness=1)
+    return picture

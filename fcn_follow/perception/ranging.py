@@ -1,0 +1,112 @@
+"""Hero in pixels -> position in metres: by the apparent height, or by the point where the hero stands on the ground.
+
+Both take the hero as an upright body on a pinhole camera without lens distortion, and give the middle of the body.
+With the camera pitched down by p, the world's up in the optical frame is u = (0, -cos p, -sin p).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcn_follow.geometry import CameraIntrinsics, HeroPosition
+from fcn_follow.parameters import parameter
+from fcn_follow.perception.hero import Hero
+
+METHODS = ("apparent_height", "ground_plane")
+NARROWEST_GROUND_ANGLE = 0.01  # sine of the ray's angle below the horizon; flatter rays say nothing of the distance
+
+
+@dataclass(frozen=True)
+class RangingParameters:
+    """How the hero's position follows from its blob."""
+
+    method: str = parameter(
+        "apparent_height",
+        "How the distance is found: by the hero's height in the image, or by the ground where its feet stand "
+        "(needs the camera's height and pitch; apparent height where the feet are out of the image)",
+        choices=METHODS,
+    )
+    hero_height_m: float = parameter(1.7, "Height of the hero", unit="m", minimum=0.1, maximum=3.0)
+    hero_width_m: float = parameter(
+        0.5, "Width of the hero, used when head or feet are out of the image", unit="m", minimum=0.05, maximum=2.0
+    )
+    camera_height_m: float = parameter(
+        3.0, "Height of the camera above the ground, for ground_plane", unit="m", minimum=0.1, maximum=200.0
+    )
+    camera_pitch_down_rad: float = parameter(
+        0.0, "How far the camera looks down; 0 is level", unit="rad", minimum=-1.5, maximum=1.57
+    )
+
+
+def locate_hero(
+    hero: Hero, camera: CameraIntrinsics, parameters: RangingParameters, stamp_s: float
+) -> HeroPosition | None:
+    """The middle of the hero's body in the camera's optical frame, or None where the geometry gives no answer."""
+    pitch_rad = parameters.camera_pitch_down_rad
+    up = np.array([0.0, -math.cos(pitch_rad), -math.sin(pitch_rad)])
+    half_body = 0.5 * parameters.hero_height_m * up
+    middle = None
+    feet_visible = hero.box.bottom_px < camera.height_px
+    if parameters.method == "ground_plane" and feet_visible:
+        middle = _by_ground_plane(hero, camera, parameters, up, half_body)
+    else:
+        middle = _by_apparent_height(hero, camera, parameters, up, half_body)
+    if middle is None:
+        return None
+    y_m, z_m = float(middle[1]), float(middle[2])
+    x_m = (hero.centroid_px[0] - camera.cx_px) / camera.fx_px * z_m  # the centroid is of the middle, not of the feet
+    return HeroPosition(stamp_s, (x_m, y_m, z_m))
+
+
+def _ray(camera: CameraIntrinsics, x_px: float, y_px: float) -> NDArray[np.float64]:
+    """The direction of a pixel, with z = 1."""
+    return np.array([(x_px - camera.cx_px) / camera.fx_px, (y_px - camera.cy_px) / camera.fy_px, 1.0])
+
+
+def _by_ground_plane(
+    hero: Hero,
+    camera: CameraIntrinsics,
+    parameters: RangingParameters,
+    up: NDArray[np.float64],
+    half_body: NDArray[np.float64],
+) -> NDArray[np.float64] | None:
+    ray = _ray(camera, hero.centroid_px[0], hero.box.bottom_px - 0.5)
+    descent = -float(ray @ up)
+    if descent < NARROWEST_GROUND_ANGLE * float(np.linalg.norm(ray)):
+        return None
+    feet = ray * (parameters.camera_height_m / descent)
+    return np.asarray(feet + half_body)
+
+
+def _by_apparent_height(
+    hero: Hero,
+    camera: CameraIntrinsics,
+    parameters: RangingParameters,
+    up: NDArray[np.float64],
+    half_body: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Feet at depth z_f and head at feet + H u give (y_f - y_h) z_f = H (cos p - y_h sin p), y in units of f.
+
+    Where the image cuts head or feet off, what is left is too short and the hero would seem too far; then the nearer
+    of the distances by height and by width counts, measured from the end that is visible.
+    """
+    x_px = hero.centroid_px[0]
+    head = _ray(camera, x_px, hero.box.top_px - 0.5)
+    feet = _ray(camera, x_px, hero.box.bottom_px - 0.5)
+    sine, cosine = -up[2], -up[1]
+    height_m = parameters.hero_height_m
+    feet_depth_m = height_m * (cosine - head[1] * sine) / (feet[1] - head[1])
+    head_cut = hero.box.top_px <= 0
+    feet_cut = hero.box.bottom_px >= camera.height_px
+    if not (head_cut or feet_cut):
+        return np.asarray(feet * feet_depth_m + half_body)
+
+    width = (hero.box.right_px - hero.box.left_px) / camera.fx_px
+    depth_m = min(feet_depth_m, parameters.hero_width_m / width)
+    if head_cut and feet_cut:
+        return np.asarray((feet + head) * 0.5 * depth_m)
+    return np.asarray(head * depth_m - half_body if feet_cut else feet * depth_m + half_body)
