@@ -1,0 +1,26 @@
+"""MuJoCo with a way to draw without a window: OSMesa where it is, else EGL. Everyone here imports `mujoco` from here.
+
+MuJoCo reads MUJOCO_GL when it is imported, so it has to be set before; a value from outside is kept.
+"""
+
+from __future__ import annotations
+
+import ctypes.util
+import os
+
+from fcn_follow.errors import UserError
+
+if "MUJOCO_GL" not in os.environ:
+    os.environ["MUJOCO_GL"] = "osmesa" if ctypes.util.find_library("OSMesa") else "egl"
+
+NOTHING_TO_DRAW_WITH = (
+    "the simulator has nothing to draw with: install OSMesa (Debian and Ubuntu: apt install libosmesa6), "
+    "or set MUJOCO_GL=egl where EGL is there"
+)
+
+try:
+    import mujoco
+except Exception as error:  # PyOpenGL fails with AttributeError or ImportError when the library is not there
+    raise UserError(f"{NOTHING_TO_DRAW_WITH} ({type(error).__name__}: {error})") from error
+
+__all__ = ["NOTHING_TO_DRAW_WITH", "mujoco"]

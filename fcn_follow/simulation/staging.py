@@ -1,0 +1,172 @@
+"""One still scene drawn by chance: where the camera is, who stands where, the light and the sensor.
+
+The ranges follow what frames of small drones show: cameras from 1.3 to 10 m above the ground that look down by 27 degrees,
+give or take ten, a hero from 2.5 to 45 m away, and a crowd of up to 26.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fcn_follow.geometry import CameraIntrinsics
+from fcn_follow.simulation.camera import Sensor, pinhole
+from fcn_follow.simulation.outfits import LOOKALIKE, Outfit, dressed, random_outfit
+from fcn_follow.simulation.people import MIDDLE_M, RUN_FROM_M_S, pose_index
+from fcn_follow.simulation.renderer import HERO, OTHER_PERSON, CameraPose, Light, PersonView, look
+from fcn_follow.simulation.town import GroundHeight, Town
+
+_TRIES = 200
+_REACH_M = 100.0
+_LOWEST_M, _HIGHEST_M = 1.3, 10.0
+
+
+@dataclass(frozen=True)
+class Scene:
+    """All that a picture needs."""
+
+    intrinsics: CameraIntrinsics
+    camera: CameraPose
+    people: tuple[PersonView, ...]
+    light: Light
+    sensor: Sensor
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a scene shall show: a hero or none, near or far, and the picture's size."""
+
+    width_px: int
+    height_px: int
+    hero: bool
+    far: bool
+
+
+def draw_scene(rng: np.random.Generator, town: Town, ground: GroundHeight, hero: Outfit, wanted: Wanted) -> Scene:
+    """A scene of the kind wanted; whether the hero can be seen past trees and people shows in the picture only."""
+    intrinsics = pinhole(wanted.width_px, wanted.height_px, float(np.radians(rng.uniform(55, 85))))
+    for _ in range(_TRIES):
+        target = _place_to_stand(rng, town)
+        camera = _camera(rng, intrinsics, (*target, ground(*target) + MIDDLE_M), wanted.far)
+        x, y, z = camera.position_m
+        if _LOWEST_M < z - ground(x, y) < _HIGHEST_M and not town.hit((x, y, z), 0.8):
+            break
+    towards = float(np.arctan2(target[1] - y, target[0] - x))
+    people = [_person(rng, target, ground, hero, HERO, towards)] if wanted.hero else []
+    people += _crowd(rng, town, ground, (x, y), towards, target)
+    return Scene(intrinsics, camera, tuple(people), _light(rng), _sensor(rng))
+
+
+def _place_to_stand(rng: np.random.Generator, town: Town) -> tuple[float, float]:
+    """Anywhere free, more often on the square than elsewhere."""
+    for _ in range(_TRIES):
+        half = 24.0 if rng.random() < 0.45 else _REACH_M
+        x, y = (float(v) for v in rng.uniform(-half, half, 2))
+        if not town.blocked(x, y, 0.6):
+            return (x, y)
+    return (8.0, 0.0)
+
+
+def _camera(
+    rng: np.random.Generator, intrinsics: CameraIntrinsics, target_m: tuple[float, float, float], far: bool
+) -> CameraPose:
+    """A camera that has the target somewhere in its picture, a far one mostly in the upper half.
+
+    Pitch, place in the picture and distance decide the height.
+    """
+    distance = float(np.exp(rng.uniform(np.log(11), np.log(45)) if far else rng.uniform(np.log(2.5), np.log(13))))
+    across = rng.uniform(-0.92, 0.92) if far else np.clip(rng.normal(0, 0.45), -1, 1)
+    down = rng.uniform(-0.95, 0.2) if far else np.clip(rng.normal(-0.1, 0.45), -0.95, 0.95)
+    pitch = float(np.clip(np.radians(rng.normal(27, 10)), -0.1, 1.1))
+    bearing = float(rng.uniform(-np.pi, np.pi))
+    sight_down = pitch + float(np.arctan(down * intrinsics.height_px / 2 / intrinsics.fy_px))
+    yaw = bearing + float(np.arctan(across * intrinsics.width_px / 2 / intrinsics.fx_px))
+    offset = np.array([np.cos(bearing), np.sin(bearing), -np.tan(sight_down)]) * distance
+    return look(tuple(np.subtract(target_m, offset)), yaw, pitch, float(rng.normal(0, 0.04)))
+
+
+def _person(
+    rng: np.random.Generator,
+    at_m: tuple[float, float],
+    ground: GroundHeight,
+    outfit: Outfit,
+    label: int,
+    towards_rad: float,
+) -> PersonView:
+    """Somebody who stands, walks or runs, more often away from the camera or towards it than by chance."""
+    speed = float(rng.choice([0.0, 1.4, RUN_FROM_M_S + 0.7], p=[0.15, 0.65, 0.2]))
+    along = rng.random() < 0.5
+    yaw = (
+        towards_rad + rng.choice([0.0, np.pi], p=[0.7, 0.3]) + rng.normal(0, 0.5)
+        if along
+        else rng.uniform(-np.pi, np.pi)
+    )
+    pose = pose_index(float(rng.uniform(0, 2 * np.pi)), speed)
+    return PersonView((*at_m, ground(*at_m)), float(yaw), pose, outfit, label)
+
+
+def _crowd(
+    rng: np.random.Generator,
+    town: Town,
+    ground: GroundHeight,
+    camera_m: tuple[float, float],
+    towards_rad: float,
+    hero_m: tuple[float, float],
+) -> list[PersonView]:
+    """Up to 26 others within the view, some of them around the hero, no two in one place."""
+    count = int(rng.choice([0, rng.integers(1, 8), rng.integers(8, 27)], p=[0.12, 0.43, 0.45]))
+    taken = [hero_m]
+    people: list[PersonView] = []
+    for _ in range(count * 4):
+        if len(people) == count:
+            break
+        if rng.random() < 0.25:
+            spot = np.asarray(hero_m) + rng.normal(0, 3.0, 2)
+        else:
+            distance, side = float(np.exp(rng.uniform(np.log(2.2), np.log(40)))), rng.uniform(-0.85, 0.85)
+            angle = towards_rad + side
+            spot = np.asarray(camera_m) + distance * np.array([np.cos(angle), np.sin(angle)])
+        x, y = float(spot[0]), float(spot[1])
+        if town.blocked(x, y, 0.4) or any(np.hypot(x - tx, y - ty) < 0.6 for tx, ty in taken):
+            continue
+        taken.append((x, y))
+        people.append(_person(rng, (x, y), ground, _other(rng), OTHER_PERSON, towards_rad))
+    return people
+
+
+def _other(rng: np.random.Generator) -> Outfit:
+    """One of the crowd; one in twelve wears one red thing."""
+    if rng.random() > 1 / 12:
+        return random_outfit(rng)
+    if rng.random() < 0.4:
+        return LOOKALIKE
+    return dressed(random_outfit(rng), {str(rng.choice(["hair", "top", "bottom"])): "red"})
+
+
+def _light(rng: np.random.Generator) -> Light:
+    azimuth = float(rng.uniform(-np.pi, np.pi))
+    shadows = bool(rng.random() < 0.4)
+    if rng.random() < 0.08:
+        dim = rng.uniform(0.45, 0.8)
+        sun, ambient = np.array([0.7, 0.5, 0.32]) * dim, np.array([0.4, 0.4, 0.46]) * dim
+        return Light(azimuth, float(rng.uniform(0.12, 0.35)), _triple(sun), _triple(ambient), shadows)
+    ambient = np.array([0.5, 0.5, 0.51]) * rng.uniform(0.72, 1.12)
+    sun = np.array([0.74, 0.73, 0.7]) * rng.uniform(0.6, 1.1)
+    return Light(azimuth, float(rng.uniform(0.5, 1.35)), _triple(sun), _triple(ambient), shadows)
+
+
+def _sensor(rng: np.random.Generator) -> Sensor:
+    return Sensor(
+        blur_px=float(rng.uniform(0.3, 0.9)) if rng.random() < 0.4 else 0.0,
+        motion_px=float(rng.uniform(1.5, 5.0)) if rng.random() < 0.1 else 0.0,
+        motion_angle_rad=float(rng.uniform(0, np.pi)),
+        gain=float(np.exp(rng.normal(0, 0.08))),
+        gamma=float(np.exp(rng.normal(0.0, 0.12))),
+        tint=_triple(np.exp(rng.normal(0, 0.02, 3))),
+        noise_levels=float(rng.uniform(0.5, 5.0)) if rng.random() < 0.4 else 0.0,
+    )
+
+
+def _triple(values: np.ndarray) -> tuple[float, float, float]:
+    return (float(values[0]), float(values[1]), float(values[2]))

@@ -1,0 +1,197 @@
+"""Training frames from the simulated town, in the folder format of the real ones: images, masks, depth, a manifest.
+
+A frame depends on the options, the seed and its number alone: a run that was stopped goes on where it was, and any run
+with the same options writes the same bytes. The town changes its textures and trees every FRAMES_A_TOWN frames.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fcn_follow.errors import UserError
+from fcn_follow.simulation.camera import expose
+from fcn_follow.simulation.outfits import HERO, Outfit, dressed, parse_colour
+from fcn_follow.simulation.renderer import HERO as HERO_LABEL
+from fcn_follow.simulation.renderer import Picture, Renderer
+from fcn_follow.simulation.staging import Scene, Wanted, draw_scene
+from fcn_follow.simulation.town import GroundHeight
+from fcn_follow.simulation.world import World, make_world
+
+FRAMES_A_TOWN = 100
+FAR_HERO_PX = (4, 200)
+"""Pixels of a far hero in a picture of 256x256; other sizes in proportion."""
+_REDRAWS = 12
+_FOLDERS = ("images", "masks", "depth")
+
+
+@dataclass(frozen=True)
+class SynthesisOptions:
+    """What decides the bytes of the frames. Shares are from 0 to 1; clothes are colours by name, as outfits.dressed."""
+
+    count: int = 1000
+    width_px: int = 256
+    height_px: int = 256
+    seed: int = 0
+    no_hero_share: float = 0.35
+    far_share: float = 0.6
+    clothes: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.count < 1:
+            raise UserError(f"count is {self.count}; at least 1 frame must be asked for")
+        if not (32 <= self.width_px <= 4096 and 32 <= self.height_px <= 4096):
+            raise UserError(f"size {self.width_px}x{self.height_px} is not allowed; each side may be 32 to 4096 pixels")
+        if self.seed < 0:
+            raise UserError(f"seed is {self.seed}; it must be 0 or more")
+        for name in ("no_hero_share", "far_share"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise UserError(f"{name.replace('_', ' ')} is {getattr(self, name):g}; allowed is 0 to 1")
+        for colour in self.clothes.values():
+            parse_colour(colour)
+
+
+def synthesize(options: SynthesisOptions, out: Path, processes: int = 1) -> Iterator[int]:
+    """Write the frames into `out`, yielding the number of finished ones as they come, those of an earlier run first.
+
+    Raises UserError when `out` holds other files or frames made with other options, or cannot be written.
+    """
+    try:
+        done = _prepared(options, out)
+        yield done
+        blocks = range(done // FRAMES_A_TOWN, -(-options.count // FRAMES_A_TOWN))
+        work = [(block, max(done, block * FRAMES_A_TOWN)) for block in blocks]
+        with (out / "frames.jsonl").open("a", encoding="utf-8") as listing:
+            for line in _lines(options, out, work, processes):
+                listing.write(line + "\n")
+                listing.flush()
+                done += 1
+                yield done
+    except OSError as error:
+        raise UserError(f"cannot write to {out}: {error.strerror or error}; frames that are complete stay") from error
+
+
+def _lines(options: SynthesisOptions, out: Path, work: list[tuple[int, int]], processes: int) -> Iterator[str]:
+    if processes == 1:
+        for item in work:
+            yield from _block(options, out, *item)
+        return
+    with multiprocessing.get_context("spawn").Pool(processes) as pool:
+        for lines in pool.imap(partial(_whole_block, options, out), work):
+            yield from lines
+
+
+def _whole_block(options: SynthesisOptions, out: Path, item: tuple[int, int]) -> list[str]:
+    return list(_block(options, out, *item))
+
+
+def _prepared(options: SynthesisOptions, out: Path) -> int:
+    """Make the folders, or check those of an earlier run; the number of frames that are complete."""
+    manifest, listing = out / "manifest.json", out / "frames.jsonl"
+    text = json.dumps({"made_by": "fcn-follow synthesize", **asdict(options)}, indent=1, sort_keys=True) + "\n"
+    if out.exists() and not out.is_dir():
+        raise UserError(f"{out} is a file; give a folder that is new, empty or holds an earlier part of this run")
+    if manifest.is_file():
+        if manifest.read_text(encoding="utf-8") != text:
+            raise UserError(f"{out} holds frames made with other options (see its manifest.json); give another folder")
+    elif out.exists() and any(out.iterdir()):
+        raise UserError(f"{out} holds other files; give a folder that is new or empty")
+    for name in _FOLDERS:
+        (out / name).mkdir(parents=True, exist_ok=True)
+    _write(manifest, text.encode())
+    lines = listing.read_bytes().splitlines(keepends=True) if listing.is_file() else []
+    whole = [line for line in lines if line.endswith(b"\n")]
+    _write(listing, b"".join(whole))
+    return len(whole)
+
+
+def _block(options: SynthesisOptions, out: Path, block: int, first: int) -> Iterator[str]:
+    world = make_world(int(np.random.SeedSequence([options.seed, block]).generate_state(1)[0]))
+    ground = GroundHeight(world.town)
+    hero = dressed(HERO, options.clothes)
+    last = min((block + 1) * FRAMES_A_TOWN, options.count)
+    with Renderer(world, options.width_px, options.height_px) as renderer:
+        for index in range(first, last):
+            rng = np.random.default_rng([options.seed, index, 2])
+            kind, scene, picture = _taken(rng, options, world, ground, renderer, hero)
+            _save(rng, options, out, index, scene, picture)
+            yield json.dumps(_summary(index, kind, scene, picture), sort_keys=True)
+
+
+def _taken(
+    rng: np.random.Generator,
+    options: SynthesisOptions,
+    world: World,
+    ground: GroundHeight,
+    renderer: Renderer,
+    hero: Outfit,
+) -> tuple[str, Scene, Picture]:
+    """A picture of the kind that the shares ask for; drawn again while its hero is hidden or of the wrong size."""
+    has_hero, far = rng.random() >= options.no_hero_share, rng.random() < options.far_share
+    wanted = Wanted(options.width_px, options.height_px, bool(has_hero), bool(far))
+    share = options.width_px * options.height_px / 256**2
+    least, most = FAR_HERO_PX
+    for _ in range(_REDRAWS):
+        scene = draw_scene(rng, world.town, ground, hero, wanted)
+        picture = renderer.render(scene.intrinsics, scene.camera, scene.people, scene.light, labels=True, depth=True)
+        size = _count(picture, HERO_LABEL) / share
+        if not has_hero or (least <= size <= most if far else size > most):
+            break
+    return ("none" if not has_hero else "far" if far else "near"), scene, picture
+
+
+def _count(picture: Picture, label: int) -> int:
+    assert picture.labels is not None
+    return int((picture.labels == label).sum())
+
+
+def _save(
+    rng: np.random.Generator, options: SynthesisOptions, out: Path, index: int, scene: Scene, picture: Picture
+) -> None:
+    assert picture.labels is not None and picture.depth_m is not None
+    rgb = expose(picture.rgb, scene.sensor, rng)
+    quality = int(rng.integers(70, 97))
+    mask = (picture.labels[..., None] == np.array([2, 1, 0])).astype(np.uint8) * 255
+    depth_mm = np.clip(picture.depth_m * 1000, 0, 65535).astype(np.uint16)
+    run = f"{options.seed}_sim"
+    _write_image(out / "depth" / f"{run}_depth_{index:06d}.png", depth_mm)
+    _write_image(out / "masks" / f"{run}_mask_{index:06d}.png", mask)
+    _write_image(out / "images" / f"{run}_cam1_{index:06d}.jpeg", rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+
+
+def _summary(index: int, kind: str, scene: Scene, picture: Picture) -> dict[str, Any]:
+    position = [round(float(v), 3) for v in scene.camera.position_m]
+    pitch = float(np.degrees(np.arcsin(-scene.camera.rotation[2, 2])))
+    return {
+        "frame": index, "kind": kind, "hero_px": _count(picture, HERO_LABEL), "other_people_px": _count(picture, 1),
+        "camera_position_m": position, "camera_pitch_down_deg": round(pitch, 2),
+        "focal_length_px": round(scene.intrinsics.fx_px, 3),
+    }  # fmt: skip
+
+
+def _write_image(path: Path, image: NDArray[Any], settings: list[int] | None = None) -> None:
+    encoded, data = cv2.imencode(path.suffix, np.ascontiguousarray(image), settings or [])
+    if not encoded:
+        raise UserError(f"cannot encode {path}")
+    _write(path, data.tobytes())
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Whole or not at all: to a temporary name, then renamed."""
+    partial_path = path.with_name(path.name + ".part")
+    try:
+        partial_path.write_bytes(data)
+        os.replace(partial_path, path)
+    except OSError:
+        partial_path.unlink(missing_ok=True)
+        raise
