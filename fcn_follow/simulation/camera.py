@@ -46,7 +46,8 @@ def expose(rgb: NDArray[np.uint8], sensor: Sensor, rng: np.random.Generator) -> 
         image = 255.0 * (np.clip(image, 0, 255) / 255.0) ** np.float32(sensor.gamma)
     if sensor.noise_levels > 0:
         image = image + rng.standard_normal(image.shape, dtype=np.float32) * np.float32(sensor.noise_levels)
-    return np.clip(image + 0.5, 0, 255).astype(np.uint8)
+    exposed: NDArray[np.uint8] = np.clip(image + 0.5, 0, 255).astype(np.uint8)
+    return exposed
 
 
 def _streak(length_px: float, angle_rad: float) -> NDArray[np.float32]:
@@ -55,7 +56,8 @@ def _streak(length_px: float, angle_rad: float) -> NDArray[np.float32]:
     reach = length_px / 2 * np.array([np.cos(angle_rad), np.sin(angle_rad)])
     start, end = (tuple(int(v) for v in np.round(half + sign * reach)) for sign in (-1, 1))
     cv2.line(kernel, start, end, 1.0)
-    return kernel / kernel.sum()
+    kernel /= kernel.sum()
+    return kernel
 
 
 class DelayLine(Generic[FrameT]):

@@ -70,7 +70,7 @@ def dressed(outfit: Outfit, clothes: dict[str, str]) -> Outfit:
     for name, text in clothes.items():
         old, new = getattr(outfit, name), parse_colour(text)
         same = [item.name for item in fields(outfit) if getattr(outfit, item.name) == old]
-        outfit = replace(outfit, **{part: new for part in same})
+        outfit = replace(outfit, **dict.fromkeys(same, new))  # type: ignore[arg-type]
     return outfit
 
 
@@ -80,9 +80,9 @@ def random_outfit(rng: np.random.Generator) -> Outfit:
     muted = ["black", "grey", "white", "navy", "blue", "lightblue", "teal", "darkgreen", "olive", "brown", "beige"]
     bright = ["orange", "yellow", "green", "purple", "pink", "darkred"]
     top = _shade(rng, str(rng.choice(bright if rng.random() < 0.3 else muted)))
-    bottom = top if rng.random() < 0.2 else _shade(rng, str(rng.choice(muted + ["darkred", "green"])))
+    bottom = top if rng.random() < 0.2 else _shade(rng, str(rng.choice([*muted, "darkred", "green"])))
     odd_hair = rng.random() < 0.25
-    hair = _shade(rng, str(rng.choice(bright + ["blue"] if odd_hair else ["black", "brown", "blond", "grey", "brown"])))
+    hair = _shade(rng, str(rng.choice([*bright, "blue"] if odd_hair else ["black", "brown", "blond", "grey", "brown"])))
     sleeve_length, leg_length = rng.choice(3, p=[0.25, 0.35, 0.4]), rng.choice(2, p=[0.35, 0.65])
     return Outfit(
         skin=skin,  # type: ignore[arg-type]

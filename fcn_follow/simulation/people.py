@@ -53,8 +53,11 @@ def gait_pose(phase_rad: float, running: bool) -> Pose:
         thigh, knee = 0.06 + 0.45 * np.sin(both), 0.08 + 1.0 * swing
         arm, elbow = -0.42 * np.sin(both), 0.3 + 0.2 * np.clip(-np.sin(both), 0, None)
         lean, lift = 0.05, 0.0
-    pairs = [(float(pair[0]), float(pair[1])) for pair in (thigh, knee, arm, elbow)]
-    return Pose(*pairs, lean=lean, lift_m=lift)
+    return Pose(_pair(thigh), _pair(knee), _pair(arm), _pair(elbow), lean, lift)
+
+
+def _pair(values: Points) -> tuple[float, float]:
+    return (float(values[0]), float(values[1]))
 
 
 POSES: tuple[Pose, ...] = (
@@ -144,8 +147,8 @@ def _legs(pose: Pose) -> dict[str, Mesh]:
         knee = hip + _THIGH_M * np.array([np.sin(swing), 0.0, -np.cos(swing)])
         shank = swing - bend
         ankle = knee + _SHANK_M * np.array([np.sin(shank), -side * 0.03, -np.cos(shank)])
-        thighs.append(tube([hip + [0, 0, -0.06], (hip + knee) / 2, knee], [0.086, 0.08, 0.06]))
-        calves.append(tube([knee, knee * 0.7 + ankle * 0.3 - [0.008, 0, 0], ankle], [0.058, 0.06, 0.04]))
+        thighs.append(tube([hip - np.array([0, 0, 0.06]), (hip + knee) / 2, knee], [0.086, 0.08, 0.06]))
+        calves.append(tube([knee, knee * 0.7 + ankle * 0.3 - np.array([0.008, 0, 0]), ankle], [0.058, 0.06, 0.04]))
         shoes.append(_shoe(ankle, 0.75 * shank + 0.05))
         knees.append(knee)
     hips = stacked_ellipses(

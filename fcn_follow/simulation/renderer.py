@@ -25,7 +25,7 @@ _STYLED = {"hair": "hair_style", "top": "top_style", "bottom": "bottom_style"}
 
 @dataclass(frozen=True)
 class CameraPose:
-    """Where a camera is and how it looks: `rotation` (3, 3) has the optical axes x right, y down, z forward as columns."""
+    """Where a camera is and looks: the columns of `rotation` (3, 3) are the optical axes x right, y down, z forward."""
 
     position_m: NDArray[np.float64]
     rotation: NDArray[np.float64]
@@ -44,7 +44,7 @@ class Light:
 
 @dataclass(frozen=True)
 class PersonView:
-    """One person as drawn: feet on `position_m`, facing `yaw_rad`, in a pose of people.POSES, in a class of the labels."""
+    """One person as drawn: feet on `position_m`, facing `yaw_rad`, in one of people.POSES; `label` is the class."""
 
     position_m: tuple[float, float, float]
     yaw_rad: float
@@ -55,7 +55,7 @@ class PersonView:
 
 @dataclass(frozen=True)
 class Picture:
-    """`rgb` uint8 (H, W, 3); `labels` uint8 (H, W) of 0 background, 1 other people, 2 hero; `depth_m` float32 (H, W)."""
+    """`rgb` uint8 (H, W, 3); `labels` uint8 (H, W): 0 background, 1 other people, 2 hero; `depth_m` float32 (H, W)."""
 
     rgb: NDArray[np.uint8]
     labels: NDArray[np.uint8] | None

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Points = NDArray[np.float64]
+PointsLike = Points | Sequence[Sequence[float]] | Sequence[Points]
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def merged(meshes: Sequence[Mesh]) -> Mesh:
 
 
 def loft(rings: Points) -> Mesh:
-    """A closed skin over `rings` (R, S, 3), each S points counter-clockwise about the direction in which they follow."""
+    """A closed skin over `rings` (R, S, 3), each S points counter-clockwise about the direction they follow in."""
     count, sides, _ = rings.shape
     faces = []
     for ring in range(count - 1):
@@ -68,7 +69,7 @@ def stacked_ellipses(sections: Sequence[tuple[float, float, float, float]], side
     return loft(np.array(rings))
 
 
-def tube(path_m: Sequence[Sequence[float]], radii_m: Sequence[float], sides: int = 8) -> Mesh:
+def tube(path_m: PointsLike, radii_m: Sequence[float], sides: int = 8) -> Mesh:
     """A tube with rounded ends along `path_m`, of the given radius at each point."""
     path = np.asarray(path_m, dtype=np.float64)
     radii = np.asarray(radii_m, dtype=np.float64)
@@ -120,20 +121,22 @@ def _ears(outline: Points) -> list[tuple[int, int, int]]:
     return [*triangles, (left[0], left[1], left[2])]
 
 
-def plate(outline_m: Sequence[Sequence[float]], z_m: float, texture_m: float) -> Mesh:
+def plate(outline_m: PointsLike, z_m: float, texture_m: float) -> Mesh:
     """A level polygon (counter-clockwise, not crossing itself) seen from above, its texture laid out in world x, y."""
     outline = np.asarray(outline_m, dtype=np.float64)
     vertices = np.column_stack([outline, np.full(len(outline), z_m)])
     return Mesh(vertices, np.array(_ears(outline), dtype=np.int32), outline / texture_m)
 
 
-def walls(outline_m: Sequence[Sequence[float]], bottom_m: float, top_m: float, texture_m: tuple[float, float]) -> Mesh:
+def walls(outline_m: PointsLike, bottom_m: float, top_m: float, texture_m: tuple[float, float]) -> Mesh:
     """Upright walls along a counter-clockwise outline; `texture_m` is the width and height of one texture.
 
     Each wall takes a whole number of half textures, so that windows are not cut at corners.
     """
     outline = np.asarray(outline_m, dtype=np.float64)
-    vertices, texcoords, faces = [], [], []
+    vertices: list[tuple[float, float, float]] = []
+    texcoords: list[tuple[float, float]] = []
+    faces: list[tuple[int, int, int]] = []
     across = 0.0
     for a, b in zip(outline, np.roll(outline, -1, axis=0), strict=True):
         width = max(1.0, np.round(np.linalg.norm(b - a) / texture_m[0] * 2)) / 2
@@ -152,7 +155,8 @@ def box_outline(centre_m: Sequence[float], size_m: Sequence[float], yaw_rad: flo
     half = np.asarray(size_m) / 2
     corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * half
     c, s = np.cos(yaw_rad), np.sin(yaw_rad)
-    return corners @ np.array([[c, s], [-s, c]]) + np.asarray(centre_m)
+    turned: Points = corners @ np.array([[c, s], [-s, c]]) + np.asarray(centre_m)
+    return turned
 
 
 def circle_outline(centre_m: Sequence[float], radius_m: float, sides: int = 24) -> Points:
@@ -178,7 +182,7 @@ def leaves(
          middle - across * length * 0.25], 1,
     )  # fmt: skip
     first = np.arange(count)[:, None] * 4
-    front = np.concatenate([first + [0, 1, 2], first + [0, 2, 3]])
+    front = np.concatenate([first + np.array([0, 1, 2]), first + np.array([0, 2, 3])])
     vertices = corners.reshape(-1, 3)
     back = front[:, ::-1] + len(vertices)
     return Mesh(np.concatenate([vertices, vertices]), np.concatenate([front, back]).astype(np.int32))

@@ -1,7 +1,7 @@
 """One still scene drawn by chance: where the camera is, who stands where, the light and the sensor.
 
-The ranges follow what frames of small drones show: cameras from 1.3 to 10 m above the ground that look down by 27 degrees,
-give or take ten, a hero from 2.5 to 45 m away, and a crowd of up to 26.
+The ranges follow what frames of small drones show: cameras from 1.3 to 10 m above the ground that look down by
+27 degrees, give or take ten, a hero from 2.5 to 45 m away, and a crowd of up to 26.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def _crowd(
     hero_m: tuple[float, float],
 ) -> list[PersonView]:
     """Up to 26 others within the view, some of them around the hero, no two in one place."""
-    count = int(rng.choice([0, rng.integers(1, 8), rng.integers(8, 27)], p=[0.12, 0.43, 0.45]))
+    count = int(rng.choice([0, int(rng.integers(1, 8)), int(rng.integers(8, 27))], p=[0.12, 0.43, 0.45]))
     taken = [hero_m]
     people: list[PersonView] = []
     for _ in range(count * 4):

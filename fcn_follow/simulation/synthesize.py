@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -163,7 +162,7 @@ def _save(
     quality = int(rng.integers(70, 97))
     mask = (picture.labels[..., None] == np.array([2, 1, 0])).astype(np.uint8) * 255
     depth_mm = np.clip(picture.depth_m * 1000, 0, 65535).astype(np.uint16)
-    run = f"{options.seed}_sim"
+    run = f"sim{options.seed}_run{index // FRAMES_A_TOWN:04d}"
     _write_image(out / "depth" / f"{run}_depth_{index:06d}.png", depth_mm)
     _write_image(out / "masks" / f"{run}_mask_{index:06d}.png", mask)
     _write_image(out / "images" / f"{run}_cam1_{index:06d}.jpeg", rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
@@ -191,7 +190,7 @@ def _write(path: Path, data: bytes) -> None:
     partial_path = path.with_name(path.name + ".part")
     try:
         partial_path.write_bytes(data)
-        os.replace(partial_path, path)
+        partial_path.replace(path)
     except OSError:
         partial_path.unlink(missing_ok=True)
         raise

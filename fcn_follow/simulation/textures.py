@@ -14,7 +14,7 @@ Colour = tuple[float, float, float]
 
 
 def noise(rng: np.random.Generator, size: int, cells: int, octaves: int = 4) -> NDArray[np.float32]:
-    """Seamless value noise (size, size) about 0 with a standard deviation of 1; `cells` patches a side at the coarsest."""
+    """Seamless noise (size, size) about 0 with a standard deviation of 1; `cells` patches a side at the coarsest."""
     total = np.zeros((size, size), np.float32)
     for octave in range(octaves):
         count = cells * 2**octave
@@ -23,7 +23,8 @@ def noise(rng: np.random.Generator, size: int, cells: int, octaves: int = 4) -> 
         grid = np.tile(rng.normal(size=(count, count)).astype(np.float32), (3, 3))
         tripled = cv2.resize(grid, (3 * size, 3 * size), interpolation=cv2.INTER_CUBIC)
         total += tripled[size : 2 * size, size : 2 * size] / 1.6**octave
-    return (total - total.mean()) / total.std()
+    normal: NDArray[np.float32] = (total - total.mean()) / total.std()
+    return normal
 
 
 def _painted(base: Colour, light: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -158,8 +158,7 @@ def _square() -> list[Ground]:
     grounds = [Ground("paving", np.array(outline), 0.10)]
     grounds.append(Ground("asphalt", _rectangle(-76, -52, -16, 16), 0.03))
     for y in np.arange(-15, 15.1, 2.6):
-        for west in (-75.5, -57.5):
-            grounds.append(Ground("white", _rectangle(west, west + 5, y, y + 0.14), 0.05))
+        grounds += [Ground("white", _rectangle(west, west + 5, y, y + 0.14), 0.05) for west in (-75.5, -57.5)]
     return grounds
 
 

@@ -23,7 +23,7 @@ _LEAF_COLOURS = {"leaf": (0.16, 0.36, 0.05), "dark leaf": (0.07, 0.22, 0.04), "f
 
 @dataclass(frozen=True)
 class World:
-    """A compiled town; `mesh_ids[pose]` maps a mesh name of `body_meshes` to its id, `part_geoms` is (PLACES, PARTS)."""
+    """A compiled town; `mesh_ids[pose]` maps names of `body_meshes` to mesh ids, `part_geoms` is (PLACES, PARTS)."""
 
     town: Town
     model: mujoco.MjModel
