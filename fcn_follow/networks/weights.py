@@ -26,7 +26,8 @@ class ModelCard:
 
     input_height_px and input_width_px are the size that the network was trained for. A frame's hero counts as seen
     where its probability reaches hero_probability_threshold on at least hero_min_area_px pixels of that size; both
-    are chosen on held-out runs. scores are the figures of those runs, by name.
+    are chosen on held-out runs. flip_average says that the probabilities are the mean over the frame and its mirror
+    image. scores are the figures of those runs, by name.
     """
 
     network: str
@@ -36,6 +37,7 @@ class ModelCard:
     normalisation: str = NORMALISATION
     hero_probability_threshold: float = 0.5
     hero_min_area_px: int = 4
+    flip_average: bool = False
     data: str = ""
     command: str = ""
     scores: dict[str, float] = field(default_factory=dict)
@@ -57,6 +59,7 @@ def save_weights(path: Path, network: nn.Module, card: ModelCard) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".part")
     save_file(tensors, temporary, metadata={CARD_KEY: json.dumps(dataclasses.asdict(card))})
+    temporary.chmod(0o644)  # safetensors leaves it to the owner alone
     temporary.replace(path)
 
 

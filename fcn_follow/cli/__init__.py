@@ -1,0 +1,19 @@
+"""The command `fcn-follow`: one module for each group of subcommands; they parse, call and report (floor 4)."""
+
+from __future__ import annotations
+
+import sys
+
+from rich.console import Console
+
+from fcn_follow.cli.app import app
+from fcn_follow.errors import UserError
+
+
+def main() -> None:
+    """Run the command line; a user's mistake is one line on standard error and exit code 1."""
+    try:
+        app()
+    except UserError as error:
+        Console(stderr=True, soft_wrap=True, highlight=False).print(f"fcn-follow: {error}", markup=False, style="red")
+        sys.exit(1)

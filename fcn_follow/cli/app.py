@@ -1,0 +1,18 @@
+"""The subcommands, gathered."""
+
+from __future__ import annotations
+
+import typer
+
+from fcn_follow.cli import models, scoring, training
+
+app = typer.Typer(
+    name="fcn-follow",
+    help="Train, score and look at the networks that let a drone follow one person.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("models")(models.models)
+app.command("train")(training.train)
+app.command("score")(scoring.score)

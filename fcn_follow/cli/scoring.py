@@ -1,0 +1,111 @@
+"""`fcn-follow score`: the Follow-Me score and the honest figures of a weights file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from fcn_follow.data.split import read_held_out_runs
+from fcn_follow.errors import UserError
+from fcn_follow.networks.weights import load_weights
+from fcn_follow.scoring.evaluation import Evaluation, evaluate, labelled_frames, refs_of
+from fcn_follow.scoring.report import write_report
+from fcn_follow.share import share_directory
+from fcn_follow.training.trainer import choose_device
+
+console = Console(stderr=True)
+
+
+def score(
+    data: Annotated[
+        list[Path], typer.Option(help="Frames with masks: a folder, a zip, or the course's folder of three folders.")
+    ],
+    weights: Annotated[Optional[Path], typer.Option(help="Weights file; default the project's own.")] = None,  # noqa: UP045
+    held_out: Annotated[bool, typer.Option(help="Only the runs that config/split.yaml holds out.")] = False,
+    split: Annotated[Optional[Path], typer.Option(help="Another split file, for --held-out.")] = None,  # noqa: UP045
+    report: Annotated[Optional[Path], typer.Option(help="Folder for pictures of the worst frames and a CSV.")] = None,  # noqa: UP045
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON on standard output.")] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+) -> None:
+    """Score a network on frames with masks, exactly as the Follow-Me task does, and honestly beside it."""
+    path = weights or share_directory() / "weights" / "hero_net.safetensors"
+    loaded = load_weights(path)
+    network = loaded.network.to(choose_device(device))
+    refs = [item for folder in data for item in refs_of(folder)]
+    if held_out or split:
+        runs = read_held_out_runs(split or share_directory() / "config" / "split.yaml")
+        refs = [(ref, kind) for ref, kind in refs if ref.run in runs]
+        if not refs:
+            raise UserError(f"none of the frames is of the held-out runs {', '.join(sorted(runs))}")
+    skipped: list[str] = []
+    with Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console
+    ) as progress:
+        task = progress.add_task("scoring", total=len(refs))
+        frames = labelled_frames(refs, skipped.append)
+        result = evaluate(network, loaded.card, frames, skipped=skipped, on_frame=lambda: progress.advance(task))
+    for problem in skipped:
+        console.print(f"skipped: {problem}", style="yellow", markup=False)
+    if not result.frames:
+        raise UserError("none of the frames could be read")
+    if as_json:
+        print(json.dumps({"weights": path.name, "network": loaded.card.network, **result.figures()}, indent=1))
+    else:
+        print_evaluation(result, f"{path.name} ({loaded.card.network})")
+    if report:
+        write_report(report, network, loaded.card, result, [ref for ref, _ in refs])
+        console.print(f"report: {report}")
+
+
+def print_evaluation(result: Evaluation, title: str) -> None:
+    """The figures as tables on standard output."""
+    out = Console(width=None if Console().is_terminal else 110, highlight=False)
+    score_table = Table(title=f"Follow-Me score of {title}; JPEGs decoded by libjpeg-turbo")
+    score_table.add_column("frames of")
+    for column in ("frames", "IoU background", "IoU people", "IoU hero", "found", "missed", "false alarms"):
+        score_table.add_column(column, justify="right")
+    for name, folder in result.follow_me.folders.items():
+        score_table.add_row(
+            name, str(folder.frames), f"{folder.iou_background:.4f}", f"{folder.iou_people:.4f}",
+            f"{folder.iou_hero:.4f}", str(folder.true_positives), str(folder.false_negatives),
+            str(folder.false_positives),
+        )  # fmt: skip
+    out.print(score_table)
+    follow_me = result.follow_me
+    out.print(
+        f"final_score {follow_me.final_score:.4f} = "
+        f"final_iou {follow_me.final_iou:.4f} x weight {follow_me.weight:.4f}\n"
+    )
+    honest = result.honest
+    sizes = Table(title="The hero by its true size in the frame")
+    sizes.add_column("pixels")
+    for column in ("frames", "found", "reported", "right"):
+        sizes.add_column(column, justify="right")
+    for name, figures in honest.by_size_px.items():
+        sizes.add_row(
+            name, str(figures.frames), _percent(figures.recall), str(figures.reported), _percent(figures.precision)
+        )
+    sizes.add_row("all", "", _percent(honest.recall), "", _percent(honest.precision))
+    out.print(sizes)
+    iou = ", ".join(f"{name} {'-' if value is None else f'{value:.4f}'}" for name, value in honest.iou.items())
+    out.print(f"IoU over all pixels: {iou}")
+    if honest.centroid_error_px_median is not None:
+        out.print(
+            f"centroid error: median {honest.centroid_error_px_median:.2f} px, 90 % under "
+            f"{honest.centroid_error_px_p90:.2f} px"
+        )
+    if honest.false_alarms_per_1000 is not None:
+        out.print(
+            f"false alarms: {honest.false_alarms_per_1000:.1f} per 1000 of {honest.frames_without_hero} frames "
+            "without a hero"
+        )
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.1f} %"

@@ -1,0 +1,184 @@
+"""`fcn-follow train`: frames in, weights out."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+import yaml
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from torch import nn
+
+from fcn_follow.data.bank import FrameBank, load_bank
+from fcn_follow.data.frames import open_frames
+from fcn_follow.data.split import FrameRef, all_frames, read_held_out_runs, refuse_leak, split_by_run, split_by_share
+from fcn_follow.errors import UserError
+from fcn_follow.networks.weights import ModelCard, load_weights
+from fcn_follow.parameters import with_values
+from fcn_follow.scoring.evaluation import LabelledFrame, labelled_frames
+from fcn_follow.share import share_directory
+from fcn_follow.training.parameters import TrainingParameters, read_recipe
+from fcn_follow.training.record import write_record
+from fcn_follow.training.trainer import EpochReport, Trainer, choose_device
+
+console = Console(stderr=True)
+
+
+def train(
+    data: Annotated[list[Path], typer.Option(help="Folder or zip of images/ and masks/; give it once for each set.")],
+    out: Annotated[Path, typer.Option(help="Weights file to write (.safetensors).")],
+    recipe: Annotated[
+        str, typer.Option(help="Recipe: a name in config/recipes, or a YAML file; see docs/training.md.")
+    ] = "hero_net",
+    network: Annotated[str, typer.Option(help="Network by name, instead of the recipe's.", show_default=False)] = "",
+    setting: Annotated[
+        Optional[list[str]], typer.Option("--set", help="Change a parameter of the recipe, as NAME=VALUE.")  # noqa: UP045
+    ] = None,
+    split: Annotated[
+        Optional[Path], typer.Option(help="YAML file of the runs to hold out; default config/split.yaml.")  # noqa: UP045
+    ] = None,
+    held_out_share: Annotated[
+        float, typer.Option(help="Hold out the last share of every run instead; flatters the score.", min=0.0, max=0.9)
+    ] = 0.0,
+    judge: Annotated[
+        Optional[list[Path]], typer.Option(help="Judge on these frames instead, and train on all of --data.")  # noqa: UP045
+    ] = None,
+    allow_same_run: Annotated[bool, typer.Option(help="Accept a run on both sides of the split.")] = False,
+    teacher: Annotated[
+        Optional[Path], typer.Option(help="Weights of a teacher to distil from; see the parameter distillation.")  # noqa: UP045
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    resume: Annotated[bool, typer.Option(help="Go on from the checkpoint beside --out.")] = False,
+    notes: Annotated[str, typer.Option(help="A line for the model card.", show_default=False)] = "",
+) -> None:
+    """Train a network; Ctrl-C keeps the best weights so far, and --resume goes on from the last whole epoch."""
+    parameters = _parameters(recipe, network, setting or [])
+    if out.suffix != ".safetensors":
+        raise UserError(f"--out {out}: weights files end in .safetensors")
+    learning, judging = _split(data, split, held_out_share, judge, allow_same_run)
+    learning = _fraction(learning, parameters.fraction)
+    bank, held_out = _load(learning, judging, parameters)
+    card = ModelCard(
+        network=parameters.network,
+        input_height_px=parameters.input_px,
+        input_width_px=parameters.input_px,
+        flip_average=parameters.flip_average,
+        data=_describe(learning, judging),
+        command=shlex.join(["fcn-follow", *sys.argv[1:]]),
+        notes=notes,
+    )
+    trainer = Trainer(parameters, bank, held_out, out, card, choose_device(device), _teacher(teacher, device))
+    if resume:
+        trainer.resume()
+        console.print(f"resumed after epoch {len(trainer.history)} of {parameters.epochs}")
+    _fit(trainer)
+    if trainer.best_epoch < 0:
+        raise UserError("stopped before the first look at the held-out runs; there are no weights yet")
+    write_record(out, parameters, card, trainer.history)
+    console.print(f"best Follow-Me score {trainer.best_score:.4f} after epoch {trainer.best_epoch + 1}: {out}")
+
+
+def _parameters(recipe: str, network: str, settings: Sequence[str]) -> TrainingParameters:
+    recipes = share_directory() / "config" / "recipes"
+    path = Path(recipe) if recipe.endswith((".yaml", ".yml")) else recipes / f"{recipe}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(entry.stem for entry in recipes.glob("*.yaml")))
+        raise UserError(f"--recipe {recipe}: there is no such recipe; known are {known}, or name a YAML file")
+    changes: dict[str, object] = {"network": network} if network else {}
+    for item in settings:
+        name, equals, value = item.partition("=")
+        if not equals:
+            raise UserError(f"--set {item}: wanted is NAME=VALUE")
+        changes[name] = yaml.safe_load(value)
+    return with_values(read_recipe(path), changes)
+
+
+def _split(
+    data: Sequence[Path], split: Path | None, share: float, judge: Sequence[Path] | None, allow_same_run: bool
+) -> tuple[list[FrameRef], list[FrameRef]]:
+    refs = all_frames([open_frames(path) for path in data])
+    if judge:
+        learning, judging = refs, all_frames([open_frames(path) for path in judge])
+    elif share > 0:
+        return split_by_share(refs, share)
+    else:
+        runs = read_held_out_runs(split or share_directory() / "config" / "split.yaml")
+        learning, judging = split_by_run(refs, runs)
+    if not allow_same_run:
+        refuse_leak(learning, judging)
+    return learning, judging
+
+
+def _fraction(refs: list[FrameRef], fraction: float) -> list[FrameRef]:
+    count = max(round(len(refs) * fraction), 1)
+    return [refs[i * len(refs) // count] for i in range(count)]
+
+
+def _load(
+    learning: Sequence[FrameRef], judging: Sequence[FrameRef], parameters: TrainingParameters
+) -> tuple[FrameBank, list[LabelledFrame]]:
+    with _progress() as progress:
+        task = progress.add_task("decoding frames", total=len(learning) + len(judging))
+        bank = load_bank(learning, parameters.frame_px, parameters.workers, lambda: progress.advance(task))
+        skipped = list(bank.skipped)
+        held_out = []
+        for frame in labelled_frames(((ref, None) for ref in judging), skipped.append):
+            held_out.append(frame)
+            progress.advance(task)
+    for problem in skipped:
+        console.print(f"skipped: {problem}", style="yellow", markup=False)
+    if not (bank.hero_px > 3).any():
+        console.print("no training frame shows a hero: nothing of it can be learned", style="yellow")
+    return bank, held_out
+
+
+def _teacher(path: Path | None, device: str) -> nn.Module | None:
+    return None if path is None else load_weights(path).network.to(choose_device(device))
+
+
+def _fit(trainer: Trainer) -> None:
+    """Run the training under a progress bar; Ctrl-C ends it early."""
+    steps = trainer.steps_per_epoch
+    epochs = trainer.parameters.epochs
+    with _progress() as progress:
+        task = progress.add_task("training", total=epochs * steps, completed=len(trainer.history) * steps)
+
+        def on_step(step: int, loss: float) -> None:
+            done = len(trainer.history)
+            best = f", best score {trainer.best_score:.3f}" if trainer.best_epoch >= 0 else ""
+            text = f"epoch {done + 1}/{epochs}, loss {loss:.4f}{best}"
+            progress.update(task, completed=done * steps + step, description=text)
+
+        def on_epoch(report: EpochReport) -> None:
+            if report.final_score is not None:
+                progress.console.print(
+                    f"epoch {report.epoch + 1}: loss {report.loss:.4f}, score {report.final_score:.4f}, "
+                    f"IoU near {report.near_iou:.3f}, far {report.far_iou:.3f}"
+                )
+
+        try:
+            trainer.fit(on_step, on_epoch)
+        except KeyboardInterrupt:
+            progress.console.print("stopped; --resume goes on after the last whole epoch", style="yellow")
+
+
+def _progress() -> Progress:
+    return Progress(
+        SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+        console=console,
+    )  # fmt: skip
+
+
+def _describe(learning: Sequence[FrameRef], judging: Sequence[FrameRef]) -> str:
+    sets = Counter(ref.frames.name for ref in learning)
+    runs = sorted({ref.run for ref in judging})
+    return (
+        "trained on " + ", ".join(f"{count} frames of {name}" for name, count in sets.items())
+        + f"; judged on {len(judging)} frames of the runs " + ", ".join(runs)
+    )  # fmt: skip

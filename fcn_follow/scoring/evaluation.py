@@ -1,0 +1,178 @@
+"""Judge a network on frames with masks: the Follow-Me score and the honest figures in one pass."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from fcn_follow.data.frames import BACKGROUND, HERO, FrameError, FrameSet, UInt8Array, open_frames
+from fcn_follow.data.resize import resize_mask
+from fcn_follow.data.split import FrameRef, all_frames
+from fcn_follow.errors import UserError
+from fcn_follow.networks.weights import ModelCard
+from fcn_follow.scoring.follow_me import (
+    SEEN_ABOVE_PX,
+    FollowMeScore,
+    FrameScore,
+    Kind,
+    follow_me_score,
+    prediction_mask,
+    score_frame,
+)
+from fcn_follow.scoring.honest import (
+    FrameFinding,
+    HonestFigures,
+    examine_frame,
+    honest_figures,
+    labels_from_probabilities,
+)
+from fcn_follow.scoring.predict import predict
+
+NEAR_SHARE = 300 / 256**2  # a hero of more than 300 of 256 x 256 pixels is near
+BATCH = 16
+
+
+@dataclass(frozen=True)
+class LabelledFrame:
+    """A frame with its 0/1 mask H x W x 3, and its kind."""
+
+    name: str
+    image: UInt8Array
+    mask: UInt8Array
+    kind: Kind
+
+
+@dataclass(frozen=True)
+class FrameResult:
+    """What was found out about one frame."""
+
+    name: str
+    kind: Kind
+    score: FrameScore
+    finding: FrameFinding
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The figures of a set of frames, and each frame's own."""
+
+    follow_me: FollowMeScore
+    honest: HonestFigures
+    frames: tuple[FrameResult, ...]
+    skipped: tuple[str, ...]
+
+    def figures(self) -> dict[str, object]:
+        """The figures for JSON: `final_score`, `final_iou`, `weight`, `folders`, `honest`, and the frames skipped."""
+        return {
+            **dataclasses.asdict(self.follow_me),
+            "honest": dataclasses.asdict(self.honest),
+            "skipped": list(self.skipped),
+        }
+
+
+def kind_of_mask(mask: UInt8Array) -> Kind:
+    """The kind of a frame that lies in none of the course's folders, by what its mask holds."""
+    hero_px = int(mask[..., HERO].sum())
+    if hero_px <= SEEN_ABOVE_PX:
+        return Kind.NONE
+    return Kind.NEAR if hero_px > NEAR_SHARE * mask[..., 0].size else Kind.FAR
+
+
+def open_scored(path: Path) -> list[tuple[FrameSet, Kind | None]]:
+    """The frame sets of a path to score: the course's three folders with their kinds, or one set of mixed frames."""
+    if path.is_dir() and any((path / kind.value).is_dir() for kind in Kind):
+        missing = [kind.value for kind in Kind if not (path / kind.value).is_dir()]
+        if missing:
+            raise UserError(f"{path}: the course's layout needs three folders; {', '.join(missing)} is not there")
+        return [(open_frames(path / kind.value), kind) for kind in Kind]
+    return [(open_frames(path), None)]
+
+
+def labelled_frames(
+    refs: Iterable[tuple[FrameRef, Kind | None]], on_skip: Callable[[str], None]
+) -> Iterator[LabelledFrame]:
+    """Decode frames one by one; what cannot be read is told to on_skip and left out."""
+    for ref, kind in refs:
+        try:
+            image, mask = ref.frames.image(ref.index), ref.frames.mask(ref.index)
+        except FrameError as error:
+            on_skip(str(error))
+            continue
+        if mask is None:
+            raise UserError(f"{ref.frames.path}: has no masks/; a score needs a mask for each frame")
+        yield LabelledFrame(ref.name, image, mask, kind or kind_of_mask(mask))
+
+
+def evaluate(
+    network: nn.Module,
+    card: ModelCard,
+    frames: Iterable[LabelledFrame],
+    *,
+    skipped: Sequence[str] = (),
+    on_frame: Callable[[], None] = lambda: None,
+) -> Evaluation:
+    """Score a network in eval mode. The card gives the input size and what counts as seen.
+
+    `skipped` may grow while `frames` is read; it is copied into the result at the end.
+    """
+    results: list[FrameResult] = []
+    for batch in _batches(frames):
+        probabilities = predict(
+            network, [frame.image for frame in batch], card.input_height_px, card.input_width_px,
+            flip_average=card.flip_average,
+        )  # fmt: skip
+        for frame, p in zip(batch, probabilities, strict=True):
+            results.append(judge(frame, p, card))
+            on_frame()
+    return summarise(results, skipped)
+
+
+def judge(frame: LabelledFrame, probabilities: NDArray[np.floating], card: ModelCard) -> FrameResult:
+    """One frame's figures from the network's probabilities h x w x 3."""
+    height, width = probabilities.shape[:2]
+    truth = resize_mask(frame.mask, height, width)
+    finding = examine_frame(
+        _labels(truth),
+        labels_from_probabilities(probabilities, card.hero_probability_threshold),
+        frame_hero_px=int(frame.mask[..., HERO].sum()),
+        scale=frame.mask.shape[1] / width,
+        min_px=card.hero_min_area_px,
+    )
+    return FrameResult(frame.name, frame.kind, score_frame(truth, prediction_mask(probabilities)), finding)
+
+
+def summarise(results: Sequence[FrameResult], skipped: Sequence[str] = ()) -> Evaluation:
+    """The figures of a set from its frames' results."""
+    by_kind: dict[Kind, list[FrameScore]] = {kind: [] for kind in Kind}
+    for result in results:
+        by_kind[result.kind].append(result.score)
+    honest = honest_figures([result.finding for result in results])
+    return Evaluation(follow_me_score(by_kind), honest, tuple(results), tuple(skipped))
+
+
+def refs_of(path: Path) -> list[tuple[FrameRef, Kind | None]]:
+    """Every frame of a path to score, with its kind where the folder tells it."""
+    return [(ref, kind) for frames, kind in open_scored(path) for ref in all_frames([frames])]
+
+
+def _labels(mask: UInt8Array) -> UInt8Array:
+    """0/1 mask to labels; where resizing left two classes the hero wins, where none, the background."""
+    labels: UInt8Array = np.where(mask[..., HERO] > 0, HERO, np.where(mask[..., 1] > 0, 1, BACKGROUND)).astype(np.uint8)
+    return labels
+
+
+def _batches(frames: Iterable[LabelledFrame]) -> Iterator[list[LabelledFrame]]:
+    batch: list[LabelledFrame] = []
+    for frame in frames:
+        batch.append(frame)
+        if len(batch) == BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

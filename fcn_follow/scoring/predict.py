@@ -1,0 +1,32 @@
+"""Frames through a network in batches: resized as the score wants, in fp32, to probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from fcn_follow.data.augment import normalise
+from fcn_follow.data.frames import UInt8Array
+from fcn_follow.data.resize import resize_image
+
+
+def predict(
+    network: nn.Module, images: Sequence[UInt8Array], height_px: int, width_px: int, *, flip_average: bool = False
+) -> NDArray[np.float32]:
+    """Softmax probabilities N x height x width x 3 of RGB images of any sizes, on the network's own device.
+
+    With flip_average the mean over the frame and its mirror image.
+    """
+    device = next(network.parameters()).device
+    batch = np.stack([resize_image(image, height_px, width_px) for image in images])
+    tensor = normalise(torch.from_numpy(batch).to(device).permute(0, 3, 1, 2).float() / 255.0)
+    with torch.inference_mode():
+        probabilities = torch.softmax(network(tensor), 1)
+        if flip_average:
+            mirrored = torch.softmax(network(tensor.flip(3)), 1).flip(3)
+            probabilities = (probabilities + mirrored) / 2
+    return probabilities.permute(0, 2, 3, 1).float().cpu().numpy()

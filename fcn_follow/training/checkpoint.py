@@ -1,0 +1,81 @@
+"""Checkpoints without a pickle: tensors in safetensors, everything else as JSON in its metadata."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from fcn_follow.errors import UserError
+
+KEY = "fcn_follow_checkpoint"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """All that a training needs to go on exactly where it was: tensors by name, and notes that JSON can hold."""
+
+    tensors: dict[str, Tensor]
+    notes: dict[str, Any]
+
+
+def checkpoint_path(weights: Path) -> Path:
+    """Where the checkpoint of a training lies: beside its weights."""
+    return weights.with_suffix(".checkpoint")
+
+
+def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Write it whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".part")
+    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in checkpoint.tensors.items()}
+    save_file(tensors, temporary, metadata={KEY: json.dumps(checkpoint.notes)})
+    temporary.chmod(0o644)
+    temporary.replace(path)
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint. Raises UserError when it is missing or damaged."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            notes = json.loads((file.metadata() or {})[KEY])
+            return Checkpoint({name: file.get_tensor(name) for name in file.keys()}, notes)  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError, KeyError) as error:
+        raise UserError(f"{path}: no checkpoint to resume from, or a damaged one ({error})") from error
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The optimizer's state, by parameter index and name."""
+    state = optimizer.state_dict()["state"]
+    return {
+        f"optimizer.{index}.{name}": torch.as_tensor(value)
+        for index, values in state.items()
+        for name, value in values.items()
+    }
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    """Put back what optimizer_tensors took."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, tensor in tensors.items():
+        if key.startswith("optimizer."):
+            _, index, name = key.split(".", 2)
+            state.setdefault(int(index), {})[name] = tensor
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+
+
+def module_tensors(prefix: str, module: nn.Module) -> dict[str, Tensor]:
+    """A module's state under a prefix."""
+    return {f"{prefix}.{name}": tensor for name, tensor in module.state_dict().items()}
+
+
+def restore_module(prefix: str, module: nn.Module, tensors: dict[str, Tensor]) -> None:
+    """Put back what module_tensors took."""
+    start = prefix + "."
+    module.load_state_dict({key[len(start) :]: value for key, value in tensors.items() if key.startswith(start)})

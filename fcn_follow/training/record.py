@@ -1,0 +1,50 @@
+"""What made a result, written beside it: settings, data, machine, and the course of the training as a picture."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import platform
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from fcn_follow.networks.weights import ModelCard
+from fcn_follow.training.parameters import TrainingParameters
+from fcn_follow.training.trainer import EpochReport
+
+
+def write_record(out: Path, parameters: TrainingParameters, card: ModelCard, history: Sequence[EpochReport]) -> None:
+    """Write NAME.training.json and NAME.training.png beside the weights."""
+    record = {
+        "command": card.command,
+        "data": card.data,
+        "parameters": dataclasses.asdict(parameters),
+        "history": [dataclasses.asdict(report) for report in history],
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or "cpu",
+    }
+    path = out.with_suffix(".training.json")
+    temporary = path.with_name(path.name + ".part")
+    temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    temporary.replace(path)
+    draw_history(out.with_suffix(".training.png"), history, title=parameters.network)
+
+
+def draw_history(path: Path, history: Sequence[EpochReport], title: str) -> None:
+    """Loss and scores over the epochs, as a PNG."""
+    from matplotlib.figure import Figure  # here: a second to import, and only this function draws
+
+    figure = Figure(figsize=(9, 4), layout="constrained")
+    loss, score = figure.subplots(1, 2)
+    loss.plot([report.epoch + 1 for report in history], [report.loss for report in history])
+    loss.set(title=f"{title}: training loss", xlabel="epoch", yscale="log")
+    judged = [report for report in history if report.final_score is not None]
+    for name in ("final_score", "near_iou", "far_iou"):
+        score.plot([report.epoch + 1 for report in judged], [getattr(report, name) for report in judged], label=name)
+    score.set(title="held-out runs", xlabel="epoch", ylim=(0, 1))
+    score.legend()
+    score.grid(alpha=0.3)
+    figure.savefig(path, dpi=110)
