@@ -1,4 +1,4 @@
-"""A flight in a few lines: a drone that takes up velocities with a lag, a hero on a path, a camera that sees it late."""
+"""A flight in a few lines: a drone that takes up velocities with a lag, a hero on a path, a camera that lags."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Flight:
     path: Path
     duration_s: float = 40.0
     seed: int = 0
-    parameters: FollowerParameters = FollowerParameters()
+    parameters: FollowerParameters = field(default_factory=FollowerParameters)
     rate_hz: float = 15.0
     latency_s: float = 0.08
     drop_share: float = 0.03

@@ -45,6 +45,7 @@ class FollowerStep:
     stamp_s is that of the newest image with the hero on which the command rests, None where it rests on none (idle,
     searching's turn, holding). `wanted` is the command before the limits, `limited_by` what kept it from being flown.
     hero is the estimate predicted to now, in odom (or the dead-reckoned frame); around is the drone seen from it.
+    yaw_odom_rad is the drone's yaw, None without odometry.
     request is "", "land" or "return": something a person or an autopilot may act upon.
     """
 
@@ -58,6 +59,7 @@ class FollowerStep:
     wanted: VelocityCommand = ZERO_COMMAND
     limited_by: tuple[str, ...] = ()
     request: str = ""
+    yaw_odom_rad: float | None = None
 
 
 @dataclass
@@ -187,6 +189,7 @@ class Follower:
             wanted,
             shaped,
             request,
+            vehicle.yaw_rad if self.has_odom else None,
         )
 
     def _advance_clock(self, now_s: float) -> float | None:

@@ -10,7 +10,7 @@ import math
 from collections import deque
 from dataclasses import dataclass
 
-from fcn_follow.following.frames import roll_pitch_yaw, rotated, wrapped
+from fcn_follow.following.frames import level_from_body, roll_pitch_yaw, rotated, wrapped
 from fcn_follow.geometry import Vector3, VehicleState, VelocityCommand
 
 HISTORY = 256
@@ -60,6 +60,23 @@ def pose_from_state(state: VehicleState) -> VehiclePose | None:
         roll_pitch_yaw(state.orientation_odom_xyzw),
         state.yaw_rate_rad_s,
     )
+
+
+def vehicle_from_body_twist(
+    stamp_s: float,
+    position_odom_m: Vector3,
+    orientation_odom_xyzw: tuple[float, float, float, float],
+    velocity_body_m_s: Vector3,
+    yaw_rate_rad_s: float,
+) -> VehicleState:
+    """The state of an odometry message, whose twist is in the body's frame; NaN where its quaternion is of no use."""
+    if not 0.5 < math.hypot(*orientation_odom_xyzw) < 2.0:
+        velocity = (math.nan, math.nan, math.nan)
+    else:
+        roll, pitch, yaw = roll_pitch_yaw(orientation_odom_xyzw)
+        x, y, z = level_from_body(velocity_body_m_s, roll, pitch)
+        velocity = (*rotated(x, y, yaw), z)
+    return VehicleState(stamp_s, position_odom_m, orientation_odom_xyzw, velocity, yaw_rate_rad_s)
 
 
 def dead_reckoned(pose: VehiclePose, command: VelocityCommand, dt_s: float, response_s: float) -> VehiclePose:
