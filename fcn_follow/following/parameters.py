@@ -20,9 +20,7 @@ class SetPoints:
     """Where the drone should be, seen from the hero."""
 
     distance_m: float = parameter(5.0, "horizontal distance to the hero", unit="m", minimum=1.0, maximum=50.0)
-    height_m: float = parameter(
-        1.5, "camera's drone above the middle of the hero's body", unit="m", minimum=-1.0, maximum=30.0
-    )
+    height_m: float = parameter(1.5, "drone above the middle of the hero's body", unit="m", minimum=-1.0, maximum=30.0)
     bearing: str = parameter(
         "keep",
         "side of the hero on which the drone flies: keep what it was on engaging, behind, front, left or right of the "

@@ -47,9 +47,9 @@ class FollowerNode(Node):
 
     def __init__(self) -> None:
         super().__init__("follower")
-        self._parameters = declare_parameters(self, FollowerNodeParameters(), self._take_parameters, START_ONLY)
-        self._follower = Follower(self._parameters, enabled=self._parameters.start_enabled)
-        self._output = make_output(self, self._parameters)
+        self._settings = declare_parameters(self, FollowerNodeParameters(), self._take_parameters, START_ONLY)
+        self._follower = Follower(self._settings, enabled=self._settings.start_enabled)
+        self._output = make_output(self, self._settings)
         self._faults: dict[str, str] = {}
         self._camera_frame = ""
         self._wrong_odom_s = -WRONG_FRAME_S
@@ -60,7 +60,7 @@ class FollowerNode(Node):
         self._clock_moved = (self.get_clock().now().nanoseconds, time.monotonic())
         self._stopped = False
 
-        qos = QoSProfile(depth=1, reliability=QoSReliabilityPolicy[self._parameters.reliability.upper()])
+        qos = QoSProfile(depth=1, reliability=QoSReliabilityPolicy[self._settings.reliability.upper()])
         hero = self.create_subscription(PointStamped, "hero/position", self._guarded(self._on_hero), qos)
         self._hero_topic = hero.topic_name
         self.create_subscription(PointStamped, "hero/centroid", self._guarded(self._on_centroid), qos)
@@ -73,11 +73,11 @@ class FollowerNode(Node):
         self.create_service(SetBool, "~/enable", self._on_enable)
         self.create_service(Trigger, "~/reset", self._on_reset)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self.create_timer(1.0 / self._parameters.rate_hz, self._loop, clock=steady)
+        self.create_timer(1.0 / self._settings.rate_hz, self._loop, clock=steady)
         self.create_timer(GRAPH_PERIOD_S, self._guarded(self._watch_graph), clock=steady)
         self.create_timer(1.0, self._guarded(self._report), clock=steady)
         self.get_logger().info(
-            f"commands go to {self._parameters.output} at {self._parameters.rate_hz:g} Hz; "
+            f"commands go to {self._settings.output} at {self._settings.rate_hz:g} Hz; "
             + ("following begins when a hero is seen" if self._follower.enabled else "waiting for ~/enable")
         )
 
@@ -91,7 +91,7 @@ class FollowerNode(Node):
         self._output.close()
 
     def _take_parameters(self, parameters: FollowerNodeParameters) -> None:
-        self._parameters = parameters
+        self._settings = parameters
         self._follower.set_parameters(parameters)
 
     def _guarded(self, callback: Callable[..., None]) -> Callable[..., None]:
@@ -139,7 +139,7 @@ class FollowerNode(Node):
         now_ns, steady_s = self.get_clock().now().nanoseconds, time.monotonic()
         if now_ns != self._clock_moved[0]:
             self._clock_moved = (now_ns, steady_s)
-        stands = steady_s - self._clock_moved[1] > self._parameters.timeouts.clock_s
+        stands = steady_s - self._clock_moved[1] > self._settings.timeouts.clock_s
         self._set_fault("clock", "the clock stands still (is anybody publishing /clock?)" if stands else "")
 
     def _watch_graph(self) -> None:
@@ -164,7 +164,7 @@ class FollowerNode(Node):
         self._faults[name] = text
 
     def _on_hero(self, message: PointStamped) -> None:
-        frame = self._parameters.camera_frame or self._camera_frame
+        frame = self._settings.camera_frame or self._camera_frame
         if frame and message.header.frame_id != frame:
             self.get_logger().error(
                 f"hero/position in frame {message.header.frame_id!r} instead of {frame!r} is not used "
@@ -191,7 +191,7 @@ class FollowerNode(Node):
         return stamp_s
 
     def _on_odom(self, message: Odometry) -> None:
-        expected = self._parameters.odom_frame
+        expected = self._settings.odom_frame
         if message.header.frame_id.rsplit("/", 1)[-1] != expected.rsplit("/", 1)[-1]:
             self._wrong_odom_s = time.monotonic()
             frame = message.header.frame_id
@@ -266,7 +266,7 @@ class FollowerNode(Node):
         self._diagnostics.publish(self._array(level, f"{self.get_fully_qualified_name()}: following", message, values))
 
     def _array(self, level: bytes, name: str, message: str, values: dict[str, Any]) -> DiagnosticArray:
-        status = DiagnosticStatus(level=level, name=name, message=message, hardware_id=self._parameters.output)
+        status = DiagnosticStatus(level=level, name=name, message=message, hardware_id=self._settings.output)
         status.values = [
             KeyValue(key=key, value=f"{value:.4f}" if isinstance(value, float) else str(value))
             for key, value in values.items()
