@@ -57,8 +57,8 @@ class PlayerNode(Node):  # type: ignore[misc]
 
     def __init__(self) -> None:
         super().__init__("player")
-        self._parameters = declare_parameters(self, PlayerParameters())
-        self._source = open_source(self._parameters.source)
+        self._settings = declare_parameters(self, PlayerParameters())
+        self._source = open_source(self._settings.source)
         # Reliable publishers serve every subscriber.
         qos = QoSProfile(depth=5, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.RELIABLE)
         self._image_publisher = self.create_publisher(Image, "image_raw", qos)
@@ -84,7 +84,7 @@ class PlayerNode(Node):  # type: ignore[misc]
 
     def _play(self) -> None:
         try:
-            give_up_s = time.monotonic() + self._parameters.wait_for_subscriber_s
+            give_up_s = time.monotonic() + self._settings.wait_for_subscriber_s
             while not self._image_publisher.get_subscription_count() and time.monotonic() < give_up_s:
                 if self._stopping.wait(0.05):
                     return
@@ -107,19 +107,19 @@ class PlayerNode(Node):  # type: ignore[misc]
             for frame in self._source.frames(self._skip):
                 pause_s = 0.0 if math.isnan(before_s) else max(0.0, frame.time_s - before_s)
                 before_s = frame.time_s
-                if self._parameters.rate_hz > 0 and not self._source.live:
-                    pause_s = 1.0 / self._parameters.rate_hz
+                if self._settings.rate_hz > 0 and not self._source.live:
+                    pause_s = 1.0 / self._settings.rate_hz
                 yield frame, pause_s
             if self._played == played_before:
                 raise UserError(f"{self._source.description}: not one frame could be played")
-            if not self._parameters.loop:
+            if not self._settings.loop:
                 return
 
     def _publish(self, frame: PlayedFrame) -> None:
         stamp = self.get_clock().now().to_msg()
         image = Image()
         image.header.stamp = stamp
-        image.header.frame_id = self._parameters.frame_id
+        image.header.frame_id = self._settings.frame_id
         camera = frame.camera or self._assumed_camera(frame)
         self._camera_publisher.publish(fill_camera_info(CameraInfo(header=image.header), camera))
         if frame.labels is not None:
@@ -130,7 +130,7 @@ class PlayerNode(Node):  # type: ignore[misc]
 
     def _assumed_camera(self, frame: PlayedFrame) -> CameraIntrinsics:
         height_px, width_px = frame.image_rgb.shape[:2]
-        focal_px = 0.5 * width_px / math.tan(0.5 * math.radians(self._parameters.horizontal_fov_deg))
+        focal_px = 0.5 * width_px / math.tan(0.5 * math.radians(self._settings.horizontal_fov_deg))
         return CameraIntrinsics(width_px, height_px, focal_px, focal_px, (width_px - 1) / 2, (height_px - 1) / 2)
 
     def _skip(self, sentence: str) -> None:

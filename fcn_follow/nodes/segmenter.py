@@ -92,13 +92,13 @@ class SegmenterNode(Node):  # type: ignore[misc]
 
     def __init__(self) -> None:
         super().__init__("segmenter")
-        self._parameters = declare_parameters(
+        self._settings = declare_parameters(
             self,
             SegmenterParameters(),
             on_change=self._take_parameters,
             read_only=("weights", "device", "precision", "image_transport", "reliability"),
         )
-        parameters = self._parameters
+        parameters = self._settings
         weights = Path(parameters.weights or share_directory() / "weights" / "hero_net.safetensors").expanduser()
         self._segmenter = Segmenter(load_weights(weights), parameters.device, parameters.precision)
         self._weights_name = weights.name
@@ -141,12 +141,12 @@ class SegmenterNode(Node):  # type: ignore[misc]
         self._worker.join(timeout=5.0)
 
     def _take_parameters(self, parameters: SegmenterParameters) -> None:
-        self._parameters = parameters
+        self._settings = parameters
 
     def _choose_transport(self) -> None:
         """Subscribe to raw or compressed images; with auto, to what is published."""
-        wanted: type[Any] = CompressedImage if self._parameters.image_transport == "compressed" else Image
-        if self._parameters.image_transport == "auto" and not self.count_publishers(self._raw_topic):
+        wanted: type[Any] = CompressedImage if self._settings.image_transport == "compressed" else Image
+        if self._settings.image_transport == "auto" and not self.count_publishers(self._raw_topic):
             if self.count_publishers(self._compressed_topic):
                 wanted = CompressedImage
             elif self._subscribed_to is not None:
@@ -193,7 +193,7 @@ class SegmenterNode(Node):  # type: ignore[misc]
         if hero is not None and self._camera_fits(labels.shape):
             stamp_s = Time.from_msg(header.stamp).nanoseconds * 1e-9
             assert self._camera is not None
-            located = locate_hero(hero, self._camera, self._parameters.ranging, stamp_s)
+            located = locate_hero(hero, self._camera, self._settings.ranging, stamp_s)
             if located is not None:
                 position = PointStamped(header=header)
                 position.point.x, position.point.y, position.point.z = located.position_camera_m
@@ -244,7 +244,7 @@ class SegmenterNode(Node):  # type: ignore[misc]
         level, summary = status.OK, "segmenting"
         if wrong:
             level, summary = status.ERROR, "; ".join(wrong)
-        elif silence_s > self._parameters.stale_after_s:
+        elif silence_s > self._settings.stale_after_s:
             level, summary = status.STALE, f"no frames on {self._raw_topic} for {silence_s:.1f} s"
         elif self._camera is None:
             level, summary = status.WARN, "no valid camera_info: hero/position is not published"
@@ -256,7 +256,7 @@ class SegmenterNode(Node):  # type: ignore[misc]
             "dropped": self._latest.dropped,
             "bad_messages": self._bad_messages,
             "device": self._segmenter.device_name,
-            "precision": self._parameters.precision,
+            "precision": self._settings.precision,
             "weights": self._weights_name,
             "network": self._segmenter.card.network,
         }
