@@ -22,6 +22,8 @@ from fcn_follow.nodes.sources import PlayedFrame, open_source
 from fcn_follow.nodes.spinning import Finished
 from fcn_follow.parameters import parameter
 
+SETTLING_TIME_S = 0.5  # between the first subscriber and the first frame, for the other subscribers
+
 
 @dataclass(frozen=True)
 class PlayerParameters:
@@ -88,6 +90,8 @@ class PlayerNode(Node):  # type: ignore[misc]
             while not self._image_publisher.get_subscription_count() and time.monotonic() < give_up_s:
                 if self._stopping.wait(0.05):
                     return
+            if self._stopping.wait(SETTLING_TIME_S):
+                return
             due_s = time.monotonic()
             for frame, pause_s in self._frames_with_pauses():
                 due_s = max(due_s + pause_s, time.monotonic() - pause_s)  # late frames are not caught up in a burst

@@ -16,6 +16,7 @@ from fcn_follow.networks.weights import LoadedWeights
 
 DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+BILINEAR = Image.BILINEAR  # type: ignore[attr-defined]  # the name that every Pillow knows
 MOST_USEFUL_CPU_THREADS = 4  # these networks are too small to fill more
 
 
@@ -62,7 +63,7 @@ class Segmenter:
         height_px, width_px = image_rgb.shape[:2]
         size = (self.card.input_width_px, self.card.input_height_px)
         if (width_px, height_px) != size:  # Pillow's antialiased bilinear, as the networks are trained and scored
-            image_rgb = np.asarray(Image.fromarray(image_rgb).resize(size, Image.Resampling.BILINEAR))
+            image_rgb = np.asarray(Image.fromarray(image_rgb).resize(size, BILINEAR))
         labels = self._labels(image_rgb)
         if (width_px, height_px) != size:
             labels = cv2.resize(labels, (width_px, height_px), interpolation=cv2.INTER_NEAREST_EXACT)

@@ -1,0 +1,65 @@
+"""The nodes as child processes of the runner: started with argument lists, watched, ended."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass
+class NodeProcess:
+    """One node of this package in a process of its own; the last lines that it wrote are kept."""
+
+    name: str
+    process: subprocess.Popen[str]
+    last_lines: deque[str] = field(default_factory=lambda: deque(maxlen=20))
+
+    def __post_init__(self) -> None:
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            if line.strip():
+                self.last_lines.append(line.rstrip())
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs."""
+        return self.process.poll()
+
+    def interrupt(self) -> None:
+        """Ask it to end, as Ctrl-C does."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+
+    def wait(self, timeout_s: float) -> None:
+        """Wait for its end and for its last lines; it is killed when it does not end in time."""
+        try:
+            self.process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self._reader.join(timeout=1.0)
+
+    def last_words(self) -> str:
+        """The last line that says something, for a message to the user."""
+        return self.last_lines[-1] if self.last_lines else "it said nothing"
+
+
+def start_node(name: str, params_file: Path, parameters: Mapping[str, object]) -> NodeProcess:
+    """Start a node of this package with a YAML file of parameters and some values that override it."""
+    command = [sys.executable, "-m", "fcn_follow.nodes.executables", name]
+    command += ["--ros-args", "--params-file", str(params_file)]
+    for key, value in parameters.items():
+        command += ["-p", f"{key}:={json.dumps(value)}"]  # JSON is YAML, and text stays text
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)  # noqa: S603
+    return NodeProcess(name, process)

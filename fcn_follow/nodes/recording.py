@@ -1,0 +1,173 @@
+"""What a flight leaves behind: a CSV of what was published for each frame, a video of frame, overlay and command."""
+
+from __future__ import annotations
+
+import csv
+import queue
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fcn_follow.data.frames import HERO
+from fcn_follow.geometry import Vector3, VelocityCommand
+from fcn_follow.perception.hero import find_hero
+from fcn_follow.perception.overlay import draw_overlay
+from fcn_follow.scoring.overlap import Overlap, overlap
+
+COLUMNS = (
+    "stamp_s",
+    "age_ms",
+    "hero_x_px",
+    "hero_y_px",
+    "hero_area_px",
+    "position_x_m",
+    "position_y_m",
+    "position_z_m",
+    "state",
+    "forward_m_s",
+    "left_m_s",
+    "up_m_s",
+    "yaw_rate_rad_s",
+    "hero_iou",
+)
+STRIP_HEIGHT_PX = 44
+SMALLEST_SIDE_PX = 480
+
+
+@dataclass
+class FrameRecord:
+    """All that was published about one image; None where nothing came."""
+
+    stamp_s: float
+    image_rgb: NDArray[np.uint8] | None = None
+    labels: NDArray[np.uint8] | None = None
+    truth: NDArray[np.uint8] | None = None
+    age_s: float | None = None
+    centroid: Vector3 | None = None
+    position_m: Vector3 | None = None
+    state: str = ""
+    command: VelocityCommand | None = None
+
+    def hero_overlap(self) -> Overlap | None:
+        """Predicted and true hero pixels, where both masks came."""
+        if self.labels is None or self.truth is None or self.labels.shape != self.truth.shape:
+            return None
+        return overlap(self.labels, self.truth, HERO)
+
+    def row(self) -> list[str]:
+        """The values of COLUMNS as text; empty where there is none."""
+        command = self.command
+        measured = self.hero_overlap()
+        values = [
+            self.stamp_s,
+            None if self.age_s is None else 1e3 * self.age_s,
+            *(self.centroid or (None, None, None)),
+            *(self.position_m or (None, None, None)),
+            self.state,
+            *((None,) * 4 if command is None else _components(command)),
+            None if measured is None else measured.iou,
+        ]
+        return [
+            "" if v is None else f"{v:.6f}" if i == 0 else v if isinstance(v, str) else f"{v:.4f}"
+            for i, v in enumerate(values)
+        ]
+
+
+def _components(command: VelocityCommand) -> tuple[float, float, float, float]:
+    return command.forward_m_s, command.left_m_s, command.up_m_s, command.yaw_rate_rad_s
+
+
+def draw_panel(record: FrameRecord) -> NDArray[np.uint8]:
+    """The frame with its overlay, enlarged where it is small, above a strip that says position, state and command."""
+    assert record.image_rgb is not None
+    labels = record.labels
+    if labels is None:
+        labels = np.zeros(record.image_rgb.shape[:2], np.uint8)
+    factor = max(1, -(-SMALLEST_SIDE_PX // min(labels.shape)))
+    image_rgb, labels = (a.repeat(factor, axis=0).repeat(factor, axis=1) for a in (record.image_rgb, labels))
+    seen = record.centroid is not None and record.centroid[2] > 0
+    picture = draw_overlay(image_rgb, labels, find_hero(labels) if seen else None)
+    strip = np.zeros((STRIP_HEIGHT_PX, picture.shape[1], 3), np.uint8)
+    where = "hero not seen"
+    if seen and record.position_m is not None:
+        x, y, z = record.position_m
+        where = f"hero {x:+.1f} right {-y:+.1f} up {z:.1f} ahead m"
+    age = "" if record.age_s is None else f"   age {1e3 * record.age_s:.0f} ms"
+    _write(strip, f"{record.state or 'no follower'}   {where}{age}", 17)
+    if record.command is not None:
+        forward, left, up, yaw_rate = _components(record.command)
+        _write(strip, f"cmd  forward {forward:+.2f}  left {left:+.2f}  up {up:+.2f} m/s  yaw {yaw_rate:+.2f} rad/s", 36)
+    panel: NDArray[np.uint8] = np.concatenate([picture, strip])
+    return panel[: panel.shape[0] // 2 * 2, : panel.shape[1] // 2 * 2]
+
+
+def _write(strip: NDArray[np.uint8], text: str, y_px: int) -> None:
+    scale = min(0.45, 0.45 * strip.shape[1] / 512)
+    cv2.putText(strip, text, (6, y_px), cv2.FONT_HERSHEY_SIMPLEX, scale, (235, 235, 235), 1, cv2.LINE_AA)
+
+
+class FlightRecorder:
+    """Writes flight.csv and a video while the flight lasts, in a thread of its own; `close` gives them their names.
+
+    The video is written as MPEG-4, which costs a core next to nothing, and turned into VP8 (which every browser
+    plays) afterwards by `convert_video`.
+    """
+
+    def __init__(self, folder: Path, video_rate_hz: float) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.csv_path = folder / "flight.csv"
+        self.video_path = folder / "flight.mp4"
+        self.total = Overlap()
+        self.frame_ious: list[float] = []
+        self.frames_not_drawn = 0
+        self._rate_hz = video_rate_hz
+        self._csv_part = folder / "flight.csv.part"
+        self._video_part = folder / "flight.part.mp4"
+        self._file = self._csv_part.open("w", newline="")
+        self._csv = csv.writer(self._file)
+        self._csv.writerow(COLUMNS)
+        self._video: Any = None
+        self._size = (0, 0)
+        self._queue: queue.Queue[FrameRecord | None] = queue.Queue(maxsize=30)
+        self._thread = threading.Thread(target=self._draw_all, name="recorder", daemon=True)
+        self._thread.start()
+
+    def write(self, record: FrameRecord) -> None:
+        """Take a frame's record in; its picture is left out when drawing cannot keep up."""
+        self._csv.writerow(record.row())
+        measured = record.hero_overlap()
+        if measured is not None:
+            self.total += measured
+            if measured.iou is not None:
+                self.frame_ious.append(measured.iou)
+        if record.image_rgb is not None:
+            try:
+                self._queue.put_nowait(record)
+            except queue.Full:
+                self.frames_not_drawn += 1
+
+    def _draw_all(self) -> None:
+        while (record := self._queue.get()) is not None:
+            panel = cv2.cvtColor(draw_panel(record), cv2.COLOR_RGB2BGR)
+            if self._video is None:
+                self._size = (panel.shape[1], panel.shape[0])
+                codec = cv2.VideoWriter.fourcc(*"mp4v")
+                self._video = cv2.VideoWriter(str(self._video_part), codec, self._rate_hz, self._size)
+            if (panel.shape[1], panel.shape[0]) != self._size:
+                panel = cv2.resize(panel, self._size)
+            self._video.write(panel)
+
+    def close(self) -> None:
+        """Finish both files and give them their names."""
+        self._queue.put(None)
+        self._thread.join()
+        self._file.close()
+        self._csv_part.replace(self.csv_path)
+        if self._video is not None:
+            self._video.release()
+            self._video_part.replace(self.video_path)

@@ -1,0 +1,237 @@
+"""Fly without a ROS install: the package's nodes as processes, the same YAML, a live status, a recording.
+
+python -m fcn_follow.nodes.runner --source shared/data/validation.zip --rate 15 --duration 20
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from fcn_follow.errors import UserError
+from fcn_follow.nodes.processes import NodeProcess, start_node
+from fcn_follow.share import share_directory
+
+if TYPE_CHECKING:
+    from fcn_follow.nodes.flight import FlightWatcher
+    from fcn_follow.nodes.recording import FlightRecorder
+
+START_TIMEOUT_S = 120.0
+DRAIN_S = 1.0  # for what is still under way when the source has ended
+
+
+def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
+    """The command line of scripts/follow."""
+    parser = argparse.ArgumentParser(
+        prog="scripts/follow", description="Segment a camera's frames, follow the hero, show and record the flight."
+    )
+    parser.add_argument(
+        "--source",
+        help="folder or zip of frames, video, rosbag2 folder, or a camera's number; without it, a drawn clip",
+    )
+    parser.add_argument("--rate", type=float, default=0.0, metavar="HZ", help="frames a second; 0: the source's stamps")
+    parser.add_argument(
+        "--duration", type=float, default=0.0, metavar="S", help="end after so long; 0: with the source"
+    )
+    parser.add_argument("--loop", action="store_true", help="play the source again and again")
+    parser.add_argument("--weights", type=Path, help="weights file; default: the package's own")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), help="where the network runs")
+    parser.add_argument("--params", type=Path, metavar="YAML", help="parameter file; default: config/follow.yaml")
+    parser.add_argument("--out", type=Path, default=Path("out"), help="folder of the recording (default: out)")
+    options = parser.parse_args(arguments)
+    if not 0 <= options.rate <= 1000:
+        parser.error(f"--rate {options.rate:g}: allowed is 0 to 1000 Hz")
+    if not (math.isfinite(options.duration) and options.duration >= 0):
+        parser.error(f"--duration {options.duration:g}: allowed is 0 or more seconds")
+    return options
+
+
+class Runner:
+    """Starts the nodes, watches them, and ends them: first the camera, then the follower with its zero commands."""
+
+    def __init__(self, options: argparse.Namespace, console: Console) -> None:
+        self._options = options
+        self._console = console
+        self._params = options.params or share_directory() / "config" / "follow.yaml"
+        self._nodes: dict[str, NodeProcess] = {}
+        self.stopping = False
+
+    def run(self) -> int:
+        """The whole flight; the exit code."""
+        if not self._params.is_file():
+            raise UserError(f"{self._params}: there is no such parameter file")
+        os.environ.setdefault(
+            "FASTRTPS_DEFAULT_PROFILES_FILE", str(share_directory() / "config" / "fastdds_large_images.xml")
+        )
+        import rclpy
+        from rclpy.signals import SignalHandlerOptions
+
+        from fcn_follow.nodes.flight import FlightWatcher
+        from fcn_follow.nodes.recording import FlightRecorder
+
+        rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
+        recorder = FlightRecorder(self._options.out, self._options.rate or 15.0)
+        watcher = FlightWatcher(recorder)
+        with tempfile.TemporaryDirectory(prefix="fcn_follow_") as folder:
+            try:
+                self._start_nodes(watcher)
+                camera = self._start_camera(Path(folder))
+                self._fly(watcher, camera)
+            finally:
+                self._end_nodes(watcher)
+                watcher.finish()
+                recorder.close()
+                rclpy.try_shutdown()
+        self._report(watcher, recorder)
+        return 0
+
+    def _start_nodes(self, watcher: FlightWatcher) -> None:
+        self._console.print("Starting the segmenter and the follower ...")
+        segmenter: dict[str, object] = {}
+        if self._options.weights is not None:
+            segmenter["weights"] = str(self._options.weights.resolve())
+        if self._options.device is not None:
+            segmenter["device"] = self._options.device
+        self._nodes["segmenter"] = start_node("segmenter", self._params, segmenter)
+        self._nodes["follower"] = start_node("follower", self._params, {})
+        end_s = time.monotonic() + START_TIMEOUT_S
+        while not (watcher.segmenter_is_ready() or self.stopping):
+            watcher.spin(0.1)
+            self._check_nodes()
+            if watcher.foreign_camera():
+                raise UserError(
+                    f"another camera publishes {watcher.image_topic} already in ROS domain "
+                    f"{os.environ.get('ROS_DOMAIN_ID', '0')}; end it, or set ROS_DOMAIN_ID to another number"
+                )
+            if time.monotonic() > end_s:
+                raise UserError(f"the segmenter was not ready after {START_TIMEOUT_S:.0f} s")
+
+    def _start_camera(self, folder: Path) -> NodeProcess:
+        source = self._options.source
+        if source is None:
+            from fcn_follow.nodes.drawn_clip import write_clip
+
+            write_clip(folder)
+            source = str(folder)
+        parameters = {"source": source, "rate_hz": self._options.rate, "loop": self._options.loop}
+        camera = start_node("player", self._params, parameters)
+        self._nodes["player"] = camera
+        return camera
+
+    def _check_nodes(self) -> None:
+        """UserError when a node has ended that should not have."""
+        for node in self._nodes.values():
+            code = node.exit_code
+            if code is not None and (code != 0 or node.name != "player"):
+                node.wait(1.0)
+                raise UserError(
+                    f"the {node.name} ended with exit code {code}: {node.last_words().removeprefix('error: ')}"
+                )
+
+    def _fly(self, watcher: FlightWatcher, camera: NodeProcess) -> None:
+        live = Live(console=self._console, refresh_per_second=4, transient=True) if self._console.is_terminal else None
+        next_status_s = 0.0
+        with live or _Nothing():
+            while not self.stopping and camera.exit_code is None:
+                watcher.spin(0.05)
+                self._check_nodes()
+                now_s = time.monotonic()
+                if self._options.duration and watcher.flight_time_s() >= self._options.duration:
+                    return
+                if now_s >= next_status_s:
+                    next_status_s = now_s + (0.25 if live else 2.0)
+                    if live:
+                        live.update(status_table(watcher))
+                    elif watcher.masks:
+                        self._console.print(watcher.one_line())
+        self._check_nodes()
+        end_s = time.monotonic() + DRAIN_S
+        while not self.stopping and time.monotonic() < end_s:
+            watcher.spin(0.05)
+
+    def _end_nodes(self, watcher: FlightWatcher) -> None:
+        for name in ("player", "follower", "segmenter"):
+            node = self._nodes.get(name)
+            if node is None:
+                continue
+            node.interrupt()
+            end_s = time.monotonic() + 10.0
+            while node.exit_code is None and time.monotonic() < end_s:
+                watcher.spin(0.05)
+            node.wait(0.1)
+
+    def _report(self, watcher: FlightWatcher, recorder: FlightRecorder) -> None:
+        self._console.print(summary_table(watcher, recorder))
+
+
+class _Nothing:
+    """Takes the place of the live display where there is no terminal."""
+
+    def __enter__(self) -> None: ...
+    def __exit__(self, *_: object) -> None: ...
+
+
+def status_table(watcher: FlightWatcher) -> Table:
+    """What a person watches during the flight."""
+    table = Table(title="fcn_follow", show_header=False, min_width=64)
+    for name, value in watcher.status().items():
+        table.add_row(name, value)
+    table.caption = "Ctrl-C ends the flight"
+    return table
+
+
+def summary_table(watcher: FlightWatcher, recorder: FlightRecorder) -> Table:
+    """What the flight was like, and where its recording lies."""
+    table = Table(title="The flight", show_header=False, min_width=64)
+    for name, value in watcher.summary().items():
+        table.add_row(name, value)
+    total = recorder.total.iou
+    if total is not None:
+        ious = recorder.frame_ious
+        table.add_row(
+            "hero IoU", f"{total:.3f} over all pixels; {sum(ious) / len(ious):.3f} mean of {len(ious)} frames"
+        )
+    for path in (recorder.csv_path, recorder.video_path):
+        if path.exists():
+            table.add_row("written", str(path))
+    return table
+
+
+def main() -> int:
+    """Entry point of scripts/follow."""
+    options = parse_arguments()
+    console = Console()
+    runner: Runner | None = None
+    interrupted = False
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        nonlocal interrupted
+        interrupted = True
+        if runner is not None:
+            runner.stopping = True
+
+    signal.signal(signal.SIGINT, on_signal)
+    signal.signal(signal.SIGTERM, on_signal)
+    try:
+        runner = Runner(options, console)
+        runner.stopping = interrupted
+        return runner.run()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,48 @@
+"""Installs fcn_follow with colcon (ament_python) and with pip; the rest of the configuration is in setup.cfg."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+NAME = "fcn_follow"
+SHARED = ("launch", "config", "weights", "worlds")
+
+
+def shared_files() -> list[tuple[str, list[str]]]:
+    """Where the files that are not code go: share/fcn_follow, as ROS and share.py expect them."""
+    files = [
+        ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
+        (f"share/{NAME}", ["package.xml"]),
+    ]
+    folders = [path for folder in SHARED for path in (Path(folder), *Path(folder).rglob("*")) if path.is_dir()]
+    for folder in folders:
+        inside = sorted(str(path) for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+        if inside:
+            files.append((f"share/{NAME}/{folder.as_posix()}", inside))
+    return files
+
+
+setup(
+    name=NAME,
+    version="0.1.0",
+    description="Let a drone follow one person: segmentation, position, velocity commands",
+    license="Apache-2.0",
+    maintainer="fcn_follow maintainers",
+    maintainer_email="maintainers@users.noreply.b-seed-fb6f9458.example",
+    python_requires=">=3.10",
+    packages=find_packages(include=[NAME, f"{NAME}.*"]),
+    package_data={NAME: ["py.typed"]},
+    data_files=shared_files(),
+    zip_safe=True,
+    # What runs needs; requirements.txt pins it together with the tools of the tests.
+    install_requires=["setuptools"],
+    extras_require={"test": ["pytest"]},
+    entry_points={
+        "console_scripts": [
+            "fcn-follow = fcn_follow.cli:main",
+            "segmenter = fcn_follow.nodes.executables:segmenter",
+            "follower = fcn_follow.nodes.executables:follower",
+            "player = fcn_follow.nodes.executables:player",
+        ]
+    },
+)
