@@ -188,7 +188,7 @@ class Renderer:
         focus = camera.position_m + camera.rotation[:, 2] * 9.0
         focus[2] = 0.0
         self._data.light_xdir[0] = -towards_sun
-        self._data.light_xpos[0] = focus + towards_sun * 14.0
+        self._data.light_xpos[0] = focus + towards_sun * 6.0
         self._model.light_diffuse[0] = light.sun
         self._model.light_ambient[0] = self._model.light_specular[0] = 0.0
         self._model.vis.headlight.ambient = light.ambient

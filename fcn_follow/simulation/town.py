@@ -5,6 +5,7 @@ x runs east, y north, z up, all in metres from the middle of the square.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -200,11 +201,11 @@ def _plants(rng: np.random.Generator) -> list[Plant]:
     return plants
 
 
-def make_town(rng: np.random.Generator) -> Town:
-    """The town; only the trees differ a little with the generator."""
+def make_town(rng: np.random.Generator, walls: Sequence[Building] = (), trees: Sequence[Plant] = ()) -> Town:
+    """The town, with more walls and trees where asked; its own trees differ a little with the generator."""
     half = HALF_SIDE_M
     grounds = [Ground("grass", _rectangle(-half, half, -half, half), 0.0), *_roads(), *_square(), *_park()]
-    return Town(tuple(grounds), tuple(_buildings()), tuple(_plants(rng)))
+    return Town(tuple(grounds), (*_buildings(), *walls), (*_plants(rng), *trees))
 
 
 def bed_outline(plant: Plant) -> Points:

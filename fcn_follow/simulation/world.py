@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,7 @@ from fcn_follow.simulation import textures
 from fcn_follow.simulation.graphics import mujoco
 from fcn_follow.simulation.people import PARTS, POSES, body_meshes
 from fcn_follow.simulation.shapes import Mesh, leaves, merged, plate, tube, walls
-from fcn_follow.simulation.town import Ground, Plant, Town, bed_outline, make_town
+from fcn_follow.simulation.town import Building, Ground, Plant, Town, bed_outline, make_town
 
 PLACES = 28
 """How many people a frame can show."""
@@ -82,10 +83,10 @@ class _Builder:
         return self.spec.add_material(name=name, specular=0.0, shininess=0.0, reflectance=0.0)
 
 
-def make_world(seed: int = 0) -> World:
-    """The town whose textures and trees come from `seed`; a second or two of work."""
+def make_world(seed: int = 0, extra_walls: Sequence[Building] = (), extra_trees: Sequence[Plant] = ()) -> World:
+    """The town whose textures and trees come from `seed`, with more walls and trees where asked; about a second's work."""
     rng = np.random.default_rng([seed, 1])
-    town = make_town(rng)
+    town = make_town(rng, extra_walls, extra_trees)
     builder = _Builder()
     _add_materials(builder, rng)
     _add_ground(builder, town)

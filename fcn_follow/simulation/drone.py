@@ -1,0 +1,190 @@
+"""A quadrotor under an autopilot that takes body-frame velocities and a yaw rate, as in offboard mode.
+
+The autopilot's velocity loop asks for an acceleration, which is limited in size, tilt and jerk, and which the
+airframe takes up with the lag of its attitude loop; rotor drag pulls the drone along with the wind. Limits and gains
+are the defaults of PX4's multicopter position controller (parameter names beside each value); the drag is that of the
+AscTec Hummingbird. Equations of its own rather than RotorPy: that package's dependencies weigh more than this file.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcn_follow.geometry import ZERO_COMMAND, VehicleState, VelocityCommand
+
+GRAVITY_M_S2 = 9.81
+Vector = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class DroneParameters:
+    """What kind of drone flies."""
+
+    velocity_gain_1_s: float = 3.0
+    """Acceleration for each m/s of velocity error (between MPC_XY_VEL_P_ACC 1.8 and MPC_Z_VEL_P_ACC 4)."""
+    velocity_integral_1_s2: float = 0.8
+    """Works against a steady wind (MPC_XY_VEL_I_ACC 0.4, MPC_Z_VEL_I_ACC 2)."""
+    acceleration_m_s2: float = 5.0
+    """MPC_ACC_HOR_MAX; MPC_ACC_UP_MAX is 4."""
+    jerk_m_s3: float = 30.0
+    """Change of the acceleration asked for; MPC_JERK_MAX allows up to 500."""
+    tilt_rad: float = math.radians(45.0)
+    """MPC_TILTMAX_AIR."""
+    attitude_lag_s: float = 0.12
+    """About 1 / MC_ROLL_P (6.5 / s)."""
+    yaw_rate_rad_s: float = math.radians(150.0)
+    """MPC_MAN_Y_MAX."""
+    yaw_lag_s: float = 0.15
+    drag_1_s: float = 0.45
+    """Rotor drag over mass: 4 rotors x 469 rad/s x 1.19e-4 kg / 0.5 kg (AscTec Hummingbird hovering)."""
+    radius_m: float = 0.3
+    command_timeout_s: float = 0.5
+    """Without a command for so long the drone stops by itself (COM_OF_LOSS_T 1 s)."""
+
+
+@dataclass(frozen=True)
+class Wind:
+    """A steady wind and gusts: first-order Gauss-Markov, the same strength along each level axis, half of it upwards."""
+
+    mean_m_s: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    gust_m_s: float = 0.0
+    gust_time_s: float = 1.5
+
+
+class Drone:
+    """The drone's true state; `command` when a command comes, `step` for each piece of time."""
+
+    def __init__(
+        self,
+        position_m: tuple[float, float, float],
+        yaw_rad: float,
+        parameters: DroneParameters | None = None,
+        wind: Wind | None = None,
+        rng: np.random.Generator | None = None,
+    ) -> None:
+        self.parameters = parameters or DroneParameters()
+        self.wind = wind or Wind()
+        self.position_m: Vector = np.array(position_m, dtype=np.float64)
+        self.velocity_m_s: Vector = np.zeros(3)
+        self.acceleration_m_s2: Vector = np.zeros(3)
+        self.yaw_rad, self.yaw_rate_rad_s = yaw_rad, 0.0
+        self._rng = rng or np.random.default_rng(0)
+        self._asked_m_s2: Vector = np.zeros(3)
+        self._thrust_m_s2: Vector = np.zeros(3)
+        self._integral_m_s2: Vector = np.zeros(3)
+        self._gust_m_s: Vector = np.zeros(3)
+        self._command = ZERO_COMMAND
+        self._commanded_s = -math.inf
+
+    def command(self, command: VelocityCommand, now_s: float) -> None:
+        """What to do until the next command, or until it is too old; a command that is not finite counts as zero."""
+        values = (command.forward_m_s, command.left_m_s, command.up_m_s, command.yaw_rate_rad_s)
+        self._command = command if all(map(math.isfinite, values)) else ZERO_COMMAND
+        self._commanded_s = now_s
+
+    @property
+    def roll_pitch_rad(self) -> tuple[float, float]:
+        """The tilt that makes the present thrust, in the body's frame (roll to the right, pitch nose down positive)."""
+        c, s = math.cos(self.yaw_rad), math.sin(self.yaw_rad)
+        forward = c * self._thrust_m_s2[0] + s * self._thrust_m_s2[1]
+        left = -s * self._thrust_m_s2[0] + c * self._thrust_m_s2[1]
+        lift = GRAVITY_M_S2 + self._thrust_m_s2[2]
+        return math.atan2(-left, math.hypot(lift, forward)), math.atan2(forward, lift)
+
+    def step(self, now_s: float, dt_s: float) -> None:
+        """Fly from now_s to now_s + dt_s."""
+        p = self.parameters
+        command = self._command if now_s - self._commanded_s <= p.command_timeout_s else ZERO_COMMAND
+        c, s = math.cos(self.yaw_rad), math.sin(self.yaw_rad)
+        wanted = np.array(
+            [
+                c * command.forward_m_s - s * command.left_m_s,
+                s * command.forward_m_s + c * command.left_m_s,
+                command.up_m_s,
+            ]
+        )
+        error = wanted - self.velocity_m_s
+        self._integral_m_s2 = np.clip(self._integral_m_s2 + p.velocity_integral_1_s2 * error * dt_s, -4.0, 4.0)
+        asked = self._limited(p.velocity_gain_1_s * error + self._integral_m_s2 + p.drag_1_s * wanted)
+        change = asked - self._asked_m_s2
+        size = float(np.linalg.norm(change))
+        self._asked_m_s2 = self._asked_m_s2 + change * min(1.0, p.jerk_m_s3 * dt_s / size if size > 0 else 1.0)
+        self._thrust_m_s2 += (self._asked_m_s2 - self._thrust_m_s2) * (1.0 - math.exp(-dt_s / p.attitude_lag_s))
+        air_m_s = self.velocity_m_s - self._wind(dt_s)
+        self.acceleration_m_s2 = self._thrust_m_s2 - p.drag_1_s * air_m_s
+        self.velocity_m_s = self.velocity_m_s + self.acceleration_m_s2 * dt_s
+        self.position_m = self.position_m + self.velocity_m_s * dt_s
+        rate = max(-p.yaw_rate_rad_s, min(p.yaw_rate_rad_s, command.yaw_rate_rad_s))
+        self.yaw_rate_rad_s += (rate - self.yaw_rate_rad_s) * (1.0 - math.exp(-dt_s / p.yaw_lag_s))
+        self.yaw_rad = math.remainder(self.yaw_rad + self.yaw_rate_rad_s * dt_s, math.tau)
+
+    def _limited(self, acceleration: Vector) -> Vector:
+        """Within the acceleration and tilt limits, the level part shortened first."""
+        p = self.parameters
+        up = float(np.clip(acceleration[2], -p.acceleration_m_s2, p.acceleration_m_s2))
+        most = min(p.acceleration_m_s2, math.tan(p.tilt_rad) * (GRAVITY_M_S2 + up))
+        level = math.hypot(acceleration[0], acceleration[1])
+        share = min(1.0, most / level) if level > 0 else 1.0
+        return np.array([acceleration[0] * share, acceleration[1] * share, up])
+
+    def _wind(self, dt_s: float) -> Vector:
+        mean = np.array(self.wind.mean_m_s)
+        if self.wind.gust_m_s <= 0:
+            return mean
+        keep = math.exp(-dt_s / self.wind.gust_time_s)
+        kick = self._rng.normal(size=3) * np.array([1.0, 1.0, 0.5]) * self.wind.gust_m_s * math.sqrt(1 - keep**2)
+        self._gust_m_s = keep * self._gust_m_s + kick
+        return mean + self._gust_m_s
+
+
+@dataclass(frozen=True)
+class OdometryNoise:
+    """Standard deviations of what the autopilot's estimate adds to the truth; the drift grows with the root of time."""
+
+    position_m: float = 0.01
+    velocity_m_s: float = 0.03
+    yaw_rad: float = 0.003
+    drift_m_sqrt_s: float = 0.01
+
+
+class Odometry:
+    """The drone's state as its autopilot believes it."""
+
+    def __init__(self, noise: OdometryNoise, rng: np.random.Generator) -> None:
+        self._noise, self._rng = noise, rng
+        self._drift_m: Vector = np.zeros(3)
+        self._last_s: float | None = None
+
+    def measure(self, drone: Drone, now_s: float) -> VehicleState:
+        noise, rng = self._noise, self._rng
+        elapsed_s = now_s - self._last_s if self._last_s is not None else 0.0
+        self._last_s = now_s
+        self._drift_m = self._drift_m + rng.normal(size=3) * noise.drift_m_sqrt_s * math.sqrt(max(0.0, elapsed_s))
+        position = drone.position_m + self._drift_m + rng.normal(size=3) * noise.position_m
+        velocity = drone.velocity_m_s + rng.normal(size=3) * noise.velocity_m_s
+        roll, pitch = drone.roll_pitch_rad
+        yaw = drone.yaw_rad + float(rng.normal()) * noise.yaw_rad
+        return VehicleState(
+            now_s,
+            (float(position[0]), float(position[1]), float(position[2])),
+            quaternion_xyzw(roll, pitch, yaw),
+            (float(velocity[0]), float(velocity[1]), float(velocity[2])),
+            drone.yaw_rate_rad_s,
+        )
+
+
+def quaternion_xyzw(roll_rad: float, pitch_rad: float, yaw_rad: float) -> tuple[float, float, float, float]:
+    """The orientation that turns by yaw, then pitch, then roll (REP-103)."""
+    cr, sr = math.cos(roll_rad / 2), math.sin(roll_rad / 2)
+    cp, sp = math.cos(pitch_rad / 2), math.sin(pitch_rad / 2)
+    cy, sy = math.cos(yaw_rad / 2), math.sin(yaw_rad / 2)
+    return (
+        sr * cp * cy - cr * sp * sy,
+        cr * sp * cy + sr * cp * sy,
+        cr * cp * sy - sr * sp * cy,
+        cr * cp * cy + sr * sp * sy,
+    )

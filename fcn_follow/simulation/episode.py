@@ -1,0 +1,177 @@
+"""One flight's world in motion: hero, crowd and drone moved on in small steps, frames taken when the camera is due.
+
+The same scenario, seed and commands give the same episode, frame for frame.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcn_follow.geometry import CameraIntrinsics, CameraMount, HeroPosition, Vector3, VehicleState, VelocityCommand
+from fcn_follow.simulation.camera import DelayLine, Sensor, expose, pinhole
+from fcn_follow.simulation.drone import Drone, Odometry, OdometryNoise
+from fcn_follow.simulation.outfits import HERO, LOOKALIKE, Outfit, random_outfit
+from fcn_follow.simulation.people import BODY_HEIGHT_M, MIDDLE_M, pose_index
+from fcn_follow.simulation.renderer import HERO as HERO_LABEL
+from fcn_follow.simulation.renderer import OTHER_PERSON, PersonView, Renderer, look
+from fcn_follow.simulation.scenarios import START_HEIGHT_M, Scenario
+from fcn_follow.simulation.town import GroundHeight, Town
+from fcn_follow.simulation.walking import Crowd, Route, Walker
+from fcn_follow.simulation.world import World, make_world
+
+STEP_S = 0.01
+SENSOR = Sensor(blur_px=0.45, noise_levels=1.5)
+
+
+@dataclass(frozen=True)
+class CameraSetup:
+    """The drone's camera: on a gimbal that keeps it level but for its pitch, or, not stabilised, fixed to the body."""
+
+    width_px: int = 320
+    height_px: int = 240
+    horizontal_fov_rad: float = math.radians(80.0)
+    mount: CameraMount = CameraMount((0.1, 0.0, -0.05), math.radians(17.0))
+    stabilised: bool = True
+
+    @property
+    def intrinsics(self) -> CameraIntrinsics:
+        return pinhole(self.width_px, self.height_px, self.horizontal_fov_rad)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A picture as it left the camera, with what was true at that moment.
+
+    `rgb` uint8 (H, W, 3); `labels` uint8 (H, W), 0 background, 1 other people, 2 hero; `hero` is the middle of the
+    hero's body in the camera's optical frame, behind the camera or not.
+    """
+
+    stamp_s: float
+    rgb: NDArray[np.uint8]
+    labels: NDArray[np.uint8]
+    hero: HeroPosition
+
+    @property
+    def hero_px(self) -> int:
+        return int((self.labels == HERO_LABEL).sum())
+
+
+class Episode:
+    """Call `advance` from time to time; take what has arrived with `frames` and `odometry`. Close it, or use `with`."""
+
+    def __init__(
+        self, scenario: Scenario, seed: int, camera: CameraSetup | None = None, hero_outfit: Outfit = HERO
+    ) -> None:
+        self.scenario, self.camera = scenario, camera or CameraSetup()
+        self.now_s = 0.0
+        self.world: World = make_world(seed, scenario.walls, scenario.trees)
+        self.town: Town = self.world.town
+        self._ground = GroundHeight(self.town)
+        self._renderer = Renderer(self.world, self.camera.width_px, self.camera.height_px)
+        rng = np.random.default_rng([seed, 3])
+        self._sensor_rng, wind_rng, odometry_rng = (np.random.default_rng([seed, stream]) for stream in (4, 5, 6))
+        self._hero_outfit = hero_outfit
+        self.route = Route(scenario.start_m, scenario.legs)
+        x, y = (place + offset for place, offset in zip(scenario.start_m, scenario.drone_from_hero_m, strict=True))
+        start = (x, y, self._ground(*scenario.start_m) + START_HEIGHT_M)
+        self.drone = Drone(start, scenario.drone_yaw_rad, wind=scenario.wind, rng=wind_rng)
+        self._odometry = Odometry(OdometryNoise(), odometry_rng)
+        self.crowd = Crowd(rng, self.town, scenario.crowd, scenario.crowd_region_m, (scenario.start_m, (x, y)))
+        self._outfits = [random_outfit(rng) for _ in self.crowd.walkers]
+        if scenario.lookalike and self._outfits:
+            self._outfits[0] = LOOKALIKE
+            beside = self.crowd.walkers[0]
+            beside.x_m, beside.y_m = scenario.start_m[0] + 3.0, scenario.start_m[1] + 1.5
+        self._delay: DelayLine[Frame] = DelayLine(scenario.latency_s)
+        self._frames_due = 0
+        self.dropped = 0
+
+    def __enter__(self) -> Episode:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: object, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._renderer.close()
+
+    def command(self, command: VelocityCommand) -> None:
+        """What the drone shall do from now on."""
+        self.drone.command(command, self.now_s)
+
+    def advance(self, until_s: float) -> list[Frame]:
+        """Move on in steps of STEP_S; the frames that arrived on the way, oldest first."""
+        arrived: list[Frame] = []
+        while self.now_s + STEP_S / 2 < until_s:
+            if self.now_s + 1e-9 >= self._frames_due / self.scenario.camera_hz:
+                self._frames_due += 1
+                self._shoot()
+            self.route.step(STEP_S)
+            drone = self.drone.position_m
+            self.crowd.step(STEP_S, self.hero_place_m, (float(drone[0]), float(drone[1])))
+            self.drone.step(self.now_s, STEP_S)
+            self.now_s = round(self.now_s + STEP_S, 6)
+            arrived += self._delay.arrived(self.now_s)
+        return arrived
+
+    def odometry(self) -> VehicleState:
+        """The autopilot's estimate for now."""
+        return self._odometry.measure(self.drone, self.now_s)
+
+    @property
+    def hero_place_m(self) -> tuple[float, float]:
+        return (self.route.walker.x_m, self.route.walker.y_m)
+
+    @property
+    def hero_middle_m(self) -> Vector3:
+        """The middle of the hero's body in odom."""
+        x, y = self.hero_place_m
+        return (x, y, self._ground(x, y) + MIDDLE_M * self._hero_outfit.height_m / BODY_HEIGHT_M)
+
+    def clearance_m(self) -> float:
+        """From the drone's middle to the nearest person's body, taken as an upright line from feet to head."""
+        x, y, z = (float(v) for v in self.drone.position_m)
+        people = [(self.route.walker, self._hero_outfit), *zip(self.crowd.walkers, self._outfits, strict=True)]
+        nearest = math.inf
+        for walker, outfit in people:
+            head = self._ground(walker.x_m, walker.y_m) + outfit.height_m
+            nearest = min(nearest, math.hypot(x - walker.x_m, y - walker.y_m, max(0.0, z - head)))
+        return nearest
+
+    def contact(self) -> str:
+        """What the drone touches: '', 'a person', or 'the ground or a building'."""
+        x, y, z = (float(v) for v in self.drone.position_m)
+        if self.clearance_m() < self.drone.parameters.radius_m + 0.25:
+            return "a person"
+        return "the ground or a building" if self.town.hit((x, y, z), self.drone.parameters.radius_m) else ""
+
+    def _shoot(self) -> None:
+        roll, pitch = (0.0, 0.0) if self.camera.stabilised else self.drone.roll_pitch_rad
+        forward, left, up = self.camera.mount.position_body_m
+        c, s = math.cos(self.drone.yaw_rad), math.sin(self.drone.yaw_rad)
+        place = self.drone.position_m + np.array([c * forward - s * left, s * forward + c * left, up])
+        pose = look(tuple(place), self.drone.yaw_rad, self.camera.mount.pitch_down_rad + pitch, roll)
+        people = [self._view(self.route.walker, self._hero_outfit, HERO_LABEL)]
+        people += [
+            self._view(walker, outfit, OTHER_PERSON)
+            for walker, outfit in zip(self.crowd.walkers, self._outfits, strict=True)
+        ]
+        intrinsics = self.camera.intrinsics
+        picture = self._renderer.render(intrinsics, pose, people, self.scenario.light, labels=True)
+        rgb = expose(picture.rgb, SENSOR, self._sensor_rng)
+        x, y, z = (float(v) for v in pose.rotation.T @ (np.array(self.hero_middle_m) - pose.position_m))
+        assert picture.labels is not None
+        if self._sensor_rng.random() < self.scenario.drop_share:
+            self.dropped += 1
+            return
+        self._delay.put(self.now_s, Frame(self.now_s, rgb, picture.labels, HeroPosition(self.now_s, (x, y, z))))
+
+    def _view(self, walker: Walker, outfit: Outfit, label: int) -> PersonView:
+        place = (walker.x_m, walker.y_m, self._ground(walker.x_m, walker.y_m))
+        pose = pose_index(walker.phase_rad, walker.speed_m_s)
+        return PersonView(place, walker.heading_rad, pose, outfit, label)

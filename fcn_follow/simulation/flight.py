@@ -1,0 +1,149 @@
+"""The closed loop in lockstep: simulator, eyes, follower, command, and what happened at every step of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from fcn_follow.following.follower import Follower
+from fcn_follow.following.parameters import FollowerParameters
+from fcn_follow.geometry import Vector3, VelocityCommand
+from fcn_follow.simulation.episode import CameraSetup, Episode, Frame
+from fcn_follow.simulation.eyes import Eyes, Sight
+from fcn_follow.simulation.renderer import HERO as HERO_LABEL
+from fcn_follow.simulation.scenarios import Scenario
+
+FOLLOWER_STEP_S = 0.02
+
+
+@dataclass(frozen=True)
+class Moment:
+    """The flight at one step of the follower; positions in odom. `estimate_m` is where the follower has the hero."""
+
+    now_s: float
+    drone_m: Vector3
+    drone_velocity_m_s: Vector3
+    drone_acceleration_m_s2: Vector3
+    drone_yaw_rad: float
+    hero_m: Vector3
+    people_m: tuple[tuple[float, float], ...]
+    command: VelocityCommand
+    state: str
+    estimate_m: Vector3 | None
+    clearance_m: float
+
+
+@dataclass(frozen=True)
+class Look:
+    """One frame that was looked at: how much of the hero it shows, and how well that was found."""
+
+    stamp_s: float
+    hero_px: int
+    seen: bool
+    iou: float
+    centroid_error_px: float
+    on_hero: bool
+
+
+@dataclass
+class FlightLog:
+    """All of a flight. `contact` is what ended it early, or ''."""
+
+    scenario: Scenario
+    seed: int
+    parameters: FollowerParameters
+    moments: list[Moment] = field(default_factory=list)
+    looks: list[Look] = field(default_factory=list)
+    contact: str = ""
+
+
+def follower_parameters(camera: CameraSetup) -> FollowerParameters:
+    """The follower's defaults with this camera's mount."""
+    x_m, y_m, z_m = camera.mount.position_body_m
+    defaults = FollowerParameters()
+    mounted = dataclasses.replace(
+        defaults.camera,
+        pitch_down_rad=camera.mount.pitch_down_rad,
+        stabilised=camera.stabilised,
+        x_m=x_m,
+        y_m=y_m,
+        z_m=z_m,
+    )
+    return dataclasses.replace(defaults, camera=mounted)
+
+
+def fly(
+    scenario: Scenario,
+    seed: int,
+    eyes: Eyes,
+    camera: CameraSetup | None = None,
+    watch: Callable[[Episode, Frame, Sight, Moment], None] | None = None,
+    duration_s: float | None = None,
+) -> FlightLog:
+    """Fly a scenario to its end or to a contact; `watch` is called with every frame that was looked at."""
+    camera = camera or CameraSetup()
+    parameters = follower_parameters(camera)
+    log = FlightLog(scenario, seed, parameters)
+    follower = Follower(parameters, enabled=True)
+    with Episode(scenario, seed, camera) as episode:
+        for tick in range(round((duration_s or scenario.duration_s) / FOLLOWER_STEP_S)):
+            now_s = round(tick * FOLLOWER_STEP_S, 6)
+            looked = [(frame, eyes.look(frame)) for frame in episode.advance(now_s)]
+            for frame, sight in looked:
+                follower.observe_frame(frame.stamp_s)
+                if sight.position is not None:
+                    follower.observe_hero(sight.position)
+                log.looks.append(_judged(frame, sight))
+            follower.observe_vehicle(episode.odometry())
+            step = follower.step(now_s)
+            episode.command(step.command)
+            estimate = step.hero.position_odom_m if step.hero else None
+            log.moments.append(_moment(episode, now_s, step.command, step.state.value, estimate))
+            if watch:
+                for frame, sight in looked:
+                    watch(episode, frame, sight, log.moments[-1])
+            log.contact = episode.contact()
+            if log.contact:
+                break
+    return log
+
+
+def _moment(episode: Episode, now_s: float, command: VelocityCommand, state: str, estimate_m: Vector3 | None) -> Moment:
+    drone = episode.drone
+    return Moment(
+        now_s,
+        _vector(drone.position_m),
+        _vector(drone.velocity_m_s),
+        _vector(drone.acceleration_m_s2),
+        drone.yaw_rad,
+        episode.hero_middle_m,
+        tuple((walker.x_m, walker.y_m) for walker in episode.crowd.walkers),
+        command,
+        state,
+        estimate_m,
+        episode.clearance_m(),
+    )
+
+
+def _judged(frame: Frame, sight: Sight) -> Look:
+    truth = frame.labels == HERO_LABEL
+    found = sight.labels == HERO_LABEL
+    union = int((truth | found).sum())
+    error, on_hero = math.nan, False
+    if sight.hero:
+        x, y = sight.hero.centroid_px
+        box = sight.hero.box
+        on_hero = bool(truth[box.top_px : box.bottom_px, box.left_px : box.right_px].any())
+        if truth.any():
+            rows, columns = np.nonzero(truth)
+            error = float(math.hypot(columns.mean() - x, rows.mean() - y))
+    iou = float((truth & found).sum() / union) if union else math.nan
+    return Look(frame.stamp_s, int(truth.sum()), sight.hero is not None, iou, error, on_hero)
+
+
+def _vector(values: np.ndarray) -> Vector3:
+    return (float(values[0]), float(values[1]), float(values[2]))

@@ -1,0 +1,131 @@
+"""The scenarios that the suite flies, as data: where the hero walks, who else is there, what drone and camera suffer.
+
+The drone starts west of the hero, 5 m away, looking at it, unless a scenario says otherwise; it keeps its side. So when
+the hero walks north or south the drone sees it from the side, across whatever stands between.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from dataclasses import dataclass
+
+from fcn_follow.errors import UserError
+from fcn_follow.simulation.drone import Wind
+from fcn_follow.simulation.renderer import Light
+from fcn_follow.simulation.town import Building, Plant
+from fcn_follow.simulation.walking import Leg
+
+START_DISTANCE_M, START_HEIGHT_M = 5.0, 2.4
+DUSK = Light(2.6, 0.2, (0.55, 0.36, 0.2), (0.3, 0.28, 0.32), True)
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One kind of flight. Places are in the town, in metres; `drone_from_hero_m` is east and north of the hero."""
+
+    name: str
+    told: str
+    start_m: tuple[float, float]
+    legs: tuple[Leg, ...]
+    duration_s: float = 30.0
+    drone_from_hero_m: tuple[float, float] = (-START_DISTANCE_M, 0.0)
+    drone_yaw_rad: float = 0.0
+    crowd: int = 4
+    crowd_region_m: tuple[float, float, float, float] = (-30.0, -30.0, 30.0, 30.0)
+    lookalike: bool = False
+    walls: tuple[Building, ...] = ()
+    trees: tuple[Plant, ...] = ()
+    wind: Wind = Wind()
+    latency_s: float = 0.05
+    drop_share: float = 0.0
+    camera_hz: float = 20.0
+    light: Light = Light()
+    long_occlusion: bool = False
+
+
+def _row(*legs: tuple[float, float, float] | tuple[float, float, float, float]) -> tuple[Leg, ...]:
+    return tuple(Leg((leg[0], leg[1]), leg[2], leg[3] if len(leg) == 4 else 0.0) for leg in legs)
+
+
+def _hedge(x_m: float, south_m: float, north_m: float) -> tuple[Plant, ...]:
+    """Trees so close together that their trunks hide who walks behind them."""
+    count = math.ceil((north_m - south_m) / 0.75)
+    step = (north_m - south_m) / count
+    return tuple(Plant("tree", (x_m, south_m + step * (i + 0.5)), 0.34, 7.0) for i in range(count))
+
+
+_SQUARE = (-18.0, -18.0, 18.0, 18.0)
+_CAR_PARK = (-71.0, -30.0, -50.0, 30.0)
+_CAR_PARK_START = (-74.0, -12.0)
+_NORTH_WALK = _row((-74.0, -9.0, 1.4), (-74.0, 14.0, 1.4))
+
+SCENARIOS: tuple[Scenario, ...] = (
+    Scenario("straight", "walks straight ahead across the square", (-18.0, -5.0), _row((17.0, -5.5, 1.4)), crowd=3),
+    Scenario(
+        "turns", "walks a square with sharp corners", (-9.0, -8.0),
+        _row((-2.0, -8.0, 1.4), (-2.0, 5.5, 1.4), (-9.0, 5.5, 1.4), (-9.0, -8.0, 1.4), (-2.0, -8.0, 1.4)),
+    ),
+    Scenario(
+        "stop_and_go", "walks and stands by turns", (-16.0, 5.0),
+        _row((-10.0, 5.0, 1.4, 3.0), (-4.0, 5.5, 1.6, 2.0), (4.0, 5.5, 1.8, 4.0), (10.0, 5.5, 1.4, 1.0), (16, 5, 1.4)),
+    ),
+    Scenario(
+        "running", "runs along the road", (-34.0, 40.0), _row((-28.0, 40.0, 1.5), (60.0, 40.0, 3.5)),
+        crowd=4, crowd_region_m=(-30.0, 30.0, 60.0, 48.0),
+    ),
+    Scenario(
+        "u_turn", "turns round and walks towards the drone", (-12.0, -5.0),
+        _row((0.0, -5.5, 1.4), (-14.0, -5.5, 1.4), (-4.0, -5.0, 1.4)),
+    ),
+    Scenario(
+        "crowd", "walks through a crowd that crosses the way", (-17.0, 5.0), _row((17.0, 5.5, 1.3)), crowd=18,
+        crowd_region_m=_SQUARE,
+    ),
+    Scenario(
+        "trees_2s", "walks behind a row of trees, hidden for 2 s", _CAR_PARK_START, _NORTH_WALK, crowd=2,
+        crowd_region_m=_CAR_PARK, trees=_hedge(-76.2, -2.0, 0.2),
+    ),
+    Scenario(
+        "trees_5s", "walks behind a row of trees, hidden for 5 s", _CAR_PARK_START, _NORTH_WALK, crowd=2,
+        crowd_region_m=_CAR_PARK, trees=_hedge(-76.2, -4.0, 2.4), long_occlusion=True,
+    ),
+    Scenario(
+        "corner_2s", "walks behind a building's corner, hidden for 2 s", _CAR_PARK_START, _NORTH_WALK, crowd=2,
+        crowd_region_m=_CAR_PARK, walls=(Building((-76.3, -1.0), (0.8, 2.3), 3.0, 0),),
+    ),
+    Scenario(
+        "corner_5s", "walks behind a building's corner, hidden for 5 s", _CAR_PARK_START, _NORTH_WALK, crowd=2,
+        crowd_region_m=_CAR_PARK, walls=(Building((-76.3, -1.5), (0.8, 6.5), 3.0, 0),), long_occlusion=True,
+    ),
+    Scenario(
+        "lookalike", "meets somebody in red trousers", (-16.0, 5.0), _row((16.0, 5.5, 1.4)), crowd=5,
+        crowd_region_m=_SQUARE, lookalike=True,
+    ),
+    Scenario(
+        "leaves_frame", "darts aside, out of the picture", (-14.0, 5.0),
+        _row((-8.0, 5.0, 1.4), (-7.0, -8.0, 4.5), (8.0, -8.0, 1.4)),
+    ),
+    Scenario(
+        "starts_behind", "starts behind the drone and walks past it", (-16.0, -8.0), _row((16.0, -6.0, 1.4)),
+        drone_from_hero_m=(3.0, 2.8),
+    ),
+    Scenario(
+        "gusts", "wind of 5 m/s with gusts", (-18.0, -5.0), _row((17.0, -5.5, 1.4)), crowd=3,
+        wind=Wind((2.0, 4.5, 0.0), 1.5),
+    ),
+    Scenario("latency", "the camera is 200 ms late", (-16.0, 5.0), _row((0, 5.5, 1.4), (10, -8, 1.4)), latency_s=0.2),
+    Scenario("drops", "every fifth frame is lost", (-16.0, 5.0), _row((0, 5.5, 1.4), (10, -8, 1.4)), drop_share=0.2),
+    Scenario("slow_camera", "5 frames a second", (-16.0, 5.0), _row((0, 5.5, 1.4), (10, -8, 1.4)), camera_hz=5.0),
+    Scenario("dusk", "low sun and long shadows", (-18.0, -5.0), _row((17.0, -5.5, 1.4)), light=DUSK),
+)  # fmt: skip
+
+
+def find_scenario(name: str) -> Scenario:
+    """The scenario of that name; UserError with the nearest one where there is none."""
+    by_name = {scenario.name: scenario for scenario in SCENARIOS}
+    if name not in by_name:
+        near = difflib.get_close_matches(name, by_name, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(by_name)}"
+        raise UserError(f"there is no scenario '{name}'; {hint}")
+    return by_name[name]
