@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from fcn_follow.cli import models, scoring, training
+from fcn_follow.cli import models, scoring, simulation, training
 
 app = typer.Typer(
     name="fcn-follow",
@@ -16,3 +16,4 @@ app = typer.Typer(
 app.command("models")(models.models)
 app.command("train")(training.train)
 app.command("score")(scoring.score)
+app.command("synthesize")(simulation.synthesize)

@@ -48,7 +48,7 @@ class DroneParameters:
 
 @dataclass(frozen=True)
 class Wind:
-    """A steady wind and gusts: first-order Gauss-Markov, the same strength along each level axis, half of it upwards."""
+    """A steady wind and gusts: first-order Gauss-Markov, the same along each level axis, half of it upwards."""
 
     mean_m_s: tuple[float, float, float] = (0.0, 0.0, 0.0)
     gust_m_s: float = 0.0

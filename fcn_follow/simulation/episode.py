@@ -25,6 +25,7 @@ from fcn_follow.simulation.walking import Crowd, Route, Walker
 from fcn_follow.simulation.world import World, make_world
 
 STEP_S = 0.01
+MOUNT = CameraMount((0.1, 0.0, -0.05), math.radians(17.0))
 SENSOR = Sensor(blur_px=0.45, noise_levels=1.5)
 
 
@@ -35,7 +36,7 @@ class CameraSetup:
     width_px: int = 320
     height_px: int = 240
     horizontal_fov_rad: float = math.radians(80.0)
-    mount: CameraMount = CameraMount((0.1, 0.0, -0.05), math.radians(17.0))
+    mount: CameraMount = MOUNT
     stabilised: bool = True
 
     @property

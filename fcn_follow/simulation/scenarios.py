@@ -17,6 +17,7 @@ from fcn_follow.simulation.town import Building, Plant
 from fcn_follow.simulation.walking import Leg
 
 START_DISTANCE_M, START_HEIGHT_M = 5.0, 2.4
+CALM, DAY = Wind(), Light()
 DUSK = Light(2.6, 0.2, (0.55, 0.36, 0.2), (0.3, 0.28, 0.32), True)
 
 
@@ -36,11 +37,11 @@ class Scenario:
     lookalike: bool = False
     walls: tuple[Building, ...] = ()
     trees: tuple[Plant, ...] = ()
-    wind: Wind = Wind()
+    wind: Wind = CALM
     latency_s: float = 0.05
     drop_share: float = 0.0
     camera_hz: float = 20.0
-    light: Light = Light()
+    light: Light = DAY
     long_occlusion: bool = False
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import signal
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -85,9 +86,14 @@ def _lines(options: SynthesisOptions, out: Path, work: list[tuple[int, int]], pr
         for item in work:
             yield from _block(options, out, *item)
         return
-    with multiprocessing.get_context("spawn").Pool(processes) as pool:
+    with multiprocessing.get_context("spawn").Pool(processes, leave_ctrl_c_to_parent) as pool:
         for lines in pool.imap(partial(_whole_block, options, out), work):
             yield from lines
+
+
+def leave_ctrl_c_to_parent() -> None:
+    """For worker processes: a terminal's Ctrl-C goes to all, and only the parent shall act upon it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _whole_block(options: SynthesisOptions, out: Path, item: tuple[int, int]) -> list[str]:

@@ -1,7 +1,7 @@
 """How people move on the level: a hero along a route, a crowd with goals of its own. No drawing, no clock.
 
 People keep apart by a repulsion that grows as they come nearer (Helbing and Molnar, "Social force model for
-pedestrian dynamics", 1995), turn round buildings and plants, and step aside for the hero and for a drone near their heads.
+pedestrian dynamics", 1995), turn round buildings and plants, and step aside for the hero and for a low drone.
 """
 
 from __future__ import annotations
@@ -159,4 +159,5 @@ def _repulsion(places: NDArray[np.float64], others: NDArray[np.float64], space_m
     away = places - others
     distance = np.linalg.norm(away, axis=-1, keepdims=True)
     strength = np.where(distance > 1e-6, _REPULSION_M_S * np.clip(1 - distance / space_m, 0, None), 0.0)
-    return away / np.maximum(distance, 1e-6) * strength
+    velocity: NDArray[np.float64] = away / np.maximum(distance, 1e-6) * strength
+    return velocity

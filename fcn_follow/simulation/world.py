@@ -84,7 +84,7 @@ class _Builder:
 
 
 def make_world(seed: int = 0, extra_walls: Sequence[Building] = (), extra_trees: Sequence[Plant] = ()) -> World:
-    """The town whose textures and trees come from `seed`, with more walls and trees where asked; about a second's work."""
+    """The town with the textures and trees of `seed`, and more walls and trees where asked; about a second of work."""
     rng = np.random.default_rng([seed, 1])
     town = make_town(rng, extra_walls, extra_trees)
     builder = _Builder()
