@@ -146,10 +146,11 @@ class Watch:
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.lists(EVENT, max_size=25), LIMITS, st.sampled_from(LOST_ACTIONS))
-def test_any_sequence_gives_limited_commands(events, limits, action):
+@given(NEAR_POINT, st.lists(EVENT, max_size=25), LIMITS, st.sampled_from(LOST_ACTIONS))
+def test_any_sequence_gives_limited_commands(place, events, limits, action):
     parameters = FollowerParameters(limits=limits, search=SearchParameters(action=action))
     watch = Watch(parameters)
+    watch.see(60, place)
     for event in events:
         watch.handle(*event)
     for _ in range(int((parameters.timeouts.camera_s + 0.1) / 0.02)):
