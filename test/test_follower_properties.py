@@ -24,7 +24,7 @@ from fcn_follow.following.states import State
 from fcn_follow.geometry import ZERO_COMMAND, HeroPosition, VehicleState, VelocityCommand
 
 NUMBER = st.floats(allow_nan=True, allow_infinity=True)
-METRES = st.floats(-60.0, 60.0) | NUMBER
+METRES = st.floats(-60.0, 60.0) | st.sampled_from([math.nan, math.inf, -math.inf, 1e308]) | NUMBER
 STAMP_OFFSET = st.sampled_from([0.0, -0.05, -0.3, -2.0, 0.05, 5.0, 1e9, -1e9, math.nan, math.inf, -math.inf])
 POINT = st.tuples(METRES, METRES, METRES)
 NEAR_POINT = st.tuples(st.floats(-6.0, 6.0), st.floats(-3.0, 3.0), st.floats(0.5, 25.0))
