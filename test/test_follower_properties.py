@@ -31,6 +31,7 @@ NEAR_POINT = st.tuples(st.floats(-6.0, 6.0), st.floats(-3.0, 3.0), st.floats(0.5
 QUATERNION = st.tuples(*[st.floats(-1.0, 1.0) | NUMBER] * 4)
 EVENT = st.one_of(
     st.tuples(st.just("hero"), STAMP_OFFSET, POINT),
+    st.tuples(st.just("hero"), st.just(0.0), st.permutations([0.5, 5.0, math.nan]).map(tuple)),
     st.tuples(st.just("seen"), st.integers(1, 60), NEAR_POINT),
     st.tuples(st.just("frame"), STAMP_OFFSET),
     st.tuples(st.just("odom"), STAMP_OFFSET, POINT, QUATERNION, POINT, NUMBER),
