@@ -49,6 +49,7 @@ class TrainingParameters:
         0.0, "decay of the averaged weights that are kept; 0 for none", minimum=0.0, maximum=0.99999
     )
     precision: str = parameter("fp32", "arithmetic of the forward pass", choices=("fp32", "bf16"))
+    compile: bool = parameter(False, "compile the network with torch.compile; pays on a GPU after a minute")
 
     evaluate_epochs: int = parameter(1, "epochs between two looks at the held-out runs", minimum=1, maximum=10**6)
     early_stop_epochs: int = parameter(

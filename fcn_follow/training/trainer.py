@@ -69,6 +69,7 @@ class Trainer:
         self.generator = torch.Generator(self.device).manual_seed(parameters.seed)
         self.order = torch.Generator().manual_seed(parameters.seed)
         self.network = build_network(parameters.network).to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.forward = torch.compile(self.network) if parameters.compile else self.network
         self.average = copy.deepcopy(self.network).eval() if parameters.ema_decay else self.network
         class_weights = torch.tensor([1.0, parameters.people_weight, parameters.hero_weight], device=self.device)
         self.loss = parse_loss(parameters.loss, class_weights)
@@ -135,7 +136,7 @@ class Trainer:
     def batch_loss(self, images: Tensor, targets: Tensor) -> Tensor:
         """The loss of one batch, the teacher's part included."""
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.parameters.precision == "bf16"):
-            logits = self.network(images)
+            logits = self.forward(images)
         loss = self.loss(logits.float(), targets)
         if self.teacher is not None:
             with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
