@@ -43,7 +43,7 @@ class Gains:
     distance_1_s: float = parameter(1.0, "speed per metre of distance error", unit="1/s", minimum=0.0, maximum=5.0)
     bearing_1_s: float = parameter(0.6, "turn rate per rad of bearing error", unit="1/s", minimum=0.0, maximum=5.0)
     height_1_s: float = parameter(0.9, "vertical speed per metre of height error", unit="1/s", minimum=0.0, maximum=5.0)
-    yaw_1_s: float = parameter(1.8, "yaw rate per rad of the hero off the middle", unit="1/s", minimum=0.0, maximum=6.0)
+    yaw_1_s: float = parameter(1.6, "yaw rate per rad of the hero off the middle", unit="1/s", minimum=0.0, maximum=6.0)
     feed_forward: float = parameter(1.0, "share of the hero's velocity that is flown along", minimum=0.0, maximum=1.0)
     reference_rad_s: float = parameter(
         1.2, "natural frequency of the reference model of the set points", unit="rad/s", minimum=0.1, maximum=10.0
@@ -52,7 +52,7 @@ class Gains:
         1.5, "time in which the speed is let grow from zero after engaging", unit="s", minimum=0.0, maximum=20.0
     )
     yaw_rest_rad_s: float = parameter(
-        0.02, "wanted yaw rates below this are taken as rest", unit="rad/s", minimum=0.0, maximum=0.2
+        0.12, "wanted yaw rates below this are taken as rest", unit="rad/s", minimum=0.0, maximum=0.5
     )
 
 
@@ -66,7 +66,7 @@ class Limits:
     acceleration_m_s2: float = parameter(
         4.0, "change of the commanded velocity", unit="m/s^2", minimum=0.1, maximum=20.0
     )
-    jerk_m_s3: float = parameter(20.0, "change of the commanded acceleration", unit="m/s^3", minimum=0.5, maximum=200.0)
+    jerk_m_s3: float = parameter(30.0, "change of the commanded acceleration", unit="m/s^3", minimum=0.5, maximum=200.0)
     yaw_rate_rad_s: float = parameter(1.5, "yaw rate", unit="rad/s", minimum=0.05, maximum=6.0)
     yaw_acceleration_rad_s2: float = parameter(
         4.0, "change of the commanded yaw rate", unit="rad/s^2", minimum=0.1, maximum=50.0
@@ -126,7 +126,7 @@ class EstimatorParameters:
     """What is believed of the hero and of the measurements."""
 
     acceleration_m_s2: float = parameter(
-        1.5, "the hero's usual change of velocity within a second", unit="m/s^2", minimum=0.05, maximum=20.0
+        1.2, "the hero's usual change of velocity within a second", unit="m/s^2", minimum=0.05, maximum=20.0
     )
     vertical_acceleration_m_s2: float = parameter(
         0.2, "the same, up and down", unit="m/s^2", minimum=0.01, maximum=20.0

@@ -7,6 +7,8 @@ changes the mode.
 
 from __future__ import annotations
 
+import contextlib
+import io
 import time
 
 from builtin_interfaces.msg import Time
@@ -39,13 +41,14 @@ class MavlinkOutput:
             ) from error
         link = parameters.mavlink
         try:
-            self._connection = mavutil.mavlink_connection(
-                link.address,
-                baud=link.baud,
-                source_system=link.system_id,
-                source_component=mavutil.mavlink.MAV_COMP_ID_ONBOARD_COMPUTER,
-                autoreconnect=True,
-            )
+            with contextlib.redirect_stdout(io.StringIO()):  # pymavlink prints while it tries
+                self._connection = mavutil.mavlink_connection(
+                    link.address,
+                    baud=link.baud,
+                    source_system=link.system_id,
+                    source_component=mavutil.mavlink.MAV_COMP_ID_ONBOARD_COMPUTER,
+                    autoreconnect=True,
+                )
         except Exception as error:
             raise UserError(f"parameter mavlink.address: {link.address!r} cannot be opened: {error}") from error
         self._mavutil = mavutil
