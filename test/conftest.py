@@ -6,6 +6,18 @@ import random
 from collections.abc import Iterator
 
 import pytest
+from ros_tools import STARTED
+
+
+@pytest.fixture(autouse=True)
+def no_process_is_left_behind() -> Iterator[None]:
+    """End what a failed test has started and not ended."""
+    yield
+    while STARTED:
+        process = STARTED.pop()
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+STARTED: list[subprocess.Popen[str]] = []
 PROFILE = ROOT / "config" / "fastdds_large_images.xml"
 
 
@@ -26,7 +27,7 @@ def node_environment(domain_id: int) -> dict[str, str]:
 
 
 def start(command: list[str], domain_id: int) -> subprocess.Popen[str]:
-    return subprocess.Popen(
+    process = subprocess.Popen(
         command,
         env=node_environment(domain_id),
         stdout=subprocess.PIPE,
@@ -34,6 +35,8 @@ def start(command: list[str], domain_id: int) -> subprocess.Popen[str]:
         text=True,
         cwd=ROOT,
     )
+    STARTED.append(process)
+    return process
 
 
 def start_node(name: str, domain_id: int, *ros_args: str) -> subprocess.Popen[str]:

@@ -164,7 +164,7 @@ class SegmenterNode(Node):  # type: ignore[misc]
             self._camera = intrinsics(message)
         except MessageError as error:
             self._camera = None
-            self._warn(f"{error}; hero/position is not published")
+            self.get_logger().warning(f"{error}; hero/position is not published", throttle_duration_sec=1.0)
 
     def _work(self) -> None:
         while (message := self._latest.take()) is not None:
@@ -173,7 +173,7 @@ class SegmenterNode(Node):  # type: ignore[misc]
                 self._process(message)
             except MessageError as error:
                 self._bad_messages += 1
-                self._warn(f"a message was dropped: {error}")
+                self.get_logger().warning(f"a message was dropped: {error}", throttle_duration_sec=1.0)
             except Exception:  # the node lives on, and without a position the follower stops
                 if self.context.ok():
                     self.get_logger().error(traceback.format_exc(), throttle_duration_sec=1.0)
@@ -218,14 +218,12 @@ class SegmenterNode(Node):  # type: ignore[misc]
             return False
         if (self._camera.height_px, self._camera.width_px) == shape:
             return True
-        self._warn(
+        self.get_logger().warning(
             f"camera_info is of {self._camera.width_px}x{self._camera.height_px} and the image of "
-            f"{shape[1]}x{shape[0]}; hero/position is not published"
+            f"{shape[1]}x{shape[0]}; hero/position is not published",
+            throttle_duration_sec=1.0,
         )
         return False
-
-    def _warn(self, sentence: str) -> None:
-        self.get_logger().warning(sentence, throttle_duration_sec=1.0)
 
     def _on_second(self) -> None:
         self._choose_transport()
@@ -240,7 +238,7 @@ class SegmenterNode(Node):  # type: ignore[misc]
             },
         )
         for sentence in wrong:
-            self._warn(sentence)
+            self.get_logger().warning(sentence)
         level, summary = status.OK, "segmenting"
         if wrong:
             level, summary = status.ERROR, "; ".join(wrong)

@@ -57,19 +57,18 @@ def open_source(source: str) -> Source:
     """
     if not source:
         raise UserError(
-            "parameter source: name a folder or zip of frames, a video, a rosbag2 folder, or a camera's number"
+            "parameter source is empty; name a folder or zip of frames, a video, a rosbag2 folder or a camera"
         )
     if source.isdecimal() or source.startswith("/dev/video"):
         return _camera(source)
     path = Path(source).expanduser()
     if not path.exists():
         raise UserError(f"{path}: there is no such folder, zip, video or bag")
-    if path.suffix.lower() in BAG_SUFFIXES:
-        path = path.parent
-    if (path / "metadata.yaml").is_file():
-        return _bag(path)
-    if path.suffix.lower() in BAG_SUFFIXES:
-        raise UserError(f"{path}: a bag is its folder with a metadata.yaml; there is none")
+    folder = path.parent if path.suffix.lower() in BAG_SUFFIXES else path
+    if (folder / "metadata.yaml").is_file():
+        return _bag(folder)
+    if folder != path:
+        raise UserError(f"{path}: a bag is played as its folder with a metadata.yaml; there is none beside this file")
     if path.suffix.lower() in VIDEO_SUFFIXES:
         return _video(path)
     frames = open_frames(path)

@@ -1,0 +1,118 @@
+"""Segmenter and follower on a camera's topics, and where asked for a player that takes the camera's place.
+
+ros2 launch fcn_follow follow.launch.py image:=/camera/image_raw camera_info:=/camera/camera_info
+"""
+
+import os
+
+from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
+from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable, Shutdown
+from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
+
+from fcn_follow.share import share_directory
+
+SHARE = share_directory()
+PROFILE = "FASTRTPS_DEFAULT_PROFILES_FILE"
+
+ARGUMENTS = [
+    DeclareLaunchArgument(
+        "image", default_value="image_raw", description="Image topic; with /compressed, JPEG or PNG."
+    ),
+    DeclareLaunchArgument("camera_info", default_value="camera_info", description="CameraInfo topic of that camera."),
+    DeclareLaunchArgument(
+        "weights", default_value="", description="Weights file (safetensors). Empty: what the parameter file says."
+    ),
+    DeclareLaunchArgument(
+        "device", default_value="", description="auto, cpu or cuda. Empty: what the parameter file says."
+    ),
+    DeclareLaunchArgument(
+        "params_file",
+        default_value=str(SHARE / "config" / "follow.yaml"),
+        description="YAML file with the parameters of all nodes; copy the default one and change it.",
+    ),
+    DeclareLaunchArgument("namespace", default_value="", description="Namespace of all nodes and topics, as drone1."),
+    DeclareLaunchArgument("cmd_vel", default_value="cmd_vel", description="Topic of the velocity commands."),
+    DeclareLaunchArgument(
+        "cmd_vel_type",
+        default_value="",
+        description="twist_stamped or twist (geometry_msgs). Empty: what the parameter file says.",
+    ),
+    DeclareLaunchArgument("odom", default_value="odom", description="Odometry topic of the drone; may be silent."),
+    DeclareLaunchArgument(
+        "use_sim_time",
+        default_value="false",
+        choices=["true", "false"],
+        description="Take the time from /clock, as with a simulator or a bag played with --clock.",
+    ),
+    DeclareLaunchArgument(
+        "source",
+        default_value="",
+        description="Play this as the camera: folder or zip of frames, video, rosbag2 folder, or camera number; "
+        "the launch ends with it. Empty: no player, the camera is somebody else's.",
+    ),
+    DeclareLaunchArgument(
+        "rate", default_value="0.0", description="Frames a second of the player. 0: the source's own stamps."
+    ),
+    DeclareLaunchArgument(
+        "loop", default_value="false", choices=["true", "false"], description="Play again and again."
+    ),
+    DeclareLaunchArgument(
+        "log_level",
+        default_value="info",
+        choices=["debug", "info", "warn", "error", "fatal"],
+        description="Least severity of what the nodes log.",
+    ),
+]
+
+
+def make_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    """The nodes, with the values of the launch arguments; an empty argument leaves the parameter file's value."""
+    value = {argument.name: context.launch_configurations[argument.name] for argument in ARGUMENTS}
+
+    def text(name: str) -> ParameterValue:
+        return ParameterValue(value[name], value_type=str)
+
+    camera = [("image_raw", value["image"].removesuffix("/compressed")), ("camera_info", value["camera_info"])]
+    segmenter = {name: text(name) for name in ("weights", "device") if value[name]}
+    if value["image"].endswith("/compressed"):
+        segmenter["image_transport"] = "compressed"
+    follower = {"cmd_vel.type": text("cmd_vel_type")} if value["cmd_vel_type"] else {}
+    player = {
+        "source": text("source"),
+        "rate_hz": ParameterValue(float(value["rate"]), value_type=float),
+        "loop": value["loop"] == "true",
+    }
+
+    logger_prefix = "".join(part + "." for part in value["namespace"].split("/") if part)
+
+    def node(name: str, parameters: dict, remappings: list[tuple[str, str]]) -> Node:
+        return Node(
+            package="fcn_follow",
+            executable=name,
+            name=name,
+            namespace=value["namespace"],
+            parameters=[value["params_file"], {"use_sim_time": value["use_sim_time"] == "true"}, parameters],
+            remappings=remappings,
+            arguments=["--ros-args", "--log-level", f"{logger_prefix}{name}:={value['log_level']}"],
+            output="screen",
+            on_exit=Shutdown(reason=f"the {name} has ended"),
+        )
+
+    nodes = [
+        node("segmenter", segmenter, camera),
+        node("follower", follower, [("cmd_vel", value["cmd_vel"]), ("odom", value["odom"])]),
+    ]
+    if value["source"]:
+        nodes.append(node("player", player, camera))
+    return nodes
+
+
+def generate_launch_description() -> LaunchDescription:
+    # Room for large images in shared memory, unless the user has a profile.
+    profile = (
+        []
+        if PROFILE in os.environ
+        else [SetEnvironmentVariable(PROFILE, str(SHARE / "config" / "fastdds_large_images.xml"))]
+    )
+    return LaunchDescription([*ARGUMENTS, *profile, OpaqueFunction(function=make_nodes)])
