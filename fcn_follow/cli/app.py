@@ -16,4 +16,5 @@ app = typer.Typer(
 app.command("models")(models.models)
 app.command("train")(training.train)
 app.command("score")(scoring.score)
+app.command("fly")(simulation.fly)
 app.command("synthesize")(simulation.synthesize)

@@ -53,6 +53,9 @@ class Wind:
     mean_m_s: tuple[float, float, float] = (0.0, 0.0, 0.0)
     gust_m_s: float = 0.0
     gust_time_s: float = 1.5
+    spin_rad_s: float = 0.0
+    """A gust that spins the drone at this rate for a second, beginning at spin_from_s."""
+    spin_from_s: float = 0.0
 
 
 class Drone:
@@ -120,6 +123,8 @@ class Drone:
         self.position_m = self.position_m + self.velocity_m_s * dt_s
         rate = max(-p.yaw_rate_rad_s, min(p.yaw_rate_rad_s, command.yaw_rate_rad_s))
         self.yaw_rate_rad_s += (rate - self.yaw_rate_rad_s) * (1.0 - math.exp(-dt_s / p.yaw_lag_s))
+        if 0.0 <= now_s - self.wind.spin_from_s < 1.0 and self.wind.spin_rad_s:
+            self.yaw_rate_rad_s = self.wind.spin_rad_s
         self.yaw_rad = math.remainder(self.yaw_rad + self.yaw_rate_rad_s * dt_s, math.tau)
 
     def _limited(self, acceleration: Vector) -> Vector:

@@ -113,8 +113,7 @@ class Episode:
                 self._frames_due += 1
                 self._shoot()
             self.route.step(STEP_S)
-            drone = self.drone.position_m
-            self.crowd.step(STEP_S, self.hero_place_m, (float(drone[0]), float(drone[1])))
+            self.crowd.step(STEP_S, self.hero_place_m, self.drone.position_m[:2], self.drone.velocity_m_s[:2])
             self.drone.step(self.now_s, STEP_S)
             self.now_s = round(self.now_s + STEP_S, 6)
             arrived += self._delay.arrived(self.now_s)

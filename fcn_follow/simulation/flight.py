@@ -39,9 +39,10 @@ class Moment:
 
 @dataclass(frozen=True)
 class Look:
-    """One frame that was looked at: how much of the hero it shows, and how well that was found."""
+    """One frame that was looked at: how much of the hero it shows, how well that was found, how late."""
 
     stamp_s: float
+    latency_s: float
     hero_px: int
     seen: bool
     iou: float
@@ -97,12 +98,12 @@ def fly(
                 follower.observe_frame(frame.stamp_s)
                 if sight.position is not None:
                     follower.observe_hero(sight.position)
-                log.looks.append(_judged(frame, sight))
+                log.looks.append(judged(frame, sight, now_s))
             follower.observe_vehicle(episode.odometry())
             step = follower.step(now_s)
             episode.command(step.command)
             estimate = step.hero.position_odom_m if step.hero else None
-            log.moments.append(_moment(episode, now_s, step.command, step.state.value, estimate))
+            log.moments.append(moment(episode, step.command, step.state.value, estimate))
             if watch:
                 for frame, sight in looked:
                     watch(episode, frame, sight, log.moments[-1])
@@ -112,10 +113,11 @@ def fly(
     return log
 
 
-def _moment(episode: Episode, now_s: float, command: VelocityCommand, state: str, estimate_m: Vector3 | None) -> Moment:
+def moment(episode: Episode, command: VelocityCommand, state: str, estimate_m: Vector3 | None) -> Moment:
+    """The truth of now beside what the follower does."""
     drone = episode.drone
     return Moment(
-        now_s,
+        episode.now_s,
         _vector(drone.position_m),
         _vector(drone.velocity_m_s),
         _vector(drone.acceleration_m_s2),
@@ -129,7 +131,8 @@ def _moment(episode: Episode, now_s: float, command: VelocityCommand, state: str
     )
 
 
-def _judged(frame: Frame, sight: Sight) -> Look:
+def judged(frame: Frame, sight: Sight, now_s: float) -> Look:
+    """What was seen in a frame, now, against what it shows."""
     truth = frame.labels == HERO_LABEL
     found = sight.labels == HERO_LABEL
     union = int((truth | found).sum())
@@ -142,7 +145,7 @@ def _judged(frame: Frame, sight: Sight) -> Look:
             rows, columns = np.nonzero(truth)
             error = float(math.hypot(columns.mean() - x, rows.mean() - y))
     iou = float((truth & found).sum() / union) if union else math.nan
-    return Look(frame.stamp_s, int(truth.sum()), sight.hero is not None, iou, error, on_hero)
+    return Look(frame.stamp_s, now_s - frame.stamp_s, int(truth.sum()), sight.hero is not None, iou, error, on_hero)
 
 
 def _vector(values: np.ndarray) -> Vector3:

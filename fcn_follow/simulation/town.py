@@ -46,7 +46,7 @@ class Building:
 
 @dataclass(frozen=True)
 class Plant:
-    """A tree (trunk and crown) or a round flower bed with a shrub, by its middle and the radius that blocks the way."""
+    """A tree, a cypress or a round flower bed (`kind` bed): its middle and the radius that blocks the way."""
 
     kind: str
     centre_m: tuple[float, float]

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from fcn_follow.simulation.people import RUN_FROM_M_S, RUN_STRIDE_M, WALK_STRIDE_M
 from fcn_follow.simulation.town import Town
 
-ACCELERATION_M_S2 = 2.5
+ACCELERATION_M_S2 = 3.5
 TURN_RATE_RAD_S = 4.0
 _ARRIVED_M = 0.35
-_PERSONAL_M, _HERO_SPACE_M, _DRONE_SPACE_M = 0.9, 1.6, 3.2
+_PERSONAL_M, _HERO_SPACE_M, _DRONE_SPACE_M = 0.9, 1.6, 4.5
+_LANE_M, _LANE_AHEAD_S = 2.6, 2.0
 _REPULSION_M_S = 3.0
 
 
@@ -105,15 +106,16 @@ class Crowd:
         self._speeds = np.where(running, rng.uniform(2.6, 3.4, count), rng.uniform(0.9, 1.7, count))
         self._stand_s = np.where(rng.random(count) < 0.3, rng.uniform(2.0, 15.0, count), 0.0)
 
-    def step(self, dt_s: float, hero_m: tuple[float, float], drone_m: tuple[float, float] | None) -> None:
-        """Everybody moves on; the drone is minded where it is told."""
+    def step(
+        self, dt_s: float, hero_m: tuple[float, float], drone_m: NDArray[np.float64], drone_m_s: NDArray[np.float64]
+    ) -> None:
+        """Everybody moves on, minding hero and drone (level position and velocity, each (2,))."""
         if not self.walkers:
             return
         places = np.array([(w.x_m, w.y_m) for w in self.walkers])
         push = _repulsion(places[:, None], places[None], _PERSONAL_M).sum(1)
         push += _repulsion(places, np.array(hero_m), _HERO_SPACE_M)
-        if drone_m is not None:
-            push += _repulsion(places, np.array(drone_m), _DRONE_SPACE_M)
+        push += _repulsion(places, drone_m, _DRONE_SPACE_M) + _out_of_the_way(places, drone_m, drone_m_s)
         for index, walker in enumerate(self.walkers):
             self._step_one(index, walker, push[index], dt_s)
 
@@ -160,4 +162,21 @@ def _repulsion(places: NDArray[np.float64], others: NDArray[np.float64], space_m
     distance = np.linalg.norm(away, axis=-1, keepdims=True)
     strength = np.where(distance > 1e-6, _REPULSION_M_S * np.clip(1 - distance / space_m, 0, None), 0.0)
     velocity: NDArray[np.float64] = away / np.maximum(distance, 1e-6) * strength
+    return velocity
+
+
+def _out_of_the_way(
+    places: NDArray[np.float64], mover_m: NDArray[np.float64], mover_m_s: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Velocities sideways out of the lane that something on its way will use in the next seconds."""
+    speed = float(np.hypot(*mover_m_s))
+    if speed < 0.3:
+        return np.zeros_like(places)
+    along = mover_m_s / speed
+    offset = places - mover_m
+    ahead = offset @ along
+    aside = offset @ np.array([-along[1], along[0]])
+    share = np.clip(1 - np.abs(aside) / _LANE_M, 0, None) * (ahead > -1.0) * (ahead < 1.5 + _LANE_AHEAD_S * speed)
+    sideways = np.where(aside >= 0, 1.0, -1.0) * share * _REPULSION_M_S
+    velocity: NDArray[np.float64] = sideways[:, None] * np.array([-along[1], along[0]])
     return velocity

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from fcn_follow.simulation import textures
 from fcn_follow.simulation.graphics import mujoco
 from fcn_follow.simulation.people import PARTS, POSES, body_meshes
-from fcn_follow.simulation.shapes import Mesh, leaves, merged, plate, tube, walls
+from fcn_follow.simulation.shapes import Mesh, leaves, merged, plate, stacked_ellipses, tube, walls
 from fcn_follow.simulation.town import Building, Ground, Plant, Town, bed_outline, make_town
 
 PLACES = 28
 """How many people a frame can show."""
 FACADE_STYLES = 6
-_TEXTURE_M = {"grass": 6.0, "paving": 5.6, "asphalt": 7.0, "slabs": 2.4, "white": 1.0, "yellow": 1.0}
+_TEXTURE_M = {"grass": 6.0, "paving": 4.8, "asphalt": 7.0, "slabs": 2.4, "white": 1.0, "yellow": 1.0}
 _LEAF_COLOURS = {"leaf": (0.16, 0.36, 0.05), "dark leaf": (0.07, 0.22, 0.04), "flower": (0.75, 0.22, 0.05),
                  "pink leaf": (0.75, 0.12, 0.42), "blue leaf": (0.14, 0.2, 0.55)}  # fmt: skip
 
@@ -83,10 +83,15 @@ class _Builder:
         return self.spec.add_material(name=name, specular=0.0, shininess=0.0, reflectance=0.0)
 
 
+def town_of(seed: int, extra_walls: Sequence[Building] = (), extra_trees: Sequence[Plant] = ()) -> Town:
+    """The plan of the world that `make_world` builds for the same arguments."""
+    return make_town(np.random.default_rng([seed, 1]), extra_walls, extra_trees)
+
+
 def make_world(seed: int = 0, extra_walls: Sequence[Building] = (), extra_trees: Sequence[Plant] = ()) -> World:
     """The town with the textures and trees of `seed`, and more walls and trees where asked; about a second of work."""
-    rng = np.random.default_rng([seed, 1])
-    town = make_town(rng, extra_walls, extra_trees)
+    rng = np.random.default_rng([seed, 2])
+    town = town_of(seed, extra_walls, extra_trees)
     builder = _Builder()
     _add_materials(builder, rng)
     _add_ground(builder, town)
@@ -156,10 +161,8 @@ def _add_buildings(builder: _Builder, town: Town) -> None:
 def _add_plants(builder: _Builder, town: Town, rng: np.random.Generator) -> None:
     meshes: dict[str, list[Mesh]] = {name: [] for name in (*_LEAF_COLOURS, "bark", "stripes", "earth")}
     for plant in town.plants:
-        if plant.kind == "tree":
-            _add_tree(meshes, plant, rng)
-        else:
-            _add_bed(meshes, plant, rng)
+        add = {"tree": _add_tree, "cypress": _add_cypress, "bed": _add_bed}[plant.kind]
+        add(meshes, plant, rng)
     for material, parts in meshes.items():
         builder.scenery(material, parts)
 
@@ -176,6 +179,15 @@ def _add_tree(meshes: dict[str, list[Mesh]], plant: Plant, rng: np.random.Genera
     spread = plant.height_m * 0.33
     crown = (x + lean[0] * 2, y + lean[1] * 2, plant.height_m * 0.75)
     meshes[kind].append(leaves(rng, crown, (spread, spread, spread * 0.8), 320, 0.8))
+
+
+def _add_cypress(meshes: dict[str, list[Mesh]], plant: Plant, rng: np.random.Generator) -> None:
+    x, y = plant.centre_m
+    radius, height = plant.radius_m, plant.height_m
+    column = [(0.0, 0.0, radius * 0.8, radius * 0.8), (height * 0.15, 0.0, radius, radius),
+              (height * 0.75, 0.0, radius * 0.95, radius * 0.95), (height, 0.0, 0.05, 0.05)]  # fmt: skip
+    meshes["dark leaf"].append(stacked_ellipses(column).moved((x, y, 0.0)))
+    meshes["leaf"].append(leaves(rng, (x, y, height * 0.45), (radius * 1.2, radius * 1.2, height * 0.5), 120, 0.3))
 
 
 def _add_bed(meshes: dict[str, list[Mesh]], plant: Plant, rng: np.random.Generator) -> None:

@@ -1,0 +1,192 @@
+"""What a flight comes to in numbers, and what several come to together."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, fields
+
+import numpy as np
+
+from fcn_follow.following.parameters import Limits
+from fcn_follow.simulation.flight import FlightLog, Moment
+from fcn_follow.simulation.scenarios import Scenario
+
+IN_FRAME_PX = 4
+"""From so many pixels on a hero counts as being in the frame, as in the Follow-Me score."""
+RIGHT_WITHIN_M = 1.5
+_SETTLED_S = 5.0
+"""Time to engage and to reach the set points; distance, height and bearing errors count after it."""
+_TOLERANCE = 1.001
+
+
+@dataclass(frozen=True)
+class Figures:
+    """One flight. Shares are from 0 to 1; NaN where there was nothing to measure."""
+
+    scenario: str
+    seed: int
+    hero_in_frame: float
+    """Share of the frames in which hero pixels show (behind a tree they do not)."""
+    right_person: float
+    """Share of the tracked time in which the follower's estimate is nearer than 1.5 m to the hero; where the estimate
+    is not known (a flight over topics), share of the found blobs that are on the hero."""
+    distance_rms_m: float
+    height_rms_m: float
+    bearing_rms_rad: float
+    """How far the hero is off the drone's nose."""
+    reacquire_s: float
+    """The longest time from the hero's return into the frame to tracking."""
+    closest_person_m: float
+    contacts: int
+    peak_acceleration_m_s2: float
+    peak_jerk_m_s3: float
+    limit_violations: int
+    """Commands over the follower's limits of speed, acceleration, jerk and yaw rate."""
+    mean_iou: float
+    centroid_error_px: float
+    duration_s: float
+
+
+def figures(log: FlightLog) -> Figures:
+    """The figures of a flight."""
+    settled = [m for m in log.moments if m.now_s >= _SETTLED_S] or log.moments
+    points = log.parameters.set_points
+    shown = [look for look in log.looks if look.hero_px >= IN_FRAME_PX]
+    dt = log.moments[1].now_s - log.moments[0].now_s if len(log.moments) > 1 else 1.0
+    accelerations = np.array([m.drone_acceleration_m_s2 for m in log.moments])
+    jerks = np.diff(accelerations, axis=0) / dt
+    return Figures(
+        scenario=log.scenario.name,
+        seed=log.seed,
+        hero_in_frame=len(shown) / len(log.looks) if log.looks else math.nan,
+        right_person=_right_person(log),
+        distance_rms_m=_rms([_level(m.drone_m, m.hero_m) - points.distance_m for m in settled]),
+        height_rms_m=_rms([m.drone_m[2] - m.hero_m[2] - points.height_m for m in settled]),
+        bearing_rms_rad=_rms([_bearing(m) for m in settled]),
+        reacquire_s=_reacquire_s(log),
+        closest_person_m=min(m.clearance_m for m in log.moments),
+        contacts=int(bool(log.contact)),
+        peak_acceleration_m_s2=float(np.linalg.norm(accelerations, axis=1).max()),
+        peak_jerk_m_s3=float(np.linalg.norm(jerks, axis=1).max()) if len(jerks) else 0.0,
+        limit_violations=_violations(log.moments, log.parameters.limits, dt),
+        mean_iou=_mean([look.iou for look in shown]),
+        centroid_error_px=_mean([look.centroid_error_px for look in shown if look.seen]),
+        duration_s=log.moments[-1].now_s + dt,
+    )
+
+
+def _right_person(log: FlightLog) -> float:
+    near = [
+        _level(m.estimate_m, m.hero_m) < RIGHT_WITHIN_M for m in log.moments if m.estimate_m and m.state == "tracking"
+    ]
+    return _mean(near or [look.on_hero for look in log.looks if look.seen])
+
+
+def _level(a: Sequence[float], b: Sequence[float]) -> float:
+    return math.hypot(a[0] - b[0], a[1] - b[1])
+
+
+def _bearing(moment: Moment) -> float:
+    dx, dy = moment.hero_m[0] - moment.drone_m[0], moment.hero_m[1] - moment.drone_m[1]
+    return math.remainder(math.atan2(dy, dx) - moment.drone_yaw_rad, math.tau)
+
+
+def _mean(values: Sequence[float]) -> float:
+    kept = [float(value) for value in values if not math.isnan(value)]
+    return float(np.mean(kept)) if kept else math.nan
+
+
+def _rms(values: Sequence[float]) -> float:
+    return float(np.sqrt(np.mean(np.square(values)))) if len(values) else math.nan
+
+
+def _reacquire_s(log: FlightLog) -> float:
+    """The longest wait from the first frame that shows the hero again to the next moment of tracking."""
+    tracking_s = [m.now_s for m in log.moments if m.state == "tracking"]
+    lost_s = [m.now_s for m in log.moments if m.state in ("coasting", "searching", "holding")]
+    longest = math.nan
+    for before, after in zip(log.looks, log.looks[1:], strict=False):
+        returned = before.hero_px < IN_FRAME_PX <= after.hero_px
+        if returned and any(abs(s - after.stamp_s) < 0.05 for s in lost_s):
+            later = [s for s in tracking_s if s >= after.stamp_s]
+            wait = later[0] - after.stamp_s if later else log.moments[-1].now_s - after.stamp_s
+            longest = wait if math.isnan(longest) else max(longest, wait)
+    return longest
+
+
+def _violations(moments: Sequence[Moment], limits: Limits, dt_s: float) -> int:
+    """Commands beyond a limit; a stop to zero is the one jump that is allowed."""
+    velocity = np.array([(m.command.forward_m_s, m.command.left_m_s, m.command.up_m_s) for m in moments])
+    yaw_rate = np.array([m.command.yaw_rate_rad_s for m in moments])
+    level = np.hypot(velocity[:, 0], velocity[:, 1])
+    up = velocity[:, 2]
+    count = int((level > limits.speed_m_s * _TOLERANCE).sum() + (up > limits.up_m_s * _TOLERANCE).sum())
+    count += int((up < -limits.down_m_s * _TOLERANCE).sum())
+    count += int((np.abs(yaw_rate) > limits.yaw_rate_rad_s * _TOLERANCE).sum())
+    stopped = np.abs(velocity).sum(1) == 0.0
+    change = np.diff(velocity, axis=0) / dt_s
+    bumps = np.diff(change, axis=0) / dt_s
+    for part in (slice(0, 2), slice(2, 3)):
+        pushes = np.linalg.norm(change[:, part], axis=1) > limits.acceleration_m_s2 * _TOLERANCE
+        jerks = np.linalg.norm(bumps[:, part], axis=1) > limits.jerk_m_s3 * _TOLERANCE
+        count += int((pushes & ~stopped[1:]).sum() + (jerks & ~stopped[2:] & ~stopped[1:-1]).sum())
+    return count
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """One demand on the suite, what came out, and whether that is enough."""
+
+    demand: str
+    found: str
+    met: bool
+
+
+def judge(all_figures: Sequence[Figures], scenarios: Sequence[Scenario]) -> list[Judgement]:
+    """The suite's demands, over all flights; a scenario's share is the mean over its seeds."""
+    in_frame = {s.name: _mean([f.hero_in_frame for f in all_figures if f.scenario == s.name]) for s in scenarios}
+    long_ones = {s.name for s in scenarios if s.long_occlusion}
+    worst = min((name for name in in_frame if name not in long_ones), key=lambda name: in_frame[name], default=None)
+    straight = _mean([f.distance_rms_m for f in all_figures if f.scenario == "straight"])
+    closest = min(all_figures, key=lambda f: f.closest_person_m)
+    right = _mean([f.right_person for f in all_figures])
+    rows = [Judgement("hero in the frame, mean, at least 95 %", f"{_mean(list(in_frame.values())):.1%}",
+                      _mean(list(in_frame.values())) >= 0.95)]  # fmt: skip
+    if worst:
+        rows.append(
+            Judgement("in every scenario but the long occlusions, at least 80 %", f"{worst} {in_frame[worst]:.1%}",
+                      in_frame[worst] >= 0.8)
+        )  # fmt: skip
+    rows.append(Judgement("on the right person, of the tracked time, at least 98 %", f"{right:.1%}", right >= 0.98))
+    if not math.isnan(straight):
+        rows.append(Judgement("straight: RMS distance error under 1 m", f"{straight:.2f} m", straight < 1.0))
+    contacts, violations = sum(f.contacts for f in all_figures), sum(f.limit_violations for f in all_figures)
+    rows.append(Judgement("no contact", str(contacts), contacts == 0))
+    rows.append(
+        Judgement("never nearer than 1.5 m to a person", f"{closest.closest_person_m:.2f} m ({closest.scenario})",
+                  closest.closest_person_m >= 1.5)
+    )  # fmt: skip
+    rows.append(Judgement("no limit violated", str(violations), violations == 0))
+    return rows
+
+
+def scenario_means(all_figures: Sequence[Figures]) -> list[dict[str, float | str]]:
+    """One row a scenario: worst of the figures that are safety, mean of the others."""
+    worst: dict[str, Callable[[list[float]], float]] = {
+        "closest_person_m": min,
+        "contacts": sum,
+        "limit_violations": sum,
+        "reacquire_s": max,
+        "peak_acceleration_m_s2": max,
+        "peak_jerk_m_s3": max,
+    }
+    rows: list[dict[str, float | str]] = []
+    for name in dict.fromkeys(f.scenario for f in all_figures):
+        flights = [asdict(f) for f in all_figures if f.scenario == name]
+        row: dict[str, float | str] = {"scenario": name, "seeds": float(len(flights))}
+        for item in fields(Figures)[2:]:
+            kept = [flight[item.name] for flight in flights if not math.isnan(flight[item.name])]
+            row[item.name] = worst.get(item.name, _mean)(kept) if kept else math.nan
+        rows.append(row)
+    return rows

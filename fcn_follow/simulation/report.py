@@ -1,0 +1,199 @@
+"""A flight, or a whole suite, as one HTML page that needs nothing else: figures, plots, the video inside it."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import html
+import io
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt
+
+from fcn_follow.errors import UserError
+from fcn_follow.simulation.figures import Figures, Judgement, judge, scenario_means
+from fcn_follow.simulation.flight import FlightLog
+from fcn_follow.simulation.plan import Plan
+from fcn_follow.simulation.scenarios import Scenario
+from fcn_follow.simulation.suite import write_whole
+from fcn_follow.simulation.town import Town
+
+_STATE_COLOURS = {"idle": "#bbbbbb", "tracking": "#57a05a", "coasting": "#e0c040", "searching": "#e08040",
+                  "holding": "#c04040"}  # fmt: skip
+_LABELS = {
+    "hero_in_frame": ("hero in the frame", "%"), "right_person": ("on the right person", "%"),
+    "distance_rms_m": ("distance error, RMS", "m"), "height_rms_m": ("height error, RMS", "m"),
+    "bearing_rms_rad": ("bearing error, RMS", "rad"), "reacquire_s": ("time to re-acquire, longest", "s"),
+    "closest_person_m": ("closest approach to a person", "m"), "contacts": ("contacts", ""),
+    "peak_acceleration_m_s2": ("peak acceleration", "m/s²"), "peak_jerk_m_s3": ("peak jerk", "m/s³"),
+    "limit_violations": ("limit violations", ""), "mean_iou": ("hero's IoU in the image, mean", ""),
+    "centroid_error_px": ("centroid error, mean", "px"), "duration_s": ("duration", "s"),
+}  # fmt: skip
+_STYLE = """body{font:15px/1.5 system-ui,sans-serif;margin:2em auto;max-width:70em;padding:0 1em;color:#222}
+table{border-collapse:collapse;margin:1em 0}td,th{padding:.25em .8em;border-bottom:1px solid #ddd;text-align:right}
+td:first-child,th:first-child{text-align:left}video,svg,img{max-width:100%;height:auto}.met{color:#2a7a2e}
+.missed{color:#b02020;font-weight:600}figure{margin:1.5em 0}figcaption{color:#555}"""
+
+
+def write_flight_report(path: Path, log: FlightLog, result: Figures, town: Town, video: Path | None) -> None:
+    """Write the page of one flight; UserError where it cannot be written."""
+    scenario = log.scenario
+    ended = f"Ended early: the drone touched {html.escape(log.contact)}." if log.contact else ""
+    rows = "".join(
+        f"<tr><td>{_LABELS[item.name][0]}</td><td>{_value(item.name, getattr(result, item.name))}</td></tr>"
+        for item in dataclasses.fields(Figures)
+        if item.name in _LABELS
+    )
+    parts = [
+        f"<h1>Flight: {html.escape(scenario.name)}</h1>",
+        f"<p>The hero {html.escape(scenario.told)}. Seed {log.seed}. {ended}</p>",
+        _video(video),
+        f"<table><tr><th>figure</th><th>value</th></tr>{rows}</table>",
+        _figure(_path_plot(log, town), "The flight from above: drone black, hero red, other people blue at the end."),
+        _figure(_time_plot(log), "Over time; the strip at the bottom is the follower's state."),
+    ]
+    _write(path, f"Flight: {scenario.name}", parts)
+
+
+def write_suite_report(path: Path, all_figures: Sequence[Figures], scenarios: Sequence[Scenario]) -> None:
+    """Write the page of a suite; UserError where it cannot be written."""
+    told = {scenario.name: scenario.told for scenario in scenarios}
+    names = [item.name for item in dataclasses.fields(Figures) if item.name in _LABELS]
+    head = "".join(f"<th>{_LABELS[name][0]}</th>" for name in names)
+    rows = "".join(
+        f"<tr><td title='{html.escape(told.get(str(row['scenario']), ''))}'>{row['scenario']}</td>"
+        + "".join(f"<td>{_value(name, row[name])}</td>" for name in names)
+        + "</tr>"
+        for row in scenario_means(all_figures)
+    )
+    parts = [
+        "<h1>Flight suite</h1>",
+        f"<p>{len(all_figures)} flights. Each row is a scenario; closest approach, times, peaks, contacts and "
+        "violations are the worst of its seeds, the rest the mean.</p>",
+        _judgements(judge(all_figures, scenarios)),
+        f"<table><tr><th>scenario</th>{head}</tr>{rows}</table>",
+        _figure(_suite_plot(all_figures), "Each dot is a flight."),
+    ]
+    _write(path, "Flight suite", parts)
+
+
+def _judgements(rows: Sequence[Judgement]) -> str:
+    cells = "".join(
+        f"<tr><td>{html.escape(row.demand)}</td><td>{html.escape(row.found)}</td>"
+        f"<td class='{'met' if row.met else 'missed'}'>{'yes' if row.met else 'no'}</td></tr>"
+        for row in rows
+    )
+    return f"<table><tr><th>demand</th><th>found</th><th>met</th></tr>{cells}</table>"
+
+
+def _value(name: str, value: float | str) -> str:
+    if isinstance(value, str):
+        return html.escape(value)
+    if math.isnan(value):
+        return "–"
+    unit = _LABELS[name][1]
+    if unit == "%":
+        return f"{100 * value:.1f} %"
+    return f"{value:.0f}" if unit == "" and float(value).is_integer() else f"{value:.2f} {unit}".strip()
+
+
+def _video(video: Path | None) -> str:
+    if video is None or not video.is_file():
+        return ""
+    data = base64.b64encode(video.read_bytes()).decode()
+    return f"<video controls muted src='data:video/webm;base64,{data}'></video>"
+
+
+def _path_plot(log: FlightLog, town: Town) -> Any:
+    drone, hero = np.array([m.drone_m for m in log.moments]), np.array([m.hero_m for m in log.moments])
+    both = np.concatenate([drone[:, :2], hero[:, :2]])
+    middle = (both.min(0) + both.max(0)) / 2
+    side = float(max(30.0, (both.max(0) - both.min(0)).max() + 12.0))
+    picture = Plan(town, (float(middle[0]), float(middle[1])), side, 500).background
+    figure, axes = plt.subplots(figsize=(7, 7))
+    west, south = middle - side / 2
+    axes.imshow(picture, extent=(west, west + side, south, south + side), alpha=0.6)
+    axes.plot(drone[:, 0], drone[:, 1], color="black", linewidth=1.5, label="drone")
+    axes.plot(hero[:, 0], hero[:, 1], color="#dc1414", linewidth=1.5, label="hero")
+    people = np.array(log.moments[-1].people_m).reshape(-1, 2)
+    axes.plot(people[:, 0], people[:, 1], "o", color="#1e3ca0", markersize=4, label="others")
+    for track, colour in ((drone, "black"), (hero, "#dc1414")):
+        axes.plot(*track[0, :2], marker="o", color=colour)
+        axes.plot(*track[-1, :2], marker="s", color=colour)
+    axes.set(xlim=(west, west + side), ylim=(south, south + side), xlabel="x, east [m]", ylabel="y, north [m]")
+    axes.legend(loc="upper right")
+    return figure
+
+
+def _time_plot(log: FlightLog) -> Any:
+    time = np.array([m.now_s for m in log.moments])
+    drone, hero = np.array([m.drone_m for m in log.moments]), np.array([m.hero_m for m in log.moments])
+    offset = hero - drone
+    yaw = np.array([m.drone_yaw_rad for m in log.moments])
+    bearing = np.degrees(np.angle(np.exp(1j * (np.arctan2(offset[:, 1], offset[:, 0]) - yaw))))
+    frames = np.array([(k.stamp_s, k.iou, k.centroid_error_px, 1e3 * k.latency_s) for k in log.looks]).reshape(-1, 4)
+    points = log.parameters.set_points
+    figure, axes = plt.subplots(7, 1, figsize=(9, 12), sharex=True, height_ratios=[2, 2, 2, 2, 2, 2, 0.6])
+    series = [
+        (time, np.hypot(offset[:, 0], offset[:, 1]), "distance [m]", points.distance_m),
+        (time, -offset[:, 2], "height [m]", points.height_m),
+        (time, bearing, "bearing [°]", 0.0),
+        (frames[:, 0], frames[:, 1], "IoU", None),
+        (frames[:, 0], frames[:, 2], "centroid error [px]", None),
+        (frames[:, 0], frames[:, 3], "latency [ms]", None),
+    ]
+    for axis, (x, y, label, wanted) in zip(axes, series, strict=False):
+        axis.plot(x, y, linewidth=1)
+        if wanted is not None:
+            axis.axhline(wanted, color="grey", linewidth=0.8, linestyle="--")
+        axis.set_ylabel(label)
+        axis.grid(alpha=0.3)
+    strip = axes[-1]
+    states = [m.state for m in log.moments]
+    for state, colour in _STATE_COLOURS.items():
+        strip.fill_between(time, 0, 1, where=[s == state for s in states], color=colour, step="post", label=state)
+    strip.set(yticks=[], xlabel="time [s]")
+    strip.legend(ncols=5, loc="upper center", bbox_to_anchor=(0.5, -1.2), frameon=False)
+    return figure
+
+
+def _suite_plot(all_figures: Sequence[Figures]) -> Any:
+    names = list(dict.fromkeys(f.scenario for f in all_figures))
+    shown = ["hero_in_frame", "distance_rms_m", "closest_person_m", "mean_iou"]
+    figure, axes = plt.subplots(1, len(shown), figsize=(12, 0.3 * len(names) + 1.5), sharey=True)
+    for axis, name in zip(axes, shown, strict=True):
+        axis.plot(
+            [getattr(f, name) for f in all_figures], [names.index(f.scenario) for f in all_figures], "o", alpha=0.6
+        )
+        axis.set_title(f"{_LABELS[name][0]}", fontsize=9)
+        axis.grid(alpha=0.3)
+    axes[0].set_yticks(range(len(names)), names)
+    axes[0].invert_yaxis()
+    return figure
+
+
+def _figure(figure: Any, caption: str) -> str:
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", bbox_inches="tight")
+    plt.close(figure)
+    svg = buffer.getvalue()
+    return f"<figure>{svg[svg.index('<svg') :]}<figcaption>{html.escape(caption)}</figcaption></figure>"
+
+
+def _write(path: Path, title: str, parts: Sequence[str]) -> None:
+    page = (
+        f"<!doctype html><html lang='en'><head><meta charset='utf-8'><title>{html.escape(title)}</title>"
+        f"<style>{_STYLE}</style></head><body>{''.join(parts)}</body></html>\n"
+    )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, page)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror or error}") from error

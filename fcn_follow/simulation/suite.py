@@ -1,0 +1,86 @@
+"""All scenarios with several seeds each, in parallel processes; a table as CSV, JSON and HTML."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import multiprocessing
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from fcn_follow.errors import UserError
+from fcn_follow.simulation.episode import CameraSetup
+from fcn_follow.simulation.eyes import NetworkEyes, TrueEyes
+from fcn_follow.simulation.figures import Figures, judge, scenario_means
+from fcn_follow.simulation.flight import FlightLog, fly
+from fcn_follow.simulation.scenarios import Scenario, find_scenario
+from fcn_follow.simulation.synthesize import leave_ctrl_c_to_parent
+
+
+@dataclass(frozen=True)
+class Task:
+    """One flight of the suite; `weights` None flies with the true positions."""
+
+    scenario: str
+    seed: int
+    weights: Path | None
+    duration_s: float | None = None
+
+
+def run(task: Task) -> FlightLog:
+    """Fly one task in this process."""
+    eyes = NetworkEyes(task.weights, CameraSetup()) if task.weights else TrueEyes()
+    return fly(find_scenario(task.scenario), task.seed, eyes, duration_s=task.duration_s)
+
+
+def run_suite(tasks: Sequence[Task], processes: int) -> Iterator[FlightLog]:
+    """Fly all tasks, yielding each flight as it ends, in the order of the tasks."""
+    if processes == 1:
+        yield from map(run, tasks)
+        return
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(processes, _begin_worker, maxtasksperchild=20) as pool:
+        yield from pool.imap(run, tasks)
+
+
+def _begin_worker() -> None:
+    leave_ctrl_c_to_parent()
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def save_tables(out: Path, all_figures: Sequence[Figures], scenarios: Sequence[Scenario]) -> None:
+    """Write flights.csv and suite.json; UserError where that fails."""
+    table = io.StringIO()
+    writer = csv.DictWriter(table, [item.name for item in fields(Figures)])
+    writer.writeheader()
+    for row in all_figures:
+        writer.writerow({name: _rounded(value) for name, value in asdict(row).items()})
+    summary = {
+        "demands": [asdict(judgement) for judgement in judge(all_figures, scenarios)],
+        "scenarios": [{k: _rounded(v) for k, v in row.items()} for row in scenario_means(all_figures)],
+        "flights": [{k: _rounded(v) for k, v in asdict(row).items()} for row in all_figures],
+    }
+    try:
+        write_whole(out / "flights.csv", table.getvalue())
+        write_whole(out / "suite.json", json.dumps(summary, indent=1) + "\n")
+    except OSError as error:
+        raise UserError(f"cannot write to {out}: {error.strerror or error}") from error
+
+
+def write_whole(path: Path, text: str) -> None:
+    """To a temporary name, then renamed."""
+    temporary = path.with_name(path.name + ".part")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+
+
+def _rounded(value: float | int | str) -> float | int | str | None:
+    """Four digits; None (an empty cell, null) where there is no number."""
+    if isinstance(value, float):
+        return None if math.isnan(value) else round(value, 4)
+    return value
