@@ -15,6 +15,7 @@ NODES = {
     "segmenter": "fcn_follow.nodes.segmenter:SegmenterNode",
     "follower": "fcn_follow.nodes.follower:FollowerNode",
     "player": "fcn_follow.nodes.player:PlayerNode",
+    "simulator": "fcn_follow.nodes.simulator:SimulatorNode",
 }
 
 
@@ -40,6 +41,11 @@ def follower() -> int:
 def player() -> int:
     """Play frames, a video, a bag or a camera as image topics."""
     return _run("player")
+
+
+def simulator() -> int:
+    """A drone with a camera in the simulated town."""
+    return _run("simulator")
 
 
 def main() -> int:

@@ -16,9 +16,9 @@ FrameT = TypeVar("FrameT")
 
 
 def pinhole(width_px: int, height_px: int, horizontal_fov_rad: float) -> CameraIntrinsics:
-    """A camera with square pixels and its axis in the middle of the image."""
+    """A camera with square pixels and its axis in the middle of the image; (0, 0) is the middle of the first pixel."""
     focal_px = width_px / 2 / float(np.tan(horizontal_fov_rad / 2))
-    return CameraIntrinsics(width_px, height_px, focal_px, focal_px, width_px / 2, height_px / 2)
+    return CameraIntrinsics(width_px, height_px, focal_px, focal_px, (width_px - 1) / 2, (height_px - 1) / 2)
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from fcn_follow.simulation.walking import Crowd, Route, Walker
 from fcn_follow.simulation.world import World, make_world
 
 STEP_S = 0.01
-MOUNT = CameraMount((0.1, 0.0, -0.05), math.radians(17.0))
+MOUNT = CameraMount((0.1, 0.0, -0.05), 0.297)
 SENSOR = Sensor(blur_px=0.45, noise_levels=1.5)
 
 

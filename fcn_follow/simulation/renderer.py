@@ -203,9 +203,9 @@ class Renderer:
             eye.up = -camera.rotation[:, 1]
             eye.frustum_near, eye.frustum_far = near, far
             eye.frustum_width = intrinsics.width_px / 2 * scale_x
-            eye.frustum_center = (intrinsics.width_px / 2 - intrinsics.cx_px) * scale_x
-            eye.frustum_top = intrinsics.cy_px * scale_y
-            eye.frustum_bottom = -(intrinsics.height_px - intrinsics.cy_px) * scale_y
+            eye.frustum_center = ((intrinsics.width_px - 1) / 2 - intrinsics.cx_px) * scale_x
+            eye.frustum_top = (intrinsics.cy_px + 0.5) * scale_y
+            eye.frustum_bottom = -(intrinsics.height_px - 0.5 - intrinsics.cy_px) * scale_y
 
 
 def _drawing_context(

@@ -64,6 +64,12 @@ _NORTH_WALK = _row((-74.0, -9.0, 1.4), (-74.0, 14.0, 1.4))
 _BEND = _row((-4.0, -6.0, 1.4), (9.0, -14.5, 1.4))
 
 SCENARIOS: tuple[Scenario, ...] = (
+    Scenario(
+        "tour", "strolls across the square, stops, turns, runs a little", (-17.0, -6.0),
+        _row((-3.0, -6.0, 1.4, 2.0), (8.0, -6.5, 1.5), (8.5, 6.0, 1.4), (2.0, 8.0, 1.4, 2.0), (-9.0, 7.0, 3.0),
+             (-10.0, -6.0, 1.5), (6.0, -7.0, 1.4), (8.0, 6.0, 1.4)),
+        duration_s=60.0, crowd=10, crowd_region_m=_SQUARE,
+    ),
     Scenario("straight", "walks straight ahead across the square", (-18.0, -5.0), _row((17.0, -5.5, 1.4)), crowd=3),
     Scenario(
         "turns", "walks a rectangle with sharp corners", (-11.0, -8.0),

@@ -66,16 +66,22 @@ class FlightVideo:
             self._writer = _open_writer(self._temporary, self._rate_hz, picture.shape[1], picture.shape[0])
         self._writer.write(picture)
 
+    def close(self) -> None:
+        """Finish the file and give it its name."""
+        if self._writer is not None:
+            self._writer.release()
+            self._writer = None
+            self._temporary.replace(self._path)
+
     def __enter__(self) -> FlightVideo:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: object, trace: TracebackType | None) -> None:
-        if self._writer is not None:
-            self._writer.release()
         if kind is None or kind is KeyboardInterrupt:
-            if self._temporary.exists():
-                self._temporary.replace(self._path)
+            self.close()
         else:
+            if self._writer is not None:
+                self._writer.release()
             self._temporary.unlink(missing_ok=True)
 
 

@@ -1,0 +1,245 @@
+"""The simulator node: a drone with a camera in the simulated town, flown by cmd_vel.
+
+Out: image_raw (rgb8), camera_info, odom, ground_truth/label_mask (mono8), ground_truth/hero (PointStamped: the middle
+of the hero's body in the camera's optical frame, at the image's stamp), /clock when asked. In: cmd_vel.
+For its report it listens to segmentation/label_mask and follow/state as well.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import DiagnosticArray, KeyValue
+from geometry_msgs.msg import PointStamped, Twist, TwistStamped
+from nav_msgs.msg import Odometry
+from rclpy.node import Node
+from rclpy.qos import QoSDurabilityPolicy, QoSProfile
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import CameraInfo, Image
+
+from fcn_follow.geometry import CameraMount, VelocityCommand
+from fcn_follow.nodes import status
+from fcn_follow.nodes.images import fill_camera_info, fill_image, image_to_rgb
+from fcn_follow.nodes.parameters import declare_parameters
+from fcn_follow.nodes.spinning import Finished
+from fcn_follow.parameters import parameter
+from fcn_follow.simulation.drone import body_velocity_m_s
+from fcn_follow.simulation.episode import CameraSetup, Episode, Frame
+from fcn_follow.simulation.live_log import LiveLog
+from fcn_follow.simulation.scenarios import find_scenario
+
+STEP_S = 0.02
+BEHIND_S = 0.1
+"""So far behind its clock the simulator slows the clock instead of catching up."""
+LATCHED = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
+
+
+@dataclass(frozen=True)
+class SimulatorParameters:
+    """The simulator's parameters; all are fixed at start."""
+
+    scenario: str = parameter("tour", "What happens in the world; fcn-follow fly --list tells all scenarios")
+    seed: int = parameter(0, "Another seed: other people, textures, wind", minimum=0)
+    duration_s: float = parameter(
+        0.0, "End the flight and the node after so long; 0 for never", unit="s", minimum=0.0, maximum=1e6
+    )
+    width_px: int = parameter(320, "Width of the image", unit="px", minimum=32, maximum=1920)
+    height_px: int = parameter(240, "Height of the image", unit="px", minimum=32, maximum=1080)
+    horizontal_fov_deg: float = parameter(
+        80.0, "Horizontal angle of view of the camera", unit="deg", minimum=20.0, maximum=150.0
+    )
+    pitch_down_rad: float = parameter(
+        0.297, "How far the camera looks down", unit="rad", minimum=-1.5708, maximum=1.5708
+    )
+    stabilised: bool = parameter(True, "The camera hangs on a gimbal that takes out the body's roll and pitch")
+    clock: bool = parameter(False, "Publish /clock and stamp by it; every other node then needs use_sim_time")
+    cmd_vel_type: str = parameter("twist_stamped", "Message type of cmd_vel", choices=("twist_stamped", "twist"))
+    wait_s: float = parameter(
+        30.0,
+        "Time stands still for so long at most, until somebody takes the images and commands the drone",
+        unit="s",
+        minimum=0.0,
+        maximum=600.0,
+    )
+    report: str = parameter("", "Folder for the flight report at the end; empty for none")
+    frame_id: str = parameter("camera_optical_frame", "Frame of the images: x right, y down, z forward")
+
+
+class SimulatorNode(Node):  # type: ignore[misc]
+    """Moves an Episode on with the time and wires it to topics; all drawing happens in one thread."""
+
+    def __init__(self) -> None:
+        super().__init__("simulator")
+        self._settings = settings = declare_parameters(self, SimulatorParameters())
+        self._scenario = find_scenario(settings.scenario)
+        self._camera = CameraSetup(
+            settings.width_px,
+            settings.height_px,
+            math.radians(settings.horizontal_fov_deg),
+            CameraMount(CameraSetup().mount.position_body_m, settings.pitch_down_rad),
+            settings.stabilised,
+        )
+        qos = QoSProfile(depth=5)
+        self._image_publisher = self.create_publisher(Image, "image_raw", qos)
+        self._camera_publisher = self.create_publisher(CameraInfo, "camera_info", qos)
+        self._mask_publisher = self.create_publisher(Image, "ground_truth/label_mask", qos)
+        self._hero_publisher = self.create_publisher(PointStamped, "ground_truth/hero", qos)
+        self._odom_publisher = self.create_publisher(Odometry, "odom", qos)
+        self._clock_publisher = self.create_publisher(Clock, "/clock", 1) if settings.clock else None
+        self._diagnostics_publisher = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        kind = Twist if settings.cmd_vel_type == "twist" else TwistStamped
+        command = self.create_subscription(kind, "cmd_vel", self._on_command, 1)
+        self._command_topic = command.topic_name
+        self._lock = threading.Lock()
+        self._command: VelocityCommand | None = None
+        self._state = "idle"
+        self._looks: list[tuple[float, float, Any]] = []
+        if settings.report:
+            self.create_subscription(Image, "segmentation/label_mask", self._on_mask, 5)
+            self.create_subscription(KeyValue, "follow/state", self._on_state, LATCHED)
+        self._rates = status.RollingFigures()
+        self._speed, self._slowed = 1.0, False
+        self._now_s = 0.0
+        self._origin_ns = 0
+        self._stopping = threading.Event()
+        self._ended = False
+        self._failure: Exception | None = None
+        self.create_timer(0.1, self._check_end)
+        self.create_timer(1.0, self._on_second)
+        self._thread = threading.Thread(target=self._work, name="simulator", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread, which writes the report first."""
+        self._stopping.set()
+        self._thread.join(timeout=60.0)
+
+    def _work(self) -> None:
+        try:
+            with Episode(self._scenario, self._settings.seed, self._camera) as episode:
+                folder = Path(self._settings.report).expanduser()
+                log = LiveLog(episode, self._settings.seed, folder) if self._settings.report else None
+                self.get_logger().info(f"ready: {self._scenario.name}, seed {self._settings.seed}")
+                self._wait_for_company()
+                try:
+                    self._run(episode, log)
+                finally:
+                    page = log.write(episode.contact()) if log is not None else None
+                    if page is not None:
+                        self.get_logger().info(f"report: {page}")
+        except Exception as error:
+            self._failure = error
+        finally:
+            self._ended = True
+
+    def _wait_for_company(self) -> None:
+        give_up_s = time.monotonic() + self._settings.wait_s
+        while time.monotonic() < give_up_s and not self._stopping.wait(0.05):
+            if self._image_publisher.get_subscription_count() and self.count_publishers(self._command_topic):
+                return
+
+    def _run(self, episode: Episode, log: LiveLog | None) -> None:
+        """One round for each STEP_S; `begun_s` is the machine's time at which the episode's time was 0."""
+        begun_s = time.monotonic()
+        self._origin_ns = 0 if self._settings.clock else self.get_clock().now().nanoseconds
+        while not self._stopping.is_set():
+            with self._lock:
+                command, self._command = self._command, None
+                looks, self._looks = self._looks, []
+            if command is not None:
+                episode.command(command)
+            frames = episode.advance(episode.now_s + STEP_S)
+            self._now_s = episode.now_s
+            self._publish(episode, frames)
+            if log is not None:
+                log.add(frames, looks, command, self._state)
+            contact = episode.contact()
+            if contact:
+                self.get_logger().error(f"the drone touched {contact}: the flight ends")
+                return
+            if 0 < self._settings.duration_s <= episode.now_s:
+                return
+            behind_s = time.monotonic() - begun_s - episode.now_s
+            if behind_s > BEHIND_S:
+                begun_s += behind_s
+                self._slow(behind_s)
+            elif behind_s < 0:
+                self._stopping.wait(-behind_s)
+            self._rates.add(time.monotonic(), behind_s)
+
+    def _slow(self, behind_s: float) -> None:
+        """Let the clock stand for as long as the machine is behind."""
+        if not self._settings.clock:
+            self._origin_ns += int(behind_s * 1e9)
+        self._slowed = True
+        self.get_logger().warning(
+            "this machine is too slow for the simulation: its time runs slower", throttle_duration_sec=10.0
+        )
+
+    def _stamp(self, now_s: float) -> Time:
+        nanoseconds = self._origin_ns + round(now_s * 1e9)
+        return Time(sec=nanoseconds // 10**9, nanosec=nanoseconds % 10**9)
+
+    def _publish(self, episode: Episode, frames: list[Frame]) -> None:
+        if self._clock_publisher is not None:
+            self._clock_publisher.publish(Clock(clock=self._stamp(episode.now_s)))
+        self._publish_odometry(episode)
+        for frame in frames:
+            image = Image()
+            image.header.stamp = self._stamp(frame.stamp_s)
+            image.header.frame_id = self._settings.frame_id
+            hero = PointStamped(header=image.header)
+            hero.point.x, hero.point.y, hero.point.z = frame.hero.position_camera_m
+            info = CameraInfo(header=image.header)
+            self._camera_publisher.publish(fill_camera_info(info, episode.camera.intrinsics))
+            self._hero_publisher.publish(hero)
+            self._mask_publisher.publish(fill_image(Image(header=image.header), frame.labels))
+            self._image_publisher.publish(fill_image(image, frame.rgb))
+
+    def _publish_odometry(self, episode: Episode) -> None:
+        state = episode.odometry()
+        message = Odometry()
+        message.header.stamp = self._stamp(state.stamp_s)
+        message.header.frame_id, message.child_frame_id = "odom", "base_link"
+        position, orientation = message.pose.pose.position, message.pose.pose.orientation
+        position.x, position.y, position.z = state.position_odom_m
+        orientation.x, orientation.y, orientation.z, orientation.w = state.orientation_odom_xyzw
+        twist = message.twist.twist
+        twist.linear.x, twist.linear.y, twist.linear.z = body_velocity_m_s(state)
+        twist.angular.z = state.yaw_rate_rad_s
+        self._odom_publisher.publish(message)
+
+    def _on_command(self, message: Any) -> None:
+        twist = message.twist if isinstance(message, TwistStamped) else message
+        command = VelocityCommand(twist.linear.x, twist.linear.y, twist.linear.z, twist.angular.z)
+        with self._lock:
+            self._command = command
+
+    def _on_mask(self, message: Image) -> None:
+        stamp = message.header.stamp
+        stamp_s = (stamp.sec * 10**9 + stamp.nanosec - self._origin_ns) * 1e-9
+        with self._lock:
+            self._looks.append((stamp_s, self._now_s, image_to_rgb(message)[..., 0]))
+
+    def _on_state(self, message: KeyValue) -> None:
+        self._state = message.key
+
+    def _check_end(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+        if self._ended:
+            raise Finished
+
+    def _on_second(self) -> None:
+        rate = self._rates.rate_hz(time.monotonic()) * STEP_S
+        level = status.WARN if self._slowed else status.OK
+        summary = "its clock runs slower than real time" if self._slowed else "flying"
+        values = {"speed": rate, "time_s": self._now_s, "scenario": self._scenario.name}
+        self._slowed = False
+        self._diagnostics_publisher.publish(status.diagnostics(self, level, summary, values))

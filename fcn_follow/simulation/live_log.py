@@ -1,0 +1,73 @@
+"""The log of a flight whose eyes and follower are in other processes: the truth from here, looks as they come."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcn_follow.errors import UserError
+from fcn_follow.geometry import ZERO_COMMAND, VelocityCommand
+from fcn_follow.perception.hero import find_hero
+from fcn_follow.simulation.episode import Episode, Frame
+from fcn_follow.simulation.eyes import Sight
+from fcn_follow.simulation.figures import figures
+from fcn_follow.simulation.flight import FlightLog, follower_parameters, judged, moment
+from fcn_follow.simulation.report import write_flight_report
+from fcn_follow.simulation.video import FlightVideo
+
+_KEPT_FRAMES = 40
+_SAME_STAMP_S = 1e-4
+_HERO_PX = 4
+
+
+class LiveLog:
+    """Call `add` for each round; `write` at the end leaves flight.html and flight.webm in the folder."""
+
+    def __init__(self, episode: Episode, seed: int, folder: Path) -> None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"report {folder}: {error.strerror or error}") from error
+        self._episode, self._folder = episode, folder
+        self._log = FlightLog(episode.scenario, seed, follower_parameters(episode.camera))
+        self._waiting: list[Frame] = []
+        self._command = ZERO_COMMAND
+        camera = episode.camera
+        self._video = FlightVideo(
+            folder / "flight.webm", episode.town, episode.scenario.camera_hz, 240, camera.horizontal_fov_rad / 2
+        )
+
+    def add(
+        self,
+        frames: Sequence[Frame],
+        looks: Sequence[tuple[float, float, NDArray[np.uint8]]],
+        command: VelocityCommand | None,
+        state: str,
+    ) -> None:
+        """What happened since the last call: frames sent, looks (stamp, arrival, labels), the command if one came."""
+        self._command = command or self._command
+        now = moment(self._episode, self._command, state, None)
+        self._log.moments.append(now)
+        self._waiting = [*self._waiting, *frames][-_KEPT_FRAMES:]
+        for stamp_s, arrived_s, labels in looks:
+            frame = next((f for f in self._waiting if abs(f.stamp_s - stamp_s) < _SAME_STAMP_S), None)
+            if frame is None or labels.shape != frame.labels.shape:
+                continue
+            hero = find_hero(labels, _HERO_PX)
+            self._log.looks.append(judged(frame, Sight(labels, hero, None), arrived_s))
+            place = (now.drone_m, now.drone_yaw_rad, now.hero_m, now.people_m)
+            self._video.add(frame.rgb, labels, hero, *place, f"{now.now_s:5.1f} s  {state}")
+
+    def write(self, contact: str) -> Path | None:
+        """The report's page; None where nothing flew."""
+        self._video.close()
+        if not self._log.moments:
+            return None
+        self._log.contact = contact
+        page = self._folder / "flight.html"
+        video = self._folder / "flight.webm"
+        write_flight_report(page, self._log, figures(self._log), self._episode.town, video)
+        return page
