@@ -11,6 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+REAL_FRAMES = next(
+    (path for path in (up / "shared" / "data" / "validation.zip" for up in ROOT.parents) if path.is_file()), None
+)
 STARTED: list[subprocess.Popen[str]] = []
 PROFILE = ROOT / "config" / "fastdds_large_images.xml"
 

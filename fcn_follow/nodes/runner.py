@@ -80,7 +80,10 @@ class Runner:
 
         from fcn_follow.nodes.flight import FlightWatcher
         from fcn_follow.nodes.recording import FlightRecorder
+        from fcn_follow.nodes.sources import open_source
 
+        if self._options.source is not None:
+            open_source(self._options.source)  # what cannot be played is told before anything starts
         rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
         recorder = FlightRecorder(self._options.out, self._options.rate or 15.0)
         watcher = FlightWatcher(recorder)

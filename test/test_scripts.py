@@ -1,0 +1,100 @@
+"""The set-up script: what it says on machines that it does not serve."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from ros_tools import ROOT
+
+SCRIPTS = sorted(path for path in [*(ROOT / "scripts").iterdir(), ROOT / ".ci" / "run"] if path.is_file())
+
+
+def set_up(tools: Path, call: str = "set_up") -> subprocess.CompletedProcess[str]:
+    """Source scripts/setup.sh with `tools` before everything else in PATH, and call one of its functions."""
+    environment = {**os.environ, "PATH": f"{tools}:{os.environ['PATH']}"}
+    command = ["bash", "-euo", "pipefail", "-c", f"source {ROOT}/scripts/setup.sh; {call}"]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+
+
+def tool(folder: Path, name: str, script: str) -> None:
+    path = folder / name
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
+def test_scripts_are_valid_bash(path):
+    assert subprocess.run(["bash", "-n", path], capture_output=True, timeout=60).returncode == 0
+
+
+def test_an_arm_machine_is_told_in_one_line(tmp_path):
+    tool(tmp_path, "uname", "echo aarch64")
+    done = set_up(tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: on aarch64 fcn_follow runs on a ROS 2 install")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_machine_without_python_is_told_what_to_install(tmp_path):
+    for name in ("python3", "python3.14", "python3.13", "python3.12", "python3.11", "python3.10"):
+        tool(tmp_path, name, "exit 1")
+    done = set_up(tmp_path)
+    assert done.returncode == 1
+    assert "sudo apt-get install python3 python3-venv" in done.stderr
+
+
+def test_a_missing_system_package_is_named_with_its_apt_line(tmp_path):
+    tool(tmp_path, "id", "echo 1000")
+    done = set_up(tmp_path, "system_package false libosmesa6")
+    assert done.returncode == 1
+    assert done.stderr == "error: a system package is missing; please run: sudo apt-get install libosmesa6\n"
+
+
+def test_root_gets_it_installed(tmp_path):
+    tool(tmp_path, "id", "echo 0")
+    tool(tmp_path, "apt-get", f'echo "$@" >> {tmp_path}/log; touch {tmp_path}/installed')
+    done = set_up(tmp_path, f"is_there() {{ [ -e {tmp_path}/installed ]; }}; system_package is_there libosmesa6")
+    assert done.returncode == 0, done.stderr
+    assert "install -y -qq libosmesa6" in (tmp_path / "log").read_text()
+
+
+@pytest.mark.parametrize(
+    ("report", "gpu", "expected"),
+    [
+        ('{"name": "torch"}', False, ["install -qq torch=="]),
+        ('{"name": "nvidia-cublas"}', False, ["install -qq --timeout 20 --retries 1 --index-url"]),
+        ('{"name": "nvidia-cublas"}', True, ["install -qq torch=="]),
+    ],
+)
+def test_the_right_build_of_pytorch_is_chosen(tmp_path, report, gpu, expected):
+    """Without a GPU never CUDA packages where there is another way; with one, the plain pin."""
+    (tmp_path / "bin").mkdir()
+    tool(
+        tmp_path / "bin",
+        "pip",
+        f"""case "$*" in *--dry-run*) echo '{report}' > {tmp_path}/torch.json;; 
+        *) echo "$@" >> {tmp_path}/log;; esac""",
+    )
+    has_gpu = f"has_nvidia_gpu() {{ {'true' if gpu else 'false'}; }}"
+    done = set_up(tmp_path, f"venv={tmp_path}; {has_gpu}; install_torch")
+    assert done.returncode == 0, done.stderr
+    log = (tmp_path / "log").read_text().splitlines()
+    assert len(log) == len(expected)
+    assert all(line.startswith(start) for line, start in zip(log, expected, strict=True)), log
+
+
+def test_without_the_cpu_index_several_gigabytes_are_announced_first(tmp_path):
+    (tmp_path / "bin").mkdir()
+    tool(
+        tmp_path / "bin",
+        "pip",
+        f"""case "$*" in *--dry-run*) echo '{{"name": "triton"}}' > {tmp_path}/torch.json;;
+        *--index-url*) exit 1;; *) echo "$@" >> {tmp_path}/log;; esac""",
+    )
+    done = set_up(tmp_path, f"venv={tmp_path}; has_nvidia_gpu() {{ false; }}; install_torch")
+    assert done.returncode == 0, done.stderr
+    assert "SEVERAL GB follow" in done.stderr
+    assert (tmp_path / "log").read_text().startswith("install -qq torch==")
