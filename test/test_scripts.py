@@ -75,7 +75,7 @@ def test_the_right_build_of_pytorch_is_chosen(tmp_path, report, gpu, expected):
     tool(
         tmp_path / "bin",
         "pip",
-        f"""case "$*" in *--dry-run*) echo '{report}' > {tmp_path}/torch.json;; 
+        f"""case "$*" in *--dry-run*) echo '{report}' > {tmp_path}/torch.json;;
         *) echo "$@" >> {tmp_path}/log;; esac""",
     )
     has_gpu = f"has_nvidia_gpu() {{ {'true' if gpu else 'false'}; }}"
