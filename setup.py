@@ -43,6 +43,7 @@ setup(
             "segmenter = fcn_follow.nodes.executables:segmenter",
             "follower = fcn_follow.nodes.executables:follower",
             "player = fcn_follow.nodes.executables:player",
+            "simulator = fcn_follow.nodes.executables:simulator",
         ]
     },
 )
