@@ -104,7 +104,7 @@ class Timeouts:
         1.5, "no frame at all for this long: zero, at once", unit="s", minimum=0.1, maximum=10.0
     )
     coast_s: float = parameter(
-        3.0, "hero not seen for this long: coasting becomes searching", unit="s", minimum=0.1, maximum=30.0
+        2.2, "hero not seen for this long: coasting becomes searching", unit="s", minimum=0.1, maximum=30.0
     )
     search_s: float = parameter(
         20.0, "hero not seen for this long: searching becomes holding", unit="s", minimum=0.2, maximum=300.0
@@ -156,7 +156,7 @@ class SearchParameters:
     )
     look_rate_rad_s: float = parameter(1.0, "yaw rate of that look", unit="rad/s", minimum=0.05, maximum=6.0)
     turn_rate_rad_s: float = parameter(
-        0.5,
+        0.6,
         "yaw rate of the slow turn that follows, towards the side where the hero left",
         unit="rad/s",
         minimum=0.05,
