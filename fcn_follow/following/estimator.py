@@ -23,6 +23,7 @@ HISTORY_S = 1.0
 CANDIDATE_GAP_S = 0.7
 CANDIDATE_COUNT = 3
 START_SPEED_M_S = 2.0
+STAMP_ROUNDING_S = 1e-6
 
 
 @dataclass(frozen=True)
@@ -167,7 +168,7 @@ class HeroEstimator:
                 self._candidates.clear()
         self._candidates.append(measurement)
         seen_s = measurement.stamp_s - self._candidates[0].stamp_s
-        if len(self._candidates) < CANDIDATE_COUNT or seen_s < self.parameters.confirm_s:
+        if len(self._candidates) < CANDIDATE_COUNT or seen_s < self.parameters.confirm_s - STAMP_ROUNDING_S:
             return False
         first, *rest = self._candidates
         covariance = np.zeros((6, 6))

@@ -17,6 +17,7 @@ from fcn_follow.following.vehicle import VehiclePose
 from fcn_follow.geometry import VelocityCommand
 
 HEADING_SPEED_M_S = 0.7
+WALKING_M_S = 0.6  # a slower hero may as well stand, and the noise of its velocity is not flown along
 BACK_OFF_M_S = 0.3
 CLIMB_FIRST_M_S = 0.3
 NO_BEARING_M = 0.5
@@ -105,10 +106,12 @@ class References:
             bearing = self.hero_heading_rad + BEARING_OFFSETS[points.bearing]
         distance = max(points.distance_m + trim.distance_m, limits.minimum_distance_m)
         height = points.height_m + trim.height_m
+        lowest = math.tan(max(-1.4, camera.pitch_down_rad - camera.keep_rad))
+        highest = math.tan(min(1.4, camera.pitch_down_rad + camera.keep_rad))
         span = max(where.distance_m, distance)
-        lowest = span * math.tan(max(-1.4, camera.pitch_down_rad - camera.keep_rad))
-        highest = span * math.tan(min(1.4, camera.pitch_down_rad + camera.keep_rad))
-        in_view = max(lowest, min(highest, height))
+        in_view = max(span * lowest, min(span * highest, height))
+        if in_view > where.height_m:  # too near, it does not climb out of view; it does not come down on people either
+            in_view = max(where.height_m, min(in_view, where.distance_m * highest))
         self.distance.step(distance, frequency, limits.speed_m_s, dt_s)
         self.height.step(in_view, frequency, max(limits.up_m_s, limits.down_m_s), dt_s)
         orbit_rad_s = limits.orbit_m_s / max(where.distance_m, limits.minimum_distance_m)
@@ -148,7 +151,9 @@ def follow(
     )
     turn = references.bearing.rate + gains.bearing_1_s * wrapped(references.bearing.value - where.bearing_rad)
     along = max(-limits.orbit_m_s, min(limits.orbit_m_s, turn * where.distance_m))
-    hero_vx, hero_vy = (gains.feed_forward * speed for speed in hero.velocity_odom_m_s[:2])
+    hero_speed = math.hypot(*hero.velocity_odom_m_s[:2])
+    share = gains.feed_forward * min(1.0, (hero_speed / WALKING_M_S) ** 2)
+    hero_vx, hero_vy = (share * speed for speed in hero.velocity_odom_m_s[:2])
     hero_outward, hero_along = rotated(hero_vx, hero_vy, -where.bearing_rad)
     outward, along = outward + hero_outward, along + hero_along
     shaped: tuple[str, ...] = ()
