@@ -61,6 +61,7 @@ def test_a_flight_leaves_a_csv_a_video_and_the_iou(domain_id, tmp_path):
         assert float(row["position_z_m"]) > 0
         assert float(row["age_ms"]) > 0
     assert any(row["state"] == "tracking" for row in rows)
+    assert any(row["reason"] == "hero seen" and row["wanted_forward_m_s"] for row in rows)
     assert "0.042 over all pixels; 0.042 mean" in output
     assert "zero" in output.split("last command")[1].splitlines()[0]
     shape, length = video_size_and_length(out)

@@ -47,6 +47,7 @@ class FlightWatcher:
         self._state = "-"
         self._reason = ""
         self._command: VelocityCommand | None = None
+        self._explanation: dict[str, str] = {}
         self._latest: FrameRecord | None = None
         reliable = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
         for topic, message_type, callback in (
@@ -57,6 +58,7 @@ class FlightWatcher:
             ("hero/position", PointStamped, self._on_position),
             ("cmd_vel", TwistStamped, self._on_command),
             ("follow/state", KeyValue, self._on_state),
+            ("follow/debug", DiagnosticArray, self._on_debug),
             ("/diagnostics", DiagnosticArray, self._on_diagnostics),
         ):
             self._node.create_subscription(message_type, topic, callback, reliable)
@@ -148,7 +150,7 @@ class FlightWatcher:
     def _on_mask(self, message: Image) -> None:
         record = self._record(message.header)
         record.labels = image_to_rgb(message)[:, :, 0]
-        record.command, record.state = self._command, self._state
+        record.command, record.state, record.explanation = self._command, self._state, self._explanation
         self._latest = record
         self._last_mask_s = time.monotonic()
         if self._first_mask_s is None:
@@ -172,6 +174,9 @@ class FlightWatcher:
 
     def _on_state(self, message: KeyValue) -> None:
         self._state, self._reason = message.key, message.value
+
+    def _on_debug(self, message: DiagnosticArray) -> None:
+        self._explanation = {pair.key: pair.value for status in message.status for pair in status.values}
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:

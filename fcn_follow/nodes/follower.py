@@ -16,7 +16,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import DiagnosticArray, KeyValue
 from geometry_msgs.msg import PointStamped, Twist
 from nav_msgs.msg import Odometry
 from rclpy.clock import Clock, ClockType
@@ -33,6 +34,7 @@ from fcn_follow.geometry import ZERO_COMMAND, HeroPosition, VelocityCommand
 from fcn_follow.nodes.follower_parameters import START_ONLY, FollowerNodeParameters
 from fcn_follow.nodes.outputs import make_output
 from fcn_follow.nodes.parameters import declare_parameters
+from fcn_follow.nodes.status import ERROR, OK, WARN, diagnostics, wrong_topic_types
 
 LATCHED = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
 STOP_MESSAGES = 5
@@ -61,11 +63,16 @@ class FollowerNode(Node):
         self._stopped = False
 
         qos = QoSProfile(depth=1, reliability=QoSReliabilityPolicy[self._settings.reliability.upper()])
-        hero = self.create_subscription(PointStamped, "hero/position", self._guarded(self._on_hero), qos)
-        self._hero_topic = hero.topic_name
-        self.create_subscription(PointStamped, "hero/centroid", self._guarded(self._on_centroid), qos)
-        self.create_subscription(Odometry, "odom", self._guarded(self._on_odom), qos)
-        self.create_subscription(Twist, "stick", self._guarded(self._on_stick), qos)
+        self._heard = {}
+        for topic, message_type, callback in (
+            ("hero/position", PointStamped, self._on_hero),
+            ("hero/centroid", PointStamped, self._on_centroid),
+            ("odom", Odometry, self._on_odom),
+            ("stick", Twist, self._on_stick),
+        ):
+            subscription = self.create_subscription(message_type, topic, self._guarded(callback), qos)
+            self._heard[subscription.topic_name] = message_type
+        self._hero_topic = self.resolve_topic_name("hero/position")
         self._states = self.create_publisher(KeyValue, "follow/state", LATCHED)
         self._requests = self.create_publisher(String, "follow/request", LATCHED)
         self._debug = self.create_publisher(DiagnosticArray, "follow/debug", 10)
@@ -126,11 +133,12 @@ class FollowerNode(Node):
             self._set_fault("output", self._output.fault(yaw))
             now = self.get_clock().now()
             step = self._follower.step(now.nanoseconds * 1e-9, self._fault())
-            stamp = self._stamps.get(step.stamp_s) if step.stamp_s is not None else None
-            self._output.send(step.command, stamp or now.to_msg(), step.yaw_odom_rad)
+            kept = self._stamps.get(step.stamp_s) if step.stamp_s is not None else None
+            stamp = kept or now.to_msg()
+            self._output.send(step.command, stamp, step.yaw_odom_rad)
             self._step = step
             self._steps += 1
-            self._tell(step)
+            self._tell(step, stamp)
         except Exception as error:
             self._fail(error)
 
@@ -147,6 +155,7 @@ class FollowerNode(Node):
         for topic in filter(None, (self._hero_topic, self._output.topic)):
             count = self.count_publishers(topic)
             self._set_fault(topic, f"{count} publishers on {topic}; stop all but one" if count > 1 else "")
+        self._set_fault("types", "; ".join(wrong_topic_types(self, self._heard)))
         if time.monotonic() - self._wrong_odom_s > WRONG_FRAME_S:
             self._set_fault("odom", "")
 
@@ -228,7 +237,7 @@ class FollowerNode(Node):
         response.success, response.message = True, "all is forgotten: hero, start, stick's trim"
         return response
 
-    def _tell(self, step: FollowerStep) -> None:
+    def _tell(self, step: FollowerStep, stamp: Time) -> None:
         """State and reason where they changed; request and debug where there is one."""
         if self._said != (step.state, step.reason):
             self._said = (step.state, step.reason)
@@ -237,7 +246,9 @@ class FollowerNode(Node):
             self._publish_state(step)
             self._requests.publish(String(data=step.request))
         if self._debug.get_subscription_count():
-            self._debug.publish(self._array(DiagnosticStatus.OK, "follower: debug", step.reason, explain(step)))
+            debug = diagnostics(self, OK, step.reason, explain(step))
+            debug.header.stamp = stamp
+            self._debug.publish(debug)
 
     def _publish_state(self, step: FollowerStep) -> None:
         self._states.publish(KeyValue(key=step.state.value, value=step.reason))
@@ -249,7 +260,7 @@ class FollowerNode(Node):
         self._publish_state(step)
         faults = self._fault()
         quiet = step.state in (State.IDLE, State.TRACKING, State.COASTING)
-        level = DiagnosticStatus.ERROR if faults else DiagnosticStatus.OK if quiet else DiagnosticStatus.WARN
+        level = ERROR if faults else OK if quiet else WARN
         estimator = self._follower.estimator
         values = {
             "commands_hz": self._steps,
@@ -263,14 +274,4 @@ class FollowerNode(Node):
         }
         self._steps = self._frames = 0
         message = f"{step.state.value}: {step.reason}" + (f" ({faults})" if faults else "")
-        self._diagnostics.publish(self._array(level, f"{self.get_fully_qualified_name()}: following", message, values))
-
-    def _array(self, level: bytes, name: str, message: str, values: dict[str, Any]) -> DiagnosticArray:
-        status = DiagnosticStatus(level=level, name=name, message=message, hardware_id=self._settings.output)
-        status.values = [
-            KeyValue(key=key, value=f"{value:.4f}" if isinstance(value, float) else str(value))
-            for key, value in values.items()
-        ]
-        array = DiagnosticArray(status=[status])
-        array.header.stamp = self.get_clock().now().to_msg()
-        return array
+        self._diagnostics.publish(diagnostics(self, level, message, values))

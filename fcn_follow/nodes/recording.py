@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import queue
 import threading
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,15 @@ from fcn_follow.perception.hero import find_hero
 from fcn_follow.perception.overlay import draw_overlay
 from fcn_follow.scoring.overlap import Overlap, overlap
 
+EXPLAINED = (
+    "reason",
+    "limited_by",
+    "distance_m",
+    "wanted_forward_m_s",
+    "wanted_left_m_s",
+    "wanted_up_m_s",
+    "wanted_yaw_rate_rad_s",
+)
 COLUMNS = (
     "stamp_s",
     "age_ms",
@@ -34,6 +44,7 @@ COLUMNS = (
     "up_m_s",
     "yaw_rate_rad_s",
     "hero_iou",
+    *EXPLAINED,
 )
 STRIP_HEIGHT_PX = 44
 SMALLEST_SIDE_PX = 480
@@ -52,6 +63,7 @@ class FrameRecord:
     position_m: Vector3 | None = None
     state: str = ""
     command: VelocityCommand | None = None
+    explanation: Mapping[str, str] = field(default_factory=dict)
 
     def hero_overlap(self) -> Overlap | None:
         """Predicted and true hero pixels, where both masks came."""
@@ -71,6 +83,7 @@ class FrameRecord:
             self.state,
             *((None,) * 4 if command is None else _components(command)),
             None if measured is None else measured.iou,
+            *(self.explanation.get(column, "") for column in EXPLAINED),
         ]
         return [
             "" if v is None else f"{v:.6f}" if i == 0 else v if isinstance(v, str) else f"{v:.4f}"
