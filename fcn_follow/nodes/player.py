@@ -22,7 +22,7 @@ from fcn_follow.nodes.sources import PlayedFrame, open_source
 from fcn_follow.nodes.spinning import Finished
 from fcn_follow.parameters import parameter
 
-SETTLING_TIME_S = 0.5  # between the first subscriber and the first frame, for the other subscribers
+SETTLING_TIME_S = 1.0  # between the last subscriber that came and the first frame
 
 
 @dataclass(frozen=True)
@@ -86,12 +86,7 @@ class PlayerNode(Node):  # type: ignore[misc]
 
     def _play(self) -> None:
         try:
-            give_up_s = time.monotonic() + self._settings.wait_for_subscriber_s
-            while not self._image_publisher.get_subscription_count() and time.monotonic() < give_up_s:
-                if self._stopping.wait(0.05):
-                    return
-            if self._stopping.wait(SETTLING_TIME_S):
-                return
+            self._wait_for_subscribers()
             due_s = time.monotonic()
             for frame, pause_s in self._frames_with_pauses():
                 due_s = max(due_s + pause_s, time.monotonic() - pause_s)  # late frames are not caught up in a burst
@@ -102,6 +97,18 @@ class PlayerNode(Node):  # type: ignore[misc]
             self._failure = error
         finally:
             self._ended = True
+
+    def _wait_for_subscribers(self) -> None:
+        """Until somebody listens and no more come; not for ever."""
+        give_up_s = time.monotonic() + self._settings.wait_for_subscriber_s
+        listeners, since_s = 0, time.monotonic()
+        while time.monotonic() < give_up_s and not self._stopping.wait(0.05):
+            now = self._image_publisher.get_subscription_count()
+            if now != listeners:
+                listeners, since_s = now, time.monotonic()
+            settled = time.monotonic() - since_s >= SETTLING_TIME_S
+            if listeners and settled and listeners >= self.count_subscribers(self._image_publisher.topic_name):
+                return
 
     def _frames_with_pauses(self) -> Iterator[tuple[PlayedFrame, float]]:
         """Each frame with the time to wait since the one before."""
