@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from fcn_follow.cli import models, scoring, simulation, training
+from fcn_follow.cli import bench, models, scoring, simulation, training
 
 app = typer.Typer(
     name="fcn-follow",
@@ -18,3 +18,5 @@ app.command("train")(training.train)
 app.command("score")(scoring.score)
 app.command("fly")(simulation.fly)
 app.command("synthesize")(simulation.synthesize)
+app.command("pictures")(simulation.pictures)
+app.command("bench")(bench.bench)

@@ -189,6 +189,16 @@ def _wide_console() -> Console:
     return Console(width=None if Console().is_terminal else 150, highlight=False)
 
 
+def pictures(
+    out: Annotated[Path, typer.Option(help="Folder to write them into.")] = Path("docs/images/simulation"),
+) -> None:
+    """Draw the pictures of docs/simulation.md anew."""
+    from fcn_follow.simulation.pictures import write_pictures
+
+    for path in write_pictures(out):
+        console.print(str(path), highlight=False)
+
+
 def _size(text: str) -> tuple[int, int]:
     match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text)
     if not match:

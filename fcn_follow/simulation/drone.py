@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from fcn_follow.geometry import ZERO_COMMAND, VehicleState, VelocityCommand
 
 GRAVITY_M_S2 = 9.81
+_INTEGRATES_BELOW_M_S = 1.0
+"""Beyond this velocity error the integral rests, so that it does not wind up on every start and stop."""
 Vector = NDArray[np.float64]
 
 
@@ -111,7 +113,8 @@ class Drone:
             ]
         )
         error = wanted - self.velocity_m_s
-        self._integral_m_s2 = np.clip(self._integral_m_s2 + p.velocity_integral_1_s2 * error * dt_s, -4.0, 4.0)
+        if float(np.linalg.norm(error)) < _INTEGRATES_BELOW_M_S:
+            self._integral_m_s2 = self._integral_m_s2 + p.velocity_integral_1_s2 * error * dt_s
         asked = self._limited(p.velocity_gain_1_s * error + self._integral_m_s2 + p.drag_1_s * wanted)
         change = asked - self._asked_m_s2
         size = float(np.linalg.norm(change))

@@ -81,7 +81,7 @@ def body_meshes(pose: Pose) -> dict[str, Mesh]:
     meshes = {name: _leaned(mesh, pose.lean) for name, mesh in meshes.items()}
     meshes |= _legs(pose)
     meshes["skin"] = merged([meshes.pop("head"), meshes.pop("hands")])
-    ground = min(float(meshes["shoes"].vertices_m[:, 2].min()), 0.2)
+    ground = float(meshes["shoes"].vertices_m[:, 2].min())
     return {name: mesh.moved((0.0, 0.0, pose.lift_m - ground)) for name, mesh in meshes.items()}
 
 

@@ -19,7 +19,7 @@ from fcn_follow.simulation.people import BODY_HEIGHT_M, PARTS
 from fcn_follow.simulation.world import PLACES, World
 
 BACKGROUND, OTHER_PERSON, HERO = 0, 1, 2
-_OUT_OF_SIGHT_M = -1000.0
+_SHOWN_GROUP, _HIDDEN_GROUP = 0, 5
 _STYLED = {"hair": "hair_style", "top": "top_style", "bottom": "bottom_style"}
 
 
@@ -125,21 +125,22 @@ class Renderer:
         flags[mujoco.mjtRndFlag.mjRND_SEGMENT] = flags[mujoco.mjtRndFlag.mjRND_IDCOLOR] = False
         shape = (self._viewport.height, self._viewport.width)
         rgb = np.empty((*shape, 3), np.uint8)
-        raw_depth = np.empty(shape, np.float32) if depth else None
         self._context_of_gl.make_current()
         mujoco.mjr_render(self._viewport, self._scene, self._context)
-        mujoco.mjr_readPixels(rgb, raw_depth, self._viewport, self._context)
-        found = None
-        if labels:
-            flags[mujoco.mjtRndFlag.mjRND_SEGMENT] = flags[mujoco.mjtRndFlag.mjRND_IDCOLOR] = True
-            found = self._labels(shape)
-        return Picture(rgb[::-1], found, None if raw_depth is None else self._metres(raw_depth[::-1]))
+        mujoco.mjr_readPixels(rgb, None, self._viewport, self._context)
+        if not (labels or depth):
+            return Picture(rgb[::-1], None, None)
+        flags[mujoco.mjtRndFlag.mjRND_SEGMENT] = flags[mujoco.mjtRndFlag.mjRND_IDCOLOR] = True
+        coded, raw_depth = np.empty((*shape, 3), np.uint8), np.empty(shape, np.float32)
+        mujoco.mjr_render(self._viewport, self._scene, self._context)  # without the sky, so that it has no depth
+        mujoco.mjr_readPixels(coded, raw_depth if depth else None, self._viewport, self._context)
+        return Picture(
+            rgb[::-1], self._labels(coded[::-1]) if labels else None, self._metres(raw_depth[::-1]) if depth else None
+        )
 
-    def _labels(self, shape: tuple[int, int]) -> NDArray[np.uint8]:
-        coded = np.empty((*shape, 3), np.uint8)
-        mujoco.mjr_render(self._viewport, self._scene, self._context)
-        mujoco.mjr_readPixels(coded, None, self._viewport, self._context)
-        segment = coded[::-1].astype(np.int32) @ np.array([1, 256, 65536], np.int32)
+    def _labels(self, coded: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Classes from the colours that MuJoCo writes instead: a geom's number in the scene, plus one."""
+        segment = coded.astype(np.int32) @ np.array([1, 256, 65536], np.int32)
         label_of_segment = np.zeros(self._scene.ngeom + 2, np.uint8)
         for index in range(self._scene.ngeom):
             geom = self._scene.geoms[index]
@@ -160,7 +161,7 @@ class Renderer:
 
         shown = sorted(people, key=squared_distance)[:PLACES]
         geoms = self.world.part_geoms
-        self._data.geom_xpos[geoms.ravel(), 2] = _OUT_OF_SIGHT_M
+        self._model.geom_group[geoms.ravel()] = _HIDDEN_GROUP
         for place, person in enumerate(shown):
             self._place_one(geoms[place], person)
 
@@ -177,6 +178,7 @@ class Renderer:
             mesh = meshes.get(name)
             if mesh is None:
                 continue
+            self._model.geom_group[geom] = _SHOWN_GROUP
             self._model.geom_dataid[geom] = mesh
             self._model.geom_rgba[geom, :3] = getattr(outfit, part)
             self._data.geom_xpos[geom] = person.position_m + turn @ self._model.mesh_pos[mesh]

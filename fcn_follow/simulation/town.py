@@ -117,28 +117,28 @@ def _turned(outline: Points, quarter: int) -> Points:
 
 def _roads() -> list[Ground]:
     """Four roads that cross at the corners of a square, each the first one turned by a quarter."""
-    half, inner = ROAD_WIDTH_M / 2, ROAD_M - ROAD_WIDTH_M / 2
-    outer, edge = ROAD_M + ROAD_WIDTH_M / 2, HALF_SIDE_M
-    grounds = []
-    for quarter in range(4):
+    return [
+        Ground(ground.kind, _turned(ground.outline_m, quarter), ground.height_m + 0.001 * quarter)
+        for quarter in range(4)
+        for ground in _southern_road()
+    ]
 
-        def add(
-            kind: str, south: float, north: float, west: float, east: float, height: float, turn: int = quarter
-        ) -> None:
-            grounds.append(Ground(kind, _turned(_rectangle(west, east, -north, -south), turn), height))
 
-        add("asphalt", inner, outer, -edge, edge, 0.02 + 0.001 * quarter)
-        for west, east in ((-edge, -outer), (-inner, inner), (outer, edge)):
-            for south, north in ((inner - PAVEMENT_WIDTH_M, inner), (outer, outer + PAVEMENT_WIDTH_M)):
-                gap = PAVEMENT_WIDTH_M if abs(west) <= inner and south < ROAD_M else 0.0
-                add("slabs", south, north, west + gap, east - gap, 0.12)
-            dashes = np.arange(west + 2.0, east - 3.0, 6.0)
-            for start in dashes:
-                add("yellow", ROAD_M - 0.08, ROAD_M + 0.08, start, start + 2.4, 0.04)
-            for side in (-1, 1):
-                middle = ROAD_M + side * (half - 0.45)
-                for start in np.arange(west + 0.5, east - 1.0, 3.2):
-                    add("white", middle - 0.06, middle + 0.06, start, min(start + 2.9, east), 0.04)
+def _southern_road() -> list[Ground]:
+    """Asphalt, and between the crossings pavements, a dashed yellow middle line and white edge lines."""
+    half, edge = ROAD_WIDTH_M / 2, HALF_SIDE_M
+    inner, outer = ROAD_M - half, ROAD_M + half
+    grounds = [Ground("asphalt", _rectangle(-edge, edge, -outer, -inner), 0.02)]
+    for west, east in ((-edge, -outer), (-inner, inner), (outer, edge)):
+        pavements = [(west, east, south, south + PAVEMENT_WIDTH_M) for south in (-inner, -outer - PAVEMENT_WIDTH_M)]
+        dashes = [(x, x + 2.4, -ROAD_M - 0.08, -ROAD_M + 0.08) for x in np.arange(west + 2.0, east - 3.0, 6.0)]
+        lines = [
+            (x, x + 2.9, middle - 0.06, middle + 0.06)
+            for middle in (-outer + 0.45, -inner - 0.45)
+            for x in np.arange(west + 0.5, east - 3.0, 3.2)
+        ]
+        for kind, sides, height in (("slabs", pavements, 0.12), ("yellow", dashes, 0.04), ("white", lines, 0.04)):
+            grounds += [Ground(kind, _rectangle(*side), height) for side in sides]
     return grounds
 
 
@@ -184,7 +184,13 @@ def _buildings() -> list[Building]:
         if abs(middle) > 40:
             far.append(Building((-82.0, float(middle)), (11.0, length), 9.0 + (i + 2) % 3, (i + 4) % 6))
     far += [Building((-90.0, float(y)), (10.0, 17.0), 11.0, 4 + i % 2) for i, y in enumerate((-22, 0, 22))]
-    return far + near
+    return [b for b in far if not _on_a_road(b.centre_m, (b.size_m[0] / 2, b.size_m[1] / 2))] + near
+
+
+def _on_a_road(centre_m: tuple[float, float], half_m: tuple[float, float]) -> bool:
+    """Whether a rectangle reaches onto a road or its pavements."""
+    reach = ROAD_WIDTH_M / 2 + PAVEMENT_WIDTH_M
+    return any(abs(abs(centre) - ROAD_M) < reach + half for centre, half in zip(centre_m, half_m, strict=True))
 
 
 def _plants(rng: np.random.Generator) -> list[Plant]:
@@ -198,7 +204,7 @@ def _plants(rng: np.random.Generator) -> list[Plant]:
     row = [(x, y) for x in (-21.0, -16.0, 16.0, 21.0) for y in (-30.5, 30.5)]
     row += [(x, 48.8) for x in np.arange(-90, 35, 15.0)] + [(x, -48.8) for x in np.arange(-84, 100, 15.0)]
     plants += [Plant("tree", (float(x), float(y)), 0.25, float(rng.uniform(5, 8))) for x, y in row]
-    return plants
+    return [plant for plant in plants if not _on_a_road(plant.centre_m, (0.5, 0.5))]
 
 
 def make_town(rng: np.random.Generator, walls: Sequence[Building] = (), trees: Sequence[Plant] = ()) -> Town:

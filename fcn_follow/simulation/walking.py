@@ -19,8 +19,8 @@ from fcn_follow.simulation.town import Town
 ACCELERATION_M_S2 = 3.5
 TURN_RATE_RAD_S = 4.0
 _ARRIVED_M = 0.35
-_PERSONAL_M, _HERO_SPACE_M, _DRONE_SPACE_M = 0.9, 1.6, 4.5
-_LANE_M, _LANE_AHEAD_S = 2.6, 2.0
+_PERSONAL_M, _HERO_SPACE_M, _DRONE_SPACE_M = 0.9, 1.6, 5.0
+_LANE_M, _LANE_AHEAD_S = 3.0, 2.5
 _REPULSION_M_S = 3.0
 
 

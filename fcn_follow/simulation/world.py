@@ -178,7 +178,7 @@ def _add_tree(meshes: dict[str, list[Mesh]], plant: Plant, rng: np.random.Genera
     kind = str(rng.choice(["leaf", "dark leaf", "pink leaf", "blue leaf"], p=[0.45, 0.25, 0.17, 0.13]))
     spread = plant.height_m * 0.33
     crown = (x + lean[0] * 2, y + lean[1] * 2, plant.height_m * 0.75)
-    meshes[kind].append(leaves(rng, crown, (spread, spread, spread * 0.8), 320, 0.8))
+    meshes[kind].append(leaves(rng, crown, (spread, spread, spread * 0.8), 190, 1.0))
 
 
 def _add_cypress(meshes: dict[str, list[Mesh]], plant: Plant, rng: np.random.Generator) -> None:
