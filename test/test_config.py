@@ -13,10 +13,22 @@ from fcn_follow.nodes.executables import NODES
 from fcn_follow.nodes.follower_parameters import FollowerNodeParameters
 from fcn_follow.nodes.player import PlayerParameters
 from fcn_follow.nodes.segmenter import SegmenterParameters
-from fcn_follow.parameters import walk_parameters
+from fcn_follow.nodes.simulator import SimulatorParameters
+from fcn_follow.parameters import walk_parameters, with_values
+from fcn_follow.simulation.episode import CameraSetup
+from fcn_follow.simulation.flight import follower_parameters
 
-DEFAULTS = {"segmenter": SegmenterParameters(), "follower": FollowerNodeParameters(), "player": PlayerParameters()}
-YAML = yaml.safe_load((ROOT / "config" / "follow.yaml").read_text())
+DEFAULTS = {
+    "segmenter": SegmenterParameters(),
+    "follower": FollowerNodeParameters(),
+    "player": PlayerParameters(),
+    "simulator": SimulatorParameters(),
+}
+SIMULATOR_YAML = yaml.safe_load((ROOT / "config" / "simulator.yaml").read_text())
+YAML = {
+    **yaml.safe_load((ROOT / "config" / "follow.yaml").read_text()),
+    "/**/simulator": SIMULATOR_YAML["/**/simulator"],
+}
 
 
 def flat(values: dict, prefix: str = "") -> dict:
@@ -32,6 +44,16 @@ def test_the_yaml_has_every_parameter_with_its_default_and_no_other(node):
     declared = {name: value for name, _, value in walk_parameters(DEFAULTS[node])}
     assert given == declared
     assert {name: type(value) for name, value in given.items()} == {k: type(v) for k, v in declared.items()}
+
+
+def test_the_nodes_are_told_of_the_simulators_camera():
+    """Pitch and place of the camera stand in three nodes' parameters; in the simulator's file they agree."""
+    segmenter = with_values(SegmenterParameters(), flat(SIMULATOR_YAML["/**/segmenter"]["ros__parameters"]))
+    follower = with_values(FollowerNodeParameters(), flat(SIMULATOR_YAML["/**/follower"]["ros__parameters"]))
+    setup = CameraSetup()
+    assert segmenter.ranging.camera_pitch_down_rad == setup.mount.pitch_down_rad
+    assert follower.camera == follower_parameters(setup).camera
+    assert SimulatorParameters().pitch_down_rad == setup.mount.pitch_down_rad
 
 
 @pytest.mark.parametrize("node", sorted(DEFAULTS))

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -55,10 +55,11 @@ class NodeProcess:
         return self.last_lines[-1] if self.last_lines else "it said nothing"
 
 
-def start_node(name: str, params_file: Path, parameters: Mapping[str, object]) -> NodeProcess:
-    """Start a node of this package with a YAML file of parameters and some values that override it."""
-    command = [sys.executable, "-m", "fcn_follow.nodes.executables", name]
-    command += ["--ros-args", "--params-file", str(params_file)]
+def start_node(name: str, params_files: Sequence[Path], parameters: Mapping[str, object]) -> NodeProcess:
+    """Start a node of this package with YAML files of parameters and some values; what comes later wins."""
+    command = [sys.executable, "-m", "fcn_follow.nodes.executables", name, "--ros-args"]
+    for path in params_files:
+        command += ["--params-file", str(path)]
     for key, value in parameters.items():
         command += ["-p", f"{key}:={json.dumps(value)}"]  # JSON is YAML, and text stays text
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)  # noqa: S603

@@ -10,7 +10,6 @@ import math
 import os
 import signal
 import sys
-import tempfile
 import time
 from pathlib import Path
 from types import FrameType
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from fcn_follow.nodes.recording import FlightRecorder
 
 START_TIMEOUT_S = 120.0
+CAMERA = "camera"
 DRAIN_S = 1.0  # for what is still under way when the source has ended
 
 
@@ -38,9 +38,9 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         prog="scripts/follow", description="Segment a camera's frames, follow the hero, show and record the flight."
     )
     parser.add_argument(
-        "--source",
-        help="folder or zip of frames, video, rosbag2 folder, or a camera's number; without it, a drawn clip",
+        "--source", help="folder or zip of frames, video, rosbag2 folder, or camera number; without it, the simulator"
     )
+    parser.add_argument("--scenario", help="what happens in the simulator (fcn-follow fly --list tells all)")
     parser.add_argument("--rate", type=float, default=0.0, metavar="HZ", help="frames a second; 0: the source's stamps")
     parser.add_argument(
         "--duration", type=float, default=0.0, metavar="S", help="end after so long; 0: with the source"
@@ -64,14 +64,18 @@ class Runner:
     def __init__(self, options: argparse.Namespace, console: Console) -> None:
         self._options = options
         self._console = console
-        self._params = options.params or share_directory() / "config" / "follow.yaml"
+        config = share_directory() / "config"
+        self._params = [options.params or config / "follow.yaml"]
+        if options.source is None:
+            self._params.append(config / "simulator.yaml")
         self._nodes: dict[str, NodeProcess] = {}
         self.stopping = False
 
     def run(self) -> int:
         """The whole flight; the exit code."""
-        if not self._params.is_file():
-            raise UserError(f"{self._params}: there is no such parameter file")
+        for path in self._params:
+            if not path.is_file():
+                raise UserError(f"{path}: there is no such parameter file")
         os.environ.setdefault(
             "FASTRTPS_DEFAULT_PROFILES_FILE", str(share_directory() / "config" / "fastdds_large_images.xml")
         )
@@ -87,16 +91,14 @@ class Runner:
         rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
         recorder = FlightRecorder(self._options.out, self._options.rate or 15.0)
         watcher = FlightWatcher(recorder)
-        with tempfile.TemporaryDirectory(prefix="fcn_follow_") as folder:
-            try:
-                self._start_nodes(watcher)
-                camera = self._start_camera(Path(folder))
-                self._fly(watcher, camera)
-            finally:
-                self._end_nodes(watcher)
-                watcher.finish()
-                recorder.close()
-                rclpy.try_shutdown()
+        try:
+            self._start_nodes(watcher)
+            self._fly(watcher, self._start_camera())
+        finally:
+            self._end_nodes(watcher)
+            watcher.finish()
+            recorder.close()
+            rclpy.try_shutdown()
         self._report(watcher, recorder)
         return 0
 
@@ -121,23 +123,21 @@ class Runner:
             if time.monotonic() > end_s:
                 raise UserError(f"the segmenter was not ready after {START_TIMEOUT_S:.0f} s")
 
-    def _start_camera(self, folder: Path) -> NodeProcess:
-        source = self._options.source
-        if source is None:
-            from fcn_follow.nodes.drawn_clip import write_clip
-
-            write_clip(folder)
-            source = str(folder)
-        parameters = {"source": source, "rate_hz": self._options.rate, "loop": self._options.loop}
-        camera = start_node("player", self._params, parameters)
-        self._nodes["player"] = camera
-        return camera
+    def _start_camera(self) -> NodeProcess:
+        name, parameters = "simulator", {}
+        if self._options.source is not None:
+            name = "player"
+            parameters = {"source": self._options.source, "rate_hz": self._options.rate, "loop": self._options.loop}
+        elif self._options.scenario is not None:
+            parameters = {"scenario": self._options.scenario}
+        self._nodes[CAMERA] = start_node(name, self._params, parameters)
+        return self._nodes[CAMERA]
 
     def _check_nodes(self) -> None:
         """UserError when a node has ended that should not have."""
-        for node in self._nodes.values():
+        for role, node in self._nodes.items():
             code = node.exit_code
-            if code is not None and (code != 0 or node.name != "player"):
+            if code is not None and (code != 0 or role != CAMERA):
                 node.wait(1.0)
                 raise UserError(
                     f"the {node.name} ended with exit code {code}: {node.last_words().removeprefix('error: ')}"
@@ -165,7 +165,7 @@ class Runner:
             watcher.spin(0.05)
 
     def _end_nodes(self, watcher: FlightWatcher) -> None:
-        for name in ("player", "follower", "segmenter"):
+        for name in (CAMERA, "follower", "segmenter"):
             node = self._nodes.get(name)
             if node is None:
                 continue
