@@ -12,6 +12,8 @@ import cv2
 import pytest
 from drawn_frames import write_frames, write_weights
 from ros_tools import REAL_FRAMES, ROOT, finish, interrupt, start
+from rosbags.highlevel import AnyReader
+from rosbags.typesys import Stores, get_typestore
 
 from fcn_follow.nodes.recording import COLUMNS
 
@@ -99,6 +101,7 @@ def test_ctrl_c_ends_a_flight_as_it_should(domain_id, tmp_path):
             "there is no such folder, zip, video or",
         ),
         (["--params", "{tmp}/nowhere.yaml"], 1, "nowhere.yaml: there is no such parameter file"),
+        (["--scenario", "stright"], 1, "there is no scenario 'stright'; did you mean straight?"),
         (["--rate", "-3"], 2, "--rate -3: allowed is 0 to 1000 Hz"),
         (["--spead", "3"], 2, "unrecognized arguments: --spead 3"),
     ],
@@ -112,6 +115,28 @@ def test_a_mistake_is_one_line_and_a_non_zero_exit(domain_id, tmp_path, argument
     assert "Traceback" not in output
     assert expected in output.strip().splitlines()[-1]
     assert not list(tmp_path.glob("out/*"))
+
+
+def test_without_a_source_the_simulator_flies(domain_id, tmp_path):
+    """Nobody is found by these weights, so the drone stays; report, video and bag are there all the same."""
+    weights = write_weights(tmp_path / "nowhere.safetensors")
+    out = tmp_path / "out"
+    runner = start_runner(domain_id, out, "--weights", weights, "--duration", "4", "--record", "--scenario", "straight")
+    output = finish(runner, timeout_s=120)
+    assert runner.returncode == 0, output
+    assert "Traceback" not in output
+    assert len(rows_of(out)) > 5
+    page = (out / "flight.html").read_text()
+    assert "<svg" in page and "data:video/webm;base64," in page and "closest approach" in page
+    typestore = get_typestore(Stores.ROS2_JAZZY)
+    with AnyReader([out / "bag"], default_typestore=typestore) as bag:
+        counts = {connection.topic: connection.msgcount for connection in bag.connections}
+        images = [c for c in bag.connections if c.topic == "/image_raw"]
+        _, _, data = next(bag.messages(connections=images))
+        first = typestore.deserialize_cdr(data, images[0].msgtype)
+    assert (first.width, first.height, first.encoding) == (320, 240, "rgb8")
+    for topic in ("/image_raw", "/odom", "/cmd_vel", "/segmentation/label_mask", "/ground_truth/hero", "/follow/state"):
+        assert counts.get(topic, 0) > 0, (topic, counts)
 
 
 @pytest.mark.skipif(REAL_FRAMES is None or not WEIGHTS.exists(), reason="needs the real frames and the trained weights")

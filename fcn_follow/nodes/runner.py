@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 START_TIMEOUT_S = 120.0
 CAMERA = "camera"
+SIMULATED_S = 60.0
+LAST_WORD_S = 60.0  # for a node to end; the simulator writes its report then
 DRAIN_S = 1.0  # for what is still under way when the source has ended
 
 
@@ -41,9 +43,11 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         "--source", help="folder or zip of frames, video, rosbag2 folder, or camera number; without it, the simulator"
     )
     parser.add_argument("--scenario", help="what happens in the simulator (fcn-follow fly --list tells all)")
+    parser.add_argument("--seed", type=int, default=0, help="in the simulator: other people, textures, wind")
+    parser.add_argument("--record", action="store_true", help="record all topics as rosbag2 (mcap) in --out")
     parser.add_argument("--rate", type=float, default=0.0, metavar="HZ", help="frames a second; 0: the source's stamps")
     parser.add_argument(
-        "--duration", type=float, default=0.0, metavar="S", help="end after so long; 0: with the source"
+        "--duration", type=float, metavar="S", help="end after so long; default: 60 s in the simulator, else the source"
     )
     parser.add_argument("--loop", action="store_true", help="play the source again and again")
     parser.add_argument("--weights", type=Path, help="weights file; default: the package's own")
@@ -53,6 +57,10 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if not 0 <= options.rate <= 1000:
         parser.error(f"--rate {options.rate:g}: allowed is 0 to 1000 Hz")
+    if options.seed < 0:
+        parser.error(f"--seed {options.seed}: allowed is 0 or more")
+    if options.duration is None:
+        options.duration = SIMULATED_S if options.source is None else 0.0
     if not (math.isfinite(options.duration) and options.duration >= 0):
         parser.error(f"--duration {options.duration:g}: allowed is 0 or more seconds")
     return options
@@ -82,15 +90,21 @@ class Runner:
         import rclpy
         from rclpy.signals import SignalHandlerOptions
 
+        from fcn_follow.nodes.bag_recorder import BagRecorder
         from fcn_follow.nodes.flight import FlightWatcher
         from fcn_follow.nodes.recording import FlightRecorder
         from fcn_follow.nodes.sources import open_source
+        from fcn_follow.simulation.scenarios import find_scenario
 
+        # What cannot be played or flown is told before anything starts.
         if self._options.source is not None:
-            open_source(self._options.source)  # what cannot be played is told before anything starts
+            open_source(self._options.source)
+        elif self._options.scenario is not None:
+            find_scenario(self._options.scenario)
         rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
-        recorder = FlightRecorder(self._options.out, self._options.rate or 15.0)
+        recorder = FlightRecorder(self._options.out, self._options.rate or (15.0 if self._options.source else 20.0))
         watcher = FlightWatcher(recorder)
+        bag = BagRecorder(self._options.out / "bag") if self._options.record else None
         try:
             self._start_nodes(watcher)
             self._fly(watcher, self._start_camera())
@@ -98,6 +112,8 @@ class Runner:
             self._end_nodes(watcher)
             watcher.finish()
             recorder.close()
+            if bag is not None:
+                bag.close()
             rclpy.try_shutdown()
         self._report(watcher, recorder)
         return 0
@@ -124,12 +140,14 @@ class Runner:
                 raise UserError(f"the segmenter was not ready after {START_TIMEOUT_S:.0f} s")
 
     def _start_camera(self) -> NodeProcess:
-        name, parameters = "simulator", {}
-        if self._options.source is not None:
-            name = "player"
-            parameters = {"source": self._options.source, "rate_hz": self._options.rate, "loop": self._options.loop}
-        elif self._options.scenario is not None:
-            parameters = {"scenario": self._options.scenario}
+        options = self._options
+        parameters: dict[str, object]
+        if options.source is None:
+            name, parameters = "simulator", {"seed": options.seed, "report": str(options.out.resolve())}
+            if options.scenario is not None:
+                parameters["scenario"] = options.scenario
+        else:
+            name, parameters = "player", {"source": options.source, "rate_hz": options.rate, "loop": options.loop}
         self._nodes[CAMERA] = start_node(name, self._params, parameters)
         return self._nodes[CAMERA]
 
@@ -170,13 +188,20 @@ class Runner:
             if node is None:
                 continue
             node.interrupt()
-            end_s = time.monotonic() + 10.0
+            end_s = time.monotonic() + LAST_WORD_S
             while node.exit_code is None and time.monotonic() < end_s:
                 watcher.spin(0.05)
             node.wait(0.1)
 
     def _report(self, watcher: FlightWatcher, recorder: FlightRecorder) -> None:
-        self._console.print(summary_table(watcher, recorder))
+        table = summary_table(watcher, recorder)
+        for name in ("flight.html", "bag"):
+            if (self._options.out / name).exists():
+                table.add_row("written", str(self._options.out / name))
+        self._console.print(table)
+        for line in self._nodes[CAMERA].last_lines:
+            if "the drone touched" in line:
+                self._console.print(line[line.index("the drone touched") :])
 
 
 class _Nothing:

@@ -1,0 +1,90 @@
+"""Every topic of a flight into a rosbag2 folder (mcap), without ROS' own recorder."""
+
+from __future__ import annotations
+
+import importlib
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.rosbag2.errors import WriterError
+from rosbags.typesys import Stores, get_typestore
+
+from fcn_follow.errors import UserError
+
+LOOK_PERIOD_S = 0.5
+NOT_RECORDED = ("/parameter_events", "/rosout")
+
+
+class BagRecorder:
+    """Subscribes to whatever is published and writes it as it comes, in a thread of its own; close it at the end."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises UserError where `folder` is there already or cannot be made."""
+        self._types = get_typestore(Stores.ROS2_JAZZY)
+        self._writer = Writer(folder, version=9, storage_plugin=StoragePlugin.MCAP)
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            self._writer.open()
+        except (WriterError, OSError) as error:
+            raise UserError(f"cannot record to {folder}: {error}; move it away or give another --out") from error
+        self._node = Node("bag_recorder")
+        self._connections: dict[str, Any] = {}
+        self._node.create_timer(LOOK_PERIOD_S, self._look)
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(self._node)
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._spin, name="bag_recorder", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Finish the bag."""
+        self._closing.set()
+        self._thread.join()
+        self._node.destroy_node()
+        self._writer.close()
+
+    def _spin(self) -> None:
+        while not self._closing.is_set():
+            self._executor.spin_once(timeout_sec=0.1)
+
+    def _look(self) -> None:
+        """Subscribe to topics that are new."""
+        for topic, kinds in self._node.get_topic_names_and_types():
+            if topic in self._connections or topic in NOT_RECORDED or not self._node.count_publishers(topic):
+                continue
+            kind = kinds[0]
+            message = _message_class(kind)
+            if kind not in self._types.types or message is None:
+                continue
+            self._connections[topic] = self._writer.add_connection(topic, kind, typestore=self._types)
+            latched = any(
+                info.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL
+                for info in self._node.get_publishers_info_by_topic(topic)
+            )
+            qos = QoSProfile(
+                depth=20,
+                reliability=ReliabilityPolicy.RELIABLE,
+                durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
+            )
+            self._node.create_subscription(message, topic, self._writing(topic), qos, raw=True)
+
+    def _writing(self, topic: str) -> Any:
+        def write(data: bytes) -> None:
+            self._writer.write(self._connections[topic], time.time_ns(), data)
+
+        return write
+
+
+def _message_class(kind: str) -> Any:
+    """The class of 'package/msg/Name', None where the package is not installed."""
+    package, _, name = kind.split("/")
+    try:
+        return getattr(importlib.import_module(f"{package}.msg"), name)
+    except ImportError:
+        return None
