@@ -26,12 +26,12 @@ _PARK_HERO = {"top": "#1040c0", "hair": "blond", "bottom": "navy", "shoes": "whi
 
 
 def write_pictures(out: Path) -> list[Path]:
-    """Write town.png, people.png, frames.png and plan.png into `out`; UserError where that fails."""
+    """Write town.jpg, people.jpg, frames.jpg and plan.png into `out`; UserError where that fails."""
     world = make_world(0)
     pictures = {
-        "town.png": _town(world),
-        "people.png": _people(world),
-        "frames.png": _frames(world),
+        "town.jpg": _town(world),
+        "people.jpg": _people(world),
+        "frames.jpg": _frames(world),
         "plan.png": Plan(world.town, (8.0, 0.0), 180.0, 720).background,
     }
     paths = []
@@ -39,7 +39,7 @@ def write_pictures(out: Path) -> list[Path]:
         path = out / name
         try:
             out.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(cv2.imencode(".png", np.ascontiguousarray(picture[..., ::-1]))[1].tobytes())
+            path.write_bytes(cv2.imencode(path.suffix, np.ascontiguousarray(picture[..., ::-1]))[1].tobytes())
         except OSError as error:
             raise UserError(f"cannot write {path}: {error.strerror or error}") from error
         paths.append(path)

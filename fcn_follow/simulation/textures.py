@@ -90,6 +90,13 @@ def slabs(rng: np.random.Generator, size: int = 256, tone: float = 160.0) -> Tex
     return _finished(image)
 
 
+def cloth(rng: np.random.Generator, size: int = 128) -> Texture:
+    """Light and shade of folded cloth, to be multiplied with a colour; repeats every metre."""
+    folds = cv2.resize(noise(rng, size, 6, 3), (size // 2, size))
+    light = 0.86 + 0.07 * noise(rng, size, 10, 3) + 0.05 * np.concatenate([folds, folds[:, ::-1]], 1)
+    return _finished(_painted((255, 255, 255), np.clip(light, 0.55, 1.0)))
+
+
 def bark(rng: np.random.Generator, size: int = 128, base: Colour = (150, 145, 140)) -> Texture:
     """Bark in long streaks."""
     streaks = cv2.resize(noise(rng, size, 8, 3), (size, size * 4))[:size]

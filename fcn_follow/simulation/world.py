@@ -130,7 +130,7 @@ def _add_materials(builder: _Builder, rng: np.random.Generator) -> None:
     builder.colour("yellow", (0.72, 0.58, 0.16))
     builder.colour("kerb", (0.26, 0.26, 0.27))
     builder.colour("roof", (0.3, 0.29, 0.3))
-    builder.colour("cloth", (0.5, 0.5, 0.5))
+    builder.texture("cloth", textures.cloth(rng))
     for name, base in _LEAF_COLOURS.items():
         builder.colour(name, base)
     zenith, horizon = colour((88, 128, 196), 0.12), colour((170, 190, 214), 0.08)
@@ -204,8 +204,14 @@ def _add_bed(meshes: dict[str, list[Mesh]], plant: Plant, rng: np.random.Generat
 def _add_people(builder: _Builder) -> None:
     for index, pose in enumerate(POSES):
         for name, mesh in body_meshes(pose).items():
-            builder.mesh(f"pose {index} {name}", mesh)
+            builder.mesh(f"pose {index} {name}", _wrapped_in_cloth(mesh))
     first = {part: next(name for name in body_meshes(POSES[0]) if name.split("/")[0] == part) for part in PARTS}
     for place in range(PLACES):
         for part in PARTS:
             builder.geom(f"person {place} {part}", f"pose 0 {first[part]}", "cloth")
+
+
+def _wrapped_in_cloth(mesh: Mesh) -> Mesh:
+    """Texture coordinates in metres: round the body and up it."""
+    x, y, z = mesh.vertices_m.T
+    return Mesh(mesh.vertices_m, mesh.faces, np.column_stack([x + y, z]))
