@@ -12,10 +12,13 @@ from geometry_msgs.msg import PointStamped, Twist, TwistStamped
 from nav_msgs.msg import Odometry
 from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
-from rclpy.qos import QoSDurabilityPolicy, QoSProfile
+from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
 from ros_tools import finish, interrupt, start_node, wait_until
 from std_srvs.srv import SetBool
 
+from fcn_follow.geometry import ZERO_COMMAND
+
+BEST_EFFORT = QoSProfile(depth=10, reliability=QoSReliabilityPolicy.BEST_EFFORT)
 LATCHED = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
 
 
@@ -119,7 +122,7 @@ def test_follows_then_stops_on_ctrl_c(around, follower):
 def test_no_frames_and_disabling_are_zero(around, follower):
     follower("-p", "timeouts.camera_s:=0.8")
     fly(around)
-    assert wait_until(lambda: around.states[-1] == ("holding", "no frames"), around.spin, 10.0)
+    assert wait_until(lambda: around.state() == "holding", around.spin, 10.0), around.states
     around.commands.clear()
     around.spin_for(0.3)
     assert around.commands and not any(map(moves, around.commands)), "zero commands are sent while holding"
@@ -153,6 +156,11 @@ def test_two_publishers_and_wrong_odom_hold(around, follower):
     second = around.node.create_publisher(PointStamped, "hero/position", 1)
     assert wait_until(lambda: around.state() == "holding" and not moves(around.commands[-1]), around.show_hero)
     assert "2 publishers on /hero/position" in around.states[-1][1]
+    around.node.destroy_publisher(second)
+    fly(around)
+    second = around.node.create_publisher(TwistStamped, "cmd_vel", 1)
+    assert wait_until(lambda: around.state() == "holding" and not moves(around.commands[-1]), around.show_hero)
+    assert "2 publishers on /cmd_vel" in around.states[-1][1]
     around.node.destroy_publisher(second)
     fly(around)
 
@@ -217,12 +225,74 @@ def test_plain_twist_and_waiting_for_enable(ros, follower):
         (["-p", "limits.minimum_distance_m:=8.0"], "must be below set_points.distance_m"),
         (["-p", "timeouts.coast_s:=0.3"], "timeouts.tracking_s (0.6) must be below timeouts.coast_s"),
         (["-p", "output:=px4"], "px4_msgs"),
+        (["--params-file", "typo.yaml"], "unknown parameter limits.sped_m_s; did you mean limits.speed_m_s?"),
     ],
 )
-def test_impossible_parameters_are_one_line(domain_id, arguments, complaint):
+def test_impossible_parameters_are_one_line(domain_id, tmp_path, arguments, complaint):
+    if "typo.yaml" in arguments:
+        path = tmp_path / "typo.yaml"
+        path.write_text("/**:\n  ros__parameters:\n    limits:\n      sped_m_s: 3.0\n")
+        arguments = ["--params-file", str(path)]
     process = start_node("follower", domain_id, *arguments)
     output = finish(process)
     errors = [line for line in output.splitlines() if line.strip()]
     assert process.returncode == 1
     assert len(errors) == 1, output
     assert complaint in errors[0]
+
+
+@pytest.mark.parametrize(
+    ("output", "topic"), [("ardupilot_dds", "ap/cmd_vel"), ("mavros", "mavros/setpoint_velocity/cmd_vel")]
+)
+def test_outputs_on_topics(around, follower, output, topic):
+    around.node.create_subscription(TwistStamped, topic, around.commands.append, BEST_EFFORT)
+    process = follower("-p", f"output:={output}")
+    fly(around)
+    assert around.commands[-1].header.frame_id == "base_link"
+    assert around.commands[-1].twist.angular.z > 0.0
+    interrupt(process)
+    around.spin_for(0.3)
+    assert not moves(around.commands[-1])
+
+
+def test_east_north_up_needs_odom(around, follower):
+    around.node.create_subscription(TwistStamped, "mavros/setpoint_velocity/cmd_vel", around.commands.append, 10)
+    follower("-p", "output:=mavros", "-p", "mavros.frame:=map")
+    assert wait_until(lambda: len(around.commands) > 60, around.show_hero)
+    assert not any(map(moves, around.commands))
+    assert around.states[-1] == ("holding", "output mavros in frame map needs odom")
+
+    def facing_north():
+        message = Odometry()
+        message.header.stamp = around.node.get_clock().now().to_msg()
+        message.header.frame_id = "odom"
+        message.pose.pose.orientation.z = message.pose.pose.orientation.w = math.sqrt(0.5)
+        message.pose.pose.position.z = 3.0
+        around.odom.publish(message)
+        around.show_hero()
+
+    fly(around, facing_north)
+    assert wait_until(lambda: around.commands[-1].twist.linear.y > 0.3, facing_north), "ahead is north"
+    assert around.commands[-1].header.frame_id == "map"
+
+
+def test_a_clock_that_stands_still_is_a_fault(around, follower):
+    follower("-p", "use_sim_time:=true")
+    assert wait_until(lambda: len(around.commands) > 80, around.show_hero)
+    assert not any(map(moves, around.commands))
+    assert "clock stands still" in around.states[-1][1]
+
+
+def test_an_exception_in_the_loop_is_zero(ros, monkeypatch):
+    from fcn_follow.nodes.follower import FollowerNode
+
+    node = FollowerNode()
+    sent = []
+    monkeypatch.setattr(node._output, "send", lambda command, *_: sent.append(command))
+    monkeypatch.setattr(node._follower, "step", lambda *_: 1 / 0)
+    node._loop()
+    node._guarded(lambda: [][1])()
+    node.stop()
+    node.destroy_node()
+    assert len(sent) > 2
+    assert set(sent) == {ZERO_COMMAND}

@@ -155,7 +155,7 @@ class TestStates:
             (State.IDLE, Situation(True, "", 0.0, 0.1), State.TRACKING),
             (State.IDLE, Situation(True, "", 0.0, 1.0), State.HOLDING),
             (State.TRACKING, Situation(True, "", 0.0, 1.0), State.COASTING),
-            (State.COASTING, Situation(True, "", 0.0, 3.0), State.SEARCHING),
+            (State.COASTING, Situation(True, "", 0.0, 5.0), State.SEARCHING),
             (State.SEARCHING, Situation(True, "", 0.0, 10.0), State.SEARCHING),
             (State.SEARCHING, Situation(True, "", 0.0, 21.0), State.HOLDING),
             (State.SEARCHING, Situation(True, "", 0.0, 0.1), State.TRACKING),
@@ -278,7 +278,7 @@ class TestFlights:
     @pytest.mark.parametrize("side", [1.0, -1.0])
     def test_searches_on_the_side_where_the_hero_left_then_holds(self, side):
         path = lambda t: (5.0, 0.0) if t < 5.0 else (5.0, side * 3.0 * (t - 5.0))  # noqa: E731
-        parameters = with_set(search__look_s=1.0, timeouts__search_s=8.0, search__action="land")
+        parameters = with_set(search__look_s=1.0, timeouts__coast_s=2.2, timeouts__search_s=8.0, search__action="land")
         flight = Flight(path, occluded=((5.6, 99.0),), parameters=parameters, duration_s=16.0).fly()
         turning = [s.command.yaw_rate_rad_s for s in flight.steps if s.state is State.SEARCHING][80:200]
         assert all(rate * side > 0.0 for rate in turning)
@@ -324,7 +324,7 @@ class TestFlights:
     ("values", "complaint"),
     [
         ({"limits.minimum_distance_m": 6.0}, "limits.minimum_distance_m (6) must be below set_points.distance_m (5)"),
-        ({"timeouts.search_s": 1.0}, "timeouts.coast_s (2.2) must be below timeouts.search_s (1)"),
+        ({"timeouts.search_s": 1.0}, "timeouts.coast_s (4) must be below timeouts.search_s (1)"),
         ({"timeouts.camera_s": 0.5}, "timeouts.tracking_s (0.6) must be below timeouts.camera_s (0.5)"),
     ],
 )

@@ -315,7 +315,7 @@ class Follower:
             shaped += ("ramp",)
         hero_age_s = now_s - (self.estimator.stamp_s or now_s)
         if self._state is State.COASTING:
-            share *= (timeouts.coast_s - hero_age_s) / (timeouts.coast_s - timeouts.tracking_s)
+            share *= min(1.0, 2.0 * (timeouts.coast_s - hero_age_s) / (timeouts.coast_s - timeouts.tracking_s))
             shaped += ("coasting",)
         ground_m = 0.0 if self.has_odom else hero.position_odom_m[2] - self.parameters.vehicle.hero_height_m / 2
         start_m = self._start_m or vehicle.position_m[:2]

@@ -104,7 +104,7 @@ class Timeouts:
         1.5, "no frame at all for this long: zero, at once", unit="s", minimum=0.1, maximum=10.0
     )
     coast_s: float = parameter(
-        2.2, "hero not seen for this long: coasting becomes searching", unit="s", minimum=0.1, maximum=30.0
+        4.0, "hero not seen for this long: coasting becomes searching", unit="s", minimum=0.1, maximum=30.0
     )
     search_s: float = parameter(
         20.0, "hero not seen for this long: searching becomes holding", unit="s", minimum=0.2, maximum=300.0
