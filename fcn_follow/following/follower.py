@@ -16,9 +16,9 @@ from fcn_follow.following.law import (
     References,
     Trim,
     around,
-    bearing_error_rad,
     follow,
     scaled,
+    side_of_leaving,
     within_space,
     yaw_to_hero,
 )
@@ -288,7 +288,7 @@ class Follower:
                 self._engaged_s = now_s
                 self._start_m = self._start_m or vehicle.position_m[:2]
         elif self._state is State.SEARCHING:
-            self._side = math.copysign(1.0, bearing_error_rad(hero, vehicle))
+            self._side = side_of_leaving(hero, vehicle)
 
     def _wanted(
         self, now_s: float, dt_s: float, hero: HeroEstimate | None, vehicle: VehiclePose

@@ -126,6 +126,15 @@ def bearing_error_rad(hero: HeroEstimate, vehicle: VehiclePose) -> float:
     return wrapped(math.atan2(y, x) - vehicle.yaw_rad)
 
 
+def side_of_leaving(hero: HeroEstimate, vehicle: VehiclePose) -> float:
+    """+1 where the hero leaves to the left as the drone sees it, else -1: by its way, or by its place if it stands."""
+    x = hero.position_odom_m[0] - vehicle.position_m[0]
+    y = hero.position_odom_m[1] - vehicle.position_m[1]
+    vx, vy, _ = hero.velocity_odom_m_s
+    walks = math.hypot(vx, vy) > WALKING_M_S
+    return math.copysign(1.0, x * vy - y * vx if walks else bearing_error_rad(hero, vehicle))
+
+
 def yaw_to_hero(parameters: FollowerParameters, hero: HeroEstimate, vehicle: VehiclePose) -> float:
     """The yaw rate (rad/s) that keeps the hero in the middle: gain * error + the turn of the line of sight."""
     x = hero.position_odom_m[0] - vehicle.position_m[0]
