@@ -15,7 +15,7 @@ from fcn_follow.simulation.camera import Sensor, pinhole
 from fcn_follow.simulation.outfits import LOOKALIKE, Outfit, dressed, random_outfit
 from fcn_follow.simulation.people import MIDDLE_M, RUN_FROM_M_S, pose_index
 from fcn_follow.simulation.renderer import HERO, OTHER_PERSON, CameraPose, Light, PersonView, look
-from fcn_follow.simulation.town import GroundHeight, Town
+from fcn_follow.simulation.town import ROAD_M, ROAD_WIDTH_M, GroundHeight, Town
 
 _TRIES = 200
 _REACH_M = 100.0
@@ -59,10 +59,13 @@ def draw_scene(rng: np.random.Generator, town: Town, ground: GroundHeight, hero:
 
 
 def _place_to_stand(rng: np.random.Generator, town: Town) -> tuple[float, float]:
-    """Anywhere free, more often on the square than elsewhere."""
+    """Anywhere free, more often on the square and on the roads than elsewhere."""
     for _ in range(_TRIES):
-        half = 24.0 if rng.random() < 0.45 else _REACH_M
-        x, y = (float(v) for v in rng.uniform(-half, half, 2))
+        kind = rng.random()
+        x, y = (float(v) for v in rng.uniform(-1, 1, 2) * (24.0 if kind < 0.4 else _REACH_M))
+        if kind > 0.8:
+            x = float(rng.choice([-ROAD_M, ROAD_M]) + rng.uniform(-0.5, 0.5) * ROAD_WIDTH_M)
+            x, y = (x, y) if kind > 0.9 else (y, x)
         if not town.blocked(x, y, 0.6):
             return (x, y)
     return (8.0, 0.0)
@@ -151,7 +154,7 @@ def _light(rng: np.random.Generator) -> Light:
         dim = rng.uniform(0.45, 0.8)
         sun, ambient = np.array([0.7, 0.5, 0.32]) * dim, np.array([0.4, 0.4, 0.46]) * dim
         return Light(azimuth, float(rng.uniform(0.12, 0.35)), _triple(sun), _triple(ambient), shadows)
-    ambient = np.array([0.5, 0.5, 0.51]) * rng.uniform(0.72, 1.12)
+    ambient = np.array([0.5, 0.5, 0.51]) * rng.uniform(0.8, 1.18)
     sun = np.array([0.74, 0.73, 0.7]) * rng.uniform(0.6, 1.1)
     return Light(azimuth, float(rng.uniform(0.5, 1.35)), _triple(sun), _triple(ambient), shadows)
 
