@@ -52,6 +52,16 @@ ARGUMENTS = [
         "the launch ends with it. Empty: no player, the camera is somebody else's.",
     ),
     DeclareLaunchArgument(
+        "simulator",
+        default_value="false",
+        choices=["true", "false"],
+        description="Fly in the embedded simulator, which takes the place of camera and drone.",
+    ),
+    DeclareLaunchArgument(
+        "scenario", default_value="tour", description="What happens in the simulator; fcn-follow fly --list tells all."
+    ),
+    DeclareLaunchArgument("report", default_value="", description="Folder for the simulator's flight report."),
+    DeclareLaunchArgument(
         "rate", default_value="0.0", description="Frames a second of the player. 0: the source's own stamps."
     ),
     DeclareLaunchArgument(
@@ -86,13 +96,16 @@ def make_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
 
     logger_prefix = "".join(part + "." for part in value["namespace"].split("/") if part)
 
+    simulated = value["simulator"] == "true"
+    params_files = [value["params_file"], *([str(SHARE / "config" / "simulator.yaml")] if simulated else [])]
+
     def node(name: str, parameters: dict, remappings: list[tuple[str, str]]) -> Node:
         return Node(
             package="fcn_follow",
             executable=name,
             name=name,
             namespace=value["namespace"],
-            parameters=[value["params_file"], {"use_sim_time": value["use_sim_time"] == "true"}, parameters],
+            parameters=[*params_files, {"use_sim_time": value["use_sim_time"] == "true"}, parameters],
             remappings=remappings,
             arguments=["--ros-args", "--log-level", f"{logger_prefix}{name}:={value['log_level']}"],
             output="screen",
@@ -103,7 +116,13 @@ def make_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         node("segmenter", segmenter, camera),
         node("follower", follower, [("cmd_vel", value["cmd_vel"]), ("odom", value["odom"])]),
     ]
-    if value["source"]:
+    if simulated:
+        simulator = {"clock": value["use_sim_time"] == "true"}
+        simulator |= {name: text(name) for name in ("scenario", "report")}
+        if value["cmd_vel_type"]:
+            simulator["cmd_vel_type"] = text("cmd_vel_type")
+        nodes.append(node("simulator", simulator, [*camera, ("cmd_vel", value["cmd_vel"]), ("odom", value["odom"])]))
+    elif value["source"]:
         nodes.append(node("player", player, camera))
     return nodes
 

@@ -67,16 +67,16 @@ def synthesize(
 
 
 def fly(
-    scenario: Annotated[str, typer.Option(help="Which flight; --list tells all.")] = "straight",
+    scenario: Annotated[
+        str, typer.Option(help="Which flight, default straight; with --suite which ones, NAME,NAME, default all.")
+    ] = "",
     seed: Annotated[int, typer.Option(help="Another seed: other people, textures, wind.", min=0)] = 0,
     out: Annotated[Path, typer.Option(help="Folder for report, table and video.")] = Path("out"),
     weights: Annotated[Optional[Path], typer.Option(help="Weights file; default the project's own.")] = None,  # noqa: UP045
     true_positions: Annotated[
         bool, typer.Option("--true-positions", help="Fly by the true hero position instead of a network.")
     ] = False,
-    suite: Annotated[
-        bool, typer.Option("--suite", help="Fly all scenarios, or those of --scenario NAME,NAME.")
-    ] = False,
+    suite: Annotated[bool, typer.Option("--suite", help="Fly many and make a table.")] = False,
     seeds: Annotated[int, typer.Option(help="Seeds for each scenario of the suite.", min=1, max=1000)] = 3,
     duration: Annotated[Optional[float], typer.Option(help="Seconds, instead of the scenario's own.", min=1)] = None,  # noqa: UP045
     processes: Annotated[int, typer.Option(help="Flights side by side in the suite.", min=1, max=64)] = 2,
@@ -89,14 +89,15 @@ def fly(
         for known in SCENARIOS:
             print(f"{known.name:15} {known.told}")
         return
+    names = [s.name for s in SCENARIOS] if suite and not scenario else (scenario or "straight").split(",")
+    chosen = [find_scenario(name) for name in names]
     path = None if true_positions else weights or share_directory() / "weights" / "hero_net.safetensors"
     if path is not None:
         load_weights(path)  # a wrong file is told before anything is flown
     if not suite:
-        _fly_one(find_scenario(scenario), seed, path, duration, out)
-        return
-    names = [s.name for s in SCENARIOS] if scenario == "straight" else scenario.split(",")
-    _fly_suite([find_scenario(name) for name in names], seeds, path, duration, processes, out)
+        _fly_one(chosen[0], seed, path, duration, out)
+    else:
+        _fly_suite(chosen, seeds, path, duration, processes, out)
 
 
 def _fly_one(scenario: Scenario, seed: int, weights: Path | None, duration_s: float | None, out: Path) -> None:

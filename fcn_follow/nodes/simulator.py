@@ -18,6 +18,8 @@ from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, KeyValue
 from geometry_msgs.msg import PointStamped, Twist, TwistStamped
 from nav_msgs.msg import Odometry
+from rclpy.clock import Clock as SteadyClock
+from rclpy.clock import ClockType
 from rclpy.node import Node
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile
 from rosgraph_msgs.msg import Clock
@@ -110,8 +112,9 @@ class SimulatorNode(Node):  # type: ignore[misc]
         self._stopping = threading.Event()
         self._ended = False
         self._failure: Exception | None = None
-        self.create_timer(0.1, self._check_end)
-        self.create_timer(1.0, self._on_second)
+        steady = SteadyClock(clock_type=ClockType.STEADY_TIME)  # runs on when /clock, which comes from here, has ended
+        self.create_timer(0.1, self._check_end, clock=steady)
+        self.create_timer(1.0, self._on_second, clock=steady)
         self._thread = threading.Thread(target=self._work, name="simulator", daemon=True)
         self._thread.start()
 

@@ -15,7 +15,6 @@ from fcn_follow.simulation.episode import Episode, Frame
 from fcn_follow.simulation.eyes import Sight
 from fcn_follow.simulation.figures import figures
 from fcn_follow.simulation.flight import FlightLog, follower_parameters, judged, moment
-from fcn_follow.simulation.report import write_flight_report
 from fcn_follow.simulation.video import FlightVideo
 
 _KEPT_FRAMES = 40
@@ -63,6 +62,8 @@ class LiveLog:
 
     def write(self, contact: str) -> Path | None:
         """The report's page; None where nothing flew."""
+        from fcn_follow.simulation.report import write_flight_report  # matplotlib takes seconds to import
+
         self._video.close()
         if not self._log.moments:
             return None

@@ -1,0 +1,139 @@
+"""fcn-follow fly, synthesize, pictures as processes: what they leave, and what they say to a user's mistake."""
+
+import csv
+import dataclasses
+import errno
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import pytest
+from ros_tools import ROOT
+
+from fcn_follow.errors import UserError
+from fcn_follow.simulation import synthesize as synthesis
+from fcn_follow.simulation.figures import judge
+from fcn_follow.simulation.scenarios import find_scenario
+from fcn_follow.simulation.suite import Task, run
+
+WEIGHTS = ROOT / "weights" / "hero_net.safetensors"
+
+
+def fcn_follow(*arguments: object, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "fcn_follow", *map(str, arguments)]
+    variables = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **environment}
+    return subprocess.run(command, cwd=cwd, env=variables, capture_output=True, text=True, timeout=240)
+
+
+def test_one_flight_leaves_a_page_and_a_video(tmp_path):
+    done = fcn_follow(
+        "fly", "--scenario", "turns", "--true-positions", "--duration", 3, "--out", tmp_path / "out", cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert "turns" in done.stdout and "100.0 %" in done.stdout
+    page = (tmp_path / "out" / "turns_0.html").read_text()
+    assert page.count("<svg") == 2 and "data:video/webm;base64," in page and "time to re-acquire" in page
+    assert "http://" not in page.replace("http://www.w3.org", "").replace("http://purl.org", "").replace(
+        "http://creativecommons.org", ""
+    )
+    video = cv2.VideoCapture(str(tmp_path / "out" / "turns_0.webm"))
+    frames = 0
+    while video.read()[0]:
+        frames += 1
+    assert 50 <= frames <= 60
+
+
+def test_a_suite_leaves_tables_and_a_page(tmp_path):
+    arguments = ["--suite", "--scenario", "straight,u_turn", "--seeds", 1, "--true-positions", "--duration", 2]
+    done = fcn_follow("fly", *arguments, "--out", tmp_path, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    with (tmp_path / "flights.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["scenario"] for row in rows] == ["straight", "u_turn"]
+    summary = json.loads((tmp_path / "suite.json").read_text())
+    assert {row["demand"]: row["met"] for row in summary["demands"]}["no contact"] is True
+    assert "<svg" in (tmp_path / "suite.html").read_text()
+    assert "Demands" in done.stdout
+
+
+def test_the_scenarios_are_listed(tmp_path):
+    done = fcn_follow("fly", "--list", cwd=tmp_path)
+    assert done.returncode == 0
+    for name in ("straight", "crowd", "corner_5s", "dusk", "slow_camera"):
+        assert name in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["fly", "--scenario", "stright"], "there is no scenario 'stright'; did you mean straight?"),
+        (["fly", "--weights", "nowhere.safetensors"], "nowhere.safetensors: there is no such weights file"),
+        (["fly", "--true-positions", "--out", "file/x"], "file/x: Not a directory"),
+        (["synthesize", "--out", "new", "--hero-top", "reddish"], "'reddish' is no colour"),
+        (["synthesize", "--out", "new", "--size", "big"], "--size big: wanted is WIDTHxHEIGHT"),
+        (["synthesize", "--out", "."], "holds other files"),
+        (["bench"], "say what to measure"),
+    ],
+)
+def test_a_mistake_is_one_line_and_nothing_is_written(tmp_path, arguments, said):
+    (tmp_path / "file").write_text("mine")
+    done = fcn_follow(*arguments, cwd=tmp_path)
+    assert done.returncode == 1
+    assert said in done.stderr.replace("\n", " ")
+    assert "Traceback" not in done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file"]
+
+
+def test_nothing_to_draw_with_is_told(tmp_path):
+    done = fcn_follow("synthesize", "--out", "new", "--count", 1, "--processes", 1, cwd=tmp_path, MUJOCO_GL="disabled")
+    assert done.returncode == 1
+    assert "nothing to draw with: install OSMesa" in done.stderr.replace("\n", " ")
+    assert "Traceback" not in done.stderr
+
+
+def test_a_full_disk_is_told_and_nothing_is_half_written(tmp_path, monkeypatch):
+    real = Path.write_bytes
+
+    def write_bytes(self: Path, data: bytes) -> int:
+        if "images" in self.parts and "000002" in self.name:
+            real(self, data[:10])
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(self, data)
+
+    monkeypatch.setattr(Path, "write_bytes", write_bytes)
+    options = synthesis.SynthesisOptions(count=4, width_px=48, height_px=48)
+    with pytest.raises(UserError, match="No space left on device"):
+        list(synthesis.synthesize(options, tmp_path / "out"))
+    monkeypatch.undo()
+    assert not list(tmp_path.rglob("*.part"))
+    assert len(list((tmp_path / "out" / "images").iterdir())) == 2
+    assert list(synthesis.synthesize(options, tmp_path / "out")) == [2, 3, 4]
+
+
+def test_demands_judge_what_was_flown():
+    from fcn_follow.simulation.figures import figures
+
+    flown = figures(run(Task("straight", 0, None, 1.0)))
+    good = dataclasses.replace(flown, hero_in_frame=0.99, right_person=1.0, distance_rms_m=0.4, closest_person_m=3.0)
+    poor = {"hero_in_frame": 0.5, "right_person": 0.9, "distance_rms_m": 2.0, "closest_person_m": 1.0, "contacts": 1,
+            "limit_violations": 3}  # fmt: skip
+    scenarios = [find_scenario("straight")]
+    assert all(row.met for row in judge([good], scenarios))
+    for name, value in poor.items():
+        missed = [row for row in judge([dataclasses.replace(good, **{name: value})], scenarios) if not row.met]
+        assert len(missed) == (2 if name == "hero_in_frame" else 1), name
+
+
+@pytest.mark.skipif(not WEIGHTS.exists(), reason="needs the trained weights")
+def test_the_default_weights_fly(tmp_path):
+    from fcn_follow.simulation.figures import figures
+
+    log = run(Task("straight", 3, WEIGHTS, 10.0))
+    result = figures(log)
+    assert log.contact == "" and result.limit_violations == 0
+    assert log.moments[-1].state == "tracking"
+    assert result.hero_in_frame > 0.95 and result.right_person > 0.9
+    assert result.mean_iou > 0.3
