@@ -48,6 +48,7 @@ def test_one_flight_leaves_a_page_and_a_video(tmp_path):
 
 def test_a_suite_leaves_tables_and_a_page(tmp_path):
     arguments = ["--suite", "--scenario", "straight,u_turn", "--seeds", 1, "--true-positions", "--duration", 2]
+    arguments += ["--processes", 2]
     done = fcn_follow("fly", *arguments, "--out", tmp_path, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     with (tmp_path / "flights.csv").open() as file:

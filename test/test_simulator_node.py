@@ -47,7 +47,7 @@ def test_closed_loop_over_topics(domain_id, tmp_path):
     try:
 
         def far_enough():
-            return bool(heard["odom"]) and heard["odom"][-1].pose.pose.position.x > -20.0
+            return bool(heard["odom"]) and heard["odom"][-1].pose.pose.position.x > -21.5
 
         moved = wait_until(far_enough, lambda: rclpy.spin_once(node, timeout_sec=0.05), 60.0)
     finally:

@@ -95,6 +95,8 @@ def fly(
     if path is not None:
         load_weights(path)  # a wrong file is told before anything is flown
     if not suite:
+        if len(chosen) > 1:
+            raise UserError("more than one scenario is flown with --suite")
         _fly_one(chosen[0], seed, path, duration, out)
     else:
         _fly_suite(chosen, seeds, path, duration, processes, out)

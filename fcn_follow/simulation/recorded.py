@@ -7,11 +7,12 @@ from pathlib import Path
 
 from fcn_follow.errors import UserError
 from fcn_follow.simulation.episode import CameraSetup, Episode, Frame
-from fcn_follow.simulation.eyes import NetworkEyes, Sight, TrueEyes
+from fcn_follow.simulation.eyes import Sight
 from fcn_follow.simulation.figures import Figures, figures
 from fcn_follow.simulation.flight import Moment, fly
 from fcn_follow.simulation.report import write_flight_report
 from fcn_follow.simulation.scenarios import Scenario
+from fcn_follow.simulation.suite import eyes_of
 from fcn_follow.simulation.video import FlightVideo
 from fcn_follow.simulation.world import town_of
 
@@ -30,7 +31,7 @@ def fly_recorded(
     cannot be written.
     """
     camera = CameraSetup()
-    eyes = NetworkEyes(weights, camera) if weights else TrueEyes()
+    eyes = eyes_of(weights, camera)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from fcn_follow.errors import UserError
 from fcn_follow.simulation.episode import CameraSetup
-from fcn_follow.simulation.eyes import NetworkEyes, TrueEyes
+from fcn_follow.simulation.eyes import Eyes, TrueEyes
 from fcn_follow.simulation.figures import Figures, judge, scenario_means
 from fcn_follow.simulation.flight import FlightLog, fly
 from fcn_follow.simulation.scenarios import Scenario, find_scenario
@@ -32,8 +32,17 @@ class Task:
 
 def run(task: Task) -> FlightLog:
     """Fly one task in this process."""
-    eyes = NetworkEyes(task.weights, CameraSetup()) if task.weights else TrueEyes()
+    eyes = eyes_of(task.weights, CameraSetup())
     return fly(find_scenario(task.scenario), task.seed, eyes, duration_s=task.duration_s)
+
+
+def eyes_of(weights: Path | None, camera: CameraSetup) -> Eyes:
+    """The network with these weights, or the truth."""
+    if weights is None:
+        return TrueEyes()
+    from fcn_follow.simulation.network_eyes import NetworkEyes
+
+    return NetworkEyes(weights, camera)
 
 
 def run_suite(tasks: Sequence[Task], processes: int) -> Iterator[FlightLog]:
@@ -42,15 +51,8 @@ def run_suite(tasks: Sequence[Task], processes: int) -> Iterator[FlightLog]:
         yield from map(run, tasks)
         return
     context = multiprocessing.get_context("spawn")
-    with context.Pool(processes, _begin_worker, maxtasksperchild=20) as pool:
+    with context.Pool(processes, leave_ctrl_c_to_parent) as pool:
         yield from pool.imap(run, tasks)
-
-
-def _begin_worker() -> None:
-    leave_ctrl_c_to_parent()
-    import torch
-
-    torch.set_num_threads(1)
 
 
 def save_tables(out: Path, all_figures: Sequence[Figures], scenarios: Sequence[Scenario]) -> None:

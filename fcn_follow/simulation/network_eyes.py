@@ -1,0 +1,34 @@
+"""The project's own network as the eyes of a flight. Apart from eyes.py because PyTorch takes seconds to import."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from fcn_follow.geometry import CameraIntrinsics
+from fcn_follow.networks.weights import load_weights
+from fcn_follow.perception.hero import find_hero
+from fcn_follow.perception.ranging import RangingParameters, locate_hero
+from fcn_follow.perception.segmenter import Segmenter
+from fcn_follow.simulation.episode import CameraSetup, Frame
+from fcn_follow.simulation.eyes import Sight
+
+
+class NetworkEyes:
+    """The segmenter with weights, then the hero's blob, then its place: as the segmenter node does."""
+
+    def __init__(self, weights: Path, camera: CameraSetup) -> None:
+        self._segmenter = Segmenter(load_weights(weights))
+        torch.set_num_threads(1)  # flights run side by side, and one thread repeats exactly
+        self._intrinsics: CameraIntrinsics = camera.intrinsics
+        self._ranging = RangingParameters(hero_height_m=1.68, camera_pitch_down_rad=camera.mount.pitch_down_rad)
+        card = self._segmenter.card
+        pixels = self._intrinsics.height_px * self._intrinsics.width_px
+        self._min_area_px = card.hero_min_area_px * pixels / (card.input_height_px * card.input_width_px)
+
+    def look(self, frame: Frame) -> Sight:
+        labels = self._segmenter.segment(frame.rgb)
+        hero = find_hero(labels, self._min_area_px)
+        position = locate_hero(hero, self._intrinsics, self._ranging, frame.stamp_s) if hero else None
+        return Sight(labels, hero, position)
