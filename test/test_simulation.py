@@ -1,11 +1,13 @@
 """The simulated town, its people, its drone: what is drawn agrees with what is true, limits hold, seeds repeat."""
 
+import dataclasses
 import math
 
 import numpy as np
 import pytest
 
 from fcn_follow.errors import UserError
+from fcn_follow.following.frames import hero_in_odom
 from fcn_follow.geometry import VelocityCommand
 from fcn_follow.simulation.camera import DelayLine, Sensor, expose, pinhole
 from fcn_follow.simulation.drone import Drone, Odometry, OdometryNoise, Wind, body_velocity_m_s, quaternion_xyzw
@@ -218,6 +220,27 @@ def test_the_drone_can_hit_things():
         assert episode.contact() == "the ground or a building"
         episode.drone.position_m[:] = (-5.0, -14.0, 0.2)
         assert episode.contact() == "the ground or a building"
+
+
+@pytest.mark.parametrize("stabilised", [True, False])
+def test_the_follower_finds_the_hero_where_it_is_from_a_tilted_drone(stabilised):
+    camera = dataclasses.replace(SMALL, stabilised=stabilised)
+    with Episode(find_scenario("straight"), 0, camera) as episode:
+        episode.command(VelocityCommand(forward_m_s=4.0, left_m_s=-3.0, yaw_rate_rad_s=0.3))
+        frame = episode.advance(0.46)[-1]
+    with Episode(find_scenario("straight"), 0, camera) as again:
+        again.command(VelocityCommand(forward_m_s=4.0, left_m_s=-3.0, yaw_rate_rad_s=0.3))
+        again.advance(frame.stamp_s)
+        roll, pitch = again.drone.roll_pitch_rad
+        assert abs(roll) > 0.02 and abs(pitch) > 0.02
+        found, _ = hero_in_odom(
+            frame.hero.position_camera_m,
+            camera.mount,
+            stabilised,
+            tuple(again.drone.position_m),
+            (roll, pitch, again.drone.yaw_rad),
+        )
+        assert math.dist(found, again.hero_middle_m) < 0.02
 
 
 def test_the_ground_has_steps():

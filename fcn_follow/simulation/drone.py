@@ -200,13 +200,17 @@ def quaternion_xyzw(roll_rad: float, pitch_rad: float, yaw_rad: float) -> tuple[
 
 def body_velocity_m_s(state: VehicleState) -> tuple[float, float, float]:
     """A state's velocity in the body's own axes, as nav_msgs/Odometry wants it."""
-    x, y, z, w = state.orientation_odom_xyzw
-    to_odom = np.array(
+    forward, left, up = rotation_matrix(state.orientation_odom_xyzw).T @ np.array(state.velocity_odom_m_s)
+    return (float(forward), float(left), float(up))
+
+
+def rotation_matrix(orientation_xyzw: tuple[float, float, float, float]) -> NDArray[np.float64]:
+    """(3, 3): the columns are the turned axes."""
+    x, y, z, w = orientation_xyzw
+    return np.array(
         [
             [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
             [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
             [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
         ]
     )
-    forward, left, up = to_odom.T @ np.array(state.velocity_odom_m_s)
-    return (float(forward), float(left), float(up))

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from fcn_follow.geometry import CameraIntrinsics, CameraMount, HeroPosition, Vector3, VehicleState, VelocityCommand
 from fcn_follow.simulation.camera import DelayLine, Sensor, expose, pinhole
-from fcn_follow.simulation.drone import Drone, Odometry, OdometryNoise
+from fcn_follow.simulation.drone import Drone, Odometry, OdometryNoise, quaternion_xyzw, rotation_matrix
 from fcn_follow.simulation.outfits import HERO, LOOKALIKE, Outfit, random_outfit
 from fcn_follow.simulation.people import BODY_HEIGHT_M, MIDDLE_M, pose_index
 from fcn_follow.simulation.renderer import HERO as HERO_LABEL
-from fcn_follow.simulation.renderer import OTHER_PERSON, PersonView, Renderer, look
+from fcn_follow.simulation.renderer import OTHER_PERSON, CameraPose, PersonView, Renderer, look
 from fcn_follow.simulation.scenarios import START_HEIGHT_M, Scenario
 from fcn_follow.simulation.town import GroundHeight, Town
 from fcn_follow.simulation.walking import Crowd, Route, Walker
@@ -151,11 +151,7 @@ class Episode:
         return "the ground or a building" if self.town.hit((x, y, z), self.drone.parameters.radius_m) else ""
 
     def _shoot(self) -> None:
-        roll, pitch = (0.0, 0.0) if self.camera.stabilised else self.drone.roll_pitch_rad
-        forward, left, up = self.camera.mount.position_body_m
-        c, s = math.cos(self.drone.yaw_rad), math.sin(self.drone.yaw_rad)
-        place = self.drone.position_m + np.array([c * forward - s * left, s * forward + c * left, up])
-        pose = look(tuple(place), self.drone.yaw_rad, self.camera.mount.pitch_down_rad + pitch, roll)
+        pose = self._camera_pose()
         people = [self._view(self.route.walker, self._hero_outfit, HERO_LABEL)]
         people += [
             self._view(walker, outfit, OTHER_PERSON)
@@ -170,6 +166,14 @@ class Episode:
             self.dropped += 1
             return
         self._delay.put(self.now_s, Frame(self.now_s, rgb, picture.labels, HeroPosition(self.now_s, (x, y, z))))
+
+    def _camera_pose(self) -> CameraPose:
+        """Where the camera is now: its place turns with the body, its axes too unless it is stabilised."""
+        mount, drone = self.camera.mount, self.drone
+        body = rotation_matrix(quaternion_xyzw(*drone.roll_pitch_rad, drone.yaw_rad))
+        holder = rotation_matrix(quaternion_xyzw(0.0, 0.0, drone.yaw_rad)) if self.camera.stabilised else body
+        pitched = look((0.0, 0.0, 0.0), 0.0, mount.pitch_down_rad).rotation
+        return CameraPose(drone.position_m + body @ np.array(mount.position_body_m), holder @ pitched)
 
     def _view(self, walker: Walker, outfit: Outfit, label: int) -> PersonView:
         place = (walker.x_m, walker.y_m, self._ground(walker.x_m, walker.y_m))
