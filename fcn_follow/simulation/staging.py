@@ -6,6 +6,7 @@ The ranges follow what frames of small drones show: cameras from 1.3 to 10 m abo
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,8 @@ from fcn_follow.simulation.town import ROAD_M, ROAD_WIDTH_M, GroundHeight, Town
 
 _TRIES = 200
 _REACH_M = 100.0
+_SQUEEZED_SHARE = 0.3
+"""Share of frames that look as a 4:3 picture does when it is resized to the asked size: narrower."""
 _LOWEST_M, _HIGHEST_M = 1.3, 10.0
 
 
@@ -46,6 +49,8 @@ class Wanted:
 def draw_scene(rng: np.random.Generator, town: Town, ground: GroundHeight, hero: Outfit, wanted: Wanted) -> Scene:
     """A scene of the kind wanted; whether the hero can be seen past trees and people shows in the picture only."""
     intrinsics = pinhole(wanted.width_px, wanted.height_px, float(np.radians(rng.uniform(55, 85))))
+    if rng.random() < _SQUEEZED_SHARE:
+        intrinsics = dataclasses.replace(intrinsics, fx_px=intrinsics.fx_px * 0.75)
     for _ in range(_TRIES):
         target = _place_to_stand(rng, town)
         camera = _camera(rng, intrinsics, (*target, ground(*target) + MIDDLE_M), wanted.far)

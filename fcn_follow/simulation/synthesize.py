@@ -180,7 +180,7 @@ def _summary(index: int, kind: str, scene: Scene, picture: Picture) -> dict[str,
     return {
         "frame": index, "kind": kind, "hero_px": _count(picture, HERO_LABEL), "other_people_px": _count(picture, 1),
         "camera_position_m": position, "camera_pitch_down_deg": round(pitch, 2),
-        "focal_length_px": round(scene.intrinsics.fx_px, 3),
+        "focal_lengths_px": [round(scene.intrinsics.fx_px, 3), round(scene.intrinsics.fy_px, 3)],
     }  # fmt: skip
 
 
