@@ -22,7 +22,10 @@ FOLLOWER_STEP_S = 0.02
 
 @dataclass(frozen=True)
 class Moment:
-    """The flight at one step of the follower; positions in odom. `estimate_m` is where the follower has the hero."""
+    """The flight at one step of the follower; positions in odom. `estimate_m` is where the follower has the hero.
+
+    `wanted` is the command before the limits, `limited_by` what kept it from being flown (not known over topics).
+    """
 
     now_s: float
     drone_m: Vector3
@@ -35,6 +38,8 @@ class Moment:
     state: str
     estimate_m: Vector3 | None
     clearance_m: float
+    wanted: VelocityCommand | None = None
+    limited_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -103,7 +108,8 @@ def fly(
             step = follower.step(now_s)
             episode.command(step.command)
             estimate = step.hero.position_odom_m if step.hero else None
-            log.moments.append(moment(episode, step.command, step.state.value, estimate))
+            now = moment(episode, step.command, step.state.value, estimate)
+            log.moments.append(dataclasses.replace(now, wanted=step.wanted, limited_by=step.limited_by))
             if watch:
                 for frame, sight in looked:
                     watch(episode, frame, sight, log.moments[-1])

@@ -140,7 +140,7 @@ def _time_plot(log: FlightLog) -> Any:
     bearing = np.degrees(np.angle(np.exp(1j * (np.arctan2(offset[:, 1], offset[:, 0]) - yaw))))
     frames = np.array([(k.stamp_s, k.iou, k.centroid_error_px, 1e3 * k.latency_s) for k in log.looks]).reshape(-1, 4)
     points = log.parameters.set_points
-    figure, axes = plt.subplots(7, 1, figsize=(9, 12), sharex=True, height_ratios=[2, 2, 2, 2, 2, 2, 0.6])
+    figure, axes = plt.subplots(8, 1, figsize=(9, 13.5), sharex=True, height_ratios=[2, 2, 2, 2, 2, 2, 2, 0.6])
     series = [
         (time, np.hypot(offset[:, 0], offset[:, 1]), "distance [m]", points.distance_m),
         (time, -offset[:, 2], "height [m]", points.height_m),
@@ -155,6 +155,7 @@ def _time_plot(log: FlightLog) -> Any:
             axis.axhline(wanted, color="grey", linewidth=0.8, linestyle="--")
         axis.set_ylabel(label)
         axis.grid(alpha=0.3)
+    _command_plot(axes[-2], log)
     strip = axes[-1]
     states = [m.state for m in log.moments]
     for state, colour in _STATE_COLOURS.items():
@@ -162,6 +163,19 @@ def _time_plot(log: FlightLog) -> Any:
     strip.set(yticks=[], xlabel="time [s]")
     strip.legend(ncols=5, loc="upper center", bbox_to_anchor=(0.5, -1.2), frameon=False)
     return figure
+
+
+def _command_plot(axis: Any, log: FlightLog) -> None:
+    """Forward speed as it was wanted and as it was flown, marked where something limited it."""
+    time = np.array([m.now_s for m in log.moments])
+    axis.plot(time, [m.command.forward_m_s for m in log.moments], linewidth=1, label="flown")
+    wanted = [m.wanted.forward_m_s if m.wanted else math.nan for m in log.moments]
+    axis.plot(time, wanted, linewidth=0.8, linestyle="--", color="grey", label="wanted")
+    for name in sorted({name for m in log.moments for name in m.limited_by}):
+        axis.plot(time, [0.0 if name in m.limited_by else math.nan for m in log.moments], linewidth=3, label=name)
+    axis.set_ylabel("forward [m/s]")
+    axis.grid(alpha=0.3)
+    axis.legend(fontsize=6, ncols=4)
 
 
 def _suite_plot(all_figures: Sequence[Figures]) -> Any:
