@@ -22,6 +22,7 @@ _ARRIVED_M = 0.35
 _PERSONAL_M, _HERO_SPACE_M, _DRONE_SPACE_M = 0.9, 1.6, 5.0
 _LANE_M, _LANE_AHEAD_S = 3.0, 2.5
 _REPULSION_M_S = 3.0
+_DRONE_RESPECT = 2.0
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Walker:
         turn = math.remainder(towards_rad - self.heading_rad, math.tau)
         if speed_m_s > 0.05:
             self.heading_rad += max(-TURN_RATE_RAD_S * dt_s, min(TURN_RATE_RAD_S * dt_s, turn))
-            speed_m_s *= max(0.15, math.cos(turn / 2) ** 2)
+            speed_m_s *= max(0.3, math.cos(turn / 2) ** 2)
         change = max(-ACCELERATION_M_S2 * dt_s, min(ACCELERATION_M_S2 * dt_s, speed_m_s - self.speed_m_s))
         self.speed_m_s += change
         self.x_m += self.speed_m_s * math.cos(self.heading_rad) * dt_s
@@ -115,7 +116,8 @@ class Crowd:
         places = np.array([(w.x_m, w.y_m) for w in self.walkers])
         push = _repulsion(places[:, None], places[None], _PERSONAL_M).sum(1)
         push += _repulsion(places, np.array(hero_m), _HERO_SPACE_M)
-        push += _repulsion(places, drone_m, _DRONE_SPACE_M) + _out_of_the_way(places, drone_m, drone_m_s)
+        push += _DRONE_RESPECT * _repulsion(places, drone_m, _DRONE_SPACE_M)
+        push += _DRONE_RESPECT * _out_of_the_way(places, drone_m, drone_m_s)
         for index, walker in enumerate(self.walkers):
             self._step_one(index, walker, push[index], dt_s)
 
