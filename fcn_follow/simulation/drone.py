@@ -19,6 +19,8 @@ from fcn_follow.geometry import ZERO_COMMAND, VehicleState, VelocityCommand
 GRAVITY_M_S2 = 9.81
 _INTEGRATES_BELOW_M_S = 1.0
 """Beyond this velocity error the integral rests, so that it does not wind up on every start and stop."""
+_WIND_RISE_S = 0.3
+"""The wind passes through a lag of this time: no air changes its speed at once."""
 Vector = NDArray[np.float64]
 
 
@@ -82,6 +84,7 @@ class Drone:
         self._thrust_m_s2: Vector = np.zeros(3)
         self._integral_m_s2: Vector = np.zeros(3)
         self._gust_m_s: Vector = np.zeros(3)
+        self._felt_wind_m_s: Vector = np.zeros(3)
         self._command = ZERO_COMMAND
         self._commanded_s = -math.inf
 
@@ -140,13 +143,12 @@ class Drone:
         return np.array([acceleration[0] * share, acceleration[1] * share, up])
 
     def _wind(self, dt_s: float) -> Vector:
-        mean = np.array(self.wind.mean_m_s)
-        if self.wind.gust_m_s <= 0:
-            return mean
         keep = math.exp(-dt_s / self.wind.gust_time_s)
         kick = self._rng.normal(size=3) * np.array([1.0, 1.0, 0.5]) * self.wind.gust_m_s * math.sqrt(1 - keep**2)
         self._gust_m_s = keep * self._gust_m_s + kick
-        return mean + self._gust_m_s
+        blowing = np.array(self.wind.mean_m_s) + self._gust_m_s
+        self._felt_wind_m_s = self._felt_wind_m_s + (blowing - self._felt_wind_m_s) * dt_s / _WIND_RISE_S
+        return self._felt_wind_m_s
 
 
 @dataclass(frozen=True)
