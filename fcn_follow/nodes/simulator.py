@@ -39,6 +39,7 @@ from fcn_follow.simulation.scenarios import find_scenario
 STEP_S = 0.02
 BEHIND_S = 0.1
 """So far behind its clock the simulator slows the clock instead of catching up."""
+KEPT_STAMPS = 100
 LATCHED = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
 
 
@@ -102,6 +103,8 @@ class SimulatorNode(Node):  # type: ignore[misc]
         self._command: VelocityCommand | None = None
         self._state = "idle"
         self._looks: list[tuple[float, float, Any]] = []
+        self._taken_s: dict[tuple[int, int], float] = {}
+        """The episode's time of the frames that went out, by their stamps; these shift where the clock is slowed."""
         if settings.report:
             self.create_subscription(Image, "segmentation/label_mask", self._on_mask, 5)
             self.create_subscription(KeyValue, "follow/state", self._on_state, LATCHED)
@@ -197,6 +200,10 @@ class SimulatorNode(Node):  # type: ignore[misc]
             image = Image()
             image.header.stamp = self._stamp(frame.stamp_s)
             image.header.frame_id = self._settings.frame_id
+            with self._lock:
+                self._taken_s[image.header.stamp.sec, image.header.stamp.nanosec] = frame.stamp_s
+                while len(self._taken_s) > KEPT_STAMPS:
+                    del self._taken_s[next(iter(self._taken_s))]
             hero = PointStamped(header=image.header)
             hero.point.x, hero.point.y, hero.point.z = frame.hero.position_camera_m
             info = CameraInfo(header=image.header)
@@ -226,9 +233,10 @@ class SimulatorNode(Node):  # type: ignore[misc]
 
     def _on_mask(self, message: Image) -> None:
         stamp = message.header.stamp
-        stamp_s = (stamp.sec * 10**9 + stamp.nanosec - self._origin_ns) * 1e-9
         with self._lock:
-            self._looks.append((stamp_s, self._now_s, image_to_rgb(message)[..., 0]))
+            taken_s = self._taken_s.get((stamp.sec, stamp.nanosec))
+            if taken_s is not None:
+                self._looks.append((taken_s, self._now_s, image_to_rgb(message)[..., 0]))
 
     def _on_state(self, message: KeyValue) -> None:
         self._state = message.key
