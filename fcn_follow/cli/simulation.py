@@ -94,12 +94,16 @@ def fly(
     path = None if true_positions else weights or share_directory() / "weights" / "hero_net.safetensors"
     if path is not None:
         load_weights(path)  # a wrong file is told before anything is flown
-    if not suite:
-        if len(chosen) > 1:
-            raise UserError("more than one scenario is flown with --suite")
-        _fly_one(chosen[0], seed, path, duration, out)
-    else:
-        _fly_suite(chosen, seeds, path, duration, processes, out)
+    if len(chosen) > 1 and not suite:
+        raise UserError("more than one scenario is flown with --suite")
+    try:
+        if suite:
+            _fly_suite(chosen, seeds, path, duration, processes, out)
+        else:
+            _fly_one(chosen[0], seed, path, duration, out)
+    except KeyboardInterrupt:
+        console.print(f"stopped; what was finished is in {out}", highlight=False)
+        raise typer.Exit(130) from None
 
 
 def _fly_one(scenario: Scenario, seed: int, weights: Path | None, duration_s: float | None, out: Path) -> None:

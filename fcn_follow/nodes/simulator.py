@@ -109,7 +109,7 @@ class SimulatorNode(Node):  # type: ignore[misc]
             self.create_subscription(Image, "segmentation/label_mask", self._on_mask, 5)
             self.create_subscription(KeyValue, "follow/state", self._on_state, LATCHED)
         self._rates = status.RollingFigures()
-        self._speed, self._slowed = 1.0, False
+        self._slowed = False
         self._now_s = 0.0
         self._origin_ns = 0
         self._stopping = threading.Event()
