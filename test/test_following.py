@@ -122,10 +122,18 @@ class TestEstimator:
 
     def test_an_outlier_is_counted_and_another_hero_confirmed_by_time(self):
         estimator = self.walk(lambda each: each)
-        confirmed = [estimator.observe(3.0 + k / 10, (20.0, 10.0, 0.9), ORIGIN, 9.0) for k in range(5)]
-        assert confirmed == [False] * 4 + [True]
-        assert estimator.outliers == 5
-        assert np.allclose(estimator.predict(3.4).position_odom_m, (20.0, 10.0, 0.9), atol=0.5)
+        confirmed = [estimator.observe(3.0 + k / 10, (16.0, 6.0, 0.9), ORIGIN, 9.0) for k in range(14)]
+        first = confirmed.index(True)
+        assert 5 <= first <= 12
+        assert estimator.outliers == first + 1
+        assert np.allclose(estimator.predict(3.0 + first / 10).position_odom_m, (16.0, 6.0, 0.9), atol=0.5)
+
+    def test_nobody_is_the_hero_where_the_hero_cannot_have_run_to(self):
+        """Red flowers 60 m away, seen the moment the hero goes behind a tree."""
+        estimator = self.walk(lambda each: each)
+        taken = [estimator.observe(3.0 + k / 10, (55.0, -25.0, 3.0), (0.0, 0.0, 2.0), 3.0) for k in range(25)]
+        assert not any(taken)
+        assert np.allclose(estimator.predict(4.0).position_odom_m, (11.6, 0.8, 0.9), atol=1.0)
 
     def test_flicker_is_never_confirmed(self):
         estimator = self.walk(lambda each: each)

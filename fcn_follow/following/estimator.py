@@ -79,9 +79,13 @@ class HeroEstimator:
         """Take a measurement; True where it moved the estimate.
 
         camera_m is where it was seen from; the noise lies along that line and grows with its length. A hero that was
-        not seen for longer than abandon_s is not gated any more: whoever is seen then has to be confirmed.
+        not seen for longer than abandon_s is not gated any more: whoever is seen then has to be confirmed. But nobody
+        is taken for the hero whom the hero could not have run to since it was seen last.
         """
         measurement = self._measurement(stamp_s, position_m, camera_m)
+        if self._beliefs and not self._is_within_reach(measurement):
+            self.outliers += 1
+            return False
         if not self._beliefs or stamp_s - self._beliefs[-1].stamp_s > abandon_s:
             return self._observe_candidate(measurement)
         after = [belief for belief in self._beliefs if belief.stamp_s >= stamp_s]
@@ -141,6 +145,13 @@ class HeroEstimator:
             covariance[axis + 3, axis] += density * dt**2 / 2
             covariance[axis + 3, axis + 3] += density * dt
         return transition @ belief.mean, covariance
+
+    def _is_within_reach(self, measurement: _Measurement) -> bool:
+        last = self._beliefs[-1]
+        since_s = max(0.0, measurement.stamp_s - last.stamp_s)
+        noise_m = 3.0 * math.sqrt(np.trace(measurement.covariance) + np.trace(last.covariance[:3, :3]))
+        away_m = float(np.linalg.norm(measurement.position - last.mean[:3]))
+        return away_m <= self.parameters.speed_m_s * since_s + noise_m
 
     @staticmethod
     def _distance(mean: Array, covariance: Array, measurement: _Measurement) -> float:
