@@ -1,0 +1,193 @@
+"""The published networks to the parameter, their operators against TensorFlow's rules, and weights files."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as functional
+from safetensors.torch import save_file
+
+from fcn_follow.errors import UserError
+from fcn_follow.networks.keras import BilinearUpsample2x, Conv2dSame, SeparableConv2dSame, same_padding
+from fcn_follow.networks.registry import NETWORKS, build_network
+from fcn_follow.networks.summary import count_macs, count_parameters, layer_table
+from fcn_follow.networks.weights import CARD_KEY, ModelCard, load_weights, read_card, save_weights
+
+LAYERS_000 = [0, 283, 256, 8896, 512, 17664, 512, 73792, 256, 0, 0, 26432, 512, 0, 0, 26432, 512, 0, 387]
+LAYERS_001 = [
+    *(0, 155, 128, 2400, 256, 8896, 512, 16512, 512, 0, 0, 26432, 512, 17664, 512, 0, 0, 11744, 256, 4736, 256),
+    *(0, 0, 2779, 128, 1344, 128, 99),
+]
+TOTALS = {
+    "fcn_000": (156_446, 155_166),
+    "fcn_001": (95_961, 94_361),
+    "fcn_002": (716_665, 714_489),
+    "fcn_002_256_k3": (385_401, None),
+    "fcn_002_512_k1": (192_377, None),
+    "fcn_002_256_k1": (123_257, None),
+}
+
+
+@pytest.mark.parametrize(("name", "expected"), [("fcn_000", LAYERS_000), ("fcn_001", LAYERS_001)])
+def test_layer_by_layer_the_parameters_of_the_sources_tables(name, expected):
+    assert [layer.parameters for layer in layer_table(build_network(name), 160, 160)] == expected
+
+
+def test_the_shapes_of_source_000():
+    shapes = [layer.output_hwc for layer in layer_table(build_network("fcn_000"), 160, 160)]
+    assert shapes[1] == (80, 80, 64)
+    assert shapes[5] == (20, 20, 128)
+    assert shapes[10] == (40, 40, 192)
+    assert shapes[14] == (80, 80, 192)
+    assert shapes[-1] == (160, 160, 3)
+
+
+@pytest.mark.parametrize(("name", "totals"), TOTALS.items())
+def test_totals_as_keras_counts_them(name, totals):
+    count = count_parameters(build_network(name))
+    assert count.total == totals[0]
+    assert totals[1] is None or count.trainable == totals[1]
+
+
+@pytest.mark.parametrize(("name", "mmacs"), [("fcn_000", 272.2), ("fcn_001", 295.8), ("fcn_002", 1985)])
+def test_multiply_accumulates_at_160(name, mmacs):
+    assert count_macs(build_network(name), 160, 160) / 1e6 == pytest.approx(mmacs, rel=1e-3)
+
+
+def test_our_networks_keep_within_their_budgets():
+    assert count_parameters(build_network("hero_net")).total <= 160_000
+    assert count_parameters(build_network("hero_net_hd")).total <= 1_000_000
+    assert count_macs(build_network("hero_net_hd"), 256, 256) <= 1.5e9
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("size", [(64, 96), (61, 47)])
+def test_any_input_size_gives_an_output_of_that_size(name, size):
+    network = build_network(name).eval()
+    with torch.no_grad():
+        assert network(torch.zeros(1, 3, *size)).shape == (1, 3, *size)
+
+
+def test_same_padding_is_tensorflows():
+    assert same_padding(160, 3, 2) == (0, 1)
+    assert same_padding(5, 3, 2) == (1, 1)
+    assert same_padding(7, 3, 1) == (1, 1)
+    assert same_padding(8, 5, 1) == (2, 2)
+
+
+def test_strided_convolution_takes_tensorflows_pixels():
+    convolution = Conv2dSame(1, 1, 3, 2)
+    torch.nn.init.zeros_(convolution.weight)
+    with torch.no_grad():
+        convolution.weight[0, 0, 0, 0] = 1.0
+    image = torch.arange(16.0).view(1, 1, 4, 4)
+    assert convolution(image)[0, 0].tolist() == [[0.0, 2.0], [8.0, 10.0]]
+
+
+def test_upsampling_is_tensorflow_1s_resize_bilinear():
+    result = BilinearUpsample2x()(torch.tensor([[[[1.0, 3.0], [5.0, 9.0]]]]))
+    expected = [[1, 2, 3, 3], [3, 4.5, 6, 6], [5, 7, 9, 9], [5, 7, 9, 9]]
+    assert result[0, 0].tolist() == expected
+
+
+def test_separable_convolution_is_depthwise_then_pointwise_then_relu():
+    layer = SeparableConv2dSame(4, 6, stride=2)
+    x = torch.randn(2, 4, 9, 9)
+    depthwise = functional.conv2d(functional.pad(x, (1, 1, 1, 1)), layer.depthwise.weight, stride=2, groups=4)
+    expected = functional.relu(functional.conv2d(depthwise, layer.pointwise.weight, layer.pointwise.bias))
+    assert torch.allclose(layer(x), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["fcn_000", "hero_net"])
+def test_every_parameter_learns(name):
+    network = build_network(name)
+    loss = network(torch.randn(2, 3, 64, 64)).square().mean()
+    loss.backward()
+    silent = [key for key, p in network.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+    assert silent in ([], ["middle.0.bias"])
+
+
+def card(name="fcn_001", **changes):
+    return dataclasses.replace(ModelCard(name, 160, 160, data="drawn by a test"), **changes)
+
+
+def test_weights_come_back_with_their_card(tmp_path):
+    network = build_network("fcn_001").eval()
+    path = tmp_path / "deep" / "a.safetensors"
+    save_weights(path, network, card(scores={"final_score": 0.5}))
+    loaded = load_weights(path)
+    assert loaded.card == card(scores={"final_score": 0.5}) == read_card(path)
+    x = torch.randn(1, 3, 32, 32)
+    with torch.no_grad():
+        assert torch.equal(loaded.network(x), network(x))
+    assert [entry.name for entry in path.parent.iterdir()] == ["a.safetensors"]
+
+
+def test_weights_that_are_refused(tmp_path):
+    path = tmp_path / "a.safetensors"
+    save_weights(path, build_network("fcn_001"), card())
+    with pytest.raises(UserError, match=r"b\.safetensors: there is no such.*in that folder are a\.safetensors"):
+        load_weights(tmp_path / "b.safetensors")
+    truncated = tmp_path / "c.safetensors"
+    truncated.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(UserError, match="c.safetensors: not a safetensors file, or a truncated one"):
+        load_weights(truncated)
+    truncated.write_bytes(b"\x80\x04 a pickle")
+    with pytest.raises(UserError, match="not a safetensors file"):
+        load_weights(truncated)
+    save_file({"a": torch.zeros(1)}, truncated)
+    with pytest.raises(UserError, match="without a model card"):
+        load_weights(truncated)
+    save_weights(truncated, build_network("fcn_000"), card("fcn_001"))
+    with pytest.raises(UserError, match="not weights of the network fcn_001"):
+        load_weights(truncated)
+    save_weights(truncated, build_network("fcn_000"), card("fcn_009"))
+    with pytest.raises(UserError, match="no network is called 'fcn_009'; did you mean"):
+        load_weights(truncated)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"input_height_px": 0}, "impossible input size"),
+        ({"hero_probability_threshold": 1.5}, "hero_probability_threshold of 1.5"),
+        ({"hero_min_area_px": 0}, "hero_min_area_px of 0"),
+        ({"classes": ["cat", "dog"]}, "names the classes cat, dog"),
+        ({"normalisation": "none"}, "wants the input as 'none'"),
+        ({"surprise": 1}, "cannot be read"),
+    ],
+)
+def test_cards_that_say_impossible_things(tmp_path, change, message):
+    path = tmp_path / "a.safetensors"
+    values = {**dataclasses.asdict(card()), **change}
+    save_file({"a": torch.zeros(1)}, path, metadata={CARD_KEY: json.dumps(values)})
+    with pytest.raises(UserError, match=message):
+        read_card(path)
+
+
+def run(*arguments):
+    return subprocess.run([sys.executable, "-m", "fcn_follow", *arguments], capture_output=True, text=True, check=False)
+
+
+def test_models_prints_every_network_and_one_networks_layers():
+    table = run("models")
+    assert table.returncode == 0
+    for text in ("fcn_000", "156,446", "272.2", "0.4284", "hero_net_hd"):
+        assert text in table.stdout
+    layers = run("models", "fcn_000")
+    assert "separable_conv2d_keras_1         (None, 80, 80, 64)        283" in layers.stdout
+    assert "Total params: 156,446\nTrainable params: 155,166\nNon-trainable params: 1,280" in layers.stdout
+    wrong = run("models", "fcn_0O0")
+    assert wrong.returncode == 1
+    assert wrong.stderr.count("\n") == 1
+    assert "did you mean fcn_00" in wrong.stderr
+
+
+def test_softmax_of_the_output_is_a_distribution():
+    with torch.no_grad():
+        p = torch.softmax(build_network("fcn_000").eval()(torch.randn(1, 3, 40, 40)), 1)
+    assert np.allclose(p.sum(1), 1, atol=1e-5)
