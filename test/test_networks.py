@@ -134,7 +134,7 @@ def test_weights_that_are_refused(tmp_path):
         load_weights(tmp_path / "b.safetensors")
     truncated = tmp_path / "c.safetensors"
     truncated.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(UserError, match="c.safetensors: not a safetensors file, or a truncated one"):
+    with pytest.raises(UserError, match=r"c.safetensors: not a safetensors file, or a truncated one"):
         load_weights(truncated)
     truncated.write_bytes(b"\x80\x04 a pickle")
     with pytest.raises(UserError, match="not a safetensors file"):

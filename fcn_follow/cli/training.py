@@ -53,6 +53,10 @@ def train(
     teacher: Annotated[
         Optional[Path], typer.Option(help="Weights of a teacher to distil from; see the parameter distillation.")  # noqa: UP045
     ] = None,
+    start_from: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Weights of the same network to begin with, instead of random ones."),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     resume: Annotated[bool, typer.Option(help="Go on from the checkpoint beside --out.")] = False,
     notes: Annotated[str, typer.Option(help="A line for the model card.", show_default=False)] = "",
@@ -74,6 +78,8 @@ def train(
         notes=notes,
     )
     trainer = Trainer(parameters, bank, held_out, out, card, choose_device(device), _teacher(teacher, device))
+    if start_from:
+        trainer.start_from(load_weights(start_from))
     if resume:
         trainer.resume()
         console.print(f"resumed after epoch {len(trainer.history)} of {parameters.epochs}")

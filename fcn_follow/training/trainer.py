@@ -17,7 +17,7 @@ from fcn_follow.data.augment import augment, normalise, to_tensors
 from fcn_follow.data.bank import FrameBank
 from fcn_follow.errors import UserError
 from fcn_follow.networks.registry import build_network
-from fcn_follow.networks.weights import ModelCard, save_weights
+from fcn_follow.networks.weights import LoadedWeights, ModelCard, save_weights
 from fcn_follow.scoring.evaluation import Evaluation, LabelledFrame, evaluate
 from fcn_follow.training.checkpoint import (
     Checkpoint,
@@ -66,6 +66,7 @@ class Trainer:
     def __post_init__(self) -> None:
         parameters = self.parameters
         torch.manual_seed(parameters.seed)
+        torch.set_flush_denormal(True)  # gradients of a sure network are denormal, which a CPU computes very slowly
         self.generator = torch.Generator(self.device).manual_seed(parameters.seed)
         self.order = torch.Generator().manual_seed(parameters.seed)
         self.network = build_network(parameters.network).to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -81,6 +82,13 @@ class Trainer:
         self.labels = torch.from_numpy(self.bank.labels).to(self.device)
         self.weights = frame_weights(self.bank, parameters)
         self.steps_per_epoch = parameters.steps_per_epoch or max(len(self.bank) // parameters.batch_size, 1)
+
+    def start_from(self, weights: LoadedWeights) -> None:
+        """Begin with these weights. Raises UserError when they are of another network."""
+        if weights.card.network != self.parameters.network:
+            raise UserError(f"the weights to start from are of {weights.card.network}, not {self.parameters.network}")
+        self.network.load_state_dict(weights.network.state_dict())
+        self.average.load_state_dict(weights.network.state_dict())
 
     def resume(self) -> None:
         """Take up the checkpoint beside the weights. Raises UserError when there is none, or one of other settings."""
