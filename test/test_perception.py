@@ -13,6 +13,7 @@ from fcn_follow.errors import UserError
 from fcn_follow.geometry import CameraIntrinsics
 from fcn_follow.networks.weights import LoadedWeights, ModelCard
 from fcn_follow.perception.hero import Box, Hero, find_hero
+from fcn_follow.perception.labels import confirmed_hero
 from fcn_follow.perception.overlay import draw_overlay
 from fcn_follow.perception.ranging import RangingParameters, locate_hero
 from fcn_follow.perception.segmenter import Segmenter
@@ -160,3 +161,16 @@ def test_overlay_tints_people_and_leaves_the_rest():
     np.testing.assert_array_equal(drawn[labels == 0], image[labels == 0])
     assert (drawn[labels > 0] != image[labels > 0]).any(axis=1).all()
     assert (draw_overlay(image, labels, find_hero(labels)) != drawn).any()
+
+
+def test_a_blob_without_one_sure_pixel_is_dropped_and_a_sure_one_keeps_its_outline():
+    hero = np.zeros((8, 12))
+    hero[1:4, 1:4] = 0.6
+    hero[2, 2] = 0.99
+    hero[4, 4] = 0.55  # touches by its corner
+    hero[1:4, 8:11] = 0.9
+    confirmed = confirmed_hero(hero, 0.5, 0.95)
+    assert confirmed.sum() == 10
+    assert not confirmed[:, 6:].any()
+    assert confirmed_hero(hero, 0.5, 0.0).sum() == 19
+    assert not confirmed_hero(hero, 0.5, 0.995).any()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from fcn_follow.cli import bench, models, scoring, simulation, training
+from fcn_follow.cli import bench, calibration, models, scoring, simulation, training
 
 app = typer.Typer(
     name="fcn-follow",
@@ -16,6 +16,7 @@ app = typer.Typer(
 app.command("models")(models.models)
 app.command("train")(training.train)
 app.command("score")(scoring.score)
+app.command("calibrate")(calibration.calibrate)
 app.command("fly")(simulation.fly)
 app.command("synthesize")(simulation.synthesize)
 app.command("pictures")(simulation.pictures)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -11,10 +12,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from fcn_follow.data.split import read_held_out_runs
+from fcn_follow.data.split import FrameRef, read_held_out_runs
 from fcn_follow.errors import UserError
 from fcn_follow.networks.weights import load_weights
 from fcn_follow.scoring.evaluation import Evaluation, evaluate, labelled_frames, refs_of
+from fcn_follow.scoring.follow_me import Kind
 from fcn_follow.scoring.report import write_report
 from fcn_follow.share import share_directory
 from fcn_follow.training.trainer import choose_device
@@ -37,12 +39,7 @@ def score(
     path = weights or share_directory() / "weights" / "hero_net.safetensors"
     loaded = load_weights(path)
     network = loaded.network.to(choose_device(device))
-    refs = [item for folder in data for item in refs_of(folder)]
-    if held_out or split:
-        runs = read_held_out_runs(split or share_directory() / "config" / "split.yaml")
-        refs = [(ref, kind) for ref, kind in refs if ref.run in runs]
-        if not refs:
-            raise UserError(f"none of the frames is of the held-out runs {', '.join(sorted(runs))}")
+    refs = scored_refs(data, held_out, split)
     skipped: list[str] = []
     with Progress(
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console
@@ -61,6 +58,18 @@ def score(
     if report:
         write_report(report, network, loaded.card, result, [ref for ref, _ in refs])
         console.print(f"report: {report}")
+
+
+def scored_refs(data: Sequence[Path], held_out: bool, split: Path | None) -> list[tuple[FrameRef, Kind | None]]:
+    """The frames of the paths, or those of the held-out runs. Raises UserError when no frame is of these runs."""
+    refs = [item for folder in data for item in refs_of(folder)]
+    if not held_out and split is None:
+        return refs
+    runs = read_held_out_runs(split or share_directory() / "config" / "split.yaml")
+    refs = [(ref, kind) for ref, kind in refs if ref.run in runs]
+    if not refs:
+        raise UserError(f"none of the frames is of the held-out runs {', '.join(sorted(runs))}")
+    return refs
 
 
 def print_evaluation(result: Evaluation, title: str) -> None:

@@ -24,10 +24,10 @@ NORMALISATION = "value / 127.5 - 1"
 class ModelCard:
     """What a weights file says of itself.
 
-    input_height_px and input_width_px are the size that the network was trained for. A frame's hero counts as seen
-    where its probability reaches hero_probability_threshold on at least hero_min_area_px pixels of that size; both
-    are chosen on held-out runs. flip_average says that the probabilities are the mean over the frame and its mirror
-    image. scores are the figures of those runs, by name.
+    input_height_px and input_width_px are the size that the network was trained for. The hero is where its
+    probability reaches hero_probability_threshold, in blobs that somewhere reach hero_confirm_probability; it counts
+    as seen from hero_min_area_px pixels of that size on. These are chosen on held-out runs. flip_average says that
+    the probabilities are the mean over the frame and its mirror image. scores are held-out figures, by name.
     """
 
     network: str
@@ -36,6 +36,7 @@ class ModelCard:
     classes: tuple[str, ...] = CLASSES
     normalisation: str = NORMALISATION
     hero_probability_threshold: float = 0.5
+    hero_confirm_probability: float = 0.0
     hero_min_area_px: int = 4
     flip_average: bool = False
     data: str = ""
@@ -130,6 +131,8 @@ def _card_problem(card: ModelCard) -> str:
         return f"has an impossible input size of {card.input_width_px}x{card.input_height_px}"
     if not 0.0 < card.hero_probability_threshold < 1.0:
         return f"has an impossible hero_probability_threshold of {card.hero_probability_threshold}"
+    if not 0.0 <= card.hero_confirm_probability < 1.0:
+        return f"has an impossible hero_confirm_probability of {card.hero_confirm_probability}"
     if card.hero_min_area_px < 1:
         return f"has an impossible hero_min_area_px of {card.hero_min_area_px}"
     return ""

@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from fcn_follow.data.frames import HERO
 from fcn_follow.errors import UserError
 from fcn_follow.networks.weights import LoadedWeights
+from fcn_follow.perception.labels import labels_of
 
 DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -57,8 +57,7 @@ class Segmenter:
             image_rgb: HxWx3 uint8 of any size.
 
         Returns:
-            HxW uint8, the image's size: 0 background, 1 other people, 2 hero. A pixel is the hero's where the
-            hero's probability reaches the model card's threshold, else the likelier of the other two.
+            HxW uint8, the image's size: 0 background, 1 other people, 2 hero, as `labels_of` makes them.
         """
         height_px, width_px = image_rgb.shape[:2]
         size = (self.card.input_width_px, self.card.input_height_px)
@@ -74,10 +73,10 @@ class Segmenter:
         pixels = torch.tensor(image_rgb, device=self.device).permute(2, 0, 1)[None]  # channels_last as it lies
         with torch.autocast(self.device.type, self._dtype, enabled=self._dtype is not torch.float32):
             logits = self._network(pixels.float() / 127.5 - 1.0)
-        background, others, hero = logits[0].float().softmax(dim=0)
-        labels = (others > background).to(torch.uint8)
-        labels[hero >= self.card.hero_probability_threshold] = HERO
-        return np.asarray(labels.cpu().numpy())
+            if self.card.flip_average:
+                logits = torch.cat([logits, self._network(pixels.flip(3).float() / 127.5 - 1.0).flip(3)])
+        probabilities = logits.float().softmax(dim=1).mean(dim=0)
+        return labels_of(probabilities.permute(1, 2, 0).cpu().numpy(), self.card)
 
 
 def _find_device(device: str) -> torch.device:

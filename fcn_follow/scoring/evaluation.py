@@ -16,6 +16,7 @@ from fcn_follow.data.resize import resize_mask
 from fcn_follow.data.split import FrameRef, all_frames
 from fcn_follow.errors import UserError
 from fcn_follow.networks.weights import ModelCard
+from fcn_follow.perception.labels import labels_of
 from fcn_follow.scoring.follow_me import (
     SEEN_ABOVE_PX,
     FollowMeScore,
@@ -30,7 +31,6 @@ from fcn_follow.scoring.honest import (
     HonestFigures,
     examine_frame,
     honest_figures,
-    labels_from_probabilities,
 )
 from fcn_follow.scoring.predict import predict
 
@@ -137,14 +137,17 @@ def judge(frame: LabelledFrame, probabilities: NDArray[np.floating], card: Model
     """One frame's figures from the network's probabilities h x w x 3."""
     height, width = probabilities.shape[:2]
     truth = resize_mask(frame.mask, height, width)
+    labels = labels_of(probabilities, card)
     finding = examine_frame(
         _labels(truth),
-        labels_from_probabilities(probabilities, card.hero_probability_threshold),
+        labels,
         frame_hero_px=int(frame.mask[..., HERO].sum()),
         scale=frame.mask.shape[1] / width,
         min_px=card.hero_min_area_px,
     )
-    return FrameResult(frame.name, frame.kind, score_frame(truth, prediction_mask(probabilities)), finding)
+    prediction = prediction_mask(probabilities)
+    prediction[..., HERO] &= labels == HERO
+    return FrameResult(frame.name, frame.kind, score_frame(truth, prediction), finding)
 
 
 def summarise(results: Sequence[FrameResult], skipped: Sequence[str] = ()) -> Evaluation:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fcn_follow.data.frames import HERO, UInt8Array
 from fcn_follow.perception.hero import find_hero
@@ -57,13 +56,6 @@ class HonestFigures:
     centroid_error_px_p90: float | None
     frames_without_hero: int
     false_alarms_per_1000: float | None
-
-
-def labels_from_probabilities(probabilities: NDArray[np.floating], hero_threshold: float) -> UInt8Array:
-    """Labels H x W as the node makes them: hero from its threshold on, else the likelier of the other two."""
-    labels: UInt8Array = probabilities[..., :HERO].argmax(axis=2).astype(np.uint8)
-    labels[probabilities[..., HERO] >= hero_threshold] = HERO
-    return labels
 
 
 def examine_frame(

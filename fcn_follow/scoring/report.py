@@ -13,9 +13,9 @@ from torch import nn
 from fcn_follow.data.frames import HERO, OTHER_PEOPLE, UInt8Array
 from fcn_follow.data.split import FrameRef
 from fcn_follow.networks.weights import ModelCard
+from fcn_follow.perception.labels import labels_of
 from fcn_follow.scoring.evaluation import Evaluation, FrameResult
 from fcn_follow.scoring.follow_me import Kind
-from fcn_follow.scoring.honest import labels_from_probabilities
 from fcn_follow.scoring.predict import predict
 
 WORST = 12
@@ -83,7 +83,7 @@ def _row(network: nn.Module, card: ModelCard, ref: FrameRef, frame: FrameResult)
     probabilities = predict(
         network, [image], card.input_height_px, card.input_width_px, flip_average=card.flip_average
     )[0]
-    predicted = labels_from_probabilities(probabilities, card.hero_probability_threshold)
+    predicted = labels_of(probabilities, card)
     size = (image.shape[1], image.shape[0])
     predicted = cv2.resize(predicted, size, interpolation=cv2.INTER_NEAREST).astype(np.uint8)
     cells = [image, paint(image, truth), paint(image, predicted)]
