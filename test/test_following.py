@@ -294,6 +294,20 @@ class TestFlights:
         assert flight.steps[-1].request == "land"
         assert flight.steps[-1].command == ZERO_COMMAND
 
+    @pytest.mark.parametrize("side", [1.0, -1.0])
+    def test_whoever_comes_into_view_in_the_search_is_looked_at(self, side):
+        follower = Follower(with_set(estimator__confirm_s=1.5), enabled=True)
+        for index in range(round(13.2 / STEP_S)):
+            now_s = index * STEP_S
+            follower.observe_frame(now_s)
+            if now_s < 3.0:
+                follower.observe_hero(HeroPosition(now_s, (0.0, 1.5, 5.0)))
+            if now_s > 12.0:
+                follower.observe_hero(HeroPosition(now_s, (-1.5 * side, 1.5, 4.0)))
+            step = follower.step(now_s)
+        assert step.state is State.SEARCHING
+        assert step.command.yaw_rate_rad_s * side > 0.0
+
     def test_climb_and_look_at_the_end_of_the_search(self):
         parameters = with_set(search__action="climb", search__look_s=0.5, timeouts__search_s=5.0)
         flight = Flight(straight(0.0), occluded=((4.0, 99.0),), parameters=parameters, duration_s=20.0).fly()

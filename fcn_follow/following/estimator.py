@@ -121,6 +121,14 @@ class HeroEstimator:
         variance = p[0, 0] + 2 * dt * p[0, 3] + dt * dt * p[3, 3] + self.parameters.acceleration_m_s2**2 * dt**3 / 3
         return HeroEstimate(stamp_s, (x + vx * dt, y + vy * dt, z), (vx, vy, vz), math.sqrt(variance))
 
+    def candidate(self, now_s: float) -> HeroEstimate | None:
+        """Who was seen a moment ago and may be the hero, but is not confirmed yet; None where there is nobody."""
+        if not self._candidates or now_s - self._candidates[-1].stamp_s > CANDIDATE_GAP_S:
+            return None
+        x, y, z = self._candidates[-1].position.tolist()
+        sigma_m = math.sqrt(float(np.trace(self._candidates[-1].covariance)))
+        return HeroEstimate(now_s, (x, y, z), (0.0, 0.0, 0.0), sigma_m)
+
     def _measurement(self, stamp_s: float, position_m: Vector3, camera_m: Vector3) -> _Measurement:
         position = np.array(position_m)
         ray = position - camera_m

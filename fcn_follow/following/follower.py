@@ -325,10 +325,14 @@ class Follower:
         return wanted, shaped + shaped_by_space
 
     def _search(self, now_s: float, hero: HeroEstimate, vehicle: VehiclePose) -> VelocityCommand:
-        """Look where the hero should be by now, then turn slowly towards the side where it left."""
+        """Look where the hero should be by now, then turn slowly towards the side where it left.
+
+        Whoever comes into view and may be the hero is looked at until it is confirmed or gone.
+        """
         search = self.parameters.search
-        if now_s - self._since_s < search.look_s:
-            rate = yaw_to_hero(self.parameters, hero, vehicle)
+        candidate = self.estimator.candidate(now_s)
+        if candidate is not None or now_s - self._since_s < search.look_s:
+            rate = yaw_to_hero(self.parameters, candidate or hero, vehicle)
             return VelocityCommand(yaw_rate_rad_s=max(-search.look_rate_rad_s, min(search.look_rate_rad_s, rate)))
         left_s = self.parameters.timeouts.search_s - (now_s - (self.estimator.stamp_s or now_s))
         slowing = self.parameters.limits.yaw_acceleration_rad_s2 * max(0.0, left_s) / 2
