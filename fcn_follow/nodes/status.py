@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections import deque
 from collections.abc import Mapping
 from typing import Any
@@ -27,28 +28,35 @@ def diagnostics(node: Node, level: bytes, summary: str, values: Mapping[str, obj
 
 
 class RollingFigures:
-    """The values of the last seconds: their rate, median and 99th percentile. Time is an argument."""
+    """The values of the last seconds: their rate, median and 99th percentile. Time is an argument.
+
+    One thread may add values while another asks for the figures.
+    """
 
     def __init__(self, window_s: float = 5.0) -> None:
         self._window_s = window_s
         self._values: deque[tuple[float, float]] = deque()
+        self._lock = threading.Lock()
 
     def add(self, time_s: float, value: float) -> None:
         """Take a value in and forget those older than the window."""
-        self._values.append((time_s, value))
-        self._forget(time_s)
+        with self._lock:
+            self._values.append((time_s, value))
+            self._forget(time_s)
 
     def rate_hz(self, now_s: float) -> float:
         """Values per second of the window, or of the time since the first while the window is not yet full."""
-        self._forget(now_s)
-        if len(self._values) < 2:
-            return 0.0
-        span_s = now_s - self._values[0][0]
-        return (len(self._values) - 1) / span_s if span_s > 0 else 0.0
+        with self._lock:
+            self._forget(now_s)
+            if len(self._values) < 2:
+                return 0.0
+            span_s = now_s - self._values[0][0]
+            return (len(self._values) - 1) / span_s if span_s > 0 else 0.0
 
     def percentile(self, percent: float) -> float:
         """The value that `percent` of the window's values do not exceed; NaN where there is none."""
-        ordered = sorted(value for _, value in self._values)
+        with self._lock:
+            ordered = sorted(value for _, value in self._values)
         return ordered[max(0, math.ceil(percent / 100.0 * len(ordered)) - 1)] if ordered else math.nan
 
     def _forget(self, now_s: float) -> None:

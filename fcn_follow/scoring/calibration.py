@@ -15,7 +15,10 @@ from fcn_follow.networks.weights import ModelCard
 from fcn_follow.scoring.evaluation import Evaluation, LabelledFrame, judge, summarise
 from fcn_follow.scoring.honest import SIZE_NAMES
 
-LEVELS = (0.0, *(1.0 / (1.0 + math.exp(-logit)) for logit in (2.0, 3.0, 4.0, 4.5, 5.0, 5.5, 6.0, 6.5, 7.0, 8.0)))
+LEVELS = (
+    0.0,
+    *(1.0 / (1.0 + math.exp(-logit)) for logit in (2.0, 3.0, 4.0, 4.5, 5.0, 5.5, 6.0, 6.5, 7.0, 7.5, 8.0, 8.5, 9.0)),
+)
 
 
 @dataclass(frozen=True)
