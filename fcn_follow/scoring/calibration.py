@@ -15,6 +15,7 @@ from fcn_follow.networks.weights import ModelCard
 from fcn_follow.scoring.evaluation import Evaluation, LabelledFrame, judge, summarise
 from fcn_follow.scoring.honest import SIZE_NAMES
 
+ALLOWED_FALSE_ALARMS_PER_1000 = 20.0
 LEVELS = (
     0.0,
     *(1.0 / (1.0 + math.exp(-logit)) for logit in (2.0, 3.0, 4.0, 4.5, 5.0, 5.5, 6.0, 6.5, 7.0, 7.5, 8.0, 8.5, 9.0)),
@@ -44,7 +45,10 @@ def calibration_curve(
 
 
 def best_level(curve: Sequence[Level]) -> Level:
-    """The level with the highest Follow-Me score."""
+    """The lowest level with at most ALLOWED_FALSE_ALARMS_PER_1000; without one, that with the best Follow-Me score."""
+    for level in curve:
+        if (level.evaluation.honest.false_alarms_per_1000 or 0.0) <= ALLOWED_FALSE_ALARMS_PER_1000:
+            return level
     return max(curve, key=lambda level: level.evaluation.follow_me.final_score)
 
 
