@@ -12,6 +12,7 @@ from frame_folders import draw_frame, write_frames
 
 from fcn_follow.networks.registry import build_network
 from fcn_follow.networks.weights import ModelCard, save_weights
+from fcn_follow.scoring.calibration import best_level, calibration_curve
 from fcn_follow.scoring.evaluation import LabelledFrame, judge, kind_of_mask, summarise
 from fcn_follow.scoring.follow_me import FrameScore, Kind, follow_me_score, prediction_mask, score_frame
 from fcn_follow.scoring.honest import examine_frame, honest_figures
@@ -105,6 +106,26 @@ def test_honest_figures_counted_by_hand():
     assert figures.iou["hero"] == pytest.approx(30 / (70 + 50 + 36 + 36))
     assert figures.by_size_px["101-300"].recall == 0.5
     assert figures.by_size_px["4-30"].frames == 0
+
+
+def test_calibration_takes_the_lowest_level_that_drops_the_false_alarms():
+    """A true hero at 0.999 in every third frame, false ones at 0.98 in the others."""
+    random = np.random.default_rng(4)
+    frames = []
+    for i in range(9):
+        image, truth = draw_frame(random, 64, 16 if i % 3 == 0 else 0)
+        p = truth * 0.999 + (1 - truth) * 0.0005
+        if i % 3:
+            p[20:24, 20:24] = (0.01, 0.01, 0.98)
+        frames.append((LabelledFrame(str(i), image, truth, kind_of_mask(truth)), p))
+    curve = calibration_curve(ModelCard("hero_net", 64, 64), frames)
+    alarms = [level.evaluation.honest.false_alarms_per_1000 for level in curve]
+    assert alarms[0] == 1000.0
+    chosen = best_level(curve)
+    assert chosen.evaluation.honest.false_alarms_per_1000 == 0.0
+    assert 0.98 < chosen.confirm < 0.999
+    assert chosen.evaluation.honest.recall == 1.0
+    assert all(level.evaluation.honest.false_alarms_per_1000 for level in curve if level.confirm < chosen.confirm)
 
 
 def run(*arguments):
