@@ -200,13 +200,24 @@ def test_bad_messages_are_dropped_counted_and_told_and_the_node_lives_on(listene
     short.data = short.data[:-1]
     empty.width = 0
     unknown.encoding = "rgb9"
-    for number, bad in enumerate((short, empty, unknown), start=1):
-        images.publish(bad)
-        assert listener.wait(lambda n=number: listener.diagnostics().get("bad_messages") == str(n))
+
+    def bad_messages():
+        return int(listener.diagnostics().get("bad_messages", 0))
+
+    for bad in (short, empty, unknown):
+        known = bad_messages()
+        for _ in range(10):  # best effort: a message may be lost
+            infos.publish(uncalibrated)
+            images.publish(bad)
+            if listener.wait(lambda n=known: bad_messages() > n, timeout_s=3.0):
+                break
+        assert bad_messages() > known
     assert listener.heard["hero/centroid"] == []
-    images.publish(image(4))
-    assert listener.wait(lambda: listener.heard["hero/centroid"])
-    assert [m.header.stamp.sec for m in listener.heard["hero/centroid"]] == [4]
+    for _ in range(10):
+        images.publish(image(4))
+        if listener.wait(lambda: listener.heard["hero/centroid"], timeout_s=3.0):
+            break
+    assert {m.header.stamp.sec for m in listener.heard["hero/centroid"]} == {4}
     assert listener.heard["hero/position"] == []  # fx = 0
     assert listener.wait(lambda: listener.diagnostics()["message"].startswith("no frames on /image_raw for"))
     assert listener.diagnostics()["level"] == "3"  # stale
