@@ -65,7 +65,12 @@ class Listener:
         rclpy.spin_once(self.node, timeout_sec=0.05)
 
     def wait(self, condition: Callable[[], Any], timeout_s: float = 40.0) -> bool:
-        return wait_until(lambda: bool(condition()), self.spin, timeout_s)
+        """Spin until the condition holds, and half a second on: a match that one side sees is not yet one of both."""
+        held = wait_until(lambda: bool(condition()), self.spin, timeout_s)
+        end_s = time.monotonic() + 0.5
+        while time.monotonic() < end_s:
+            self.spin()
+        return held
 
     def diagnostics(self, name: str = "segmenter") -> dict[str, str]:
         """The newest status of a node: its values, its level and its message."""
