@@ -16,11 +16,12 @@ from rich.table import Table
 
 from fcn_follow.cli.scoring import scored_refs
 from fcn_follow.networks.weights import LoadedWeights, load_weights, save_weights
+from fcn_follow.perception.segmenter import find_device
 from fcn_follow.scoring.calibration import LEVELS, Level, best_level, calibration_curve, draw_curve
 from fcn_follow.scoring.evaluation import LabelledFrame, labelled_frames
 from fcn_follow.scoring.honest import SIZE_NAMES
 from fcn_follow.scoring.predict import predict
-from fcn_follow.training.trainer import card_scores, choose_device
+from fcn_follow.training.trainer import card_scores
 
 console = Console(stderr=True)
 
@@ -32,7 +33,7 @@ def calibrate(
 ) -> None:
     """Choose the confirming probability on the held-out runs; writes the card and NAME.calibration.png."""
     loaded = load_weights(weights)
-    loaded.network.to(choose_device(device))
+    loaded.network.to(find_device(device))
     refs = scored_refs(data, held_out=True, split=None)
     with Progress(console=console) as progress:
         looking = progress.add_task("frames", total=len(refs))

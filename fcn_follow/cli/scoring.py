@@ -15,11 +15,11 @@ from rich.table import Table
 from fcn_follow.data.split import FrameRef, read_held_out_runs
 from fcn_follow.errors import UserError
 from fcn_follow.networks.weights import load_weights
+from fcn_follow.perception.segmenter import find_device
 from fcn_follow.scoring.evaluation import Evaluation, evaluate, labelled_frames, refs_of
 from fcn_follow.scoring.follow_me import Kind
 from fcn_follow.scoring.report import write_report
 from fcn_follow.share import share_directory
-from fcn_follow.training.trainer import choose_device
 
 console = Console(stderr=True)
 
@@ -38,7 +38,7 @@ def score(
     """Score a network on frames with masks, exactly as the Follow-Me task does, and honestly beside it."""
     path = weights or share_directory() / "weights" / "hero_net.safetensors"
     loaded = load_weights(path)
-    network = loaded.network.to(choose_device(device))
+    network = loaded.network.to(find_device(device))
     refs = scored_refs(data, held_out, split)
     skipped: list[str] = []
     with Progress(

@@ -21,11 +21,12 @@ from fcn_follow.data.split import FrameRef, all_frames, read_held_out_runs, refu
 from fcn_follow.errors import UserError
 from fcn_follow.networks.weights import ModelCard, load_weights
 from fcn_follow.parameters import with_values
+from fcn_follow.perception.segmenter import find_device
 from fcn_follow.scoring.evaluation import LabelledFrame, labelled_frames
 from fcn_follow.share import share_directory
 from fcn_follow.training.parameters import TrainingParameters, read_recipe
 from fcn_follow.training.record import write_record
-from fcn_follow.training.trainer import EpochReport, Trainer, choose_device
+from fcn_follow.training.trainer import EpochReport, Trainer
 
 console = Console(stderr=True)
 
@@ -77,7 +78,7 @@ def train(
         command=shlex.join(["fcn-follow", *sys.argv[1:]]),
         notes=notes,
     )
-    trainer = Trainer(parameters, bank, held_out, out, card, choose_device(device), _teacher(teacher, device))
+    trainer = Trainer(parameters, bank, held_out, out, card, find_device(device), _teacher(teacher, device))
     if start_from:
         trainer.start_from(load_weights(start_from))
     if resume:
@@ -145,7 +146,7 @@ def _load(
 
 
 def _teacher(path: Path | None, device: str) -> nn.Module | None:
-    return None if path is None else load_weights(path).network.to(choose_device(device))
+    return None if path is None else load_weights(path).network.to(find_device(device))
 
 
 def _fit(trainer: Trainer) -> None:

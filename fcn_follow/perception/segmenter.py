@@ -33,7 +33,7 @@ class Segmenter:
     """
 
     def __init__(self, weights: LoadedWeights, device: str = "auto", precision: str = "fp32") -> None:
-        self.device = _find_device(device)
+        self.device = find_device(device)
         if precision == "fp16" and self.device.type == "cpu":
             raise UserError("precision fp16 needs a CUDA device; on a CPU use fp32 or bf16")
         self.card = weights.card
@@ -79,7 +79,8 @@ class Segmenter:
         return labels_of(probabilities.permute(1, 2, 0).cpu().numpy(), self.card)
 
 
-def _find_device(device: str) -> torch.device:
+def find_device(device: str) -> torch.device:
+    """The device that auto, cpu or cuda means. Raises UserError when it is none of these, or CUDA is absent."""
     if device not in DEVICES:
         raise UserError(f"device {device!r} is not known; allowed is {', '.join(DEVICES)}")
     present = torch.cuda.is_available()

@@ -238,12 +238,3 @@ def card_scores(result: Evaluation) -> dict[str, float]:
         **{f"recall_{name}_px": figures.recall for name, figures in honest.by_size_px.items()},
     }
     return {name: round(float(value), 4) for name, value in figures.items() if value is not None}
-
-
-def choose_device(name: str) -> torch.device:
-    """The device that auto, cpu or cuda means. Raises UserError when CUDA is asked for and absent."""
-    if name == "cuda" and not torch.cuda.is_available():
-        raise UserError("device cuda: PyTorch sees no NVIDIA GPU here; use --device cpu, or install the CUDA build")
-    if name not in ("auto", "cpu", "cuda"):
-        raise UserError(f"device {name!r}: allowed are auto, cpu, cuda")
-    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
