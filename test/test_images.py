@@ -11,8 +11,7 @@ import pytest
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
-from fcn_follow.geometry import CameraIntrinsics
-from fcn_follow.nodes.images import (
+from fcn_follow.bags.images import (
     ENCODINGS,
     MessageError,
     compressed_to_rgb,
@@ -21,6 +20,7 @@ from fcn_follow.nodes.images import (
     image_to_rgb,
     intrinsics,
 )
+from fcn_follow.geometry import CameraIntrinsics
 
 RGB = np.array([[[10, 20, 30], [250, 128, 0], [1, 2, 3]], [[255, 255, 255], [0, 0, 0], [7, 99, 200]]], np.uint8)
 GREY = np.array([[0, 127, 255], [1, 2, 3]], np.uint8)

@@ -22,8 +22,8 @@ from ros_tools import ROOT, finish, interrupt, parameter_arguments, start, start
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import String
 
+from fcn_follow.bags.images import fill_camera_info, fill_image, image_to_rgb
 from fcn_follow.geometry import CameraIntrinsics
-from fcn_follow.nodes.images import fill_camera_info, fill_image, image_to_rgb
 from fcn_follow.nodes.segmenter import LatestFrame
 
 CAMERA = CameraIntrinsics(160, 120, 150.0, 150.0, 79.5, 59.5)

@@ -23,7 +23,7 @@ def test_closed_loop_over_topics(domain_id, tmp_path):
     from nav_msgs.msg import Odometry
     from sensor_msgs.msg import CameraInfo, Image
 
-    from fcn_follow.nodes.images import image_to_rgb, intrinsics
+    from fcn_follow.bags.images import image_to_rgb, intrinsics
 
     node = rclpy.create_node("relay")
     heard = {"image": [], "mask": [], "hero": [], "info": [], "odom": []}

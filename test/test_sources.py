@@ -14,9 +14,9 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
+from fcn_follow.bags.images import fill_camera_info, fill_image
 from fcn_follow.errors import UserError
 from fcn_follow.geometry import CameraIntrinsics
-from fcn_follow.nodes.images import fill_camera_info, fill_image
 from fcn_follow.nodes.sources import PlayedFrame, open_source
 
 CAMERA = CameraIntrinsics(160, 120, 150.0, 150.0, 79.5, 59.5)

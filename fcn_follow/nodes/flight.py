@@ -15,8 +15,8 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.time import Time
 from sensor_msgs.msg import Image
 
+from fcn_follow.bags.images import image_to_rgb
 from fcn_follow.geometry import VelocityCommand
-from fcn_follow.nodes.images import image_to_rgb
 from fcn_follow.nodes.recording import FlightRecorder, FrameRecord
 from fcn_follow.nodes.status import RollingFigures
 

@@ -13,10 +13,10 @@ from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
 
+from fcn_follow.bags.images import fill_camera_info, fill_image
 from fcn_follow.errors import UserError
 from fcn_follow.geometry import CameraIntrinsics
 from fcn_follow.nodes import status
-from fcn_follow.nodes.images import fill_camera_info, fill_image
 from fcn_follow.nodes.parameters import declare_parameters
 from fcn_follow.nodes.sources import PlayedFrame, open_source
 from fcn_follow.nodes.spinning import Finished

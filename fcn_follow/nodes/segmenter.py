@@ -17,10 +17,10 @@ from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
+from fcn_follow.bags.images import MessageError, compressed_to_rgb, fill_image, image_to_rgb, intrinsics
 from fcn_follow.geometry import CameraIntrinsics
 from fcn_follow.networks.weights import load_weights
 from fcn_follow.nodes import detections, status
-from fcn_follow.nodes.images import MessageError, compressed_to_rgb, fill_image, image_to_rgb, intrinsics
 from fcn_follow.nodes.parameters import declare_parameters
 from fcn_follow.parameters import parameter
 from fcn_follow.perception.hero import find_hero

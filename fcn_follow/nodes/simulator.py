@@ -25,9 +25,9 @@ from rclpy.qos import QoSDurabilityPolicy, QoSProfile
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image
 
+from fcn_follow.bags.images import fill_camera_info, fill_image, image_to_rgb
 from fcn_follow.geometry import CameraMount, VelocityCommand
 from fcn_follow.nodes import status
-from fcn_follow.nodes.images import fill_camera_info, fill_image, image_to_rgb
 from fcn_follow.nodes.parameters import declare_parameters
 from fcn_follow.nodes.spinning import Finished
 from fcn_follow.parameters import parameter

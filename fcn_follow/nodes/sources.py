@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from rosbags.highlevel import AnyReader, AnyReaderError
 from rosbags.typesys import Stores, get_typestore
 
+from fcn_follow.bags.images import MessageError, compressed_to_rgb, image_to_rgb, intrinsics
 from fcn_follow.data.frames import FrameError, FrameSet, open_frames
 from fcn_follow.errors import UserError
 from fcn_follow.geometry import CameraIntrinsics
-from fcn_follow.nodes.images import MessageError, compressed_to_rgb, image_to_rgb, intrinsics
 
 FRAMES_RATE_HZ = 15.0  # of a folder of frames, which has no stamps of its own
 VIDEO_SUFFIXES = frozenset({".mp4", ".webm", ".mkv", ".avi", ".mov", ".m4v", ".mpg", ".mpeg"})

@@ -122,15 +122,22 @@ def evaluate(
     `skipped` may grow while `frames` is read; it is copied into the result at the end.
     """
     results: list[FrameResult] = []
+    for frame, probabilities in predictions(network, card, frames):
+        results.append(judge(frame, probabilities, card))
+        on_frame()
+    return summarise(results, skipped)
+
+
+def predictions(
+    network: nn.Module, card: ModelCard, frames: Iterable[LabelledFrame]
+) -> Iterator[tuple[LabelledFrame, NDArray[np.float32]]]:
+    """Each frame with the network's probabilities h x w x 3 of it, in order."""
     for batch in _batches(frames):
         probabilities = predict(
             network, [frame.image for frame in batch], card.input_height_px, card.input_width_px,
             flip_average=card.flip_average,
         )  # fmt: skip
-        for frame, p in zip(batch, probabilities, strict=True):
-            results.append(judge(frame, p, card))
-            on_frame()
-    return summarise(results, skipped)
+        yield from zip(batch, probabilities, strict=True)
 
 
 def judge(frame: LabelledFrame, probabilities: NDArray[np.floating], card: ModelCard) -> FrameResult:
