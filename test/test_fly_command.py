@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import errno
 import json
+import math
 import os
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from ros_tools import ROOT
 
 from fcn_follow.errors import UserError
 from fcn_follow.simulation import synthesize as synthesis
-from fcn_follow.simulation.figures import judge
+from fcn_follow.simulation.demands import judge
 from fcn_follow.simulation.scenarios import find_scenario
 from fcn_follow.simulation.suite import Task, run
 
@@ -125,7 +126,34 @@ def test_demands_judge_what_was_flown():
     assert all(row.met for row in judge([good], scenarios))
     for name, value in poor.items():
         missed = [row for row in judge([dataclasses.replace(good, **{name: value})], scenarios) if not row.met]
-        assert len(missed) == (2 if name == "hero_in_frame" else 1), name
+        assert len(missed) == (3 if name == "hero_in_frame" else 1), name
+
+
+def test_demands_on_hidden_heroes_and_on_latency():
+    from fcn_follow.simulation.figures import figures
+
+    flown = figures(run(Task("bend", 0, None, 1.0)))
+
+    def missed(*flights: tuple[str, dict[str, float]]) -> list[str]:
+        made = [dataclasses.replace(flown, scenario=name, **values) for name, values in flights]
+        scenarios = [find_scenario(name) for name, _ in flights]
+        return [row.demand for row in judge(made, list(dict.fromkeys(scenarios))) if not row.met]
+
+    quick, slow, never = ({"reacquire_s": s} for s in (1.4, 1.6, math.inf))
+    assert missed(("trees_2s", quick), ("corner_2s", quick)) == []
+    for wait in (slow, never):
+        assert missed(("trees_2s", quick), ("corner_2s", wait)) == [
+            "hidden for 2 s: tracked again within 1.5 s in 95% of the cases"
+        ]
+    assert missed(*[("trees_5s", quick)] * 4, ("corner_5s", never)) == []
+    assert missed(*[("trees_5s", quick)] * 3, ("corner_5s", never)) == [
+        "hidden for 5 s: tracked again within 4 s in 80% of the cases"
+    ]
+    errors = {"distance_rms_m": 0.2, "bearing_rms_rad": 0.03}
+    assert missed(("bend", errors), ("latency", errors)) == []
+    assert missed(("bend", errors), ("latency", {**errors, "bearing_rms_rad": 0.04})) == [
+        "200 ms latency: RMS bearing error at most 1.3 times that of bend"
+    ]
 
 
 @pytest.mark.skipif(not WEIGHTS.exists(), reason="needs the trained weights")

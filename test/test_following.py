@@ -102,6 +102,26 @@ class TestEstimator:
         assert np.allclose(estimate.position_odom_m, (6.0 + 1.4 * 3.4, 0.68, 0.9), atol=0.3)
         assert np.allclose(estimate.velocity_odom_m_s[:2], (1.4, 0.2), atol=0.25)
 
+    @pytest.mark.parametrize("phase_rad", [0.0, 1.57, 3.14, 4.71])
+    def test_steps_that_swing_the_range_do_not_lead_astray_while_the_hero_is_hidden(self, phase_rad):
+        estimator = HeroEstimator(EstimatorParameters())
+        for k in range(100):
+            t = k / 20
+            swing_m = 0.35 * math.sin(2 * math.pi * 1.9 * t + phase_rad)
+            estimator.observe(t, (5.0 + swing_m, 1.4 * t, 0.9), (0.0, 1.4 * t, 2.0), 9.0)
+        x, y, _ = estimator.predict(9.0).position_odom_m
+        assert math.hypot(x - 5.0, y - 1.4 * 9.0) < 0.5
+
+    def test_a_hero_that_turned_a_moment_before_it_was_hidden_is_not_taken_to_go_straight_on(self):
+        estimator = HeroEstimator(EstimatorParameters())
+        for k in range(100):
+            t = k / 20
+            turned_s = max(0.0, t - 4.0)
+            place = (5.0 + 2.5 * turned_s, 2.5 * min(t, 4.0), 0.9)
+            estimator.observe(t, place, (place[0] - 5.0, place[1], 2.0), 9.0)
+        x, y, _ = estimator.predict(7.0).position_odom_m
+        assert math.hypot(x - (5.0 + 2.5 * 3.0), y - 10.0) < 1.5
+
     def test_late_measurements_are_put_in_their_place(self):
         def late(each):
             each[20], each[23] = each[23], each[20]

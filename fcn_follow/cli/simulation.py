@@ -128,7 +128,8 @@ def _fly_one(scenario: Scenario, seed: int, weights: Path | None, duration_s: fl
 def _fly_suite(
     scenarios: list[Scenario], seeds: int, weights: Path | None, duration_s: float | None, processes: int, out: Path
 ) -> None:
-    from fcn_follow.simulation.figures import figures, judge
+    from fcn_follow.simulation.demands import judge
+    from fcn_follow.simulation.figures import figures
     from fcn_follow.simulation.report import write_suite_report
     from fcn_follow.simulation.suite import Task, run_suite, save_tables
 

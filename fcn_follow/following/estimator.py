@@ -4,6 +4,10 @@ State: position and velocity in odom, 6 numbers. Process noise as in Bar-Shalom,
 Applications to Tracking and Navigation", 6.2.2. A measurement belongs to its image's stamp; one that comes late is
 put where it belongs and what followed is repeated. What is far from the prediction is an outlier, and becomes the
 new hero only after it has been seen for a while at a place that one person can walk.
+
+Steps make a walker's apparent height, and so the measured range, swing by some percent twice a second; the filter's
+velocity swings with it. That does no harm from frame to frame, but would lead a drone far astray while the hero is
+hidden. So a hero who is not seen is carried on along the straight line through the last two seconds.
 """
 
 from __future__ import annotations
@@ -19,7 +23,11 @@ from fcn_follow.geometry import Vector3
 
 Array = npt.NDArray[np.float64]
 
-HISTORY_S = 1.0
+HISTORY_S = 2.0
+LINE_FROM_S, LINE_FULLY_S = 0.4, 0.8
+"""The hero not seen for so long: the line through the history begins to count, and counts alone."""
+LINE_SPAN_S = 1.0
+LINE_CONTRADICTED_SIGMA = 2.5
 CANDIDATE_GAP_S = 0.7
 CANDIDATE_COUNT = 3
 START_SPEED_M_S = 2.0
@@ -113,13 +121,30 @@ class HeroEstimator:
             return None
         belief = self._beliefs[-1]
         dt = max(0.0, stamp_s - belief.stamp_s)
-        x, y, z, vx, vy, vz = belief.mean.tolist()
+        x, y, z, vx, vy, vz = self._carried_on(dt).tolist()
         p = belief.covariance
         speed = math.hypot(vx, vy)
         share = min(1.0, self.parameters.speed_m_s / speed) if speed > 0.0 else 1.0
         vx, vy = vx * share, vy * share
         variance = p[0, 0] + 2 * dt * p[0, 3] + dt * dt * p[3, 3] + self.parameters.acceleration_m_s2**2 * dt**3 / 3
         return HeroEstimate(stamp_s, (x + vx * dt, y + vy * dt, z), (vx, vy, vz), math.sqrt(variance))
+
+    def _carried_on(self, unseen_s: float) -> Array:
+        """The state at the newest measurement that a prediction starts from: more of the line, the longer unseen."""
+        belief = self._beliefs[-1]
+        weight = min(1.0, (unseen_s - LINE_FROM_S) / (LINE_FULLY_S - LINE_FROM_S))
+        stamps = np.array([each.stamp_s - belief.stamp_s for each in self._beliefs])
+        if weight <= 0.0 or -stamps[0] < LINE_SPAN_S:
+            return belief.mean
+        seen = np.array([each.measurement.position[:2] for each in self._beliefs])
+        velocity, position = np.polyfit(stamps, seen, 1)
+        off = velocity - belief.mean[3:5]
+        if off @ np.linalg.solve(belief.covariance[3:5, 3:5], off) > LINE_CONTRADICTED_SIGMA**2:
+            return belief.mean  # the hero has just turned or stopped
+        line = belief.mean.copy()
+        line[:2], line[3:5] = position, velocity
+        carried: Array = belief.mean + weight * (line - belief.mean)
+        return carried
 
     def candidate(self, now_s: float) -> HeroEstimate | None:
         """Who was seen a moment ago and may be the hero, but is not confirmed yet; None where there is nobody."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
+from itertools import pairwise
 
 import numpy as np
 
 from fcn_follow.following.parameters import Limits
 from fcn_follow.simulation.flight import FlightLog, Moment
-from fcn_follow.simulation.scenarios import Scenario
 
 IN_FRAME_PX = 4
 """From so many pixels on a hero counts as being in the frame, as in the Follow-Me score."""
@@ -36,11 +36,13 @@ class Figures:
     bearing_rms_rad: float
     """How far the hero is off the drone's nose."""
     reacquire_s: float
-    """The longest time from the hero's return into the frame to tracking."""
+    """The longest time from the hero's return into the frame to tracking; infinite where the hero never returned."""
     closest_person_m: float
     contacts: int
     peak_acceleration_m_s2: float
     peak_jerk_m_s3: float
+    yaw_sign_changes_1_s: float
+    """How often the commanded yaw rate changes its sign in a second; what is zero has none."""
     limit_violations: int
     """Commands over the follower's limits of speed, acceleration, jerk and yaw rate."""
     mean_iou: float
@@ -69,9 +71,10 @@ def figures(log: FlightLog) -> Figures:
         contacts=int(bool(log.contact)),
         peak_acceleration_m_s2=float(np.linalg.norm(accelerations, axis=1).max()),
         peak_jerk_m_s3=float(np.linalg.norm(jerks, axis=1).max()) if len(jerks) else 0.0,
+        yaw_sign_changes_1_s=_sign_changes_1_s([m.command.yaw_rate_rad_s for m in settled], dt),
         limit_violations=_violations(log.moments, log.parameters.limits, dt),
-        mean_iou=_mean([look.iou for look in shown]),
-        centroid_error_px=_mean([look.centroid_error_px for look in shown if look.seen]),
+        mean_iou=mean([look.iou for look in shown]),
+        centroid_error_px=mean([look.centroid_error_px for look in shown if look.seen]),
         duration_s=log.moments[-1].now_s + dt,
     )
 
@@ -80,7 +83,7 @@ def _right_person(log: FlightLog) -> float:
     near = [
         _level(m.estimate_m, m.hero_m) < RIGHT_WITHIN_M for m in log.moments if m.estimate_m and m.state == "tracking"
     ]
-    return _mean(near or [look.on_hero for look in log.looks if look.seen])
+    return mean(near or [look.on_hero for look in log.looks if look.seen])
 
 
 def _level(a: Sequence[float], b: Sequence[float]) -> float:
@@ -92,7 +95,8 @@ def _bearing(moment: Moment) -> float:
     return math.remainder(math.atan2(dy, dx) - moment.drone_yaw_rad, math.tau)
 
 
-def _mean(values: Sequence[float]) -> float:
+def mean(values: Sequence[float]) -> float:
+    """The mean of the values that are numbers; NaN where there is none."""
     kept = [float(value) for value in values if not math.isnan(value)]
     return float(np.mean(kept)) if kept else math.nan
 
@@ -101,12 +105,19 @@ def _rms(values: Sequence[float]) -> float:
     return float(np.sqrt(np.mean(np.square(values)))) if len(values) else math.nan
 
 
+def _sign_changes_1_s(rates: Sequence[float], dt_s: float) -> float:
+    signs = [rate > 0.0 for rate in rates if rate]
+    return sum(a != b for a, b in pairwise(signs)) / (len(rates) * dt_s)
+
+
 def _reacquire_s(log: FlightLog) -> float:
     """The longest wait from the first frame that shows the hero again to the next moment of tracking."""
+    if log.moments[-1].state != "tracking" and log.looks and log.looks[-1].hero_px < IN_FRAME_PX:
+        return math.inf
     tracking_s = [m.now_s for m in log.moments if m.state == "tracking"]
     lost_s = [m.now_s for m in log.moments if m.state in ("coasting", "searching", "holding")]
     longest = math.nan
-    for before, after in zip(log.looks, log.looks[1:], strict=False):
+    for before, after in pairwise(log.looks):
         returned = before.hero_px < IN_FRAME_PX <= after.hero_px
         if returned and any(abs(s - after.stamp_s) < 0.05 for s in lost_s):
             later = [s for s in tracking_s if s >= after.stamp_s]
@@ -134,43 +145,6 @@ def _violations(moments: Sequence[Moment], limits: Limits, dt_s: float) -> int:
     return count
 
 
-@dataclass(frozen=True)
-class Judgement:
-    """One demand on the suite, what came out, and whether that is enough."""
-
-    demand: str
-    found: str
-    met: bool
-
-
-def judge(all_figures: Sequence[Figures], scenarios: Sequence[Scenario]) -> list[Judgement]:
-    """The suite's demands, over all flights; a scenario's share is the mean over its seeds."""
-    in_frame = {s.name: _mean([f.hero_in_frame for f in all_figures if f.scenario == s.name]) for s in scenarios}
-    long_ones = {s.name for s in scenarios if s.long_occlusion}
-    worst = min((name for name in in_frame if name not in long_ones), key=lambda name: in_frame[name], default=None)
-    straight = _mean([f.distance_rms_m for f in all_figures if f.scenario == "straight"])
-    closest = min(all_figures, key=lambda f: f.closest_person_m)
-    right = _mean([f.right_person for f in all_figures])
-    rows = [Judgement("hero in the frame, mean, at least 95 %", f"{_mean(list(in_frame.values())):.1%}",
-                      _mean(list(in_frame.values())) >= 0.95)]  # fmt: skip
-    if worst:
-        rows.append(
-            Judgement("in every scenario but the long occlusions, at least 80 %", f"{worst} {in_frame[worst]:.1%}",
-                      in_frame[worst] >= 0.8)
-        )  # fmt: skip
-    rows.append(Judgement("on the right person, of the tracked time, at least 98 %", f"{right:.1%}", right >= 0.98))
-    if not math.isnan(straight):
-        rows.append(Judgement("straight: RMS distance error under 1 m", f"{straight:.2f} m", straight < 1.0))
-    contacts, violations = sum(f.contacts for f in all_figures), sum(f.limit_violations for f in all_figures)
-    rows.append(Judgement("no contact", str(contacts), contacts == 0))
-    rows.append(
-        Judgement("never nearer than 1.5 m to a person", f"{closest.closest_person_m:.2f} m ({closest.scenario})",
-                  closest.closest_person_m >= 1.5)
-    )  # fmt: skip
-    rows.append(Judgement("no limit violated", str(violations), violations == 0))
-    return rows
-
-
 def scenario_means(all_figures: Sequence[Figures]) -> list[dict[str, float | str]]:
     """One row a scenario: worst of the figures that are safety, mean of the others."""
     worst: dict[str, Callable[[list[float]], float]] = {
@@ -187,6 +161,6 @@ def scenario_means(all_figures: Sequence[Figures]) -> list[dict[str, float | str
         row: dict[str, float | str] = {"scenario": name, "seeds": float(len(flights))}
         for item in fields(Figures)[2:]:
             kept = [flight[item.name] for flight in flights if not math.isnan(flight[item.name])]
-            row[item.name] = worst.get(item.name, _mean)(kept) if kept else math.nan
+            row[item.name] = worst.get(item.name, mean)(kept) if kept else math.nan
         rows.append(row)
     return rows

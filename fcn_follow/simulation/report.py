@@ -18,7 +18,8 @@ matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
 from fcn_follow.errors import UserError
-from fcn_follow.simulation.figures import Figures, Judgement, judge, scenario_means
+from fcn_follow.simulation.demands import Judgement, judge
+from fcn_follow.simulation.figures import Figures, scenario_means
 from fcn_follow.simulation.flight import FlightLog
 from fcn_follow.simulation.plan import Plan
 from fcn_follow.simulation.scenarios import Scenario

@@ -42,7 +42,12 @@ class Scenario:
     drop_share: float = 0.0
     camera_hz: float = 20.0
     light: Light = DAY
-    long_occlusion: bool = False
+    occlusion_s: float = 0.0
+
+    @property
+    def long_occlusion(self) -> bool:
+        """Hidden for so long that nobody can keep the hero in the frame."""
+        return self.occlusion_s >= 5.0
 
 
 def _row(*legs: tuple[float, float, float] | tuple[float, float, float, float]) -> tuple[Leg, ...]:
@@ -93,19 +98,19 @@ SCENARIOS: tuple[Scenario, ...] = (
     ),
     Scenario(
         "trees_2s", "walks behind a row of trees, hidden for 2 s", _CAR_PARK_START, _NORTH_WALK, crowd=2,
-        crowd_region_m=_CAR_PARK, trees=_hedge(-76.2, -2.0, 0.2),
+        crowd_region_m=_CAR_PARK, trees=_hedge(-76.2, -2.0, 0.2), occlusion_s=2.0,
     ),
     Scenario(
         "trees_5s", "walks behind a row of trees, hidden for 5 s", _CAR_PARK_START, _NORTH_WALK, crowd=2,
-        crowd_region_m=_CAR_PARK, trees=_hedge(-76.2, -4.0, 2.4), long_occlusion=True,
+        crowd_region_m=_CAR_PARK, trees=_hedge(-76.2, -4.0, 2.4), occlusion_s=5.0,
     ),
     Scenario(
         "corner_2s", "walks behind a building's corner, hidden for 2 s", _CAR_PARK_START, _NORTH_WALK, crowd=2,
-        crowd_region_m=_CAR_PARK, walls=(Building((-76.3, -1.0), (0.8, 2.3), 3.0, 0),),
+        crowd_region_m=_CAR_PARK, walls=(Building((-76.3, -1.0), (0.8, 2.3), 3.0, 0),), occlusion_s=2.0,
     ),
     Scenario(
         "corner_5s", "walks behind a building's corner, hidden for 5 s", _CAR_PARK_START, _NORTH_WALK, crowd=2,
-        crowd_region_m=_CAR_PARK, walls=(Building((-76.3, -1.5), (0.8, 6.5), 3.0, 0),), long_occlusion=True,
+        crowd_region_m=_CAR_PARK, walls=(Building((-76.3, -1.5), (0.8, 6.5), 3.0, 0),), occlusion_s=5.0,
     ),
     Scenario(
         "lookalike", "meets somebody in red trousers", (-16.0, 5.0), _row((16.0, 5.5, 1.4)), crowd=5,
@@ -123,6 +128,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         "gusts", "wind of 5 m/s with gusts", (-18.0, -5.0), _row((17.0, -5.5, 1.4)), crowd=3,
         wind=Wind((2.0, 4.5, 0.0), 1.5),
     ),
+    Scenario("bend", "walks round a bend; nothing is wrong, for comparison with the next three", (-16.0, -6.0), _BEND),
     Scenario("latency", "the camera is 200 ms late", (-16.0, -6.0), _BEND, latency_s=0.2),
     Scenario("drops", "every fifth frame is lost", (-16.0, -6.0), _BEND, drop_share=0.2),
     Scenario("slow_camera", "5 frames a second", (-16.0, -6.0), _BEND, camera_hz=5.0),

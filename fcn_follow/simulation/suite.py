@@ -12,9 +12,10 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from fcn_follow.errors import UserError
+from fcn_follow.simulation.demands import judge
 from fcn_follow.simulation.episode import CameraSetup
 from fcn_follow.simulation.eyes import Eyes, TrueEyes
-from fcn_follow.simulation.figures import Figures, judge, scenario_means
+from fcn_follow.simulation.figures import Figures, scenario_means
 from fcn_follow.simulation.flight import FlightLog, fly
 from fcn_follow.simulation.scenarios import Scenario, find_scenario
 from fcn_follow.simulation.synthesize import leave_ctrl_c_to_parent
@@ -82,7 +83,7 @@ def write_whole(path: Path, text: str) -> None:
 
 
 def _rounded(value: float | int | str) -> float | int | str | None:
-    """Four digits; None (an empty cell, null) where there is no number."""
+    """Four digits; None (an empty cell, null) where there is no finite number."""
     if isinstance(value, float):
-        return None if math.isnan(value) else round(value, 4)
+        return round(value, 4) if math.isfinite(value) else None
     return value
