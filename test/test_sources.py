@@ -110,7 +110,7 @@ def test_a_bag_with_its_own_stamps_camera_and_masks(tmp_path, storage, compresse
         ("empty", "folder", "no frames found"),
         ("text.zip", b"hello", "not a zip"),
         ("text.mp4", b"hello", "not a video that OpenCV can read"),
-        ("text.mcap", b"hello", "there is none"),
+        ("text.mcap", b"hello", "not a rosbag2 recording"),
         ("bag/metadata.yaml", b"rosbag2: [", "not a rosbag2 recording"),
     ],
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from fcn_follow.cli import bench, calibration, models, scoring, simulation, training
+from fcn_follow.cli import bags, bench, calibration, models, scoring, simulation, training
 
 app = typer.Typer(
     name="fcn-follow",
@@ -17,6 +17,9 @@ app.command("models")(models.models)
 app.command("train")(training.train)
 app.command("score")(scoring.score)
 app.command("calibrate")(calibration.calibrate)
+app.command("bag-info")(bags.bag_info)
+app.command("frames-to-bag")(bags.folder_to_bag)
+app.command("bag-to-frames")(bags.bag_to_folder)
 app.command("fly")(simulation.fly)
 app.command("synthesize")(simulation.synthesize)
 app.command("pictures")(simulation.pictures)

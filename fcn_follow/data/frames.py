@@ -85,6 +85,10 @@ class FrameSet:
         """The frame as uint8 H x W x 3, RGB. Raises FrameError, naming the file, when it cannot be decoded."""
         return self._decode(self._images[index])
 
+    def image_file(self, index: int) -> bytes:
+        """The frame's JPEG or PNG file as it is. Raises FrameError where it cannot be read."""
+        return self._read(self._images[index])
+
     def mask(self, index: int) -> UInt8Array | None:
         """The 0/1 mask as uint8 H x W x 3 (background, other people, hero), or None in a set without masks.
 
@@ -102,11 +106,14 @@ class FrameSet:
         mask = self.mask(index)
         return None if mask is None else mask.argmax(axis=2).astype(np.uint8)
 
-    def _decode(self, name: PurePosixPath) -> UInt8Array:
+    def _read(self, name: PurePosixPath) -> bytes:
         try:
-            data = self._source.read(name)
+            return self._source.read(name)
         except (OSError, zipfile.BadZipFile) as error:
             raise FrameError(f"{self.path}: {name}: cannot be read ({error})") from error
+
+    def _decode(self, name: PurePosixPath) -> UInt8Array:
+        data = self._read(name)
         if _is_truncated(data):
             raise FrameError(f"{self.path}: {name}: truncated")
         picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None

@@ -4,38 +4,41 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from rosbags.highlevel import AnyReader, AnyReaderError
-from rosbags.typesys import Stores, get_typestore
 
-from fcn_follow.bags.images import MessageError, compressed_to_rgb, image_to_rgb, intrinsics
+from fcn_follow.bags.frames import decoded, true_labels
+from fcn_follow.bags.images import MessageError, intrinsics
+from fcn_follow.bags.pairing import Tally
+from fcn_follow.bags.reading import Bag, decode, is_bag, open_bag
+from fcn_follow.bags.topics import choose_topics
 from fcn_follow.data.frames import FrameError, FrameSet, open_frames
 from fcn_follow.errors import UserError
 from fcn_follow.geometry import CameraIntrinsics
 
 FRAMES_RATE_HZ = 15.0  # of a folder of frames, which has no stamps of its own
 VIDEO_SUFFIXES = frozenset({".mp4", ".webm", ".mkv", ".avi", ".mov", ".m4v", ".mpg", ".mpeg"})
-BAG_SUFFIXES = frozenset({".mcap", ".db3"})
-IMAGE_TYPES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
-NOT_CAMERAS = ("label_mask", "overlay", "depth")
+
 
 Report = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class PlayedFrame:
-    """One frame of a source: HxWx3 RGB, its time since the source's start, and what else the source knows."""
+    """One frame of a source: HxWx3 RGB, its time since the source's start, and what else the source knows.
+
+    `stamp_ns` is that of the recorded image, where the source is a bag.
+    """
 
     image_rgb: NDArray[np.uint8]
     time_s: float
     labels: NDArray[np.uint8] | None = None
     camera: CameraIntrinsics | None = None
+    stamp_ns: int | None = None
 
 
 @dataclass(frozen=True)
@@ -50,8 +53,8 @@ class Source:
     live: bool = False
 
 
-def open_source(source: str) -> Source:
-    """Find out what `source` is: a path, or a camera's number or device.
+def open_source(source: str, image_topic: str = "") -> Source:
+    """Find out what `source` is: a path, or a camera's number or device. `image_topic`: of a bag with several.
 
     Raises UserError when there is no such thing, or nothing in it that can be played.
     """
@@ -64,11 +67,8 @@ def open_source(source: str) -> Source:
     path = Path(source).expanduser()
     if not path.exists():
         raise UserError(f"{path}: there is no such folder, zip, video or bag")
-    folder = path.parent if path.suffix.lower() in BAG_SUFFIXES else path
-    if (folder / "metadata.yaml").is_file():
-        return _bag(folder)
-    if folder != path:
-        raise UserError(f"{path}: a bag is played as its folder with a metadata.yaml; there is none beside this file")
+    if is_bag(path):
+        return _bag(path, image_topic)
     if path.suffix.lower() in VIDEO_SUFFIXES:
         return _video(path)
     frames = open_frames(path)
@@ -125,58 +125,38 @@ def _camera(device: str) -> Source:
     return Source(f"camera {device}", play, live=True)
 
 
-def _bag(path: Path) -> Source:
-    try:
-        with _open_bag(path) as bag:
-            image_topic = _image_topic(path, [(c.topic, c.msgtype) for c in bag.connections])
-            topics = {connection.topic for connection in bag.connections}
-    except (AnyReaderError, OSError, ValueError) as error:
-        raise UserError(f"{path}: not a rosbag2 recording that can be read ({error})") from error
-    namespace = image_topic.removesuffix("/compressed").rpartition("/")[0]
-    camera_topic = f"{namespace}/camera_info"
-    masks_topic = next((topic for topic in sorted(topics) if topic.endswith("ground_truth/label_mask")), "")
+def _bag(path: Path, image_topic: str) -> Source:
+    with open_bag(path) as bag:
+        topics = replace(choose_topics(bag, image_topic), mask="", centroid="")
+        count = bag.count(topics.image)
 
     def play(report: Report) -> Iterator[PlayedFrame]:
-        camera: CameraIntrinsics | None = None
-        masks: dict[tuple[int, int], NDArray[np.uint8]] = {}
-        start_ns: int | None = None
-        with _open_bag(path) as bag:
-            wanted = [c for c in bag.connections if c.topic in (image_topic, camera_topic, masks_topic)]
-            for connection, time_ns, data in bag.messages(connections=wanted):
+        def skip(sentence: str) -> None:
+            report(f"skipped: {sentence}")
+
+        with open_bag(path) as bag:
+            for sentence in bag.damage:
+                report(sentence)
+            camera = _camera_of_bag(bag, topics.camera_info, skip) if topics.camera_info else None
+            start_ns: int | None = None
+            for moment, image_rgb in decoded(bag, topics, tolerance_ns=0, tally=Tally(), tell=skip):
+                start_ns = moment.image.recorded_ns if start_ns is None else start_ns
+                time_s = (moment.image.recorded_ns - start_ns) * 1e-9
+                labels = None
                 try:
-                    message: Any = bag.deserialize(data, connection.msgtype)
-                    if connection.topic == camera_topic:
-                        camera = intrinsics(message)
-                    elif connection.topic == masks_topic:
-                        masks = {_stamp(message): image_to_rgb(message)[:, :, 0]}
-                    else:
-                        start_ns = time_ns if start_ns is None else start_ns
-                        decode = image_to_rgb if connection.msgtype == IMAGE_TYPES[0] else compressed_to_rgb
-                        image_rgb = decode(message)
-                        yield PlayedFrame(image_rgb, (time_ns - start_ns) * 1e-9, masks.get(_stamp(message)), camera)
-                except (MessageError, AnyReaderError) as error:
-                    report(f"skipped: {path}: {connection.topic} at {time_ns} ns: {error}")
+                    labels = true_labels(moment, topics, image_rgb)
+                except MessageError as error:
+                    skip(f"{path}: {topics.truth} at stamp {moment.image.stamp_ns} ns: {error}")
+                yield PlayedFrame(image_rgb, time_s, labels, camera, moment.image.stamp_ns)
 
-    return Source(f"bag {path}, topic {image_topic}", play)
+    return Source(f"bag {path}, topic {topics.image}, {count} images", play)
 
 
-def _open_bag(path: Path) -> AnyReader:
-    return AnyReader([path], default_typestore=get_typestore(Stores.ROS2_JAZZY))
-
-
-def _stamp(message: Any) -> tuple[int, int]:
-    return int(message.header.stamp.sec), int(message.header.stamp.nanosec)
-
-
-def _image_topic(path: Path, topics: list[tuple[str, str]]) -> str:
-    """The camera's topic: the only one that can be, else the only one called image_raw, raw before compressed."""
-    images = sorted({t for t, message_type in topics if message_type in IMAGE_TYPES and not t.endswith(NOT_CAMERAS)})
-    if not images:
-        raise UserError(
-            f"{path}: the bag has no image topic; it has {', '.join(sorted(t for t, _ in topics)) or 'none'}"
-        )
-    for ending in ("", "image_raw", "image_raw/compressed"):
-        matching = [topic for topic in images if topic.endswith(ending)]
-        if len(matching) == 1:
-            return matching[0]
-    raise UserError(f"{path}: the bag has several cameras ({', '.join(images)}); record or filter one of them")
+def _camera_of_bag(bag: Bag, topic: str, skip: Report) -> CameraIntrinsics | None:
+    """The first camera_info that says possible things."""
+    for raw in bag.messages([topic], skip):
+        try:
+            return intrinsics(decode(raw))
+        except MessageError as error:
+            skip(f"{bag.path}: {topic}: {error}")
+    return None

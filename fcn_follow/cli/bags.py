@@ -1,0 +1,183 @@
+"""`fcn-follow bag-info`, `frames-to-bag`, `bag-to-frames`: look into rosbag2 recordings, make them, take them apart."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from fcn_follow.bags.frames import FrameFolder, decoded, frames_to_bag, true_labels
+from fcn_follow.bags.images import MessageError
+from fcn_follow.bags.info import TopicInfo
+from fcn_follow.bags.info import bag_info as read_bag_info
+from fcn_follow.bags.pairing import Tally
+from fcn_follow.bags.reading import open_bag
+from fcn_follow.bags.topics import choose_topics
+from fcn_follow.bags.truth import TrueLabels
+from fcn_follow.bags.writing import BagWriter
+from fcn_follow.data.frames import open_frames
+from fcn_follow.errors import UserError
+
+console = Console(stderr=True, soft_wrap=True, highlight=False)
+SHOWN_LOSSES = 5
+SHOWN_GAPS = 8
+
+BagPath = Annotated[Path, typer.Argument(help="A rosbag2 folder, or one .mcap or .db3 file of it.")]
+ImageTopic = Annotated[str, typer.Option(help="The camera's topic; needed where the bag has several.")]
+TruthTopic = Annotated[str, typer.Option(help="The true masks' topic; needed where the bag has several.")]
+Tolerance = Annotated[
+    float, typer.Option(min=0.0, max=1.0, help="Seconds by which the stamps of an image and its mask may differ.")
+]
+GazeboHero = Annotated[int, typer.Option(min=0, max=255, help="The hero's label in a Gazebo labels map.")]
+GazeboPeople = Annotated[list[int], typer.Option(min=0, max=255, help="Label of other people there; may be repeated.")]
+
+
+def progress_bar() -> Progress:
+    """What a long command shows: how far, and how long yet."""
+    return Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console
+    )
+
+
+def tell_losses(losses: Sequence[str]) -> None:
+    """What could not be read: the first few sentences, and how many more."""
+    for sentence in losses[:SHOWN_LOSSES]:
+        console.print(f"skipped: {sentence}", style="yellow", markup=False)
+    if len(losses) > SHOWN_LOSSES:
+        console.print(f"skipped: {len(losses) - SHOWN_LOSSES} more like these", style="yellow")
+
+
+def tell_unpaired(tally: Tally, image: str) -> None:
+    """What had no partner, topic by topic."""
+    for topic, count in tally.images_without.items():
+        if topic != image and count:
+            console.print(f"{count} images have no partner on {topic}", style="yellow", markup=False)
+    for topic, count in tally.without_image.items():
+        if count:
+            console.print(f"{count} messages of {topic} have no image", style="yellow", markup=False)
+    if tally.stamps_backwards:
+        backwards = f"the stamps of {image} go backwards {tally.stamps_backwards} times"
+        console.print(backwards, style="yellow", markup=False)
+
+
+def bag_info(
+    bag: BagPath, as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON on standard output.")] = False
+) -> None:
+    """What is in a bag: topics, types, counts, rates, duration, image sizes, gaps in the stamps."""
+    losses: list[str] = []
+    with open_bag(bag) as opened, progress_bar() as progress:
+        losses.extend(opened.damage)
+        task = progress.add_task("reading", total=sum(topic.count for topic in opened.topics))
+        topics = read_bag_info(opened, losses.append, lambda: progress.advance(task))
+        storage = opened.storage
+    tell_losses(losses)
+    starts = [topic.recorded_s[0] for topic in topics if topic.recorded_s]
+    start_s = min(starts, default=0.0)
+    duration_s = max((topic.recorded_s[-1] for topic in topics if topic.recorded_s), default=0.0) - start_s
+    if as_json:
+        figures = {
+            "storage": storage, "start_s": start_s, "duration_s": duration_s,
+            "topics": [_topic_figures(topic) for topic in topics], "skipped": losses,
+        }  # fmt: skip
+        print(json.dumps(figures, indent=1))
+        return
+    out = Console(width=None if Console().is_terminal else 140, highlight=False)
+    start = datetime.datetime.fromtimestamp(start_s, datetime.timezone.utc)
+    messages = sum(topic.messages for topic in topics)
+    when = f"{duration_s:.2f} s from {start:%Y-%m-%d %H:%M:%S} UTC"
+    out.print(f"{bag}: {storage}, {messages} messages in {when}", markup=False)
+    table = Table("topic", "type", "images")
+    for column in ("messages", "Hz", "MB", "gaps", "backwards"):
+        table.add_column(column, justify="right")
+    for topic in topics:
+        unread = f" ({topic.announced - topic.messages} lost)" if topic.announced > topic.messages else ""
+        table.add_row(
+            topic.name, topic.type, ", ".join(topic.sizes), f"{topic.messages}{unread}",
+            f"{topic.rate_hz:.2f}" if topic.rate_hz else "-", f"{topic.bytes / 1e6:.1f}",
+            str(len(topic.gaps_s)) if topic.stamps_s else "-",
+            str(topic.stamps_backwards) if topic.stamps_s else "-",
+        )  # fmt: skip
+    out.print(table)
+    for topic in topics:
+        for stamp_s, length_s in topic.gaps_s[:SHOWN_GAPS]:
+            out.print(f"gap in {topic.name}: {length_s:.3f} s after stamp {stamp_s:.3f}", markup=False)
+        if len(topic.gaps_s) > SHOWN_GAPS:
+            out.print(f"gap in {topic.name}: {len(topic.gaps_s) - SHOWN_GAPS} more", markup=False)
+
+
+def _topic_figures(topic: TopicInfo) -> dict[str, object]:
+    kept = {k: v for k, v in dataclasses.asdict(topic).items() if k not in ("recorded_s", "stamps_s")}
+    return kept | {"rate_hz": topic.rate_hz, "duration_s": topic.duration_s, "gaps_s": topic.gaps_s,
+                   "stamps_backwards": topic.stamps_backwards}  # fmt: skip
+
+
+def folder_to_bag(
+    folder: Annotated[Path, typer.Argument(help="A folder or zip of frames, with or without masks.")],
+    out: Annotated[Path, typer.Argument(help="The new bag.")],
+    rate: Annotated[
+        float, typer.Option(min=0.01, max=1000.0, help="Frames a second, where the names have no stamps.")
+    ] = 15.0,
+    raw: Annotated[bool, typer.Option("--raw", help="Pixels (Image) instead of the files (CompressedImage).")] = False,
+    storage: Annotated[str, typer.Option(help="mcap or sqlite3.")] = "mcap",
+    zstd: Annotated[bool, typer.Option("--zstd", help="Compress with zstd, as rosbag2 does.")] = False,
+) -> None:
+    """Turn a folder of frames into a bag: image_raw, and ground_truth/label_mask where there are masks."""
+    frames = open_frames(folder)
+    losses: list[str] = []
+    with BagWriter(out, storage, zstd=zstd) as writer, progress_bar() as progress:
+        task = progress.add_task("writing", total=len(frames))
+        written = frames_to_bag(
+            frames, writer, rate, raw=raw, tell=losses.append, on_frame=lambda: progress.advance(task)
+        )
+        tell_losses(losses)
+        if not written:
+            raise UserError(f"{folder}: none of the frames could be read")
+    console.print(f"{out}: {written} frames{' with masks' if frames.has_masks else ''}", markup=False)
+
+
+def bag_to_folder(
+    bag: BagPath,
+    out: Annotated[Path, typer.Argument(help="The new folder, in the training format.")],
+    image_topic: ImageTopic = "",
+    truth_topic: TruthTopic = "",
+    tolerance: Tolerance = 0.0,
+    every: Annotated[int, typer.Option(min=1, help="Take only each so-many-th image.")] = 1,
+    gazebo_hero: GazeboHero = 2,
+    gazebo_people: GazeboPeople = [1],  # noqa: B006 (typer's way)
+) -> None:
+    """Turn a bag into a folder of frames named by stamp; where the bag has true masks, only the images with one."""
+    losses: list[str] = []
+    tally = Tally()
+    gazebo = TrueLabels(gazebo_hero, tuple(gazebo_people))
+    with open_bag(bag) as opened, FrameFolder(out) as folder, progress_bar() as progress:
+        losses.extend(opened.damage)
+        topics = choose_topics(opened, image_topic, truth_topic)
+        topics = dataclasses.replace(topics, mask="", centroid="")
+        task = progress.add_task("writing", total=opened.count(topics.image))
+        images = decoded(
+            opened, topics, tolerance_ns=round(tolerance * 1e9), tally=tally, tell=losses.append,
+            on_image=lambda: progress.advance(task),
+        )  # fmt: skip
+        for index, (moment, image_rgb) in enumerate(images):
+            if index % every:
+                continue
+            try:
+                labels = true_labels(moment, topics, image_rgb, gazebo)
+            except MessageError as error:
+                losses.append(f"{bag}: {topics.truth} at stamp {moment.image.stamp_ns} ns: {error}")
+                continue
+            if labels is not None or not topics.truth:
+                folder.add(moment, image_rgb, labels)
+        tell_losses(losses)
+        tell_unpaired(tally, topics.image)
+        if not folder.frames:
+            raise UserError(f"{bag}: not one frame of {topics.image} could be written")
+    console.print(f"{out}: {folder.frames} frames{' with masks' if topics.truth else ''}", markup=False)
