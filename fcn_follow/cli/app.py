@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from fcn_follow.cli import bags, bench, calibration, models, scoring, simulation, training
+from fcn_follow.cli import bags, bench, calibration, keras, models, scoring, simulation, training
 
 app = typer.Typer(
     name="fcn-follow",
@@ -20,6 +20,7 @@ app.command("calibrate")(calibration.calibrate)
 app.command("bag-info")(bags.bag_info)
 app.command("frames-to-bag")(bags.folder_to_bag)
 app.command("bag-to-frames")(bags.bag_to_folder)
+app.command("import-keras")(keras.import_keras)
 app.command("fly")(simulation.fly)
 app.command("synthesize")(simulation.synthesize)
 app.command("pictures")(simulation.pictures)

@@ -31,7 +31,7 @@ class SeparableBlock(nn.Module):
         self.residual = stride == 1 and in_channels == filters
 
     def forward(self, x: Tensor) -> Tensor:
-        padded = pad_same(x, self.depthwise.kernel_size[0], self.depthwise.stride[0])
+        padded = pad_same(x, self.depthwise.kernel_size, self.depthwise.stride)
         y = self.depthwise_norm(self.depthwise(padded))
         y = self.pointwise_norm(self.pointwise(y))
         result: Tensor = self.relu(x + y if self.residual else y)

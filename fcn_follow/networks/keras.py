@@ -6,17 +6,23 @@ TensorFlow 1's `resize_bilinear`. Tensors are float, N x C x H x W.
 
 from __future__ import annotations
 
+import functools
+import math
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 BATCH_NORM_EPSILON = 1e-3
 BATCH_NORM_MOMENTUM = 0.01  # Keras writes it 0.99: the share of the old value
+Size = int | tuple[int, int]  # rows and columns, or both at once
 
 
-def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
+def same_padding(size: int, kernel: int, stride: int, dilation: int = 1) -> tuple[int, int]:
     """TensorFlow's "same" padding of one axis: (before, after), the smaller half first."""
-    total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
+    reach = (kernel - 1) * dilation + 1
+    total = max((-(-size // stride) - 1) * stride + reach - size, 0)
     return total // 2, total - total // 2
 
 
@@ -25,28 +31,48 @@ class Conv2dSame(nn.Conv2d):
 
     keras_name = "conv2d"
 
-    def __init__(self, in_channels: int, filters: int, kernel: int, stride: int = 1, *, relu: bool = False) -> None:
-        super().__init__(in_channels, filters, kernel, stride)
+    def __init__(
+        self,
+        in_channels: int,
+        filters: int,
+        kernel: Size,
+        stride: Size = 1,
+        *,
+        dilation: Size = 1,
+        relu: bool = False,
+        bias: bool = True,
+    ) -> None:
+        super().__init__(in_channels, filters, kernel, stride, dilation=dilation, bias=bias)
         self.relu = relu
         nn.init.xavier_uniform_(self.weight)
-        assert self.bias is not None
-        nn.init.zeros_(self.bias)
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = super().forward(pad_same(x, self.kernel_size[0], self.stride[0]))
+        x = super().forward(pad_same(x, self.kernel_size, self.stride, self.dilation))
         return F.relu(x) if self.relu else x
 
 
 class SeparableConv2dSame(nn.Module):
-    """Keras' SeparableConv2D: depthwise 3x3 without bias, pointwise with bias, then by choice a ReLU."""
+    """Keras' SeparableConv2D: depthwise without bias, pointwise with bias, then by choice a ReLU."""
 
     keras_name = "separable_conv2d_keras"
 
     def __init__(
-        self, in_channels: int, filters: int, kernel: int = 3, stride: int = 1, *, relu: bool = True, bias: bool = True
+        self,
+        in_channels: int,
+        filters: int,
+        kernel: Size = 3,
+        stride: Size = 1,
+        *,
+        dilation: Size = 1,
+        relu: bool = True,
+        bias: bool = True,
     ) -> None:
         super().__init__()
-        self.depthwise = nn.Conv2d(in_channels, in_channels, kernel, stride, groups=in_channels, bias=False)
+        self.depthwise = nn.Conv2d(
+            in_channels, in_channels, kernel, stride, dilation=dilation, groups=in_channels, bias=False
+        )
         self.pointwise = nn.Conv2d(in_channels, filters, 1, bias=bias)
         self.relu = relu
         nn.init.xavier_uniform_(self.depthwise.weight)
@@ -55,7 +81,7 @@ class SeparableConv2dSame(nn.Module):
             nn.init.zeros_(self.pointwise.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = pad_same(x, self.depthwise.kernel_size[0], self.depthwise.stride[0])
+        x = pad_same(x, self.depthwise.kernel_size, self.depthwise.stride, self.depthwise.dilation)
         x = self.pointwise(self.depthwise(x))
         return F.relu(x) if self.relu else x
 
@@ -65,8 +91,8 @@ class BatchNorm(nn.BatchNorm2d):
 
     keras_name = "batch_normalization"
 
-    def __init__(self, channels: int) -> None:
-        super().__init__(channels, eps=BATCH_NORM_EPSILON, momentum=BATCH_NORM_MOMENTUM)
+    def __init__(self, channels: int, epsilon: float = BATCH_NORM_EPSILON) -> None:
+        super().__init__(channels, eps=epsilon, momentum=BATCH_NORM_MOMENTUM)
 
 
 class BilinearUpsample2x(nn.Module):
@@ -91,8 +117,34 @@ class Concatenate(nn.Module):
         return torch.cat([tensor[:, :, :height, :width] for tensor in tensors], 1)
 
 
-def pad_same(x: Tensor, kernel: int, stride: int) -> Tensor:
-    """`x` with zeros around it as TensorFlow's "same" wants them for this kernel and stride."""
-    top, bottom = same_padding(x.shape[2], kernel, stride)
-    left, right = same_padding(x.shape[3], kernel, stride)
-    return F.pad(x, (left, right, top, bottom))
+class MaxPool2d(nn.Module):
+    """Keras' MaxPooling2D; `same` pads with what never is the maximum."""
+
+    keras_name = "max_pooling2d"
+
+    def __init__(self, pool: tuple[int, int], stride: tuple[int, int], *, same: bool) -> None:
+        super().__init__()
+        self.pool, self.stride, self.same = pool, stride, same
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.same:
+            x = pad_same(x, self.pool, self.stride, value=-math.inf)
+        return F.max_pool2d(x, self.pool, self.stride)
+
+
+class Add(nn.Module):
+    """The sum of tensors of one shape."""
+
+    keras_name = "add"
+
+    def forward(self, *tensors: Tensor) -> Tensor:
+        return functools.reduce(torch.add, tensors)
+
+
+def pad_same(
+    x: Tensor, kernel: Sequence[int], stride: Sequence[int], dilation: Sequence[int] = (1, 1), value: float = 0.0
+) -> Tensor:
+    """`x` with `value` around it as TensorFlow's "same" wants it for this kernel, stride, dilation (rows, columns)."""
+    top, bottom = same_padding(x.shape[2], kernel[0], stride[0], dilation[0])
+    left, right = same_padding(x.shape[3], kernel[1], stride[1], dilation[1])
+    return F.pad(x, (left, right, top, bottom), value=value)

@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from fcn_follow.errors import UserError
+from fcn_follow.networks.keras_graph import build_graph, from_card
 from fcn_follow.networks.registry import build_network
 
 CARD_KEY = "fcn_follow_card"
@@ -28,6 +29,7 @@ class ModelCard:
     probability reaches hero_probability_threshold, in blobs that somewhere reach hero_confirm_probability; it counts
     as seen from hero_min_area_px pixels of that size on. These are chosen on held-out runs. flip_average says that
     the probabilities are the mean over the frame and its mirror image. scores are held-out figures, by name.
+    graph is the network's own description where the registry has none of its name (`keras_graph.to_card`).
     """
 
     network: str
@@ -44,6 +46,7 @@ class ModelCard:
     scores: dict[str, float] = field(default_factory=dict)
     licence: str = "Apache-2.0"
     notes: str = ""
+    graph: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ def load_weights(path: Path) -> LoadedWeights:
     tensors are not those of the network that the card names.
     """
     card, tensors = _read(path)
-    network = build_network(card.network)
+    network = _network(path, card)
     expected = network.state_dict()
     problems = [f"{name} is missing" for name in expected if name not in tensors]
     problems += [f"{name} is not part of it" for name in tensors if name not in expected]
@@ -88,8 +91,20 @@ def load_weights(path: Path) -> LoadedWeights:
     if problems:
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         raise UserError(f"{path}: these are not weights of the network {card.network}: {problems[0]}{more}")
+    if card.graph is not None:
+        network.to_empty(device="cpu")
     network.load_state_dict(tensors)
     return LoadedWeights(network.eval(), card)
+
+
+def _network(path: Path, card: ModelCard) -> nn.Module:
+    """The card's network: of the registry with random weights, or of the card's own graph without memory (meta)."""
+    if card.graph is None:
+        return build_network(card.network)
+    try:
+        return build_graph(from_card(card.graph))
+    except (UserError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise UserError(f"{path}: its model card describes no possible network ({error})") from error
 
 
 def _read(path: Path) -> tuple[ModelCard, dict[str, Tensor]]:

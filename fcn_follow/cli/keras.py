@@ -1,0 +1,47 @@
+"""`fcn-follow import-keras`: the course's Keras weights become weights of this package."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+from rich.console import Console
+
+from fcn_follow.errors import UserError
+from fcn_follow.networks.keras_graph import to_card
+from fcn_follow.networks.summary import count_parameters
+from fcn_follow.networks.weights import ModelCard, save_weights
+
+console = Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+def import_keras(
+    weights: Annotated[Path, typer.Argument(help="HDF5 file of the weights (the course's model_weights).")],
+    architecture: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Argument(help="JSON file of the architecture (config_model_weights); not needed if WEIGHTS holds it."),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Weights file to write (.safetensors).")] = Path("imported.safetensors"),
+) -> None:
+    """Convert a Keras network of the Follow-Me course; nothing of the files is run."""
+    from fcn_follow.networks import keras_import  # here: only this command needs h5py
+
+    if out.suffix != ".safetensors":
+        raise UserError(f"--out {out}: weights files end in .safetensors")
+    network = keras_import.import_keras(weights, architecture)
+    graph = network.graph
+    card = ModelCard(
+        network=out.stem,
+        input_height_px=graph.input_height_px,
+        input_width_px=graph.input_width_px,
+        command=shlex.join(["fcn-follow", *sys.argv[1:]]),
+        licence="that of the Keras files",
+        notes="imported from Keras; fcn-follow calibrate makes it sure of its heroes",
+        graph=to_card(graph),
+    )
+    save_weights(out, network, card)
+    size = f"{graph.input_width_px}x{graph.input_height_px}"
+    console.print(f"{out}: {len(graph.layers)} layers, {count_parameters(network).total:,} parameters, input {size}")
