@@ -20,6 +20,14 @@ def no_process_is_left_behind() -> Iterator[None]:
             process.communicate()
 
 
+@pytest.fixture(autouse=True, scope="session")
+def own_engine_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What the tests measure of engines stays out of the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture
 def domain_id(monkeypatch: pytest.MonkeyPatch) -> int:
     """A random DDS domain, so that tests and other programs do not hear each other."""

@@ -12,11 +12,12 @@ import torch
 from fcn_follow.errors import UserError
 from fcn_follow.geometry import CameraIntrinsics
 from fcn_follow.networks.weights import LoadedWeights, ModelCard
+from fcn_follow.perception.engines.engine import EngineSpec, open_engine
 from fcn_follow.perception.hero import Box, Hero, find_hero
 from fcn_follow.perception.labels import confirmed_hero
 from fcn_follow.perception.overlay import draw_overlay
 from fcn_follow.perception.ranging import RangingParameters, locate_hero
-from fcn_follow.perception.segmenter import Segmenter
+from fcn_follow.perception.segmenter import Segmenter, find_device
 
 CAMERA = CameraIntrinsics(640, 480, 500.0, 500.0, 319.5, 239.5)
 
@@ -29,9 +30,10 @@ class ByColour(torch.nn.Module):
         return 8 * torch.stack([green, blue, red], dim=1)
 
 
-def segmenter(threshold: float = 0.5, height_px: int = 40, width_px: int = 60, **options: str) -> Segmenter:
+def segmenter(threshold: float = 0.5, height_px: int = 40, width_px: int = 60, precision: str = "fp32") -> Segmenter:
     card = ModelCard("by_colour", height_px, width_px, hero_probability_threshold=threshold)
-    return Segmenter(LoadedWeights(ByColour(), card), "cpu", **options)
+    weights = LoadedWeights(ByColour(), card)
+    return Segmenter(weights, open_engine(EngineSpec(precision=precision), weights))
 
 
 def picture(height_px: int, width_px: int) -> np.ndarray:
@@ -73,12 +75,12 @@ def test_read_only_images_are_taken():
 
 def test_devices_and_precisions_that_are_not_there():
     with pytest.raises(UserError, match="allowed is auto, cpu, cuda"):
-        Segmenter(LoadedWeights(ByColour(), ModelCard("by_colour", 8, 8)), "gpu")
+        find_device("gpu")
     with pytest.raises(UserError, match="fp16 needs a CUDA device"):
         segmenter(precision="fp16")
     if not torch.cuda.is_available():
         with pytest.raises(UserError, match="finds no CUDA GPU here; use device auto or cpu"):
-            Segmenter(LoadedWeights(ByColour(), ModelCard("by_colour", 8, 8)), "cuda")
+            find_device("cuda")
 
 
 def test_the_largest_blob_is_the_hero():

@@ -11,10 +11,13 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from torch import nn
 
 from fcn_follow.data.split import FrameRef, read_held_out_runs
+from fcn_follow.deployment.choice import REFERENCE, EngineRequest, choose_engine
 from fcn_follow.errors import UserError
-from fcn_follow.networks.weights import load_weights
+from fcn_follow.networks.weights import LoadedWeights, load_weights
+from fcn_follow.perception.engines.engine import Engine, Output
 from fcn_follow.perception.segmenter import find_device
 from fcn_follow.scoring.evaluation import Evaluation, evaluate, labelled_frames, refs_of
 from fcn_follow.scoring.follow_me import Kind
@@ -34,11 +37,15 @@ def score(
     report: Annotated[Optional[Path], typer.Option(help="Folder for pictures of the worst frames and a CSV.")] = None,  # noqa: UP045
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON on standard output.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    engine: Annotated[
+        str, typer.Option(help="auto (the fastest here), torch, torch-compiled, onnxruntime, openvino, tensorrt.")
+    ] = REFERENCE,
+    precision: Annotated[str, typer.Option(help="auto (the fastest here), fp32, bf16, fp16.")] = "fp32",
 ) -> None:
     """Score a network on frames with masks, exactly as the Follow-Me task does, and honestly beside it."""
     path = weights or share_directory() / "weights" / "hero_net.safetensors"
     loaded = load_weights(path)
-    network = loaded.network.to(find_device(device))
+    network = scored_network(loaded, EngineRequest(engine, device, precision))
     refs = scored_refs(data, held_out, split)
     skipped: list[str] = []
     with Progress(
@@ -58,6 +65,15 @@ def score(
     if report:
         write_report(report, network, loaded.card, result, [ref for ref, _ in refs])
         console.print(f"report: {report}")
+
+
+def scored_network(loaded: LoadedWeights, request: EngineRequest) -> nn.Module | Engine:
+    """The network itself for plain PyTorch in fp32, else the engine that was asked for."""
+    if (request.engine, request.precision) == (REFERENCE, "fp32"):
+        return loaded.network.to(find_device(request.device))
+    choice = choose_engine(loaded, request, lambda told: console.print(told, markup=False), Output.PROBABILITIES)
+    console.print(choice.reason, highlight=False)
+    return choice.engine
 
 
 def scored_refs(data: Sequence[Path], held_out: bool, split: Path | None) -> list[tuple[FrameRef, Kind | None]]:

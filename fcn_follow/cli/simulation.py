@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from fcn_follow.deployment.choice import EngineRequest, candidates
 from fcn_follow.errors import UserError
 from fcn_follow.networks.weights import load_weights
 from fcn_follow.share import share_directory
@@ -73,6 +74,7 @@ def fly(
     seed: Annotated[int, typer.Option(help="Another seed: other people, textures, wind.", min=0)] = 0,
     out: Annotated[Path, typer.Option(help="Folder for report, table and video.")] = Path("out"),
     weights: Annotated[Optional[Path], typer.Option(help="Weights file; default the project's own.")] = None,  # noqa: UP045
+    engine: Annotated[str, typer.Option(help="What runs the network, in fp32 (see fcn-follow score).")] = "torch",
     true_positions: Annotated[
         bool, typer.Option("--true-positions", help="Fly by the true hero position instead of a network.")
     ] = False,
@@ -94,19 +96,22 @@ def fly(
     path = None if true_positions else weights or share_directory() / "weights" / "hero_net.safetensors"
     if path is not None:
         load_weights(path)  # a wrong file is told before anything is flown
+        candidates(EngineRequest(engine, precision="fp32"))
     if len(chosen) > 1 and not suite:
         raise UserError("more than one scenario is flown with --suite")
     try:
         if suite:
-            _fly_suite(chosen, seeds, path, duration, processes, out)
+            _fly_suite(chosen, seeds, path, duration, processes, out, engine)
         else:
-            _fly_one(chosen[0], seed, path, duration, out)
+            _fly_one(chosen[0], seed, path, duration, out, engine)
     except KeyboardInterrupt:
         console.print(f"stopped; what was finished is in {out}", highlight=False)
         raise typer.Exit(130) from None
 
 
-def _fly_one(scenario: Scenario, seed: int, weights: Path | None, duration_s: float | None, out: Path) -> None:
+def _fly_one(
+    scenario: Scenario, seed: int, weights: Path | None, duration_s: float | None, out: Path, engine: str
+) -> None:
     from fcn_follow.simulation.recorded import fly_recorded
 
     total_s = duration_s or scenario.duration_s
@@ -119,21 +124,27 @@ def _fly_one(scenario: Scenario, seed: int, weights: Path | None, duration_s: fl
     with Progress(*columns, console=console) as progress:
         task = progress.add_task(scenario.name, total=total_s)
         result, page = fly_recorded(
-            scenario, seed, weights, out, duration_s, lambda now_s: progress.update(task, completed=now_s)
+            scenario, seed, weights, out, duration_s, lambda now_s: progress.update(task, completed=now_s), engine
         )
     print_figures([result])
     console.print(f"report: {page}", highlight=False)
 
 
 def _fly_suite(
-    scenarios: list[Scenario], seeds: int, weights: Path | None, duration_s: float | None, processes: int, out: Path
+    scenarios: list[Scenario],
+    seeds: int,
+    weights: Path | None,
+    duration_s: float | None,
+    processes: int,
+    out: Path,
+    engine: str,
 ) -> None:
     from fcn_follow.simulation.demands import judge
     from fcn_follow.simulation.figures import figures
     from fcn_follow.simulation.report import write_suite_report
     from fcn_follow.simulation.suite import Task, run_suite, save_tables
 
-    tasks = [Task(scenario.name, seed, weights, duration_s) for scenario in scenarios for seed in range(seeds)]
+    tasks = [Task(scenario.name, seed, weights, duration_s, engine) for scenario in scenarios for seed in range(seeds)]
     make_folder(out)
     flown = []
     columns = (

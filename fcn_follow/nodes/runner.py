@@ -52,6 +52,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--loop", action="store_true", help="play the source again and again")
     parser.add_argument("--weights", type=Path, help="weights file; default: the package's own")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), help="where the network runs")
+    parser.add_argument("--engine", help="what runs the network (default: auto, the fastest that is installed)")
     parser.add_argument("--params", type=Path, metavar="YAML", help="parameter file; default: config/follow.yaml")
     parser.add_argument("--out", type=Path, default=Path("out"), help="folder of the recording (default: out)")
     options = parser.parse_args(arguments)
@@ -125,6 +126,8 @@ class Runner:
             segmenter["weights"] = str(self._options.weights.resolve())
         if self._options.device is not None:
             segmenter["device"] = self._options.device
+        if self._options.engine is not None:
+            segmenter["engine"] = self._options.engine
         self._nodes["segmenter"] = start_node("segmenter", self._params, segmenter)
         self._nodes["follower"] = start_node("follower", self._params, {})
         end_s = time.monotonic() + START_TIMEOUT_S

@@ -18,15 +18,17 @@ from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from fcn_follow.bags.images import MessageError, compressed_to_rgb, fill_image, image_to_rgb, intrinsics
+from fcn_follow.deployment.choice import EngineRequest, choose_engine
 from fcn_follow.geometry import CameraIntrinsics
 from fcn_follow.networks.weights import load_weights
 from fcn_follow.nodes import detections, status
 from fcn_follow.nodes.parameters import declare_parameters
 from fcn_follow.parameters import parameter
+from fcn_follow.perception.engines.engine import ENGINES, PRECISIONS
 from fcn_follow.perception.hero import find_hero
 from fcn_follow.perception.overlay import draw_overlay
 from fcn_follow.perception.ranging import RangingParameters, locate_hero
-from fcn_follow.perception.segmenter import DEVICES, PRECISIONS, Segmenter
+from fcn_follow.perception.segmenter import DEVICES, Segmenter
 from fcn_follow.share import share_directory
 
 RELIABILITIES = {"best_effort": ReliabilityPolicy.BEST_EFFORT, "reliable": ReliabilityPolicy.RELIABLE}
@@ -38,7 +40,19 @@ class SegmenterParameters:
 
     weights: str = parameter("", "Weights file (safetensors); empty for the package's own weights/hero_net.safetensors")
     device: str = parameter("auto", "Where the network runs; auto takes CUDA where there is one", choices=DEVICES)
-    precision: str = parameter("fp32", "Arithmetic of the network; fp16 needs cuda", choices=tuple(PRECISIONS))
+    engine: str = parameter(
+        "auto",
+        "What runs the network; auto measures at the first start and takes the fastest that agrees with plain PyTorch",
+        choices=("auto", *ENGINES),
+    )
+    precision: str = parameter(
+        "auto",
+        "Arithmetic of the network; auto takes bf16 or fp16 too where the hardware computes in it; fp16 needs cuda",
+        choices=PRECISIONS,
+    )
+    threads: int = parameter(
+        1, "Cores that the network may use; one leaves the others to the rest", minimum=1, maximum=64
+    )
     image_transport: str = parameter(
         "auto",
         "Which image topic is read: image_raw, image_raw/compressed, or auto: the one that is published, raw if both",
@@ -96,11 +110,15 @@ class SegmenterNode(Node):  # type: ignore[misc]
             self,
             SegmenterParameters(),
             on_change=self._take_parameters,
-            read_only=("weights", "device", "precision", "image_transport", "reliability"),
+            read_only=("weights", "device", "engine", "precision", "threads", "image_transport", "reliability"),
         )
         parameters = self._settings
         weights = Path(parameters.weights or share_directory() / "weights" / "hero_net.safetensors").expanduser()
-        self._segmenter = Segmenter(load_weights(weights), parameters.device, parameters.precision)
+        loaded = load_weights(weights)
+        request = EngineRequest(parameters.engine, parameters.device, parameters.precision, parameters.threads)
+        choice = choose_engine(loaded, request, self.get_logger().info)
+        self._segmenter = Segmenter(loaded, choice.engine)
+        self._engine = choice.engine
         self._weights_name = weights.name
 
         self._camera: CameraIntrinsics | None = None
@@ -131,8 +149,7 @@ class SegmenterNode(Node):  # type: ignore[misc]
         self._worker = threading.Thread(target=self._work, name="segmenter", daemon=True)
         self._worker.start()
         self.get_logger().info(
-            f"ready: {self._weights_name} ({self._segmenter.card.network}) on {self._segmenter.device_name}, "
-            f"{parameters.precision}; waiting for {self._raw_topic}"
+            f"ready: {self._weights_name} ({loaded.card.network}) by {choice.reason}; waiting for {self._raw_topic}"
         )
 
     def stop(self) -> None:
@@ -253,8 +270,9 @@ class SegmenterNode(Node):  # type: ignore[misc]
             "inference_median_ms": 1e3 * self._inference_s.percentile(50),
             "dropped": self._latest.dropped,
             "bad_messages": self._bad_messages,
-            "device": self._segmenter.device_name,
-            "precision": self._settings.precision,
+            "device": self._engine.device_name,
+            "engine": self._engine.spec.name,
+            "precision": self._engine.spec.precision,
             "weights": self._weights_name,
             "network": self._segmenter.card.network,
         }

@@ -2,6 +2,9 @@
 
 Two thresholds, as in Canny's edge detector: the lower one draws a blob's outline, and a blob without a single pixel
 above the upper one is dropped. A far person in dark red can reach 0.9; the hero reaches more.
+
+Engines compare with the thresholds in their graph and give one byte a pixel (`networks.graph.Codes`): 1 where other
+people are likelier than background, and 2 more for each threshold that the hero's probability reaches.
 """
 
 from __future__ import annotations
@@ -13,6 +16,8 @@ from numpy.typing import NDArray
 from fcn_follow.data.frames import HERO
 from fcn_follow.networks.weights import ModelCard
 
+CANDIDATE, SURE = 2, 4  # the lowest codes of pixels above the lower and above the upper threshold
+
 
 def confirmed_hero(hero: NDArray[np.floating], threshold: float, confirm: float) -> NDArray[np.bool_]:
     """Where the hero is, bool H x W, from the hero's probability H x W.
@@ -20,11 +25,7 @@ def confirmed_hero(hero: NDArray[np.floating], threshold: float, confirm: float)
     The pixels of at least `threshold` in those 8-connected blobs that have a pixel of at least `confirm`.
     """
     candidate = hero >= threshold
-    sure = candidate & (hero >= confirm)
-    if confirm <= threshold or not sure.any():
-        return sure
-    _, blobs = cv2.connectedComponents(candidate.view(np.uint8), connectivity=8)
-    return np.isin(blobs, np.unique(blobs[sure]))
+    return _blobs_with(candidate, candidate & (hero >= confirm), confirm <= threshold)
 
 
 def labels_of(probabilities: NDArray[np.floating], card: ModelCard) -> NDArray[np.uint8]:
@@ -33,3 +34,22 @@ def labels_of(probabilities: NDArray[np.floating], card: ModelCard) -> NDArray[n
     hero = confirmed_hero(probabilities[..., HERO], card.hero_probability_threshold, card.hero_confirm_probability)
     labels[hero] = HERO
     return labels
+
+
+def labels_of_codes(codes: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The same labels from an engine's codes uint8 H x W."""
+    labels: NDArray[np.uint8] = np.bitwise_and(codes, np.uint8(1))
+    candidate, sure = codes >= CANDIDATE, codes >= SURE
+    labels[_blobs_with(candidate, sure, bool((candidate == sure).all()))] = HERO
+    return labels
+
+
+def _blobs_with(candidate: NDArray[np.bool_], sure: NDArray[np.bool_], all_sure: bool) -> NDArray[np.bool_]:
+    """The candidates of those blobs that have a sure pixel."""
+    if all_sure or not sure.any():
+        return sure
+    count, blobs = cv2.connectedComponents(candidate.view(np.uint8), connectivity=8)
+    kept = np.zeros(count, np.bool_)
+    kept[blobs[sure]] = True
+    confirmed: NDArray[np.bool_] = kept[blobs]
+    return confirmed

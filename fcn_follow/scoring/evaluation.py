@@ -16,6 +16,7 @@ from fcn_follow.data.resize import resize_mask
 from fcn_follow.data.split import FrameRef, all_frames
 from fcn_follow.errors import UserError
 from fcn_follow.networks.weights import ModelCard
+from fcn_follow.perception.engines.engine import Engine
 from fcn_follow.perception.labels import labels_of
 from fcn_follow.scoring.follow_me import (
     SEEN_ABOVE_PX,
@@ -110,14 +111,16 @@ def labelled_frames(
 
 
 def evaluate(
-    network: nn.Module,
+    network: nn.Module | Engine,
     card: ModelCard,
     frames: Iterable[LabelledFrame],
     *,
     skipped: Sequence[str] = (),
     on_frame: Callable[[], None] = lambda: None,
 ) -> Evaluation:
-    """Score a network in eval mode. The card gives the input size and what counts as seen.
+    """Score a network in eval mode, or an engine that gives probabilities.
+
+    The card gives the input size and what counts as seen.
 
     `skipped` may grow while `frames` is read; it is copied into the result at the end.
     """
@@ -129,7 +132,7 @@ def evaluate(
 
 
 def predictions(
-    network: nn.Module, card: ModelCard, frames: Iterable[LabelledFrame]
+    network: nn.Module | Engine, card: ModelCard, frames: Iterable[LabelledFrame]
 ) -> Iterator[tuple[LabelledFrame, NDArray[np.float32]]]:
     """Each frame with the network's probabilities h x w x 3 of it, in order."""
     for batch in _batches(frames):

@@ -1,4 +1,4 @@
-"""Frames through a network in batches: resized as the score wants, in fp32, to probabilities."""
+"""Frames through a network in batches, or through an engine: resized as the score wants, to probabilities."""
 
 from __future__ import annotations
 
@@ -12,17 +12,27 @@ from torch import nn
 from fcn_follow.data.augment import normalise
 from fcn_follow.data.frames import UInt8Array
 from fcn_follow.data.resize import resize_image
+from fcn_follow.perception.engines.engine import Engine
 
 
 def predict(
-    network: nn.Module, images: Sequence[UInt8Array], height_px: int, width_px: int, *, flip_average: bool = False
+    network: nn.Module | Engine,
+    images: Sequence[UInt8Array],
+    height_px: int,
+    width_px: int,
+    *,
+    flip_average: bool = False,
 ) -> NDArray[np.float32]:
     """Softmax probabilities N x height x width x 3 of RGB images of any sizes, on the network's own device.
 
-    With flip_average the mean over the frame and its mirror image.
+    With flip_average the mean over the frame and its mirror image. An engine is one with Output.PROBABILITIES for one
+    frame at a time; it averages by itself.
     """
-    device = next(network.parameters()).device
     batch = np.stack([resize_image(image, height_px, width_px) for image in images])
+    if not isinstance(network, nn.Module):
+        by_engine = [network.run(image[None])[0].transpose(1, 2, 0).astype(np.float32) for image in batch]
+        return np.stack(by_engine)
+    device = next(network.parameters()).device
     tensor = normalise(torch.from_numpy(batch).to(device).permute(0, 3, 1, 2).float() / 255.0)
     with torch.inference_mode():
         probabilities = torch.softmax(network(tensor), 1)

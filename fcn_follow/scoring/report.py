@@ -13,6 +13,7 @@ from torch import nn
 from fcn_follow.data.frames import HERO, OTHER_PEOPLE, UInt8Array
 from fcn_follow.data.split import FrameRef
 from fcn_follow.networks.weights import ModelCard
+from fcn_follow.perception.engines.engine import Engine
 from fcn_follow.perception.labels import labels_of
 from fcn_follow.scoring.evaluation import Evaluation, FrameResult
 from fcn_follow.scoring.follow_me import Kind
@@ -24,7 +25,7 @@ COLOURS = {OTHER_PEOPLE: (0, 200, 0), HERO: (40, 80, 255)}
 
 
 def write_report(
-    folder: Path, network: nn.Module, card: ModelCard, result: Evaluation, refs: Sequence[FrameRef]
+    folder: Path, network: nn.Module | Engine, card: ModelCard, result: Evaluation, refs: Sequence[FrameRef]
 ) -> None:
     """Write frames.csv and worst_frames.png into a folder; each row of the picture is frame, truth, prediction."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -77,7 +78,7 @@ def paint(image: UInt8Array, labels: UInt8Array) -> UInt8Array:
     return painted
 
 
-def _row(network: nn.Module, card: ModelCard, ref: FrameRef, frame: FrameResult) -> UInt8Array:
+def _row(network: nn.Module | Engine, card: ModelCard, ref: FrameRef, frame: FrameResult) -> UInt8Array:
     image, truth = ref.frames.image(ref.index), ref.frames.labels(ref.index)
     assert truth is not None
     probabilities = predict(

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
-
+from fcn_follow.deployment.choice import EngineRequest, choose_engine
 from fcn_follow.geometry import CameraIntrinsics
 from fcn_follow.networks.weights import load_weights
 from fcn_follow.perception.hero import find_hero
@@ -16,11 +15,15 @@ from fcn_follow.simulation.eyes import Sight
 
 
 class NetworkEyes:
-    """The segmenter with weights, then the hero's blob, then its place: as the segmenter node does."""
+    """The segmenter with weights, then the hero's blob, then its place: as the segmenter node does.
 
-    def __init__(self, weights: Path, camera: CameraSetup) -> None:
-        self._segmenter = Segmenter(load_weights(weights))
-        torch.set_num_threads(1)  # flights run side by side, and one thread repeats exactly
+    The engine computes in fp32 on one thread: flights run side by side, and a flight repeats exactly.
+    """
+
+    def __init__(self, weights: Path, camera: CameraSetup, engine: str) -> None:
+        loaded = load_weights(weights)
+        choice = choose_engine(loaded, EngineRequest(engine, precision="fp32"))
+        self._segmenter = Segmenter(loaded, choice.engine)
         self._intrinsics: CameraIntrinsics = camera.intrinsics
         self._ranging = RangingParameters(hero_height_m=1.68, camera_pitch_down_rad=camera.mount.pitch_down_rad)
         card = self._segmenter.card

@@ -24,6 +24,7 @@ def fly_recorded(
     out: Path,
     duration_s: float | None = None,
     tell: Callable[[float], None] = lambda now_s: None,
+    engine: str = "torch",
 ) -> tuple[Figures, Path]:
     """Fly, and write NAME_SEED.html and NAME_SEED.webm into `out`; the figures and the page.
 
@@ -31,7 +32,7 @@ def fly_recorded(
     cannot be written.
     """
     camera = CameraSetup()
-    eyes = eyes_of(weights, camera)
+    eyes = eyes_of(weights, camera, engine)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:

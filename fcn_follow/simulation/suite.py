@@ -29,21 +29,22 @@ class Task:
     seed: int
     weights: Path | None
     duration_s: float | None = None
+    engine: str = "torch"
 
 
 def run(task: Task) -> FlightLog:
     """Fly one task in this process."""
-    eyes = eyes_of(task.weights, CameraSetup())
+    eyes = eyes_of(task.weights, CameraSetup(), task.engine)
     return fly(find_scenario(task.scenario), task.seed, eyes, duration_s=task.duration_s)
 
 
-def eyes_of(weights: Path | None, camera: CameraSetup) -> Eyes:
-    """The network with these weights, or the truth."""
+def eyes_of(weights: Path | None, camera: CameraSetup, engine: str = "torch") -> Eyes:
+    """The network with these weights on an engine, or the truth."""
     if weights is None:
         return TrueEyes()
     from fcn_follow.simulation.network_eyes import NetworkEyes
 
-    return NetworkEyes(weights, camera)
+    return NetworkEyes(weights, camera, engine)
 
 
 def run_suite(tasks: Sequence[Task], processes: int) -> Iterator[FlightLog]:

@@ -1,0 +1,1 @@
+"""Choosing, measuring and exporting engines (floor 3)."""

@@ -1,0 +1,43 @@
+"""What machine this is, and what weights these are, in words that can be compared."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+import platform
+from pathlib import Path
+
+import torch
+
+from fcn_follow.networks.weights import LoadedWeights
+
+
+def usable_cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def cpu_name() -> str:
+    """The CPU's model as it calls itself."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def machine_name() -> str:
+    """CPU, cores and GPU."""
+    gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
+    return f"{cpu_name()} ({platform.machine()}), {usable_cores()} cores{gpu}"
+
+
+def weights_digest(weights: LoadedWeights) -> str:
+    """A hash of the network's tensors and of its card."""
+    digest = hashlib.sha256(repr(dataclasses.asdict(weights.card)).encode())
+    for name, tensor in weights.network.state_dict().items():
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,166 @@
+"""A graph as an ONNX model: what ONNX Runtime, OpenVINO and TensorRT read. The model card goes into its metadata."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+from torch import Tensor
+
+from fcn_follow.networks.graph import (
+    Add,
+    Affine,
+    AtLeast,
+    Codes,
+    Convolution,
+    Crop,
+    FrameMean,
+    Graph,
+    Join,
+    Multiply,
+    Operation,
+    Pixels,
+    Probabilities,
+    Relu,
+    Sigmoid,
+    Upsample2x,
+    WithMirrored,
+)
+
+OPSET, IR_VERSION = 18, 10  # what runtimes of the last two years read
+INPUT, OUTPUT = "images", "result"
+_SIMPLE = {Relu: "Relu", Add: "Add", Multiply: "Mul", Sigmoid: "Sigmoid"}
+
+
+def onnx_model(graph: Graph, metadata: Mapping[str, str] | None = None, batch: int | None = None) -> bytes:
+    """The model, serialised. Input `images` uint8 N x H x W x 3, output `result`, N is `batch` or free."""
+    writer = _Writer()
+    for name, node in graph.nodes.items():
+        writer.write(name, node.operation, list(node.inputs) or [INPUT])
+    writer.add("Identity", [graph.output], OUTPUT)
+    as_bytes = isinstance(graph.nodes[graph.output].operation, Codes)
+    size: list[int | str] = [batch or "N", *graph.size_px]
+    result_shape = size if as_bytes else [size[0], 3, *size[1:]]
+    result_type = TensorProto.UINT8 if as_bytes else TensorProto.FLOAT
+    model = helper.make_model(
+        helper.make_graph(
+            writer.nodes,
+            "fcn_follow",
+            [helper.make_tensor_value_info(INPUT, TensorProto.UINT8, [*size, 3])],
+            [helper.make_tensor_value_info(OUTPUT, result_type, result_shape)],
+            writer.constants,
+        ),
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
+        producer_name="fcn_follow",
+    )
+    helper.set_model_props(model, dict(metadata or {}))
+    onnx.checker.check_model(model)
+    serialised: bytes = model.SerializeToString()
+    return serialised
+
+
+class _Writer:
+    def __init__(self) -> None:
+        self.nodes: list[Any] = []
+        self.constants: list[Any] = []
+
+    def add(self, kind: str, inputs: list[str], output: str, **attributes: Any) -> str:
+        self.nodes.append(helper.make_node(kind, inputs, [output], name=output, **attributes))
+        return output
+
+    def constant(self, name: str, value: NDArray[Any] | Tensor | float) -> str:
+        array = value.detach().cpu().numpy() if isinstance(value, Tensor) else np.asarray(value)
+        array = array.astype(np.float32) if array.dtype == np.float64 else array
+        self.constants.append(numpy_helper.from_array(np.array(array, order="C"), name))
+        return name
+
+    def channels(self, name: str, value: Tensor) -> str:
+        return self.constant(name, value.reshape(1, -1, 1, 1))
+
+    def write(self, name: str, operation: Operation, inputs: list[str]) -> None:
+        if isinstance(operation, Pixels):
+            self._pixels(name, inputs)
+        elif isinstance(operation, Convolution):
+            self._convolution(name, operation, inputs)
+        elif isinstance(operation, Affine):
+            scaled = self.add("Mul", [inputs[0], self.channels(f"{name}.scale", operation.scale)], f"{name}.scaled")
+            self.add("Add", [scaled, self.channels(f"{name}.shift", operation.shift)], name)
+        elif isinstance(operation, AtLeast):
+            self.add("Max", [inputs[0], self.channels(f"{name}.floor", operation.floor)], name)
+        elif isinstance(operation, Upsample2x):
+            scales = self.constant(f"{name}.scales", np.array([1, 1, 2, 2], np.float32))
+            form = {"mode": "linear", "coordinate_transformation_mode": "asymmetric"}
+            self.add("Resize", [inputs[0], "", scales], name, **form)
+        elif isinstance(operation, Crop):
+            self._slice(name, inputs[0], [0, 0], [operation.height_px, operation.width_px], [2, 3])
+        elif isinstance(operation, Join):
+            self.add("Concat", inputs, name, axis=1)
+        elif isinstance(operation, FrameMean):
+            self.add("GlobalAveragePool", inputs, name)
+        elif isinstance(operation, WithMirrored):
+            self._mirror(f"{name}.mirrored", inputs[0])
+            self.add("Concat", [inputs[0], f"{name}.mirrored"], name, axis=0)
+        elif isinstance(operation, Probabilities):
+            self._probabilities(name, operation, inputs)
+        elif isinstance(operation, Codes):
+            self._codes(name, operation, inputs)
+        else:
+            self.add(_SIMPLE[type(operation)], inputs, name)
+
+    def _pixels(self, name: str, inputs: list[str]) -> None:
+        channels_first = self.add("Transpose", inputs, f"{name}.nchw", perm=[0, 3, 1, 2])
+        as_float = self.add("Cast", [channels_first], f"{name}.float", to=TensorProto.FLOAT)
+        scaled = self.add("Div", [as_float, self.constant(f"{name}.half", 127.5)], f"{name}.scaled")
+        self.add("Sub", [scaled, self.constant(f"{name}.one", 1.0)], name)
+
+    def _convolution(self, name: str, operation: Convolution, inputs: list[str]) -> None:
+        weight = self.constant(f"{name}.weight", operation.weight)
+        bias = self.constant(f"{name}.bias", operation.bias)
+        top, bottom, left, right = operation.padding
+        self.add(
+            "Conv", [inputs[0], weight, bias], name, group=operation.groups, strides=[operation.stride] * 2,
+            pads=[top, left, bottom, right],
+        )  # fmt: skip
+
+    def _probabilities(self, name: str, operation: Probabilities, inputs: list[str]) -> None:
+        if not operation.mirrored:
+            self.add("Softmax", inputs, name, axis=1)
+            return
+        both = self.add("Softmax", inputs, f"{name}.both", axis=1)
+        halves = [f"{name}.frames", f"{name}.mirror_images"]
+        self.nodes.append(helper.make_node("Split", [both], halves, name=f"{name}.split", axis=0, num_outputs=2))
+        back = self._mirror(f"{name}.back", halves[1])
+        total = self.add("Add", [halves[0], back], f"{name}.total")
+        self.add("Mul", [total, self.constant(f"{name}.half", 0.5)], name)
+
+    def _codes(self, name: str, operation: Codes, inputs: list[str]) -> None:
+        background, people = (
+            self.add("Gather", [inputs[0], self.constant(f"{name}.{i}", np.array(i))], f"{name}.class{i}", axis=1)
+            for i in range(2)
+        )
+        doubt = self.add("Add", [background, people], f"{name}.doubt")
+        likelier = self.add("Greater", [people, background], f"{name}.likelier")
+        code = self.add("Cast", [likelier], f"{name}.code", to=TensorProto.UINT8)
+        two = self.constant(f"{name}.two", np.array(2, np.uint8))
+        for i, threshold in enumerate(operation.thresholds):
+            limit = self.constant(f"{name}.limit{i}", 1.0 - threshold)
+            reached = self.add("LessOrEqual", [doubt, limit], f"{name}.reached{i}")
+            step = self.add("Cast", [reached], f"{name}.step{i}", to=TensorProto.UINT8)
+            twice = self.add("Mul", [step, two], f"{name}.twice{i}")
+            last = i + 1 == len(operation.thresholds)
+            code = self.add("Add", [code, twice], name if last else f"{name}.sum{i}")
+
+    def _mirror(self, name: str, x: str) -> str:
+        return self._slice(name, x, [-1], [np.iinfo(np.int64).min], [3], [-1])
+
+    def _slice(
+        self, name: str, x: str, starts: list[int], ends: list[int], axes: list[int], steps: list[int] | None = None
+    ) -> str:
+        values = {"starts": starts, "ends": ends, "axes": axes, **({"steps": steps} if steps else {})}
+        constants = [self.constant(f"{name}.{key}", np.array(value, np.int64)) for key, value in values.items()]
+        return self.add("Slice", [x, *constants], name)

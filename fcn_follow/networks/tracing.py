@@ -1,0 +1,153 @@
+"""A network in eval mode -> its graph. Any network made of the blocks of keras.py and plain PyTorch layers is taken."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import fx, nn
+from torch.fx.passes.shape_prop import ShapeProp
+
+from fcn_follow.errors import UserError
+from fcn_follow.networks.graph import (
+    Add,
+    Affine,
+    Convolution,
+    Crop,
+    FrameMean,
+    Graph,
+    Join,
+    Multiply,
+    Node,
+    Operation,
+    Pixels,
+    Relu,
+    Sigmoid,
+    Upsample2x,
+)
+from fcn_follow.networks.keras import BilinearUpsample2x, Concatenate, Conv2dSame, pad_same, same_padding
+
+
+class _Tracer(fx.Tracer):
+    def __init__(self) -> None:
+        super().__init__(autowrap_functions=(pad_same,))  # it computes with sizes, which are not known yet
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        ours = isinstance(m, (Conv2dSame, BilinearUpsample2x, Concatenate, nn.BatchNorm2d))
+        return ours or super().is_leaf_module(m, module_qualified_name)
+
+
+class _Builder:
+    """Takes the traced nodes one by one; `names` says which node of the graph gives what a traced one gave."""
+
+    def __init__(self, modules: dict[str, nn.Module]) -> None:
+        self.nodes: dict[str, Node] = {}
+        self.names: dict[fx.Node, str] = {}
+        self._modules = modules
+
+    def add(self, traced: fx.Node, operation: Operation, *inputs: str, suffix: str = "") -> str:
+        name = traced.name + suffix
+        self.nodes[name] = Node(operation, inputs)
+        self.names[traced] = name
+        return name
+
+    def take(self, traced: fx.Node) -> None:
+        if traced.op == "placeholder":
+            self.add(traced, Pixels())
+        elif traced.op == "call_module":
+            self._take_module(traced, self._modules[str(traced.target)])
+        elif traced.op == "call_function":
+            self._take_function(traced, traced.target)
+        elif traced.op != "call_method" and traced.op != "output":
+            raise _unknown(traced.op)
+
+    def _take_module(self, traced: fx.Node, module: nn.Module) -> None:
+        first = traced.args[0]
+        assert isinstance(first, fx.Node)
+        if isinstance(module, nn.Conv2d):
+            self._take_convolution(traced, first, module)
+        elif isinstance(module, nn.BatchNorm2d):
+            self.add(traced, _affine(module), self.names[first])
+        elif isinstance(module, BilinearUpsample2x):
+            self.add(traced, Upsample2x(), self.names[first])
+        elif isinstance(module, Concatenate):
+            parts = [part for part in traced.args if isinstance(part, fx.Node)]
+            cut = [self._cropped(part, _size(parts[-1]), f"{traced.name}_{i}") for i, part in enumerate(parts)]
+            self.add(traced, Join(), *cut)
+        elif type(module) in _MODULES:
+            self.add(traced, _MODULES[type(module)], self.names[first])
+        else:
+            raise _unknown(type(module).__name__)
+
+    def _take_convolution(self, traced: fx.Node, before: fx.Node, module: nn.Conv2d) -> None:
+        size = _size(before)
+        stride, kernel = module.stride[0], module.kernel_size[0]
+        padded = isinstance(module, Conv2dSame)
+        if before.target is pad_same:
+            before, *padding_for = before.args  # type: ignore[assignment]
+            assert padding_for == [kernel, stride]
+            size, padded = _size(before), True
+        top, bottom = same_padding(size[0], kernel, stride) if padded else (0, 0)
+        left, right = same_padding(size[1], kernel, stride) if padded else (0, 0)
+        weight = module.weight.detach()
+        bias = weight.new_zeros(module.out_channels) if module.bias is None else module.bias.detach()
+        operation = Convolution(weight, bias, stride, (top, bottom, left, right), module.groups)
+        name = self.add(traced, operation, self.names[before])
+        if getattr(module, "relu", False):
+            self.add(traced, Relu(), name, suffix="_relu")
+
+    def _take_function(self, traced: fx.Node, function: Any) -> None:
+        tensors = [part for part in traced.args if isinstance(part, fx.Node) and part in self.names]
+        names = [self.names[part] for part in tensors]
+        if function in _FUNCTIONS:
+            self.add(traced, _FUNCTIONS[function], *names)
+        elif function is operator.getitem and names and len(traced.meta["tensor_meta"].shape) == 4:
+            self.names[traced] = self._cropped(tensors[0], _size(traced), traced.name)
+        elif function not in (pad_same, getattr, operator.getitem):
+            raise _unknown(function.__name__)
+
+    def _cropped(self, traced: fx.Node, size: tuple[int, int], name: str) -> str:
+        if _size(traced) == size:
+            return self.names[traced]
+        self.nodes[f"{name}_crop"] = Node(Crop(*size), (self.names[traced],))
+        return f"{name}_crop"
+
+
+_MODULES: dict[type[nn.Module], Operation] = {
+    nn.ReLU: Relu(), nn.Sigmoid: Sigmoid(), nn.AdaptiveAvgPool2d: FrameMean(),
+}  # fmt: skip
+_FUNCTIONS: dict[Callable[..., Any], Operation] = {F.relu: Relu(), operator.add: Add(), operator.mul: Multiply()}
+
+
+def graph_of(network: nn.Module, height_px: int, width_px: int) -> Graph:
+    """The graph of a network in eval mode for images of one size; its tensors are those of the network.
+
+    Raises UserError for a network with a layer that graph.py has no operation for.
+    """
+    traced = fx.GraphModule(network, _Tracer().trace(network))
+    device = next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
+    with torch.no_grad():
+        ShapeProp(traced).propagate(torch.zeros(1, 3, height_px, width_px, device=device))
+    builder = _Builder(dict(network.named_modules()))
+    for node in traced.graph.nodes:
+        builder.take(node)
+    return Graph(builder.nodes, (height_px, width_px))
+
+
+def _affine(norm: nn.BatchNorm2d) -> Affine:
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    scale = norm.weight.detach() / torch.sqrt(norm.running_var + norm.eps)
+    return Affine(scale, norm.bias.detach() - norm.running_mean * scale)
+
+
+def _size(traced: fx.Node) -> tuple[int, int]:
+    height_px, width_px = traced.meta["tensor_meta"].shape[2:]
+    return int(height_px), int(width_px)
+
+
+def _unknown(what: str) -> UserError:
+    return UserError(f"no graph can be made of this network: {what} is not known; the engine torch takes it as it is")

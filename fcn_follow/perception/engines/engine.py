@@ -1,0 +1,116 @@
+"""What every engine is: uint8 frames in, bytes (or probabilities) out; and how one is opened by name."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcn_follow.errors import UserError
+from fcn_follow.networks.graph import Codes, Graph, Probabilities, WithMirrored
+from fcn_follow.networks.rewriting import rewritten
+from fcn_follow.networks.tracing import graph_of
+from fcn_follow.networks.weights import LoadedWeights, ModelCard
+
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+
+
+class Output(str, Enum):
+    """What an engine gives: the bytes that perception/labels.py reads, or probabilities float N x 3 x H x W."""
+
+    CODES = "codes"
+    PROBABILITIES = "probabilities"
+
+
+@dataclass(frozen=True)
+class EngineSpec:
+    """An engine by name and how it computes: on cpu or cuda, in fp32, bf16 or fp16, on how many threads of the CPU."""
+
+    name: str = "torch"
+    device: str = "cpu"
+    precision: str = "fp32"
+    threads: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.precision} on {self.device}"
+
+
+class Engine(Protocol):
+    """A network ready to run, for one size of frames and a fixed number of them."""
+
+    spec: EngineSpec
+    device_name: str
+
+    def run(self, images: NDArray[np.uint8]) -> NDArray[Any]:
+        """The result of RGB images uint8 N x H x W x 3; it may be a view that the next run overwrites."""
+        ...
+
+
+@dataclass(frozen=True)
+class EngineKind:
+    """Where an engine's class is, what must be importable for it, and how that is installed."""
+
+    module: str
+    class_name: str
+    needs: tuple[str, ...] = ()
+    install: str = ""
+
+
+_HERE = "fcn_follow.perception.engines"
+ENGINES = {
+    "torch": EngineKind(f"{_HERE}.torch_engines", "EagerEngine"),
+    "torch-compiled": EngineKind(f"{_HERE}.torch_engines", "CompiledEngine"),
+    "onnxruntime": EngineKind(
+        f"{_HERE}.onnxruntime_engine", "OnnxRuntimeEngine", ("onnx", "onnxruntime"),
+        "pip install onnx onnxruntime (with a CUDA GPU: onnx onnxruntime-gpu)",
+    ),
+    "openvino": EngineKind(
+        f"{_HERE}.openvino_engine", "OpenVinoEngine", ("onnx", "openvino"), "pip install onnx openvino"
+    ),
+    "tensorrt": EngineKind(
+        f"{_HERE}.onnxruntime_engine", "TensorRtEngine", ("onnx", "onnxruntime", "tensorrt"),
+        "pip install onnx onnxruntime-gpu tensorrt",
+    ),
+}  # fmt: skip
+
+
+def missing_for(name: str) -> str:
+    """What has to be installed for an engine, as a command; empty where nothing is missing."""
+    kind = ENGINES[name]
+    return "" if all(importlib.util.find_spec(package) for package in kind.needs) else kind.install
+
+
+def open_engine(spec: EngineSpec, weights: LoadedWeights, output: Output = Output.CODES, batch: int = 1) -> Engine:
+    """The engine of a spec with a network, for `batch` frames of the card's size at a time.
+
+    Raises UserError when the engine is not known, not installed, or cannot compute so on this machine.
+    """
+    if spec.name not in ENGINES:
+        raise UserError(f"engine {spec.name!r} is not known; allowed is auto, {', '.join(ENGINES)}")
+    install = missing_for(spec.name)
+    if install:
+        raise UserError(f"engine {spec.name} is not installed; its install line is: {install}")
+    kind = ENGINES[spec.name]
+    engine: Engine = getattr(importlib.import_module(kind.module), kind.class_name)(spec, weights, output, batch)
+    return engine
+
+
+def deployed_graph(weights: LoadedWeights, output: Output) -> Graph:
+    """The rewritten graph of a network, from bytes to `output`."""
+    card = weights.card
+    graph = rewritten(graph_of(weights.network, card.input_height_px, card.input_width_px))
+    if card.flip_average:
+        first, *_ = graph.nodes
+        graph = graph.after(first, "with_mirrored", WithMirrored())
+    graph = graph.then("probabilities", Probabilities(card.flip_average))
+    return graph if output is Output.PROBABILITIES else graph.then("codes", Codes(thresholds(card)))
+
+
+def thresholds(card: ModelCard) -> tuple[float, float]:
+    """The hero's probabilities from which on a pixel is a candidate, and from which on it is sure."""
+    return card.hero_probability_threshold, max(card.hero_probability_threshold, card.hero_confirm_probability)

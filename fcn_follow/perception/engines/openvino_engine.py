@@ -1,0 +1,47 @@
+"""OpenVINO: the fastest on CPUs of Intel and AMD; in bf16 where they have instructions for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import openvino
+from numpy.typing import NDArray
+
+from fcn_follow.errors import UserError
+from fcn_follow.networks.onnx_model import onnx_model
+from fcn_follow.networks.weights import LoadedWeights
+from fcn_follow.perception.engines.engine import EngineSpec, Output, deployed_graph
+
+PRECISIONS = {"fp32": "f32", "bf16": "bf16"}
+
+
+def has_bf16() -> bool:
+    """Whether this CPU computes in bf16 faster than in fp32."""
+    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+class OpenVinoEngine:
+    """A compiled OpenVINO model with one infer request, whose output buffer every run overwrites."""
+
+    def __init__(self, spec: EngineSpec, weights: LoadedWeights, output: Output, batch: int) -> None:
+        if spec.device != "cpu":
+            raise UserError("engine openvino computes on the CPU; with device cuda use onnxruntime or torch-compiled")
+        if spec.precision not in PRECISIONS:
+            raise UserError(f"engine openvino has no precision {spec.precision}; allowed is fp32, bf16")
+        self.spec = spec
+        self.device_name = "cpu"
+        core = openvino.Core()
+        model = core.read_model(onnx_model(deployed_graph(weights, output), batch=batch))
+        options = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "NUM_STREAMS": "1",
+            "INFERENCE_NUM_THREADS": str(spec.threads),
+            "INFERENCE_PRECISION_HINT": PRECISIONS[spec.precision],
+        }
+        self._request = core.compile_model(model, "CPU", options).create_infer_request()
+
+    def run(self, images: NDArray[np.uint8]) -> NDArray[Any]:
+        self._request.infer([images], share_inputs=True, share_outputs=True)
+        result: NDArray[Any] = self._request.get_output_tensor(0).data
+        return result

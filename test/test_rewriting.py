@@ -1,0 +1,164 @@
+"""Each rule of rewriting alone, all of them on every network, and the ONNX model against PyTorch."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+
+from fcn_follow.errors import UserError
+from fcn_follow.networks import rewriting
+from fcn_follow.networks.graph import (
+    Affine,
+    AtLeast,
+    Codes,
+    Convolution,
+    Graph,
+    Probabilities,
+    Relu,
+    Upsample2x,
+    WithMirrored,
+)
+from fcn_follow.networks.interpreter import Interpreter
+from fcn_follow.networks.keras import BatchNorm, BilinearUpsample2x, Conv2dSame, SeparableConv2dSame
+from fcn_follow.networks.onnx_model import onnx_model
+from fcn_follow.networks.registry import NETWORKS, build_network
+from fcn_follow.networks.tracing import graph_of
+
+SIZES = [(64, 96), (61, 47)]
+
+
+def lived_in(network: torch.nn.Module, lowest_gamma: float = 0.4) -> torch.nn.Module:
+    """The network as after a training: norms with statistics and weights of their own."""
+    torch.manual_seed(1)
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(module.weight, lowest_gamma, 1.5)
+            torch.nn.init.normal_(module.bias)
+            torch.nn.init.normal_(module.running_mean, std=0.3)
+            torch.nn.init.uniform_(module.running_var, 0.3, 2.0)
+    return network.eval()
+
+
+def pixels(height_px: int, width_px: int, frames: int = 1) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(3)
+    return torch.randint(0, 256, (frames, height_px, width_px, 3), dtype=torch.uint8, generator=generator)
+
+
+@torch.inference_mode()
+def outputs(network: torch.nn.Module, graph: Graph) -> tuple[torch.Tensor, torch.Tensor]:
+    images = pixels(*graph.size_px)
+    return network(images.permute(0, 3, 1, 2).float() / 127.5 - 1.0), Interpreter(graph)(images)
+
+
+def kinds(graph: Graph) -> list[type]:
+    return [type(node.operation) for node in graph.nodes.values()]
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("size", SIZES)
+def test_every_network_rewritten_gives_the_same(name, size):
+    network = lived_in(build_network(name))
+    graph = rewriting.rewritten(graph_of(network, *size))
+    expected, found = outputs(network, graph)
+    assert found.shape == expected.shape
+    assert torch.allclose(found, expected, atol=1e-4 * max(1.0, float(expected.abs().max())))
+    assert Affine not in kinds(graph)
+    assert len(graph.nodes) < len(graph_of(network, *size).nodes)
+
+
+def test_the_head_goes_before_upsampling_and_crop():
+    network = lived_in(build_network("fcn_000"))
+    traced = graph_of(network, 61, 47)
+    graph = rewriting.head_before_upsampling(traced)
+    *_, before, upsampling, crop = graph.nodes.values()
+    assert isinstance(before.operation, Convolution)
+    assert before.operation.weight.shape[:2] == (3, 128)
+    assert isinstance(upsampling.operation, Upsample2x)
+    assert kinds(traced)[-1] is Convolution
+    assert crop.inputs == (list(graph.nodes)[-2],)
+    assert torch.allclose(*outputs(network, graph), atol=1e-4)
+
+
+def test_a_head_that_makes_more_channels_stays_behind_the_upsampling():
+    network = torch.nn.Sequential(BilinearUpsample2x(), Conv2dSame(3, 8, 1)).eval()
+    graph = graph_of(network, 16, 16)
+    assert rewriting.head_before_upsampling(graph) is graph
+
+
+def test_a_norm_before_the_relu_goes_into_the_convolution():
+    network = lived_in(torch.nn.Sequential(Conv2dSame(3, 8, 3), torch.nn.BatchNorm2d(8), torch.nn.ReLU()), -1.0)
+    graph = rewriting.fold_norm_before_relu(graph_of(network, 20, 20))
+    assert kinds(graph)[1:] == [Convolution, Relu]
+    assert torch.allclose(*outputs(network, graph), atol=1e-5)
+
+
+@pytest.mark.parametrize(("lowest_gamma", "behind"), [(0.2, [AtLeast]), (-0.5, [Relu, Affine])])
+def test_a_norm_after_the_relu_is_folded_where_every_gamma_is_positive(lowest_gamma, behind):
+    network = lived_in(torch.nn.Sequential(Conv2dSame(3, 16, 3, relu=True), BatchNorm(16)), lowest_gamma)
+    graph = rewriting.fold_norm_after_relu(graph_of(network, 20, 20))
+    assert kinds(graph)[1:] == [Convolution, *behind]
+    assert torch.allclose(*outputs(network, graph), atol=1e-5)
+
+
+@pytest.mark.parametrize(("channels", "convolutions"), [(3, 1), (8, 2)])
+def test_depthwise_and_pointwise_of_few_channels_become_one(channels, convolutions):
+    stem = [] if channels == 3 else [Conv2dSame(3, channels, 1, relu=True)]
+    network = torch.nn.Sequential(*stem, SeparableConv2dSame(channels, 8, stride=2)).eval()
+    graph = rewriting.merge_first_layer(graph_of(network, 21, 20))
+    assert kinds(graph).count(Convolution) - len(stem) == convolutions
+    assert torch.allclose(*outputs(network, graph), atol=1e-5)
+
+
+def test_what_two_layers_take_is_not_folded_away():
+    class Skip(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.convolution, self.norm = Conv2dSame(3, 4, 3), torch.nn.BatchNorm2d(4)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y = self.convolution(x)
+            return self.norm(y) + y
+
+    network = lived_in(Skip())
+    graph = rewriting.rewritten(graph_of(network, 12, 12))
+    assert Affine in kinds(graph)
+    assert torch.allclose(*outputs(network, graph), atol=1e-5)
+
+
+def test_a_layer_without_an_operation_is_named():
+    network = torch.nn.Sequential(torch.nn.Conv2d(3, 3, 1), torch.nn.GELU()).eval()
+    with pytest.raises(UserError, match="GELU is not known; the engine torch takes it as it is"):
+        graph_of(network, 8, 8)
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("size", SIZES)
+def test_codes_in_pytorch_in_onnx_and_by_hand(mirrored, size):
+    network = lived_in(build_network("hero_net"))
+    graph = rewriting.rewritten(graph_of(network, *size))
+    if mirrored:
+        graph = graph.after(next(iter(graph.nodes)), "mirrored", WithMirrored())
+    probable = graph.then("probabilities", Probabilities(mirrored))
+    images = pixels(*size, frames=2)
+    with torch.inference_mode():
+        x = images.permute(0, 3, 1, 2).float() / 127.5 - 1.0
+        p = network(x).softmax(1)
+        if mirrored:
+            p = (p + network(x.flip(3)).softmax(1).flip(3)) / 2
+        lower, upper = (float(p[:, 2].quantile(q)) for q in (0.5, 0.8))
+        coded = probable.then("codes", Codes((lower, upper)))
+        expected = (p[:, 1] > p[:, 0]).int() + 2 * (p[:, 2] >= lower).int() + 2 * (p[:, 2] >= upper).int()
+        assert torch.allclose(Interpreter(probable)(images), p, atol=1e-5)
+        assert (Interpreter(coded)(images) == expected).float().mean() >= 0.9999 - 3 / expected.numel()
+    for which, reference, batch in ((probable, p, None), (coded, expected, 2)):
+        session = onnxruntime.InferenceSession(onnx_model(which, {"card": "text"}, batch))
+        (result,) = session.run(None, {"images": images.numpy()})
+        assert session.get_modelmeta().custom_metadata_map == {"card": "text"}
+        if which is probable:
+            np.testing.assert_allclose(result, reference.numpy(), atol=1e-5)
+        else:
+            assert result.dtype == np.uint8
+            assert (result == reference.numpy()).mean() >= 0.9999 - 3 / result.size
+    assert set(np.unique(expected)) >= {0, 2, 4} or set(np.unique(expected)) >= {1, 3, 5}
