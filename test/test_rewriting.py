@@ -21,7 +21,8 @@ from fcn_follow.networks.graph import (
     WithMirrored,
 )
 from fcn_follow.networks.interpreter import Interpreter
-from fcn_follow.networks.keras import BatchNorm, BilinearUpsample2x, Conv2dSame, SeparableConv2dSame
+from fcn_follow.networks.keras import Add as KerasAdd
+from fcn_follow.networks.keras import BatchNorm, BilinearUpsample2x, Conv2dSame, MaxPool2d, SeparableConv2dSame
 from fcn_follow.networks.onnx_model import onnx_model
 from fcn_follow.networks.registry import NETWORKS, build_network
 from fcn_follow.networks.tracing import graph_of
@@ -125,6 +126,34 @@ def test_what_two_layers_take_is_not_folded_away():
     graph = rewriting.rewritten(graph_of(network, 12, 12))
     assert Affine in kinds(graph)
     assert torch.allclose(*outputs(network, graph), atol=1e-5)
+
+
+class KerasZoo(torch.nn.Module):
+    """What only imported networks have: pools, sums, dilation, oblong kernels and strides, no bias, valid padding."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = Conv2dSame(3, 6, (3, 5), (1, 2), dilation=(2, 1), bias=False)
+        self.pool = MaxPool2d((3, 2), (2, 1), same=True)
+        self.wide = SeparableConv2dSame(6, 6, (5, 3), dilation=2)
+        self.valid = torch.nn.Conv2d(6, 3, (3, 1))
+        self.last_pool = MaxPool2d((2, 2), (2, 2), same=False)
+        self.add, self.dropout = KerasAdd(), torch.nn.Dropout(0.5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.pool(self.first(x))
+        return self.last_pool(self.valid(self.dropout(self.add(x, self.wide(x), x))))
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_layers_of_imported_networks(size):
+    network = lived_in(KerasZoo())
+    graph = rewriting.rewritten(graph_of(network, *size))
+    expected, found = outputs(network, graph)
+    assert torch.allclose(found, expected, atol=1e-5)
+    session = onnxruntime.InferenceSession(onnx_model(graph.then("p", Probabilities(False))))
+    (result,) = session.run(None, {"images": pixels(*size).numpy()})
+    np.testing.assert_allclose(result, expected.softmax(1).numpy(), atol=1e-5)
 
 
 def test_a_layer_without_an_operation_is_named():

@@ -19,17 +19,21 @@ class Pixels:
 
 @dataclass(frozen=True, eq=False)
 class Convolution:
-    """Zeros around it (top, bottom, left, right), then a convolution with weight (out, in / groups, k, k) and bias."""
+    """Zeros around it (top, bottom, left, right), then a convolution with weight (out, in / groups, rows, columns).
+
+    stride and dilation are of rows and columns.
+    """
 
     weight: Tensor
     bias: Tensor
-    stride: int
+    stride: tuple[int, int]
     padding: tuple[int, int, int, int]
+    dilation: tuple[int, int]
     groups: int
 
     @property
     def is_pointwise(self) -> bool:
-        return self.weight.shape[2:] == (1, 1) and self.stride == 1 and self.groups == 1
+        return self.weight.shape[2:] == (1, 1) and self.stride == (1, 1) and self.groups == 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,8 +75,17 @@ class Join:
 
 
 @dataclass(frozen=True)
+class MaxPool:
+    """The largest of each window; nothing around (top, bottom, left, right) is ever the largest."""
+
+    pool: tuple[int, int]
+    stride: tuple[int, int]
+    padding: tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
 class Add:
-    """The sum of two tensors."""
+    """The sum of tensors."""
 
 
 @dataclass(frozen=True)
@@ -114,8 +127,8 @@ class Codes:
 
 
 Operation = (
-    Pixels | Convolution | Affine | Relu | AtLeast | Upsample2x | Crop | Join | Add | Multiply | FrameMean | Sigmoid
-    | WithMirrored | Probabilities | Codes
+    Pixels | Convolution | MaxPool | Affine | Relu | AtLeast | Upsample2x | Crop | Join | Add | Multiply | FrameMean
+    | Sigmoid | WithMirrored | Probabilities | Codes
 )  # fmt: skip
 
 

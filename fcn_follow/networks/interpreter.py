@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Callable
 
 import torch
@@ -18,6 +20,7 @@ from fcn_follow.networks.graph import (
     FrameMean,
     Graph,
     Join,
+    MaxPool,
     Multiply,
     Operation,
     Pixels,
@@ -63,6 +66,10 @@ class Interpreter(nn.Module):
             return x * self._channels(name, "scale") + self._channels(name, "shift")
         if isinstance(operation, AtLeast):
             return torch.maximum(x, self._channels(name, "floor"))
+        if isinstance(operation, MaxPool):
+            top, bottom, left, right = operation.padding
+            padded = F.pad(x, (left, right, top, bottom), value=-math.inf)
+            return F.max_pool2d(padded, operation.pool, operation.stride)
         if isinstance(operation, Crop):
             return x[:, :, : operation.height_px, : operation.width_px]
         if isinstance(operation, Join):
@@ -81,7 +88,7 @@ class Interpreter(nn.Module):
             x = F.pad(x, (left, right, top, bottom))
         weight, bias = self.get_buffer(f"{name}_weight"), self.get_buffer(f"{name}_bias")
         padding = (top, left) if symmetric else (0, 0)
-        return F.conv2d(x, weight, bias, operation.stride, padding, groups=operation.groups)
+        return F.conv2d(x, weight, bias, operation.stride, padding, operation.dilation, operation.groups)
 
     def _channels(self, name: str, field: str) -> Tensor:
         return self.get_buffer(f"{name}_{field}")[:, None, None]
@@ -116,7 +123,7 @@ def _probabilities(logits: Tensor, mirrored: bool) -> Tensor:
 _SIMPLE: dict[type, Callable[..., Tensor]] = {
     Relu: torch.relu,
     Upsample2x: upsample_2x,
-    Add: torch.add,
+    Add: lambda *tensors: functools.reduce(torch.add, tensors),
     Multiply: torch.mul,
     FrameMean: lambda x: x.mean((2, 3), keepdim=True),
     Sigmoid: torch.sigmoid,

@@ -21,6 +21,7 @@ from fcn_follow.networks.graph import (
     FrameMean,
     Graph,
     Join,
+    MaxPool,
     Multiply,
     Operation,
     Pixels,
@@ -33,7 +34,7 @@ from fcn_follow.networks.graph import (
 
 OPSET, IR_VERSION = 18, 10  # what runtimes of the last two years read
 INPUT, OUTPUT = "images", "result"
-_SIMPLE = {Relu: "Relu", Add: "Add", Multiply: "Mul", Sigmoid: "Sigmoid"}
+_SIMPLE = {Relu: "Relu", Add: "Sum", Multiply: "Mul", Sigmoid: "Sigmoid"}
 
 
 def onnx_model(graph: Graph, metadata: Mapping[str, str] | None = None, batch: int | None = None) -> bytes:
@@ -87,6 +88,13 @@ class _Writer:
             self._pixels(name, inputs)
         elif isinstance(operation, Convolution):
             self._convolution(name, operation, inputs)
+        elif isinstance(operation, MaxPool):
+            window: dict[str, Any] = {
+                "kernel_shape": operation.pool,
+                "strides": operation.stride,
+                "pads": _pads(operation.padding),
+            }
+            self.add("MaxPool", inputs, name, **window)
         elif isinstance(operation, Affine):
             scaled = self.add("Mul", [inputs[0], self.channels(f"{name}.scale", operation.scale)], f"{name}.scaled")
             self.add("Add", [scaled, self.channels(f"{name}.shift", operation.shift)], name)
@@ -121,11 +129,15 @@ class _Writer:
     def _convolution(self, name: str, operation: Convolution, inputs: list[str]) -> None:
         weight = self.constant(f"{name}.weight", operation.weight)
         bias = self.constant(f"{name}.bias", operation.bias)
-        top, bottom, left, right = operation.padding
         self.add(
-            "Conv", [inputs[0], weight, bias], name, group=operation.groups, strides=[operation.stride] * 2,
-            pads=[top, left, bottom, right],
-        )  # fmt: skip
+            "Conv",
+            [inputs[0], weight, bias],
+            name,
+            group=operation.groups,
+            strides=operation.stride,
+            dilations=operation.dilation,
+            pads=_pads(operation.padding),
+        )
 
     def _probabilities(self, name: str, operation: Probabilities, inputs: list[str]) -> None:
         if not operation.mirrored:
@@ -164,3 +176,8 @@ class _Writer:
         values = {"starts": starts, "ends": ends, "axes": axes, **({"steps": steps} if steps else {})}
         constants = [self.constant(f"{name}.{key}", np.array(value, np.int64)) for key, value in values.items()]
         return self.add("Slice", [x, *constants], name)
+
+
+def _pads(padding: tuple[int, int, int, int]) -> list[int]:
+    top, bottom, left, right = padding
+    return [top, left, bottom, right]

@@ -7,6 +7,7 @@ other. The figures of each are in docs/performance.md.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 
@@ -63,7 +64,7 @@ def merge_first_layer(graph: Graph) -> Graph:
         if channels == depthwise.weight.shape[0] <= FEW_CHANNELS and pointwise.is_pointwise:
             weight = pointwise.weight * depthwise.weight.permute(1, 0, 2, 3)
             bias = pointwise.bias + pointwise.weight[:, :, 0, 0] @ depthwise.bias
-            dense = Convolution(weight, bias, depthwise.stride, depthwise.padding, groups=1)
+            dense = replace(depthwise, weight=weight, bias=bias, groups=1)
             graph = graph.with_operations({name: dense}).without(pointwise_name)
     return graph
 
@@ -84,4 +85,4 @@ def rewritten(graph: Graph) -> Graph:
 def _scaled(convolution: Convolution, norm: Affine) -> Convolution:
     weight = convolution.weight * norm.scale[:, None, None, None]
     bias = convolution.bias * norm.scale + norm.shift
-    return Convolution(weight, bias, convolution.stride, convolution.padding, convolution.groups)
+    return replace(convolution, weight=weight, bias=bias)

@@ -20,6 +20,7 @@ from fcn_follow.networks.graph import (
     FrameMean,
     Graph,
     Join,
+    MaxPool,
     Multiply,
     Node,
     Operation,
@@ -28,7 +29,18 @@ from fcn_follow.networks.graph import (
     Sigmoid,
     Upsample2x,
 )
-from fcn_follow.networks.keras import BilinearUpsample2x, Concatenate, Conv2dSame, pad_same, same_padding
+from fcn_follow.networks.keras import Add as KerasAdd
+from fcn_follow.networks.keras import (
+    BatchNorm,
+    BilinearUpsample2x,
+    Concatenate,
+    Conv2dSame,
+    MaxPool2d,
+    pad_same,
+    same_padding,
+)
+
+_OURS = (Conv2dSame, BilinearUpsample2x, Concatenate, MaxPool2d, KerasAdd, BatchNorm)
 
 
 class _Tracer(fx.Tracer):
@@ -36,7 +48,7 @@ class _Tracer(fx.Tracer):
         super().__init__(autowrap_functions=(pad_same,))  # it computes with sizes, which are not known yet
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        ours = isinstance(m, (Conv2dSame, BilinearUpsample2x, Concatenate, nn.BatchNorm2d))
+        ours = isinstance(m, _OURS)
         return ours or super().is_leaf_module(m, module_qualified_name)
 
 
@@ -73,6 +85,13 @@ class _Builder:
             self.add(traced, _affine(module), self.names[first])
         elif isinstance(module, BilinearUpsample2x):
             self.add(traced, Upsample2x(), self.names[first])
+        elif isinstance(module, MaxPool2d):
+            around = _same(_size(first), module.pool, module.stride) if module.same else (0, 0, 0, 0)
+            self.add(traced, MaxPool(module.pool, module.stride, around), self.names[first])
+        elif isinstance(module, nn.Dropout):
+            self.names[traced] = self.names[first]
+        elif isinstance(module, KerasAdd):
+            self.add(traced, Add(), *(self.names[part] for part in traced.args if isinstance(part, fx.Node)))
         elif isinstance(module, Concatenate):
             parts = [part for part in traced.args if isinstance(part, fx.Node)]
             cut = [self._cropped(part, _size(parts[-1]), f"{traced.name}_{i}") for i, part in enumerate(parts)]
@@ -83,18 +102,17 @@ class _Builder:
             raise _unknown(type(module).__name__)
 
     def _take_convolution(self, traced: fx.Node, before: fx.Node, module: nn.Conv2d) -> None:
-        size = _size(before)
-        stride, kernel = module.stride[0], module.kernel_size[0]
-        padded = isinstance(module, Conv2dSame)
-        if before.target is pad_same:
-            before, *padding_for = before.args  # type: ignore[assignment]
-            assert padding_for == [kernel, stride]
-            size, padded = _size(before), True
-        top, bottom = same_padding(size[0], kernel, stride) if padded else (0, 0)
-        left, right = same_padding(size[1], kernel, stride) if padded else (0, 0)
+        kernel, stride, dilation = _pair(module.kernel_size), _pair(module.stride), _pair(module.dilation)
+        padding = (0, 0, 0, 0)
+        if isinstance(module, Conv2dSame):
+            padding = _same(_size(before), kernel, stride, dilation)
+        elif before.target is pad_same:
+            before, *padded_for = before.args  # type: ignore[assignment]
+            assert padded_for[:2] == [kernel, stride]
+            padding = _same(_size(before), kernel, stride, dilation)
         weight = module.weight.detach()
         bias = weight.new_zeros(module.out_channels) if module.bias is None else module.bias.detach()
-        operation = Convolution(weight, bias, stride, (top, bottom, left, right), module.groups)
+        operation = Convolution(weight, bias, stride, padding, dilation, module.groups)
         name = self.add(traced, operation, self.names[before])
         if getattr(module, "relu", False):
             self.add(traced, Relu(), name, suffix="_relu")
@@ -142,6 +160,20 @@ def _affine(norm: nn.BatchNorm2d) -> Affine:
     assert norm.running_var is not None
     scale = norm.weight.detach() / torch.sqrt(norm.running_var + norm.eps)
     return Affine(scale, norm.bias.detach() - norm.running_mean * scale)
+
+
+def _pair(size: tuple[int, ...]) -> tuple[int, int]:
+    rows, columns = size
+    return rows, columns
+
+
+def _same(
+    size: tuple[int, int], kernel: tuple[int, int], stride: tuple[int, int], dilation: tuple[int, int] = (1, 1)
+) -> tuple[int, int, int, int]:
+    """TensorFlow's "same" padding as (top, bottom, left, right)."""
+    top, bottom = same_padding(size[0], kernel[0], stride[0], dilation[0])
+    left, right = same_padding(size[1], kernel[1], stride[1], dilation[1])
+    return top, bottom, left, right
 
 
 def _size(traced: fx.Node) -> tuple[int, int]:
