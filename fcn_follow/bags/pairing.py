@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -26,8 +27,9 @@ class Stamped:
 
 @dataclass(frozen=True)
 class Moment:
-    """An image and its partners by topic; a topic is missing where none has the image's stamp."""
+    """An image, the index-th of the bag, and its partners by topic; one is missing where none has the stamp."""
 
+    index: int
     image: Stamped
     partners: dict[str, Stamped]
 
@@ -56,6 +58,7 @@ def moments(
     for counts in (tally.read, tally.images_without, tally.without_image):
         counts.update(dict.fromkeys([image_topic, *partner_topics], 0))
     latest_stamp_ns = -1
+    indices = itertools.count()
     for raw in bag.messages([image_topic, *partner_topics], tell):
         try:
             message = decode(raw)
@@ -77,14 +80,16 @@ def moments(
             or waiting_bytes > MOST_WAITING_BYTES
         ):
             waiting_bytes -= len(waiting[0].message.data)
-            yield _moment(waiting.popleft(), partners, tolerance_ns, tally)
+            yield _moment(next(indices), waiting.popleft(), partners, tolerance_ns, tally)
     while waiting:
-        yield _moment(waiting.popleft(), partners, tolerance_ns, tally)
+        yield _moment(next(indices), waiting.popleft(), partners, tolerance_ns, tally)
     for topic, stamps in partners.items():
         tally.without_image[topic] += len(stamps)
 
 
-def _moment(image: Stamped, partners: dict[str, dict[int, Stamped]], tolerance_ns: int, tally: Tally) -> Moment:
+def _moment(
+    index: int, image: Stamped, partners: dict[str, dict[int, Stamped]], tolerance_ns: int, tally: Tally
+) -> Moment:
     found = {}
     for topic, stamps in partners.items():
         partner = _take(stamps, image.stamp_ns, tolerance_ns)
@@ -96,7 +101,7 @@ def _moment(image: Stamped, partners: dict[str, dict[int, Stamped]], tolerance_n
             if image.recorded_ns - item.recorded_ns > PATIENCE_NS:
                 del stamps[stamp]
                 tally.without_image[topic] += 1
-    return Moment(image, found)
+    return Moment(index, image, found)
 
 
 def _take(stamps: dict[int, Stamped], wanted_ns: int, tolerance_ns: int) -> Stamped | None:

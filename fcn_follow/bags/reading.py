@@ -81,6 +81,11 @@ def stamp_ns(message: Any) -> int:
     return int(stamp.sec) * 10**9 + int(stamp.nanosec)
 
 
+def stamp_text(nanoseconds: int) -> str:
+    """Seconds with all nine digits, which a float of today's time does not have."""
+    return f"{nanoseconds // 10**9}.{nanoseconds % 10**9:09d}"
+
+
 def is_bag(path: Path) -> bool:
     """Whether a path is meant as a bag: a folder with metadata.yaml or a storage file, or such a file."""
     if path.is_dir():

@@ -26,8 +26,10 @@ class BagTopics:
     camera_info: str = ""
 
 
-def choose_topics(bag: Bag, image: str = "", truth: str = "") -> BagTopics:
+def choose_topics(bag: Bag, image: str = "", truth: str = "", *, with_truth: bool = True) -> BagTopics:
     """Find the topics; `image` and `truth` are the user's choice, empty to look for them.
+
+    Without `with_truth` no truth is looked for.
 
     Raises UserError, with what is there, when a chosen topic is not there, no topic can be the camera, or several can.
     """
@@ -36,7 +38,7 @@ def choose_topics(bag: Bag, image: str = "", truth: str = "") -> BagTopics:
     names = {topic.name for topic in bag.topics}
     return BagTopics(
         image=camera,
-        truth=_asked(bag, truth, (IMAGE,), "truth") if truth else _truth(bag),
+        truth=(_asked(bag, truth, (IMAGE,), "truth") if truth else _truth(bag)) if with_truth else "",
         mask=_first(bag, IMAGE, PUBLISHED_MASK),
         centroid=_first(bag, POINT, PUBLISHED_CENTROID),
         camera_info=f"{namespace}/camera_info" if f"{namespace}/camera_info" in names else "",

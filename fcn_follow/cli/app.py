@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from fcn_follow.cli import bags, bench, calibration, keras, models, scoring, simulation, training
+from fcn_follow.cli import bag_scoring, bags, bench, calibration, keras, models, scoring, simulation, training
 
 app = typer.Typer(
     name="fcn-follow",
@@ -18,6 +18,7 @@ app.command("train")(training.train)
 app.command("score")(scoring.score)
 app.command("calibrate")(calibration.calibrate)
 app.command("bag-info")(bags.bag_info)
+app.command("score-bag")(bag_scoring.score_recording)
 app.command("frames-to-bag")(bags.folder_to_bag)
 app.command("bag-to-frames")(bags.bag_to_folder)
 app.command("import-keras")(keras.import_keras)

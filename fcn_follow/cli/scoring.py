@@ -26,6 +26,11 @@ from fcn_follow.share import share_directory
 
 console = Console(stderr=True)
 
+EngineName = Annotated[
+    str, typer.Option(help="auto (the fastest here), torch, torch-compiled, onnxruntime, openvino, tensorrt.")
+]
+Precision = Annotated[str, typer.Option(help="auto (the fastest here), fp32, bf16, fp16.")]
+
 
 def score(
     data: Annotated[
@@ -37,10 +42,8 @@ def score(
     report: Annotated[Optional[Path], typer.Option(help="Folder for pictures of the worst frames and a CSV.")] = None,  # noqa: UP045
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON on standard output.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    engine: Annotated[
-        str, typer.Option(help="auto (the fastest here), torch, torch-compiled, onnxruntime, openvino, tensorrt.")
-    ] = REFERENCE,
-    precision: Annotated[str, typer.Option(help="auto (the fastest here), fp32, bf16, fp16.")] = "fp32",
+    engine: EngineName = REFERENCE,
+    precision: Precision = "fp32",
 ) -> None:
     """Score a network on frames with masks, exactly as the Follow-Me task does, and honestly beside it."""
     path = weights or share_directory() / "weights" / "hero_net.safetensors"

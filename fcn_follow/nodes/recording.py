@@ -18,7 +18,7 @@ from fcn_follow.data.frames import HERO
 from fcn_follow.geometry import Vector3, VelocityCommand
 from fcn_follow.perception.hero import find_hero
 from fcn_follow.perception.overlay import draw_overlay
-from fcn_follow.scoring.overlap import Overlap, overlap
+from fcn_follow.scoring.overlap import Overlap, overlaps
 
 EXPLAINED = (
     "reason",
@@ -69,7 +69,7 @@ class FrameRecord:
         """Predicted and true hero pixels, where both masks came."""
         if self.labels is None or self.truth is None or self.labels.shape != self.truth.shape:
             return None
-        return overlap(self.labels, self.truth, HERO)
+        return overlaps(self.labels, self.truth)[HERO]
 
     def row(self) -> list[str]:
         """The values of COLUMNS as text; empty where there is none."""

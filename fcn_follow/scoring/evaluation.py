@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +48,9 @@ class LabelledFrame:
     image: UInt8Array
     mask: UInt8Array
     kind: Kind
+
+
+FrameT = TypeVar("FrameT", bound=LabelledFrame)
 
 
 @dataclass(frozen=True)
@@ -132,8 +136,8 @@ def evaluate(
 
 
 def predictions(
-    network: nn.Module | Engine, card: ModelCard, frames: Iterable[LabelledFrame]
-) -> Iterator[tuple[LabelledFrame, NDArray[np.float32]]]:
+    network: nn.Module | Engine, card: ModelCard, frames: Iterable[FrameT]
+) -> Iterator[tuple[FrameT, NDArray[np.float32]]]:
     """Each frame with the network's probabilities h x w x 3 of it, in order."""
     for batch in _batches(frames):
         probabilities = predict(
@@ -160,6 +164,18 @@ def judge(frame: LabelledFrame, probabilities: NDArray[np.floating], card: Model
     return FrameResult(frame.name, frame.kind, score_frame(truth, prediction), finding)
 
 
+def judge_labels(name: str, kind: Kind, truth: UInt8Array, labels: UInt8Array, min_px: float) -> FrameResult:
+    """One frame's figures from a label mask and the true one, both H x W in the frame's own size.
+
+    Each pixel has one class here, unlike in the probabilities that `judge` takes. min_px is the area in these pixels
+    from which a hero is reported.
+    """
+    finding = examine_frame(truth, labels, int((truth == HERO).sum()), 1.0, min_px)
+    iou = [overlap.iou or 0.0 for overlap in finding.overlaps]
+    score = FrameScore((iou[0], iou[1], iou[2]), finding.truth_hero_px, int((labels == HERO).sum()))
+    return FrameResult(name, kind, score, finding)
+
+
 def summarise(results: Sequence[FrameResult], skipped: Sequence[str] = ()) -> Evaluation:
     """The figures of a set from its frames' results."""
     by_kind: dict[Kind, list[FrameScore]] = {kind: [] for kind in Kind}
@@ -180,8 +196,8 @@ def _labels(mask: UInt8Array) -> UInt8Array:
     return labels
 
 
-def _batches(frames: Iterable[LabelledFrame]) -> Iterator[list[LabelledFrame]]:
-    batch: list[LabelledFrame] = []
+def _batches(frames: Iterable[FrameT]) -> Iterator[list[FrameT]]:
+    batch: list[FrameT] = []
     for frame in frames:
         batch.append(frame)
         if len(batch) == BATCH:

@@ -10,6 +10,7 @@ import numpy as np
 
 from fcn_follow.data.frames import HERO, UInt8Array
 from fcn_follow.perception.hero import find_hero
+from fcn_follow.scoring.overlap import Overlap, Overlaps, overlaps
 
 CLASS_NAMES = ("background", "people", "hero")
 SIZE_EDGES_PX = (4, 31, 101, 301, 1001, 1 << 40)
@@ -18,14 +19,13 @@ SIZE_NAMES = ("4-30", "31-100", "101-300", "301-1000", ">1000")
 
 @dataclass(frozen=True)
 class FrameFinding:
-    """One frame: pixels of intersection and union of each class, and what was found of the hero.
+    """One frame: how well each class is covered, and what was found of the hero.
 
     Areas are in pixels of the frame as it was recorded. found tells that a hero was reported; right that its blob
     lies on the true hero; centroid_error_px is then the distance of the centroids, in pixels of the frame.
     """
 
-    intersection_px: tuple[int, int, int]
-    union_px: tuple[int, int, int]
+    overlaps: Overlaps
     truth_hero_px: int
     found: bool
     found_px: float
@@ -59,14 +59,12 @@ class HonestFigures:
 
 
 def examine_frame(
-    truth: UInt8Array, predicted: UInt8Array, frame_hero_px: int, scale: float, min_px: int
+    truth: UInt8Array, predicted: UInt8Array, frame_hero_px: int, scale: float, min_px: float
 ) -> FrameFinding:
     """Compare labels of the same size H x W; scale is the frame's width over theirs.
 
     frame_hero_px is the true hero's area in the frame as recorded; min_px the area from which a hero is reported.
     """
-    table = np.bincount(truth.astype(np.int64).ravel() * 3 + predicted.ravel(), minlength=9).reshape(3, 3)
-    union = table.sum(0) + table.sum(1) - table.diagonal()
     hero, true_hero = find_hero(predicted, min_px), find_hero(truth)
     right, error = False, None
     if hero is not None and true_hero is not None:
@@ -74,8 +72,7 @@ def examine_frame(
         right = bool(((truth[box] == HERO) & (predicted[box] == HERO)).any())
         error = scale * float(np.hypot(*np.subtract(hero.centroid_px, true_hero.centroid_px))) if right else None
     return FrameFinding(
-        intersection_px=(int(table[0, 0]), int(table[1, 1]), int(table[2, 2])),
-        union_px=(int(union[0]), int(union[1]), int(union[2])),
+        overlaps=overlaps(predicted, truth),
         truth_hero_px=frame_hero_px,
         found=hero is not None,
         found_px=hero.area_px * scale**2 if hero is not None else 0.0,
@@ -86,8 +83,6 @@ def examine_frame(
 
 def honest_figures(findings: Sequence[FrameFinding]) -> HonestFigures:
     """The figures of a set of frames; a true hero counts from 4 pixels."""
-    intersection = np.sum([finding.intersection_px for finding in findings], axis=0) if findings else np.zeros(3)
-    union = np.sum([finding.union_px for finding in findings], axis=0) if findings else np.zeros(3)
     with_hero = [finding for finding in findings if finding.truth_hero_px >= SIZE_EDGES_PX[0]]
     without = [finding for finding in findings if finding.truth_hero_px < SIZE_EDGES_PX[0]]
     reported = [finding for finding in findings if finding.found]
@@ -95,7 +90,10 @@ def honest_figures(findings: Sequence[FrameFinding]) -> HonestFigures:
     false_alarms = _share([finding.found for finding in without])
     return HonestFigures(
         frames=len(findings),
-        iou={name: float(i / u) if u else None for name, i, u in zip(CLASS_NAMES, intersection, union, strict=True)},
+        iou={
+            name: sum((finding.overlaps[label] for finding in findings), Overlap()).iou
+            for label, name in enumerate(CLASS_NAMES)
+        },
         recall=_share([finding.right for finding in with_hero]),
         precision=_share([finding.right for finding in reported]),
         by_size_px={

@@ -21,6 +21,8 @@ from fcn_follow.scoring.predict import predict
 
 WORST = 12
 CELL_PX = 256
+CSV_COLUMNS = ("frame", "kind", "iou_background", "iou_people", "iou_hero", "truth_hero_px", "predicted_hero_px",
+               "found", "right", "centroid_error_px")  # fmt: skip
 COLOURS = {OTHER_PEOPLE: (0, 200, 0), HERO: (40, 80, 255)}
 
 
@@ -56,18 +58,19 @@ def write_csv(path: Path, frames: Sequence[FrameResult]) -> None:
     temporary = path.with_name(path.name + ".part")
     with temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(
-            ["frame", "kind", "iou_background", "iou_people", "iou_hero", "truth_hero_px", "predicted_hero_px",
-             "found", "right", "centroid_error_px"]
-        )  # fmt: skip
-        for frame in frames:
-            error = frame.finding.centroid_error_px
-            writer.writerow(
-                [frame.name, frame.kind.value, *(f"{iou:.6f}" for iou in frame.score.iou), frame.score.truth_hero_px,
-                 frame.score.predicted_hero_px, int(frame.finding.found), int(frame.finding.right),
-                 "" if error is None else f"{error:.3f}"]
-            )  # fmt: skip
+        writer.writerow(CSV_COLUMNS)
+        writer.writerows(csv_row(frame) for frame in frames)
     temporary.replace(path)
+
+
+def csv_row(frame: FrameResult) -> list[str]:
+    """The values of CSV_COLUMNS."""
+    error = frame.finding.centroid_error_px
+    return [
+        frame.name, frame.kind.value, *(f"{iou:.6f}" for iou in frame.score.iou), str(frame.score.truth_hero_px),
+        str(frame.score.predicted_hero_px), str(int(frame.finding.found)), str(int(frame.finding.right)),
+        "" if error is None else f"{error:.3f}",
+    ]  # fmt: skip
 
 
 def paint(image: UInt8Array, labels: UInt8Array) -> UInt8Array:
@@ -85,11 +88,18 @@ def _row(network: nn.Module | Engine, card: ModelCard, ref: FrameRef, frame: Fra
         network, [image], card.input_height_px, card.input_width_px, flip_average=card.flip_average
     )[0]
     predicted = labels_of(probabilities, card)
+    return picture_row(image, truth, predicted, f"{frame.name}  IoU {frame.score.iou[HERO]:.2f}")
+
+
+def picture_row(
+    image: UInt8Array, truth: UInt8Array, predicted: UInt8Array, caption: str, height_px: int = CELL_PX
+) -> UInt8Array:
+    """Frame, truth and prediction side by side, each CELL_PX wide; the prediction may be of another size."""
     size = (image.shape[1], image.shape[0])
-    predicted = cv2.resize(predicted, size, interpolation=cv2.INTER_NEAREST).astype(np.uint8)
+    predicted = cv2.resize(predicted, size, interpolation=cv2.INTER_NEAREST_EXACT).astype(np.uint8)
     cells = [image, paint(image, truth), paint(image, predicted)]
-    cells = [cv2.resize(cell, (CELL_PX, CELL_PX), interpolation=cv2.INTER_AREA).astype(np.uint8) for cell in cells]
-    text = f"{frame.name}  IoU {frame.score.iou[HERO]:.2f}"
+
+    cells = [cv2.resize(cell, (CELL_PX, height_px), interpolation=cv2.INTER_AREA).astype(np.uint8) for cell in cells]
     for colour, width in (((0, 0, 0), 3), ((255, 255, 255), 1)):
-        cv2.putText(cells[0], text, (4, CELL_PX - 8), cv2.FONT_HERSHEY_SIMPLEX, 0.38, colour, width, cv2.LINE_AA)
+        cv2.putText(cells[0], caption, (4, height_px - 8), cv2.FONT_HERSHEY_SIMPLEX, 0.38, colour, width, cv2.LINE_AA)
     return np.hstack(cells)

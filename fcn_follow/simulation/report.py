@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import dataclasses
 import html
-import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,13 +16,12 @@ import numpy as np
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
-from fcn_follow.errors import UserError
+from fcn_follow.scoring.page import plot, write_page
 from fcn_follow.simulation.demands import Judgement, judge
 from fcn_follow.simulation.figures import Figures, scenario_means
 from fcn_follow.simulation.flight import FlightLog
 from fcn_follow.simulation.plan import Plan
 from fcn_follow.simulation.scenarios import Scenario
-from fcn_follow.simulation.suite import write_whole
 from fcn_follow.simulation.town import Town
 
 _STATE_COLOURS = {"idle": "#bbbbbb", "tracking": "#57a05a", "coasting": "#e0c040", "searching": "#e08040",
@@ -37,10 +35,6 @@ _LABELS = {
     "limit_violations": ("limit violations", ""), "mean_iou": ("hero's IoU in the image, mean", ""),
     "centroid_error_px": ("centroid error, mean", "px"), "duration_s": ("duration", "s"),
 }  # fmt: skip
-_STYLE = """body{font:15px/1.5 system-ui,sans-serif;margin:2em auto;max-width:70em;padding:0 1em;color:#222}
-table{border-collapse:collapse;margin:1em 0}td,th{padding:.25em .8em;border-bottom:1px solid #ddd;text-align:right}
-td:first-child,th:first-child{text-align:left}video,svg,img{max-width:100%;height:auto}.met{color:#2a7a2e}
-.missed{color:#b02020;font-weight:600}figure{margin:1.5em 0}figcaption{color:#555}"""
 
 
 def write_flight_report(path: Path, log: FlightLog, result: Figures, town: Town, video: Path | None) -> None:
@@ -57,10 +51,10 @@ def write_flight_report(path: Path, log: FlightLog, result: Figures, town: Town,
         f"<p>The hero {html.escape(scenario.told)}. Seed {log.seed}. {ended}</p>",
         _video(video),
         f"<table><tr><th>figure</th><th>value</th></tr>{rows}</table>",
-        _figure(_path_plot(log, town), "The flight from above: drone black, hero red, other people blue at the end."),
-        _figure(_time_plot(log), "Over time; the strip at the bottom is the follower's state."),
+        _plot(_path_plot(log, town), "The flight from above: drone black, hero red, other people blue at the end."),
+        _plot(_time_plot(log), "Over time; the strip at the bottom is the follower's state."),
     ]
-    _write(path, f"Flight: {scenario.name}", parts)
+    write_page(path, f"Flight: {scenario.name}", parts)
 
 
 def write_suite_report(path: Path, all_figures: Sequence[Figures], scenarios: Sequence[Scenario]) -> None:
@@ -80,9 +74,9 @@ def write_suite_report(path: Path, all_figures: Sequence[Figures], scenarios: Se
         "violations are the worst of its seeds, the rest the mean.</p>",
         _judgements(judge(all_figures, scenarios)),
         f"<table><tr><th>scenario</th>{head}</tr>{rows}</table>",
-        _figure(_suite_plot(all_figures), "Each dot is a flight."),
+        _plot(_suite_plot(all_figures), "Each dot is a flight."),
     ]
-    _write(path, "Flight suite", parts)
+    write_page(path, "Flight suite", parts)
 
 
 def _judgements(rows: Sequence[Judgement]) -> str:
@@ -194,21 +188,7 @@ def _suite_plot(all_figures: Sequence[Figures]) -> Any:
     return figure
 
 
-def _figure(figure: Any, caption: str) -> str:
-    buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", bbox_inches="tight")
+def _plot(figure: Any, caption: str) -> str:
+    page_part = plot(figure, caption)
     plt.close(figure)
-    svg = buffer.getvalue()
-    return f"<figure>{svg[svg.index('<svg') :]}<figcaption>{html.escape(caption)}</figcaption></figure>"
-
-
-def _write(path: Path, title: str, parts: Sequence[str]) -> None:
-    page = (
-        f"<!doctype html><html lang='en'><head><meta charset='utf-8'><title>{html.escape(title)}</title>"
-        f"<style>{_STYLE}</style></head><body>{''.join(parts)}</body></html>\n"
-    )
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, page)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror or error}") from error
+    return page_part

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from fcn_follow.errors import UserError
+from fcn_follow.scoring.page import write_whole
 from fcn_follow.simulation.demands import judge
 from fcn_follow.simulation.episode import CameraSetup
 from fcn_follow.simulation.eyes import Eyes, TrueEyes
@@ -74,13 +75,6 @@ def save_tables(out: Path, all_figures: Sequence[Figures], scenarios: Sequence[S
         write_whole(out / "suite.json", json.dumps(summary, indent=1) + "\n")
     except OSError as error:
         raise UserError(f"cannot write to {out}: {error.strerror or error}") from error
-
-
-def write_whole(path: Path, text: str) -> None:
-    """To a temporary name, then renamed."""
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
 
 
 def _rounded(value: float | int | str) -> float | int | str | None:

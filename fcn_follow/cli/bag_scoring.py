@@ -1,0 +1,173 @@
+"""`fcn-follow score-bag` and `label`: how good the eyes were on a recording, and frames to correct and train on."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+from rich.console import Console
+
+from fcn_follow.bags.reading import Bag, open_bag
+from fcn_follow.bags.topics import choose_topics
+from fcn_follow.bags.truth import TrueLabels, open_mask_folder
+from fcn_follow.cli.bags import (
+    BagPath,
+    GazeboHero,
+    GazeboPeople,
+    ImageTopic,
+    Tolerance,
+    TruthTopic,
+    console,
+    progress_bar,
+    tell_losses,
+    tell_unpaired,
+)
+from fcn_follow.cli.scoring import EngineName, Precision, print_evaluation, scored_network
+from fcn_follow.deployment.choice import REFERENCE, EngineRequest, choose_engine
+from fcn_follow.errors import UserError
+from fcn_follow.networks.weights import load_weights
+from fcn_follow.perception.labels import labels_of
+from fcn_follow.perception.segmenter import Segmenter
+from fcn_follow.scoring.ahead import ahead
+from fcn_follow.scoring.bag import BagResult, Losses, Reading, bag_frames, score_bag
+from fcn_follow.scoring.bag_figures import BagScore, bag_score
+from fcn_follow.scoring.bag_report import WorstPictures, write_bag_report
+from fcn_follow.scoring.bag_video import BagVideo
+from fcn_follow.scoring.evaluation import BATCH, predictions
+from fcn_follow.scoring.page import write_whole
+from fcn_follow.share import share_directory
+
+
+def score_recording(
+    bag: BagPath,
+    weights: Annotated[Optional[Path], typer.Option(help="Weights file; default the project's own.")] = None,  # noqa: UP045
+    image_topic: ImageTopic = "",
+    truth_topic: TruthTopic = "",
+    truth: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="A folder of true masks named by stamp or index (what `label` wrote, corrected)."),
+    ] = None,
+    tolerance: Tolerance = 0.0,
+    gazebo_hero: GazeboHero = 2,
+    gazebo_people: GazeboPeople = [1],  # noqa: B006 (typer's way)
+    report: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Folder for report.html, frames.csv and figures.json."),
+    ] = None,
+    video: Annotated[Optional[Path], typer.Option(help="A video of frame, truth and prediction (.webm).")] = None,  # noqa: UP045
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON on standard output.")] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    engine: EngineName = REFERENCE,
+    precision: Precision = "fp32",
+) -> None:
+    """Score a network on a rosbag2 recording, and what a node published in flight where the bag holds it."""
+    path = weights or share_directory() / "weights" / "hero_net.safetensors"
+    loaded = load_weights(path)
+    request = EngineRequest(engine, device, precision)
+    network = scored_network(loaded, request)
+    worst = WorstPictures()
+    losses = Losses()
+    results: list[BagResult] = []
+    with contextlib.ExitStack() as stack:
+        opened = stack.enter_context(open_bag(bag))
+        losses.sentences.extend(opened.damage)
+        reading = Reading(
+            choose_topics(opened, image_topic, truth_topic, with_truth=truth is None),
+            open_mask_folder(truth) if truth else None,
+            TrueLabels(gazebo_hero, tuple(gazebo_people)),
+            round(tolerance * 1e9),
+        )
+        _refuse_without_truth(opened, reading)
+        segment = _segmenter(path, request).segment if reading.topics.mask else None
+        film = stack.enter_context(BagVideo(video)) if video else None
+        progress = stack.enter_context(progress_bar())
+        task = progress.add_task("scoring", total=opened.count(reading.topics.image))
+        frames = ahead(bag_frames(opened, reading, loaded.card, losses), BATCH)
+        stack.enter_context(contextlib.closing(frames))
+        complete = False
+        with contextlib.suppress(KeyboardInterrupt):
+            judged = score_bag(predictions(network, loaded.card, frames), loaded.card, segment)
+            for frame, probabilities, result in judged:
+                results.append(result)
+                if report or film:
+                    labels = labels_of(probabilities, loaded.card)
+                    worst.add(frame, labels, result.network)
+                    if film:
+                        film.add(frame, labels, result)
+                progress.update(task, completed=losses.tally.read.get(reading.topics.image, 0))
+            complete = True
+    tell_losses(losses.sentences)
+    tell_unpaired(losses.tally, reading.topics.image)
+    if not results:
+        raise UserError(_nothing_scored(bag, reading, losses, complete))
+    score = bag_score(results, losses, reading.topics.image, complete=complete)
+    if not complete:
+        console.print(f"interrupted: the figures are of the first {len(results)} frames", style="yellow")
+    figures = json.dumps({"weights": path.name, "network": loaded.card.network, **score.figures()}, indent=1)
+    if as_json:
+        print(figures)
+    else:
+        print_bag_score(score, f"{path.name} ({loaded.card.network}) on {bag.name}")
+    if report:
+        write_bag_report(report, f"{path.name} on {bag.name}", score, worst)
+        write_whole(report / "figures.json", figures + "\n")
+        console.print(f"report: {report / 'report.html'}", markup=False)
+    if video:
+        console.print(f"video: {video}", markup=False)
+
+
+def _segmenter(weights: Path, request: EngineRequest) -> Segmenter:
+    """What the segmenter node would run; it has weights of its own, for an engine may lay them out anew."""
+    loaded = load_weights(weights)
+    return Segmenter(loaded, choose_engine(loaded, request).engine)
+
+
+def _refuse_without_truth(bag: Bag, reading: Reading) -> None:
+    if not reading.topics.truth and reading.masks is None:
+        raise UserError(
+            f"{bag.path}: has no true masks; name their topic with --truth-topic, or give a folder of masks with "
+            "--truth (`fcn-follow label` makes one to correct)"
+        )
+
+
+def _nothing_scored(path: Path, reading: Reading, losses: Losses, complete: bool) -> str:
+    if not complete:
+        return "interrupted before the first frame was scored"
+    read = losses.tally.read
+    where = reading.topics.truth or (str(reading.masks.path) if reading.masks else "")
+    return (
+        f"{path}: no image could be scored: {read.get(reading.topics.image, 0)} on {reading.topics.image}, "
+        f"{losses.images_without_truth} of them without a mask of the same stamp in {where}, "
+        f"{len(losses.sentences)} unreadable; where the stamps differ, try --tolerance"
+    )
+
+
+def print_bag_score(score: BagScore, title: str) -> None:
+    """The figures as tables on standard output: the network's, then those of the flight."""
+    print_evaluation(score.network, title)
+    out = Console(width=None if Console().is_terminal else 110, highlight=False)
+    flight = score.in_flight
+    if flight is not None:
+        total = len(flight.published.frames)
+        print_evaluation(flight.published, f"the {total} masks that were published in flight")
+        out.print(
+            f"{flight.identical} of these {total} masks are the same here, pixel for pixel; scored like them, the "
+            f"masks from here have final_score {flight.offline.follow_me.final_score:.4f}\n"
+            f"latency from image to mask: median {flight.latency_ms_median:.1f} ms, 90 % under "
+            f"{flight.latency_ms_p90:.1f} ms"
+        )
+    if score.centroids is not None:
+        error, alarms = score.centroids.centroid_error_px_median, score.centroids.false_alarms_per_1000
+        out.print(
+            f"{score.centroids.frames} centroids published in flight: recall {_share(score.centroids.recall)}, error "
+            f"{'-' if error is None else f'{error:.2f} px'}, false alarms per 1000 "
+            f"{'-' if alarms is None else f'{alarms:.1f}'}"
+        )
+    out.print(f"{len(score.network.frames)} of {score.images} images scored")
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.1f} %"

@@ -1,0 +1,73 @@
+"""Pictures to a video file that every browser plays: WebM (VP8)."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+
+import cv2
+import numpy as np
+
+from fcn_follow.data.frames import UInt8Array
+from fcn_follow.errors import UserError
+
+
+class Video:
+    """One video, a picture each call of `add`; it has its name once closed without an error."""
+
+    def __init__(self, path: Path, rate_hz: float) -> None:
+        self._path, self._temporary, self._rate_hz = path, path.with_name("." + path.name), rate_hz
+        self._writer: cv2.VideoWriter | None = None
+        self._size_px = (0, 0)
+
+    def add(self, rgb: UInt8Array) -> None:
+        """One picture H x W x 3, shrunk or enlarged to the first one's size. UserError where it cannot be written."""
+        picture = np.ascontiguousarray(rgb[..., ::-1])
+        if self._writer is None:
+            self._size_px = (picture.shape[1], picture.shape[0])
+            self._writer = _open_writer(self._temporary, self._rate_hz, *self._size_px)
+        if (picture.shape[1], picture.shape[0]) != self._size_px:
+            picture = cv2.resize(picture, self._size_px).astype(np.uint8)
+        self._writer.write(picture)
+
+    def close(self) -> None:
+        """Finish the file and give it its name."""
+        if self._writer is not None:
+            self._writer.release()
+            self._writer = None
+            self._temporary.replace(self._path)
+
+    def __enter__(self) -> Video:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: object, trace: TracebackType | None) -> None:
+        if kind is None or kind is KeyboardInterrupt:
+            self.close()
+        else:
+            if self._writer is not None:
+                self._writer.release()
+            self._temporary.unlink(missing_ok=True)
+
+
+def _open_writer(path: Path, rate_hz: float, width_px: int, height_px: int) -> cv2.VideoWriter:
+    with _quiet():  # OpenCV complains of a tag that WebM does not use
+        writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"VP80"), rate_hz, (width_px, height_px))
+    if not writer.isOpened():
+        raise UserError(f"cannot write a video to {path}: no VP8 encoder in this OpenCV, or no such folder")
+    return writer
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Nothing of what libraries print to the process's standard error gets through."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
