@@ -5,7 +5,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 NAME = "fcn_follow"
-SHARED = ("launch", "config", "weights", "worlds")
+SHARED = ("launch", "config", "weights", "worlds", "models")
 
 
 def shared_files() -> list[tuple[str, list[str]]]:

@@ -31,6 +31,11 @@ ARGUMENTS = [
         default_value=str(SHARE / "config" / "follow.yaml"),
         description="YAML file with the parameters of all nodes; copy the default one and change it.",
     ),
+    DeclareLaunchArgument(
+        "vehicle_file",
+        default_value="",
+        description="YAML file given after params_file: what is true of this drone and its camera. Empty: none.",
+    ),
     DeclareLaunchArgument("namespace", default_value="", description="Namespace of all nodes and topics, as drone1."),
     DeclareLaunchArgument("cmd_vel", default_value="cmd_vel", description="Topic of the velocity commands."),
     DeclareLaunchArgument(
@@ -97,7 +102,8 @@ def make_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     logger_prefix = "".join(part + "." for part in value["namespace"].split("/") if part)
 
     simulated = value["simulator"] == "true"
-    params_files = [value["params_file"], *([str(SHARE / "config" / "simulator.yaml")] if simulated else [])]
+    vehicle_file = value["vehicle_file"] or (str(SHARE / "config" / "simulator.yaml") if simulated else "")
+    params_files = [path for path in (value["params_file"], vehicle_file) if path]
 
     def node(name: str, parameters: dict, remappings: list[tuple[str, str]]) -> Node:
         return Node(

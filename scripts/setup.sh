@@ -26,7 +26,20 @@ system_package() {
     fi
 }
 
+# optional_package CHECK PACKAGE: the same for what some tests need; without it they say why they are skipped.
+optional_package() {
+    local check=$1
+    shift
+    "$check" && return
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        say "Installing $* ..."
+        apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$@" >/dev/null || true
+    fi
+    "$check" || say "Without $* some tests are skipped; please run: sudo apt-get install $*"
+}
+
 has_venv() { "$python" -c 'import ensurepip, venv' 2>/dev/null; }
+has_sdformat() { command -v ign >/dev/null && [ -d /usr/share/sdformat12/1.9 ]; }
 has_osmesa() { PATH="$PATH:/sbin" ldconfig -p | grep -q 'libOSMesa\.so'; }
 
 find_python() {

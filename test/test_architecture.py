@@ -10,7 +10,7 @@ FLOORS = {
     **dict.fromkeys(("geometry", "parameters", "errors", "share"), 0),
     **dict.fromkeys(("networks", "data"), 1),
     **dict.fromkeys(("perception", "following"), 2),
-    **dict.fromkeys(("bags", "deployment", "training", "scoring", "simulation"), 3),
+    **dict.fromkeys(("bags", "deployment", "training", "scoring", "simulation", "gazebo"), 3),
     **dict.fromkeys(("nodes", "cli", "__main__", "__init__"), 4),
 }
 APART = {("perception", "following"), ("following", "perception")}

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import typer
 
-from fcn_follow.cli import bag_scoring, bags, bench, calibration, keras, models, scoring, simulation, training
+from fcn_follow.cli import (
+    bag_scoring,
+    bags,
+    bench,
+    calibration,
+    gazebo,
+    keras,
+    models,
+    scoring,
+    simulation,
+    training,
+)
 
 app = typer.Typer(
     name="fcn-follow",
@@ -25,4 +36,5 @@ app.command("import-keras")(keras.import_keras)
 app.command("fly")(simulation.fly)
 app.command("synthesize")(simulation.synthesize)
 app.command("pictures")(simulation.pictures)
+app.command("gazebo-assets")(gazebo.gazebo_assets)
 app.command("bench")(bench.bench)

@@ -1,0 +1,22 @@
+"""fcn-follow gazebo-assets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+
+def gazebo_assets(
+    out: Annotated[Path, typer.Argument(help="Folder that gets models/ and worlds/, as the checkout's own.")],
+) -> None:
+    """Make the world, the people and the drone for Gazebo anew; the same bytes each time."""
+    from fcn_follow.gazebo.assets import write_assets
+
+    console = Console(highlight=False)
+    with console.status("making meshes, textures and SDF"):
+        written = write_assets(out)
+    size_mb = sum(path.stat().st_size for part in ("models", "worlds") for path in (out / part).rglob("*.*")) / 1e6
+    console.print(f"{len(written)} models and worlds in {out}, {size_mb:.1f} MB")

@@ -1,0 +1,83 @@
+"""All files that Gazebo needs, written into a folder: models/ and worlds/."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from xml.etree.ElementTree import Element
+
+import numpy as np
+
+from fcn_follow.errors import UserError
+from fcn_follow.gazebo.drone import DRONE, DRONE_ROTORS, drone_model
+from fcn_follow.gazebo.elements import model_config, to_text
+from fcn_follow.gazebo.people import everybody, person_meshes, standing_model
+from fcn_follow.gazebo.town import TOWN, scenery_model, town_models
+from fcn_follow.gazebo.wavefront import write_obj
+from fcn_follow.gazebo.world import town_square
+from fcn_follow.simulation.outfits import Outfit
+from fcn_follow.simulation.people import PARTS
+from fcn_follow.simulation.scenery import Materials, make_materials
+from fcn_follow.simulation.world import town_of
+
+SEED = 0
+
+
+def write_assets(out: Path) -> list[Path]:
+    """Write `out`/models and `out`/worlds, in place of what of them is there; the same bytes each time.
+
+    Raises UserError where that cannot be written; what was there before then stays.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".gazebo-", dir=out) as folder:
+            made = Path(folder)
+            written = [path.relative_to(made) for path in _write(made)]
+            for name in ("models", "worlds"):
+                for part in sorted((made / name).iterdir()):
+                    _replace(part, out / name / part.name)
+    except OSError as error:
+        raise UserError(f"{error.filename or out}: {error.strerror or error}") from error
+    return [out / path for path in written]
+
+
+def _replace(new: Path, old: Path) -> None:
+    old.parent.mkdir(exist_ok=True)
+    if old.is_dir():
+        shutil.rmtree(old)
+    new.replace(old)
+
+
+def _write(out: Path) -> Iterator[Path]:
+    models = out / "models"
+    town, people = town_of(SEED), everybody(SEED)
+    materials = make_materials(np.random.default_rng([SEED, 2]))
+    for scenery in town_models(town, SEED):
+        write_obj(models / scenery.name / "meshes" / f"{scenery.name}.obj", scenery.meshes, materials)
+        yield _write_model(models, scenery.name, scenery_model(scenery), scenery.told)
+    for person in people:
+        meshes = person_meshes(person.outfit)
+        write_obj(models / person.name / "meshes" / f"{person.name}.obj", meshes, _clothes(person.outfit, materials))
+        yield _write_model(models, person.name, standing_model(person), "A person in mid-stride.")
+    for name, rotors in ((DRONE, False), (DRONE_ROTORS, True)):
+        told = f"A quadrotor with a camera on a pitch gimbal, flown by {'its rotors' if rotors else 'velocity'}."
+        yield _write_model(models, name, drone_model(rotors), told)
+    worlds = out / "worlds"
+    worlds.mkdir()
+    world = worlds / f"{TOWN}.sdf"
+    world.write_text(to_text(town_square(town, people, SEED)), encoding="utf-8")
+    yield world
+
+
+def _write_model(models: Path, name: str, document: Element, told: str) -> Path:
+    folder = models / name
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "model.config").write_text(model_config(name, told), encoding="utf-8")
+    (folder / "model.sdf").write_text(to_text(document), encoding="utf-8")
+    return folder / "model.sdf"
+
+
+def _clothes(outfit: Outfit, materials: Materials) -> Materials:
+    return Materials({}, {part: getattr(outfit, part) for part in PARTS}, materials.sky)

@@ -1,0 +1,158 @@
+"""The drone: a quadrotor with a camera on a pitch gimbal, flown by velocity or by its rotors.
+
+Rotors and controller gains are those of the X3 in Gazebo's own example of the multicopter velocity controller, the
+body is a box of about its size and mass; the camera is that of the embedded simulator with twice its pixels.
+"""
+
+from __future__ import annotations
+
+from xml.etree.ElementTree import Element
+
+from fcn_follow.gazebo.elements import child, plugin, pose, root, values
+from fcn_follow.simulation.episode import CameraSetup
+
+DRONE = "follow_drone"
+DRONE_ROTORS = "follow_drone_rotors"
+"""The same drone, flown by its rotors."""
+CAMERA = CameraSetup(width_px=640, height_px=480)
+CAMERA_HZ = 20
+_BODY_KG, _ROTOR_KG, _CAMERA_KG = 1.43, 0.005, 0.05
+_BODY_M = (0.47, 0.47, 0.11)
+_ROTORS_M = ((0.13, -0.22), (-0.13, 0.2), (0.13, 0.22), (-0.13, -0.2))
+_TURNS = ("ccw", "ccw", "cw", "cw")
+_ROTOR_Z_M, _ROTOR_RADIUS_M = 0.023, 0.1
+_FORCE_CONSTANT, _MOMENT_CONSTANT = 8.54858e-06, 0.016
+
+
+def drone_model(rotors: bool) -> Element:
+    """The model's SDF; its topics are under follow_drone in either way of flying."""
+    document = root()
+    model = child(document, "model", name=DRONE)
+    _base(model, gravity=rotors)
+    _camera(model, gravity=rotors)
+    for number in range(len(_ROTORS_M)):
+        _rotor(model, number, turns=rotors)
+    if rotors:
+        _rotor_control(model)
+    else:
+        values(plugin(model, "gz-sim-velocity-control-system"), topic=f"{DRONE}/cmd_vel")
+    values(
+        plugin(model, "gz-sim-joint-position-controller-system"),
+        joint_name="camera_pitch", topic=f"{DRONE}/camera/pitch", initial_position=f"{CAMERA.mount.pitch_down_rad:g}",
+        p_gain=0.5, i_gain=0.0, d_gain=0.02, cmd_max=0.5, cmd_min=-0.5,
+    )  # fmt: skip
+    values(
+        plugin(model, "gz-sim-odometry-publisher-system"),
+        odom_topic=f"{DRONE}/odom", odom_frame="odom", robot_base_frame="base_link", dimensions=3,
+        odom_publish_frequency=50,
+    )  # fmt: skip
+    return document
+
+
+def _base(model: Element, gravity: bool) -> None:
+    link = child(model, "link", name="base_link")
+    values(link, gravity=gravity)
+    _inertial(link, _BODY_KG, _box_moments(_BODY_KG, _BODY_M))
+    collision = child(link, "collision", name="collision")
+    values(child(child(collision, "geometry"), "box"), size=" ".join(map(str, _BODY_M)))
+    _box(link, "hull", (0.2, 0.12, 0.06), (0.0, 0.0, 0.0), "0.12 0.12 0.13 1")
+    for number, (x_m, y_m) in enumerate(_ROTORS_M):
+        _box(link, f"motor_{number}", (0.03, 0.03, 0.03), (x_m, y_m, 0.005), "0.3 0.3 0.3 1")
+    _box(link, "front", (0.02, 0.05, 0.02), (0.105, 0.0, 0.015), "0.9 0.5 0.1 1")
+
+
+def _camera(model: Element, gravity: bool) -> None:
+    link = child(model, "link", name="camera_link")
+    pose(link, *CAMERA.mount.position_body_m)
+    values(link, gravity=gravity)
+    _inertial(link, _CAMERA_KG, (2e-5, 2e-5, 2e-5))
+    _box(link, "housing", (0.03, 0.04, 0.03), (-0.02, 0.0, 0.0), "0.05 0.05 0.05 1")
+    _sensor(link, "camera", "camera", f"{DRONE}/camera/image_raw")
+    _sensor(link, "segmentation", "segmentation", f"{DRONE}/segmentation")
+    joint = child(model, "joint", name="camera_pitch", type="revolute")
+    values(joint, parent="base_link", child="camera_link")
+    axis = child(joint, "axis")
+    values(axis, xyz="0 1 0")
+    values(child(axis, "limit"), lower=-1.57, upper=1.57)
+    values(child(axis, "dynamics"), damping=0.005)
+
+
+def _sensor(link: Element, name: str, kind: str, topic: str) -> None:
+    sensor = child(link, "sensor", name=name, type=kind)
+    values(sensor, topic=topic, update_rate=CAMERA_HZ, always_on=True, gz_frame_id="camera_link")
+    camera = child(sensor, "camera")
+    if kind == "segmentation":
+        values(camera, segmentation_type="semantic")
+    values(camera, horizontal_fov=f"{CAMERA.horizontal_fov_rad:.5f}", optical_frame_id="camera_optical_frame")
+    image = child(camera, "image")
+    values(image, width=CAMERA.width_px, height=CAMERA.height_px)
+    if kind == "camera":
+        values(image, format="R8G8B8")
+    values(child(camera, "clip"), near=0.1, far=150)
+
+
+def _rotor(model: Element, number: int, turns: bool) -> None:
+    x_m, y_m = _ROTORS_M[number]
+    link = child(model, "link", name=f"rotor_{number}")
+    pose(link, x_m, y_m, _ROTOR_Z_M)
+    values(link, gravity=turns)
+    _inertial(link, _ROTOR_KG, (1.6e-5, 1.7e-5, 3.2e-5))
+    visual = child(link, "visual", name="disc")
+    values(child(child(visual, "geometry"), "cylinder"), radius=_ROTOR_RADIUS_M, length=0.004)
+    values(visual, transparency=0.7)
+    _paint(visual, "0.2 0.2 0.2 1")
+    joint = child(model, "joint", name=f"rotor_{number}_joint", type="revolute" if turns else "fixed")
+    values(joint, parent="base_link", child=f"rotor_{number}")
+    if turns:
+        axis = child(joint, "axis")
+        values(axis, xyz="0 0 1")
+        values(child(axis, "limit"), lower="-1e16", upper="1e16")
+
+
+def _rotor_control(model: Element) -> None:
+    for number, turn in enumerate(_TURNS):
+        values(
+            plugin(model, "gz-sim-multicopter-motor-model-system"),
+            robotNamespace=DRONE, jointName=f"rotor_{number}_joint", linkName=f"rotor_{number}", turningDirection=turn,
+            timeConstantUp=0.0125, timeConstantDown=0.025, maxRotVelocity=800.0, motorConstant=_FORCE_CONSTANT,
+            momentConstant=_MOMENT_CONSTANT, commandSubTopic="motor_speed", actuator_number=number,
+            rotorDragCoefficient=8.06428e-05, rollingMomentCoefficient=1e-06, rotorVelocitySlowdownSim=10,
+            motorType="velocity",
+        )  # fmt: skip
+    control = plugin(model, "gz-sim-multicopter-control-system")
+    values(
+        control,
+        robotNamespace=DRONE, commandSubTopic="cmd_vel", enableSubTopic="enable", comLinkName="base_link",
+        velocityGain="2.7 2.7 2.7", attitudeGain="2 3 0.15", angularRateGain="0.4 0.52 0.18",
+        maximumLinearAcceleration="4 4 4",
+    )  # fmt: skip
+    configuration = child(control, "rotorConfiguration")
+    for number, turn in enumerate(_TURNS):
+        values(
+            child(configuration, "rotor"),
+            jointName=f"rotor_{number}_joint", forceConstant=_FORCE_CONSTANT, momentConstant=_MOMENT_CONSTANT,
+            direction=1 if turn == "ccw" else -1,
+        )  # fmt: skip
+
+
+def _inertial(link: Element, mass_kg: float, moments_kg_m2: tuple[float, float, float]) -> None:
+    inertial = child(link, "inertial")
+    values(inertial, mass=mass_kg)
+    ixx, iyy, izz = moments_kg_m2
+    values(child(inertial, "inertia"), ixx=ixx, iyy=iyy, izz=izz, ixy=0, ixz=0, iyz=0)
+
+
+def _box_moments(mass_kg: float, size_m: tuple[float, float, float]) -> tuple[float, float, float]:
+    x, y, z = (mass_kg / 12 * side**2 for side in size_m)
+    return (round(y + z, 5), round(x + z, 5), round(x + y, 5))
+
+
+def _box(link: Element, name: str, size_m: tuple[float, ...], place_m: tuple[float, ...], rgba: str) -> None:
+    visual = child(link, "visual", name=name)
+    pose(visual, *place_m)
+    values(child(child(visual, "geometry"), "box"), size=" ".join(f"{side:g}" for side in size_m))
+    _paint(visual, rgba)
+
+
+def _paint(visual: Element, rgba: str) -> None:
+    values(child(visual, "material"), ambient=rgba, diffuse=rgba, specular="0.1 0.1 0.1 1")

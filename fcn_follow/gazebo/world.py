@@ -1,0 +1,45 @@
+"""The world file: light, physics, the town's models at their places, and people who walk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from xml.etree.ElementTree import Element
+
+from fcn_follow.gazebo.elements import child, plugin, pose, root, values
+from fcn_follow.gazebo.people import Person, walking_actor
+from fcn_follow.gazebo.town import TOWN, plant_places
+from fcn_follow.simulation.town import GroundHeight, Town
+
+_SYSTEMS = ("gz-sim-physics-system", "gz-sim-user-commands-system", "gz-sim-scene-broadcaster-system")
+
+
+def town_square(town: Town, people: Sequence[Person], seed: int) -> Element:
+    """worlds/town_square.sdf; the drone is put into it at launch."""
+    document = root()
+    world = child(document, "world", name=TOWN)
+    physics = child(world, "physics", name="4ms", type="ignored")
+    values(physics, max_step_size=0.004, real_time_factor=1.0)
+    for filename in _SYSTEMS:
+        plugin(world, filename)
+    values(plugin(world, "gz-sim-sensors-system"), render_engine="ogre2")
+    values(world, gravity="0 0 -9.81")
+    scene = child(world, "scene")
+    values(scene, ambient="0.45 0.48 0.52 1", background="0.66 0.76 0.88 1", shadows=True, grid=False)
+    child(scene, "sky")
+    sun = child(world, "light", name="sun", type="directional")
+    pose(sun, 0.0, 0.0, 30.0)
+    values(sun, cast_shadows=True, diffuse="0.95 0.92 0.85 1", specular="0.1 0.1 0.1 1", direction="-0.45 0.35 -0.82")
+    _include(world, TOWN, TOWN)
+    for number, (model, x_m, y_m, yaw_rad) in enumerate(plant_places(town, seed)):
+        _include(world, model, f"{model}_{number}", x_m, y_m, 0.0, 0.0, 0.0, yaw_rad)
+    ground = GroundHeight(town)
+    for person in people:
+        walking_actor(world, person, ground)
+    return document
+
+
+def _include(world: Element, model: str, name: str, *place: float) -> None:
+    include = child(world, "include")
+    values(include, uri=f"model://{model}", name=name)
+    if place:
+        pose(include, *place)

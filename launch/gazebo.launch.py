@@ -1,0 +1,169 @@
+"""Segmenter and follower in Gazebo Harmonic: world, drone, bridge and nodes; ends as a whole.
+
+ros2 launch fcn_follow gazebo.launch.py gui:=true
+"""
+
+import os
+from pathlib import Path
+
+from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
+from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
+from launch.actions import (
+    AppendEnvironmentVariable,
+    DeclareLaunchArgument,
+    ExecuteProcess,
+    IncludeLaunchDescription,
+    OpaqueFunction,
+    Shutdown,
+)
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch_ros.actions import Node
+
+from fcn_follow.share import share_directory
+
+SHARE = share_directory()
+DRONES = {
+    "velocity": ("follow_drone", "gazebo.yaml"),
+    "rotors": ("follow_drone_rotors", "gazebo_rotors.yaml"),
+}
+RECORDED = [
+    "/camera/image_raw",
+    "/camera/camera_info",
+    "/ground_truth/labels_map",
+    "/odom",
+    "/cmd_vel",
+    "/segmentation/label_mask",
+    "/hero/centroid",
+    "/hero/position",
+]
+
+ARGUMENTS = [
+    DeclareLaunchArgument(
+        "world",
+        default_value="town_square",
+        description="A world of fcn_follow by its name, or the path of an SDF file.",
+    ),
+    DeclareLaunchArgument(
+        "dynamics",
+        default_value="velocity",
+        choices=sorted(DRONES),
+        description="velocity: takes each command at once, steady; rotors: has motors and leans as it flies.",
+    ),
+    DeclareLaunchArgument(
+        "start", default_value="-17 -6 2.5 0", description="Where the drone starts: x y z in metres, yaw in radians."
+    ),
+    DeclareLaunchArgument(
+        "gui", default_value="false", choices=["true", "false"], description="Open Gazebo's window; else headless."
+    ),
+    DeclareLaunchArgument(
+        "record",
+        default_value="false",
+        choices=["true", "false"],
+        description="Record a bag with images, ground truth and what the nodes publish, for fcn-follow score-bag.",
+    ),
+    DeclareLaunchArgument("bag", default_value="gazebo_bag", description="Folder of that bag; must not exist."),
+    DeclareLaunchArgument(
+        "weights", default_value="", description="Weights file (safetensors). Empty: what the parameter file says."
+    ),
+    DeclareLaunchArgument(
+        "device", default_value="", description="auto, cpu or cuda. Empty: what the parameter file says."
+    ),
+    DeclareLaunchArgument(
+        "params_file",
+        default_value=str(SHARE / "config" / "follow.yaml"),
+        description="YAML file with the parameters of all nodes; copy the default one and change it.",
+    ),
+    DeclareLaunchArgument(
+        "log_level",
+        default_value="info",
+        choices=["debug", "info", "warn", "error", "fatal"],
+        description="Least severity of what the nodes log.",
+    ),
+]
+
+
+def find_world(world: str) -> Path:
+    """The SDF file of a world's name or path. Raises RuntimeError with the names that there are."""
+    own = SHARE / "worlds" / f"{world}.sdf"
+    for path in (own, Path(world)):
+        if path.is_file():
+            return path.resolve()
+    known = ", ".join(sorted(path.stem for path in (SHARE / "worlds").glob("*.sdf")))
+    raise RuntimeError(f"world:={world}: there is no such world and no such file; the worlds are: {known}")
+
+
+def gazebo_share() -> Path:
+    """Where ros_gz_sim is. Raises RuntimeError with the packages to install."""
+    for package in ("ros_gz_bridge", "ros_gz_sim"):
+        try:
+            share = Path(get_package_share_directory(package))
+        except PackageNotFoundError:
+            distro = os.environ.get("ROS_DISTRO", "jazzy")
+            raise RuntimeError(
+                f"{package} is missing; Gazebo and its bridge come with: sudo apt-get install ros-{distro}-ros-gz"
+            ) from None
+    return share
+
+
+def start_pose(text: str) -> list[str]:
+    """The arguments of ros_gz_sim create for 'x y z yaw'. Raises RuntimeError for anything else."""
+    try:
+        x, y, z, yaw = (str(float(part)) for part in text.split())
+    except ValueError:
+        raise RuntimeError(f"start:='{text}': four numbers are wanted, x y z in metres and yaw in radians") from None
+    return ["-x", x, "-y", y, "-z", z, "-Y", yaw]
+
+
+def make_everything(context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    """Gazebo with the world, the drone, the bridge, the nodes, and where asked the recording."""
+    value = {argument.name: context.launch_configurations[argument.name] for argument in ARGUMENTS}
+    gazebo, world = gazebo_share(), find_world(value["world"])
+    start = start_pose(value["start"])
+    drone, vehicle_file = DRONES[value["dynamics"]]
+    window = "" if value["gui"] == "true" else "-s --headless-rendering "
+    sim_time = {"use_sim_time": True}
+    entities: list[LaunchDescriptionEntity] = [
+        AppendEnvironmentVariable("GZ_SIM_RESOURCE_PATH", str(SHARE / "models")),
+        IncludeLaunchDescription(
+            PythonLaunchDescriptionSource(str(gazebo / "launch" / "gz_sim.launch.py")),
+            launch_arguments={"gz_args": f"-r {window}{world}", "on_exit_shutdown": "true"}.items(),
+        ),
+        Node(
+            package="ros_gz_sim",
+            executable="create",
+            arguments=["-file", str(SHARE / "models" / drone / "model.sdf"), "-name", "follow_drone", *start],
+            parameters=[sim_time],
+            output="screen",
+        ),
+        Node(
+            package="ros_gz_bridge",
+            executable="parameter_bridge",
+            name="gazebo_bridge",
+            parameters=[{"config_file": str(SHARE / "config" / "bridge.yaml")}, sim_time],
+            output="screen",
+            on_exit=Shutdown(reason="the bridge has ended"),
+        ),
+        IncludeLaunchDescription(
+            PythonLaunchDescriptionSource(str(SHARE / "launch" / "follow.launch.py")),
+            launch_arguments={
+                "image": "camera/image_raw",
+                "camera_info": "camera/camera_info",
+                "vehicle_file": str(SHARE / "config" / vehicle_file),
+                "use_sim_time": "true",
+                **{name: value[name] for name in ("weights", "device", "params_file", "log_level")},
+            }.items(),
+        ),
+    ]
+    if value["record"] == "true":
+        entities.append(
+            ExecuteProcess(
+                cmd=["ros2", "bag", "record", "--use-sim-time", "-s", "mcap", "-o", value["bag"], *RECORDED],
+                output="screen",
+                on_exit=Shutdown(reason="the recording has ended"),
+            )
+        )
+    return entities
+
+
+def generate_launch_description() -> LaunchDescription:
+    return LaunchDescription([*ARGUMENTS, OpaqueFunction(function=make_everything)])
