@@ -217,7 +217,7 @@ def test_the_real_launch_loads_the_launch_file():
     assert arguments["dynamics"].choices == ["rotors", "velocity"]
 
 
-@pytest.mark.parametrize(("path", "parameters"), zip(DRONES, ("gazebo.yaml", "gazebo_rotors.yaml"), strict=True))
+@pytest.mark.parametrize(("path", "parameters"), list(zip(DRONES, ("gazebo.yaml", "gazebo_rotors.yaml"), strict=True)))
 def test_the_nodes_know_the_camera_of_the_drone(path, parameters):
     document = load(path)
     given = yaml.safe_load((ROOT / "config" / parameters).read_text(encoding="utf-8"))
