@@ -15,10 +15,12 @@ import cv2
 import numpy as np
 import pytest
 from bag_files import PERIOD_NS, START_NS, camera_and_truth, image, point, write_bag
+from drawn_frames import frame
 from frame_folders import write_frames
 from typer.testing import CliRunner
 
 from fcn_follow.cli.app import app
+from fcn_follow.data.frames import open_frames
 from fcn_follow.errors import UserError
 from fcn_follow.networks.registry import build_network
 from fcn_follow.networks.weights import ModelCard, load_weights, save_weights
@@ -205,10 +207,10 @@ def test_centroids_against_the_true_hero_by_hand():
 
     def finding(x, y, area, truth):
         mask = (truth[..., None] == np.arange(3)).astype(np.uint8)
-        frame = BagFrame(
+        looked = BagFrame(
             "1", np.zeros((20, 20, 3), np.uint8), mask, None, 1, None, truth, Published(None, (x, y, area))
         )
-        return next(score_bag([(frame, probabilities)], card, None))[2].centroid
+        return next(score_bag([(looked, probabilities)], card, None))[2].centroid
 
     near = finding(7, 10.0 - 0.5, 9, labels)
     assert (near.found, near.right, near.centroid_error_px) == (True, True, 2.5)
@@ -240,3 +242,25 @@ def test_reading_ahead_keeps_order_and_passes_errors_on():
     early = ahead(iter(range(10**9)), 2)
     assert next(early) == 0
     early.close()
+
+
+@pytest.mark.parametrize("names", ["stamp", "index"])
+def test_labelled_frames_are_a_training_folder_and_come_back_as_the_truth(tmp_path, weights, names):
+    bag = write_bag(tmp_path / "bag", camera_and_truth(6)[::2])
+    invoke("label", bag, tmp_path / "frames", "--weights", weights, "--every", "2")
+    frames = open_frames(tmp_path / "frames")
+    assert len(frames) == 3
+    segmenter = Segmenter(load_weights(weights))
+    for index in range(3):
+        np.testing.assert_array_equal(frames.image(index), frame(2 * index)[0])
+        np.testing.assert_array_equal(frames.labels(index), segmenter.segment(frame(2 * index)[0]))
+    truth = tmp_path / "frames"
+    if names == "index":
+        truth = tmp_path / "corrected"
+        truth.mkdir()
+        for index, file in enumerate(sorted((tmp_path / "frames" / "masks").iterdir())):
+            (truth / f"mask_{2 * index}.png").write_bytes(file.read_bytes())
+    score = figures("score-bag", bag, "--weights", weights, "--truth", truth)
+    assert score["honest"]["frames"] == 3
+    assert score["honest"]["iou"]["background"] > 0.9  # but for the network's size
+    assert score["not_scored"]["images_without_truth"] == 3

@@ -10,8 +10,9 @@ from typing import Annotated, Optional
 import typer
 from rich.console import Console
 
+from fcn_follow.bags.frames import FrameFolder, decoded
 from fcn_follow.bags.reading import Bag, open_bag
-from fcn_follow.bags.topics import choose_topics
+from fcn_follow.bags.topics import BagTopics, choose_topics
 from fcn_follow.bags.truth import TrueLabels, open_mask_folder
 from fcn_follow.cli.bags import (
     BagPath,
@@ -36,9 +37,11 @@ from fcn_follow.scoring.bag import BagResult, Losses, Reading, bag_frames, score
 from fcn_follow.scoring.bag_figures import BagScore, bag_score
 from fcn_follow.scoring.bag_report import WorstPictures, write_bag_report
 from fcn_follow.scoring.bag_video import BagVideo
-from fcn_follow.scoring.evaluation import BATCH, predictions
+from fcn_follow.scoring.evaluation import predictions
 from fcn_follow.scoring.page import write_whole
 from fcn_follow.share import share_directory
+
+FRAMES_AHEAD = 8  # read, and predicted, before they are judged; with a batch between, it bounds the memory
 
 
 def score_recording(
@@ -85,11 +88,13 @@ def score_recording(
         film = stack.enter_context(BagVideo(video)) if video else None
         progress = stack.enter_context(progress_bar())
         task = progress.add_task("scoring", total=opened.count(reading.topics.image))
-        frames = ahead(bag_frames(opened, reading, loaded.card, losses), BATCH)
+        frames = ahead(bag_frames(opened, reading, loaded.card, losses), FRAMES_AHEAD)
         stack.enter_context(contextlib.closing(frames))
+        predicted = ahead(predictions(network, loaded.card, frames), FRAMES_AHEAD)
+        stack.enter_context(contextlib.closing(predicted))
         complete = False
         with contextlib.suppress(KeyboardInterrupt):
-            judged = score_bag(predictions(network, loaded.card, frames), loaded.card, segment)
+            judged = score_bag(predicted, loaded.card, segment)
             for frame, probabilities, result in judged:
                 results.append(result)
                 if report or film:
@@ -171,3 +176,37 @@ def print_bag_score(score: BagScore, title: str) -> None:
 
 def _share(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:.1f} %"
+
+
+def label(
+    bag: BagPath,
+    out: Annotated[Path, typer.Argument(help="The new folder, in the training format.")],
+    weights: Annotated[Optional[Path], typer.Option(help="Weights file; default the project's own.")] = None,  # noqa: UP045
+    image_topic: ImageTopic = "",
+    every: Annotated[int, typer.Option(min=1, help="Take only each so-many-th image.")] = 1,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    engine: EngineName = REFERENCE,
+    precision: Precision = "fp32",
+) -> None:
+    """Write the images of a bag with the masks that a network sees, to correct in any mask editor and to train on."""
+    path = weights or share_directory() / "weights" / "hero_net.safetensors"
+    segmenter = _segmenter(path, EngineRequest(engine, device, precision))
+    losses = Losses()
+    with contextlib.ExitStack() as stack:
+        opened = stack.enter_context(open_bag(bag))
+        losses.sentences.extend(opened.damage)
+        topics = BagTopics(choose_topics(opened, image_topic, with_truth=False).image)
+        folder = stack.enter_context(FrameFolder(out))
+        progress = stack.enter_context(progress_bar())
+        task = progress.add_task("labelling", total=opened.count(topics.image))
+        images = decoded(
+            opened, topics, tolerance_ns=0, tally=losses.tally, tell=losses.sentences.append,
+            on_image=lambda: progress.advance(task),
+        )  # fmt: skip
+        for moment, image_rgb in images:
+            if moment.index % every == 0:
+                folder.add(moment, image_rgb, segmenter.segment(image_rgb))
+        tell_losses(losses.sentences)
+        if not folder.frames:
+            raise UserError(f"{bag}: not one image of {topics.image} could be read")
+    console.print(f"{out}: {folder.frames} frames with masks: red background, green people, blue hero", markup=False)

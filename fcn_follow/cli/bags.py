@@ -166,8 +166,8 @@ def bag_to_folder(
             opened, topics, tolerance_ns=round(tolerance * 1e9), tally=tally, tell=losses.append,
             on_image=lambda: progress.advance(task),
         )  # fmt: skip
-        for index, (moment, image_rgb) in enumerate(images):
-            if index % every:
+        for moment, image_rgb in images:
+            if moment.index % every:
                 continue
             try:
                 labels = true_labels(moment, topics, image_rgb, gazebo)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,10 +17,10 @@ from fcn_follow.bags.reading import Bag, Tell, stamp_text
 from fcn_follow.bags.topics import BagTopics
 from fcn_follow.bags.truth import LABELS_AS_OURS, MaskFolder, TrueLabels, message_labels
 from fcn_follow.data.frames import HERO, UInt8Array
-from fcn_follow.data.resize import resize_image
+from fcn_follow.data.resize import resize_image, resize_mask
 from fcn_follow.networks.weights import ModelCard
 from fcn_follow.perception.hero import find_hero
-from fcn_follow.scoring.evaluation import FrameResult, LabelledFrame, judge, judge_labels, kind_of_mask
+from fcn_follow.scoring.evaluation import FrameResult, LabelledFrame, judge, judge_labels, kind_of_hero
 from fcn_follow.scoring.honest import FrameFinding
 from fcn_follow.scoring.overlap import Overlap
 
@@ -40,12 +41,20 @@ class Published:
 
 @dataclass(frozen=True)
 class BagFrame(LabelledFrame):
-    """A frame of a bag. `image` has the network's size, `image_rgb` and `truth` (labels H x W) the recorded one."""
+    """A frame of a bag. `image` and `mask` have the network's size, `image_rgb` and `truth` (labels) their own."""
 
     stamp_ns: int
     image_rgb: UInt8Array
     truth: UInt8Array
     published: Published
+
+    @property
+    def width_px(self) -> int:
+        return int(self.truth.shape[1])
+
+    @property
+    def hero_px(self) -> int:
+        return int(np.count_nonzero(self.truth == HERO))
 
 
 @dataclass(frozen=True)
@@ -104,12 +113,13 @@ def bag_frames(
         if truth is None:
             losses.images_without_truth += 1
             continue
-        mask = (truth[:, :, None] == np.arange(3, dtype=np.uint8)).view(np.uint8)
+        height, width = card.input_height_px, card.input_width_px
+        one_hot = cv2.merge([(truth == label).view(np.uint8) for label in range(3)]).astype(np.uint8, copy=False)
         yield BagFrame(
             name=stamp_text(moment.image.stamp_ns),
-            image=resize_image(image_rgb, card.input_height_px, card.input_width_px),
-            mask=mask,
-            kind=kind_of_mask(mask),
+            image=resize_image(image_rgb, height, width),
+            mask=resize_mask(one_hot, height, width),
+            kind=kind_of_hero(int(np.count_nonzero(truth == HERO)), truth.size),
             stamp_ns=moment.image.stamp_ns,
             image_rgb=image_rgb,
             truth=truth,

@@ -49,6 +49,16 @@ class LabelledFrame:
     mask: UInt8Array
     kind: Kind
 
+    @property
+    def width_px(self) -> int:
+        """The frame's width as it was recorded."""
+        return int(self.mask.shape[1])
+
+    @property
+    def hero_px(self) -> int:
+        """The true hero's area in the frame as it was recorded."""
+        return int(self.mask[..., HERO].sum())
+
 
 FrameT = TypeVar("FrameT", bound=LabelledFrame)
 
@@ -83,10 +93,14 @@ class Evaluation:
 
 def kind_of_mask(mask: UInt8Array) -> Kind:
     """The kind of a frame that lies in none of the course's folders, by what its mask holds."""
-    hero_px = int(mask[..., HERO].sum())
+    return kind_of_hero(int(mask[..., HERO].sum()), mask[..., 0].size)
+
+
+def kind_of_hero(hero_px: int, frame_px: int) -> Kind:
+    """The kind of a frame by the hero's area in it."""
     if hero_px <= SEEN_ABOVE_PX:
         return Kind.NONE
-    return Kind.NEAR if hero_px > NEAR_SHARE * mask[..., 0].size else Kind.FAR
+    return Kind.NEAR if hero_px > NEAR_SHARE * frame_px else Kind.FAR
 
 
 def open_scored(path: Path) -> list[tuple[FrameSet, Kind | None]]:
@@ -155,8 +169,8 @@ def judge(frame: LabelledFrame, probabilities: NDArray[np.floating], card: Model
     finding = examine_frame(
         _labels(truth),
         labels,
-        frame_hero_px=int(frame.mask[..., HERO].sum()),
-        scale=frame.mask.shape[1] / width,
+        frame_hero_px=frame.hero_px,
+        scale=frame.width_px / width,
         min_px=card.hero_min_area_px,
     )
     prediction = prediction_mask(probabilities)
