@@ -1,6 +1,7 @@
 """The Follow-Me score against counts made by hand, and `fcn-follow score` as a process."""
 
 import csv
+import dataclasses
 import json
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from frame_folders import draw_frame, write_frames
 
 from fcn_follow.networks.registry import build_network
 from fcn_follow.networks.weights import ModelCard, save_weights
-from fcn_follow.scoring.calibration import best_level, calibration_curve
+from fcn_follow.scoring.calibration import LEVELS, best_level, calibration_curve, judge_at_levels
 from fcn_follow.scoring.evaluation import LabelledFrame, judge, kind_of_mask, summarise
 from fcn_follow.scoring.follow_me import FrameScore, Kind, follow_me_score, prediction_mask, score_frame
 from fcn_follow.scoring.honest import examine_frame, honest_figures
@@ -111,14 +112,19 @@ def test_honest_figures_counted_by_hand():
 def test_calibration_takes_the_lowest_level_that_drops_the_false_alarms():
     """A true hero at 0.999 in every third frame, false ones at 0.98 in the others."""
     random = np.random.default_rng(4)
-    frames = []
+    card = ModelCard("hero_net", 64, 64)
+    judged, frames = [], []
     for i in range(9):
         image, truth = draw_frame(random, 64, 16 if i % 3 == 0 else 0)
         p = truth * 0.999 + (1 - truth) * 0.0005
         if i % 3:
             p[20:24, 20:24] = (0.01, 0.01, 0.98)
         frames.append((LabelledFrame(str(i), image, truth, kind_of_mask(truth)), p))
-    curve = calibration_curve(ModelCard("hero_net", 64, 64), frames)
+        judged.append(judge_at_levels(*frames[-1], card))
+    curve = calibration_curve(judged)
+    for i in (0, 40, 80):  # the short cut over the blobs gives what judging at the level gives
+        at_level = dataclasses.replace(card, hero_confirm_probability=LEVELS[i])
+        assert curve[i].evaluation == summarise([judge(frame, p, at_level) for frame, p in frames])
     alarms = [level.evaluation.honest.false_alarms_per_1000 for level in curve]
     assert alarms[0] == 1000.0
     chosen = best_level(curve)
@@ -126,6 +132,8 @@ def test_calibration_takes_the_lowest_level_that_drops_the_false_alarms():
     assert 0.98 < chosen.confirm < 0.999
     assert chosen.evaluation.honest.recall == 1.0
     assert all(level.evaluation.honest.false_alarms_per_1000 for level in curve if level.confirm < chosen.confirm)
+    best = max(level.evaluation.follow_me.final_score for level in curve)
+    assert best_level(curve, "score").evaluation.follow_me.final_score == best
 
 
 def run(*arguments):

@@ -1,25 +1,35 @@
 """Losses against their formulas, augmentation that moves image and mask as one, `fcn-follow train` as a process."""
 
 import json
+import re
+import resource
 import signal
 import subprocess
 import sys
 import time
 
+import cv2
 import numpy as np
 import pytest
 import torch
 from frame_folders import write_frames
 from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from fcn_follow.cli.training import empty_classes
 from fcn_follow.data.augment import AugmentParameters, augment, to_tensors
 from fcn_follow.data.bank import load_bank
 from fcn_follow.data.frames import open_frames
 from fcn_follow.data.split import all_frames
 from fcn_follow.errors import UserError
+from fcn_follow.networks.registry import build_network
 from fcn_follow.networks.weights import ModelCard, load_weights
+from fcn_follow.scoring.evaluation import labelled_frames
 from fcn_follow.share import share_directory
+from fcn_follow.training.board import Board
+from fcn_follow.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from fcn_follow.training.losses import parse_loss
+from fcn_follow.training.lr_finder import range_test
 from fcn_follow.training.parameters import TrainingParameters, read_recipe
 from fcn_follow.training.sampling import epoch_indices, frame_weights
 from fcn_follow.training.schedule import learning_rate
@@ -236,6 +246,122 @@ def test_trainings_that_are_refused(data):
         assert result.returncode == 1, (more, result.stderr)
         assert message in result.stderr
         assert not out.exists()
+
+
+def test_what_a_split_does_not_show_is_told(data, tmp_path):
+    frames = open_frames(write_frames(tmp_path / "empty", 2, hero_heights=(0,)))
+    bank = load_bank(all_frames([frames]), 32)
+    told = empty_classes(bank, [])
+    assert "no training frame shows the class hero: nothing of it can be learned" in told
+    assert len([line for line in told if "held-out" in line]) == 3
+    assert not [
+        line for line in empty_classes(load_bank(all_frames([open_frames(data / "a")]), 32), []) if "tra" in line
+    ]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_disk_that_is_full_leaves_the_last_checkpoint_whole(tmp_path):
+    path = tmp_path / "w.checkpoint"
+    save_checkpoint(path, Checkpoint({"a": torch.ones(10)}, {"epoch": 1}))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        with pytest.raises(UserError, match=r"w\.checkpoint: cannot be written .* what was there before is untouched"):
+            save_checkpoint(path, Checkpoint({"a": torch.ones(1_000_000)}, {"epoch": 2}))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, handler)
+    assert load_checkpoint(path).notes == {"epoch": 1}
+    assert [entry.name for entry in tmp_path.iterdir()] == ["w.checkpoint"]
+
+
+def trainer_on(data, **changes):
+    values = {"network": "fcn_001", "input_px": 16, "frame_px": 32, "batch_size": 4, "steps_per_epoch": 1, **changes}
+    parameters = TrainingParameters(**values)
+    bank = load_bank(all_frames([open_frames(data / "a")]), 32)
+    held_out = list(labelled_frames([(ref, None) for ref in all_frames([open_frames(data / "b")])], print))
+    card = ModelCard("fcn_001", 16, 16)
+    return Trainer(parameters, bank, held_out, data / "w.safetensors", card, torch.device("cpu"))
+
+
+def test_training_stops_early_where_nothing_is_gained(data):
+    trainer = trainer_on(data, epochs=50, early_stop_epochs=3, learning_rate=1e-9)
+    trainer.fit(lambda step, loss: None, lambda report: None)
+    assert trainer.best_epoch == 0
+    assert len(trainer.history) == 4
+
+
+def test_a_student_learns_its_teachers_answers(data):
+    """The targets are another network's alone: the student's answer comes nearer to it."""
+    teacher = build_network("fcn_000").eval()
+    teacher.head.bias.data = torch.tensor([-3.0, 4.0, -1.0])
+    trainer = trainer_on(data, epochs=1, steps_per_epoch=25, distillation=20.0, learning_rate=0.01)
+    trainer.teacher = teacher
+    images = trainer.batch(torch.arange(4))[0]
+
+    def distance():
+        with torch.no_grad():
+            difference = trainer.network.eval()(images).softmax(1) - teacher(images).softmax(1)
+        return difference.abs().mean().item()
+
+    before = distance()
+    trainer.fit(lambda step, loss: None, lambda report: None)
+    assert distance() < 0.8 * before
+
+
+def test_the_learning_rate_finder_draws_its_curve_and_suggests(data):
+    out = data / "rate.png"
+    arguments = [
+        "find-lr",
+        "--data",
+        data / "a",
+        "--recipe",
+        "fcn_001",
+        "--out",
+        out,
+        "--steps",
+        "20",
+        "--device",
+        "cpu",
+    ]
+    arguments += [word for item in ("batch_size=4", "input_px=16", "frame_px=32") for word in ("--set", item)]
+    command_line = [sys.executable, "-m", "fcn_follow", *map(str, arguments)]
+    result = subprocess.run(command_line, capture_output=True, text=True, check=False, timeout=200)
+    assert result.returncode == 0, result.stderr
+    rate = float(re.search(r"learning_rate=(\S+);", result.stderr).group(1))
+    assert 1e-6 < rate < 1
+    assert cv2.imread(str(out)).shape[0] > 300
+
+
+def test_a_range_test_that_runs_away_is_told_and_stops_early(data):
+    trainer = trainer_on(data)
+    result = range_test(trainer, 1e-5, 100.0, 30, lambda rate, loss: None)
+    assert len(result.rates) <= 30
+    assert result.rates[0] < result.steepest <= result.highest <= result.rates[-1]
+    trainer.network.head.bias.data.fill_(float("nan"))
+    with pytest.raises(UserError, match="the loss ran away after 0 steps"):
+        range_test(trainer, 1e-5, 1.0, 20, lambda rate, loss: None)
+
+
+def test_tensorboard_gets_scalars_pictures_and_the_graph(data):
+    trainer = trainer_on(data, epochs=2)
+    board = Board(data / "board", trainer)
+    trainer.fit(board.step, board.epoch)
+    board.close()
+    events = EventAccumulator(str(data / "board"))
+    events.Reload()
+    tags = events.Tags()
+    assert {"training/loss", "training/learning_rate", "held_out/final_score", "held_out/near_iou"} <= set(
+        tags["scalars"]
+    )
+    assert [event.step for event in events.Scalars("training/loss")] == [1, 2]
+    assert events.Scalars("training/learning_rate")[0].value == pytest.approx(0.001)
+    assert tags["graph"]
+    picture = events.Images("held_out/frame, truth, prediction")[-1]
+    assert picture.step == 2
+    decoded = cv2.imdecode(np.frombuffer(picture.encoded_image_string, np.uint8), cv2.IMREAD_COLOR)
+    assert decoded.shape == (16 * 5, 16 * 3, 3)  # four frames with a hero, one without
 
 
 def test_a_loss_that_is_no_number_stops_with_the_batch_saved(data):

@@ -9,6 +9,7 @@ from fcn_follow.cli import (
     bags,
     bench,
     calibration,
+    find_lr,
     gazebo,
     keras,
     models,
@@ -26,6 +27,7 @@ app = typer.Typer(
 )
 app.command("models")(models.models)
 app.command("train")(training.train)
+app.command("find-lr")(find_lr.find_lr)
 app.command("score")(scoring.score)
 app.command("calibrate")(calibration.calibrate)
 app.command("bag-info")(bags.bag_info)

@@ -7,7 +7,7 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 import yaml
@@ -19,7 +19,7 @@ from fcn_follow.data.bank import FrameBank, load_bank
 from fcn_follow.data.frames import open_frames
 from fcn_follow.data.split import FrameRef, all_frames, read_held_out_runs, refuse_leak, split_by_run, split_by_share
 from fcn_follow.errors import UserError
-from fcn_follow.networks.weights import ModelCard, load_weights
+from fcn_follow.networks.weights import CLASSES, ModelCard, load_weights
 from fcn_follow.parameters import with_values
 from fcn_follow.perception.segmenter import find_device
 from fcn_follow.scoring.evaluation import LabelledFrame, labelled_frames
@@ -27,6 +27,9 @@ from fcn_follow.share import share_directory
 from fcn_follow.training.parameters import TrainingParameters, read_recipe
 from fcn_follow.training.record import write_record
 from fcn_follow.training.trainer import EpochReport, Trainer
+
+if TYPE_CHECKING:
+    from fcn_follow.training.board import Board
 
 console = Console(stderr=True)
 
@@ -58,12 +61,16 @@ def train(
         Optional[Path],  # noqa: UP045
         typer.Option(help="Weights of the same network to begin with, instead of random ones."),
     ] = None,
+    tensorboard: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Folder for TensorBoard: loss, rate, scores, graph, frames with truth and prediction."),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     resume: Annotated[bool, typer.Option(help="Go on from the checkpoint beside --out.")] = False,
     notes: Annotated[str, typer.Option(help="A line for the model card.", show_default=False)] = "",
 ) -> None:
     """Train a network; Ctrl-C keeps the best weights so far, and --resume goes on from the last whole epoch."""
-    parameters = _parameters(recipe, network, setting or [])
+    parameters = read_parameters(recipe, network, setting or [])
     if out.suffix != ".safetensors":
         raise UserError(f"--out {out}: weights files end in .safetensors")
     learning, judging = _split(data, split, held_out_share, judge, allow_same_run)
@@ -84,14 +91,15 @@ def train(
     if resume:
         trainer.resume()
         console.print(f"resumed after epoch {len(trainer.history)} of {parameters.epochs}")
-    _fit(trainer)
+    _fit(trainer, tensorboard)
     if trainer.best_epoch < 0:
         raise UserError("stopped before the first look at the held-out runs; there are no weights yet")
     write_record(out, parameters, card, trainer.history)
     console.print(f"best Follow-Me score {trainer.best_score:.4f} after epoch {trainer.best_epoch + 1}: {out}")
 
 
-def _parameters(recipe: str, network: str, settings: Sequence[str]) -> TrainingParameters:
+def read_parameters(recipe: str, network: str, settings: Sequence[str]) -> TrainingParameters:
+    """A recipe by name or path, with --network and --set put in. Raises UserError for what is not known."""
     recipes = share_directory() / "config" / "recipes"
     path = Path(recipe) if recipe.endswith((".yaml", ".yml")) else recipes / f"{recipe}.yaml"
     if not path.is_file():
@@ -130,7 +138,7 @@ def _fraction(refs: list[FrameRef], fraction: float) -> list[FrameRef]:
 def _load(
     learning: Sequence[FrameRef], judging: Sequence[FrameRef], parameters: TrainingParameters
 ) -> tuple[FrameBank, list[LabelledFrame]]:
-    with _progress() as progress:
+    with progress_bar() as progress:
         task = progress.add_task("decoding frames", total=len(learning) + len(judging))
         bank = load_bank(learning, parameters.frame_px, parameters.workers, lambda: progress.advance(task))
         skipped = list(bank.skipped)
@@ -140,29 +148,50 @@ def _load(
             progress.advance(task)
     for problem in skipped:
         console.print(f"skipped: {problem}", style="yellow", markup=False)
-    if not (bank.hero_px > 3).any():
-        console.print("no training frame shows a hero: nothing of it can be learned", style="yellow")
+    for problem in empty_classes(bank, held_out):
+        console.print(problem, style="yellow", markup=False)
     return bank, held_out
+
+
+def empty_classes(bank: FrameBank, held_out: Sequence[LabelledFrame]) -> list[str]:
+    """A line for each class that one side of the split does not show."""
+    shown = {
+        "training": [bool((bank.labels == label).any()) for label in range(len(CLASSES))],
+        "held-out": [any(bool(frame.mask[..., label].any()) for frame in held_out) for label in range(len(CLASSES))],
+    }
+    meaning = {"training": "nothing of it can be learned", "held-out": "the score cannot tell how well it is seen"}
+    return [
+        f"no {side} frame shows the class {name}: {meaning[side]}"
+        for side, present in shown.items()
+        for name, there in zip(CLASSES, present, strict=True)
+        if not there
+    ]
 
 
 def _teacher(path: Path | None, device: str) -> nn.Module | None:
     return None if path is None else load_weights(path).network.to(find_device(device))
 
 
-def _fit(trainer: Trainer) -> None:
-    """Run the training under a progress bar; Ctrl-C ends it early."""
+def _fit(trainer: Trainer, tensorboard: Path | None) -> None:
+    """Run the training under a progress bar, and for TensorBoard where a folder is given; Ctrl-C ends it early."""
+    board = _board(tensorboard, trainer)
     steps = trainer.steps_per_epoch
     epochs = trainer.parameters.epochs
-    with _progress() as progress:
+    with progress_bar() as progress:
         task = progress.add_task("training", total=epochs * steps, completed=len(trainer.history) * steps)
 
         def on_step(step: int, loss: float) -> None:
             done = len(trainer.history)
-            best = f", best score {trainer.best_score:.3f}" if trainer.best_epoch >= 0 else ""
-            text = f"epoch {done + 1}/{epochs}, loss {loss:.4f}{best}"
+            judged = [report for report in trainer.history if report.final_iou is not None]
+            seen = f", hero IoU {judged[-1].final_iou:.3f}, best score {trainer.best_score:.3f}" if judged else ""
+            text = f"epoch {done + 1}/{epochs}, loss {loss:.4f}{seen}"
             progress.update(task, completed=done * steps + step, description=text)
+            if board:
+                board.step(step, loss)
 
         def on_epoch(report: EpochReport) -> None:
+            if board:
+                board.epoch(report)
             if report.final_score is not None:
                 progress.console.print(
                     f"epoch {report.epoch + 1}: loss {report.loss:.4f}, score {report.final_score:.4f}, "
@@ -173,9 +202,21 @@ def _fit(trainer: Trainer) -> None:
             trainer.fit(on_step, on_epoch)
         except KeyboardInterrupt:
             progress.console.print("stopped; --resume goes on after the last whole epoch", style="yellow")
+        finally:
+            if board:
+                board.close()
 
 
-def _progress() -> Progress:
+def _board(folder: Path | None, trainer: Trainer) -> Board | None:
+    if folder is None:
+        return None
+    from fcn_follow.training.board import Board  # here: only this needs TensorBoard
+
+    return Board(folder, trainer)
+
+
+def progress_bar() -> Progress:
+    """The progress bar of the long commands."""
     return Progress(
         SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
         console=console,

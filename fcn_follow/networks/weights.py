@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from fcn_follow.errors import UserError
 from fcn_follow.networks.keras_graph import build_graph, from_card
 from fcn_follow.networks.registry import build_network
+from fcn_follow.networks.tensor_file import save_tensors
 
 CARD_KEY = "fcn_follow_card"
 CLASSES = ("background", "other people", "hero")
@@ -58,13 +58,8 @@ class LoadedWeights:
 
 
 def save_weights(path: Path, network: nn.Module, card: ModelCard) -> None:
-    """Write network and card to `path`, whole or not at all."""
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".part")
-    save_file(tensors, temporary, metadata={CARD_KEY: json.dumps(dataclasses.asdict(card))})
-    temporary.chmod(0o644)  # safetensors leaves it to the owner alone
-    temporary.replace(path)
+    """Write network and card to `path`, whole or not at all. Raises UserError when it cannot be written."""
+    save_tensors(path, network.state_dict(), {CARD_KEY: json.dumps(dataclasses.asdict(card))})
 
 
 def read_card(path: Path) -> ModelCard:

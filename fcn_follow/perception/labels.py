@@ -28,6 +28,14 @@ def confirmed_hero(hero: NDArray[np.floating], threshold: float, confirm: float)
     return _blobs_with(candidate, candidate & (hero >= confirm), confirm <= threshold)
 
 
+def blob_peaks(hero: NDArray[np.floating], threshold: float) -> NDArray[np.floating]:
+    """The highest probability in each 8-connected blob of at least `threshold`, from the hero's H x W."""
+    count, blobs = cv2.connectedComponents((hero >= threshold).view(np.uint8), connectivity=8)
+    peaks = np.zeros(count, hero.dtype)
+    np.maximum.at(peaks, blobs, hero)
+    return peaks[1:]
+
+
 def labels_of(probabilities: NDArray[np.floating], card: ModelCard) -> NDArray[np.uint8]:
     """Labels uint8 H x W of probabilities H x W x 3: hero where confirmed, else the likelier of the other two."""
     labels: NDArray[np.uint8] = (probabilities[..., 1] > probabilities[..., 0]).astype(np.uint8)

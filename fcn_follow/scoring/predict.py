@@ -14,6 +14,8 @@ from fcn_follow.data.frames import UInt8Array
 from fcn_follow.data.resize import resize_image
 from fcn_follow.perception.engines.engine import Engine
 
+CPU_BATCH = 1  # more at once leaves the cache and takes up to three times as long a frame
+
 
 def predict(
     network: nn.Module | Engine,
@@ -34,9 +36,12 @@ def predict(
         return np.stack(by_engine)
     device = next(network.parameters()).device
     tensor = normalise(torch.from_numpy(batch).to(device).permute(0, 3, 1, 2).float() / 255.0)
+    parts = []
     with torch.inference_mode():
-        probabilities = torch.softmax(network(tensor), 1)
-        if flip_average:
-            mirrored = torch.softmax(network(tensor.flip(3)), 1).flip(3)
-            probabilities = (probabilities + mirrored) / 2
-    return probabilities.permute(0, 2, 3, 1).float().cpu().numpy()
+        for part in torch.split(tensor, CPU_BATCH if device.type == "cpu" else len(tensor)):
+            probabilities = torch.softmax(network(part), 1)
+            if flip_average:
+                mirrored = torch.softmax(network(part.flip(3)), 1).flip(3)
+                probabilities = (probabilities + mirrored) / 2
+            parts.append(probabilities)
+    return torch.cat(parts).permute(0, 2, 3, 1).float().cpu().numpy()

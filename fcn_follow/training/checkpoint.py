@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from fcn_follow.errors import UserError
+from fcn_follow.networks.tensor_file import save_tensors
 
 KEY = "fcn_follow_checkpoint"
 
@@ -31,13 +31,8 @@ def checkpoint_path(weights: Path) -> Path:
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Write it whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".part")
-    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in checkpoint.tensors.items()}
-    save_file(tensors, temporary, metadata={KEY: json.dumps(checkpoint.notes)})
-    temporary.chmod(0o644)
-    temporary.replace(path)
+    """Write it whole or not at all: a full disk (UserError) or a kill leaves the last one."""
+    save_tensors(path, checkpoint.tensors, {KEY: json.dumps(checkpoint.notes)})
 
 
 def load_checkpoint(path: Path) -> Checkpoint:

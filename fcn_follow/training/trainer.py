@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from fcn_follow.data.augment import augment, normalise, to_tensors
 from fcn_follow.data.bank import FrameBank
 from fcn_follow.errors import UserError
 from fcn_follow.networks.registry import build_network
+from fcn_follow.networks.tensor_file import save_tensors
 from fcn_follow.networks.weights import LoadedWeights, ModelCard, save_weights
 from fcn_follow.scoring.evaluation import Evaluation, LabelledFrame, evaluate
 from fcn_follow.training.checkpoint import (
@@ -85,8 +85,10 @@ class Trainer:
 
     def start_from(self, weights: LoadedWeights) -> None:
         """Begin with these weights. Raises UserError when they are of another network."""
-        if weights.card.network != self.parameters.network:
-            raise UserError(f"the weights to start from are of {weights.card.network}, not {self.parameters.network}")
+        card = weights.card
+        if card.network != self.parameters.network or card.graph is not None:
+            kind = f"{card.network}, imported from Keras" if card.graph is not None else card.network
+            raise UserError(f"the weights to start from are of {kind}, not {self.parameters.network}")
         self.network.load_state_dict(weights.network.state_dict())
         self.average.load_state_dict(weights.network.state_dict())
 
@@ -152,6 +154,17 @@ class Trainer:
             loss = loss + self.parameters.distillation * self.loss(logits.float(), answer)
         return loss
 
+    def step(self, images: Tensor, targets: Tensor, rate: float) -> Tensor:
+        """One step of the optimizer at this learning rate; the batch's loss before it."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        loss = self.batch_loss(images, targets)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.network.parameters(), 10.0)
+        self.optimizer.step()
+        return loss.detach()
+
     def _epoch(self, epoch: int, on_step: Callable[[int, float], None]) -> float:
         parameters = self.parameters
         count = self.steps_per_epoch * parameters.batch_size
@@ -160,18 +173,12 @@ class Trainer:
         total = torch.zeros((), device=self.device)
         for step in range(self.steps_per_epoch):
             rate = learning_rate(parameters, epoch * self.steps_per_epoch + step, self.steps_per_epoch)
-            for group in self.optimizer.param_groups:
-                group["lr"] = rate
             images, targets = self.batch(indices[step * parameters.batch_size : (step + 1) * parameters.batch_size])
-            loss = self.batch_loss(images, targets)
-            self.optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_(self.network.parameters(), 10.0)
-            self.optimizer.step()
+            loss = self.step(images, targets, rate)
             self._update_average(epoch * self.steps_per_epoch + step)
-            total += loss.detach()
+            total += loss
             if step % 20 == 0 or step + 1 == self.steps_per_epoch:
-                self._check_finite(float(loss.detach()), images, targets)
+                self._check_finite(float(loss), images, targets)
                 on_step(step + 1, float(total) / (step + 1))
         return float(total) / self.steps_per_epoch
 
@@ -186,7 +193,7 @@ class Trainer:
     def _check_finite(self, loss: float, images: Tensor, targets: Tensor) -> None:
         if not math.isfinite(loss):
             path = self.out.with_suffix(".nan-batch")
-            save_file({"images": images.contiguous().cpu(), "targets": targets.contiguous().cpu()}, path)
+            save_tensors(path, {"images": images, "targets": targets})
             raise UserError(
                 f"the loss is {loss}; the batch is in {path}. "
                 f"Lower the learning rate ({self.parameters.learning_rate:g})"

@@ -1,0 +1,62 @@
+"""`fcn-follow find-lr`: the learning-rate range test with its curve."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+from rich.console import Console
+
+from fcn_follow.cli.training import progress_bar, read_parameters
+from fcn_follow.data.bank import load_bank
+from fcn_follow.data.frames import open_frames
+from fcn_follow.data.split import all_frames, read_held_out_runs
+from fcn_follow.errors import UserError
+from fcn_follow.networks.weights import ModelCard
+from fcn_follow.perception.segmenter import find_device
+from fcn_follow.share import share_directory
+from fcn_follow.training.lr_finder import draw_range_test, range_test
+from fcn_follow.training.trainer import Trainer
+
+console = Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+def find_lr(
+    data: Annotated[list[Path], typer.Option(help="Folder or zip of images/ and masks/; give it once for each set.")],
+    out: Annotated[Path, typer.Option(help="Picture of the curve to write (.png).")] = Path("learning_rate.png"),
+    recipe: Annotated[str, typer.Option(help="Recipe: a name in config/recipes, or a YAML file.")] = "hero_net",
+    network: Annotated[str, typer.Option(help="Network by name, instead of the recipe's.", show_default=False)] = "",
+    setting: Annotated[
+        Optional[list[str]], typer.Option("--set", help="Change a parameter of the recipe, as NAME=VALUE.")  # noqa: UP045
+    ] = None,
+    lowest: Annotated[float, typer.Option(help="Rate of the first step.", min=1e-12, max=100.0)] = 1e-6,
+    highest: Annotated[float, typer.Option(help="Rate of the last step.", min=1e-12, max=100.0)] = 1.0,
+    steps: Annotated[int, typer.Option(help="Steps between the two.", min=20, max=100_000)] = 100,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+) -> None:
+    """Raise the learning rate step by step, draw the loss over it and suggest a rate; no weights are written."""
+    if out.suffix != ".png":
+        raise UserError(f"--out {out}: the curve is a .png")
+    if lowest >= highest:
+        raise UserError(f"--lowest {lowest:g} must be below --highest {highest:g}")
+    parameters = read_parameters(recipe, network, setting or [])
+    held_out = read_held_out_runs(share_directory() / "config" / "split.yaml")
+    refs = [ref for ref in all_frames([open_frames(path) for path in data]) if ref.run not in held_out]
+    with progress_bar() as progress:
+        loading = progress.add_task("decoding frames", total=len(refs))
+        bank = load_bank(refs, parameters.frame_px, parameters.workers, lambda: progress.advance(loading))
+        card = ModelCard(parameters.network, parameters.input_px, parameters.input_px)
+        trainer = Trainer(parameters, bank, [], out, card, find_device(device))
+        trying = progress.add_task("steps", total=steps)
+
+        def on_step(rate: float, loss: float) -> None:
+            progress.update(trying, advance=1, description=f"rate {rate:.1e}, loss {loss:.4f}")
+
+        result = range_test(trainer, lowest, highest, steps, on_step)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    draw_range_test(out, result, parameters.network)
+    console.print(
+        f"steepest at {result.steepest:.2g} (for a constant rate), highest useful {result.highest:.2g} "
+        f"(for one_cycle and cosine): --set learning_rate={result.steepest:.2g}; curve in {out}"
+    )

@@ -1,0 +1,30 @@
+"""Safetensors files that are written whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+from torch import Tensor
+
+from fcn_follow.errors import UserError
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> None:
+    """Write tensors to `path` by way of a temporary file, so that what was there stays until the new file is whole.
+
+    Raises UserError when the folder or the file cannot be written, a full disk among the reasons.
+    """
+    temporary = path.with_name(path.name + ".part")
+    whole = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file(whole, temporary, metadata=metadata)
+        temporary.chmod(0o644)  # safetensors leaves it to the owner alone
+        temporary.replace(path)
+    except (OSError, SafetensorError) as error:
+        temporary.unlink(missing_ok=True)
+        kept = "; what was there before is untouched" if path.exists() else ""
+        raise UserError(f"{path}: cannot be written ({error}){kept}") from error

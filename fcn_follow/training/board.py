@@ -1,0 +1,81 @@
+"""A training in TensorBoard: loss, learning rate, scores, the network's graph, and what it sees on held-out frames."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+from torch.utils.tensorboard import SummaryWriter
+
+from fcn_follow.data.frames import HERO, UInt8Array
+from fcn_follow.data.resize import resize_image
+from fcn_follow.networks.weights import ModelCard
+from fcn_follow.perception.labels import labels_of
+from fcn_follow.scoring.evaluation import LabelledFrame, predictions
+from fcn_follow.scoring.report import paint
+from fcn_follow.training.trainer import EpochReport, Trainer
+
+PICTURES = 6
+
+
+class Board:
+    """Writes one training into a folder for `tensorboard --logdir`; the same frames are shown after each epoch."""
+
+    def __init__(self, folder: Path, trainer: Trainer) -> None:
+        self._writer = SummaryWriter(str(folder), purge_step=len(trainer.history) * trainer.steps_per_epoch)
+        self._trainer = trainer
+        self._shown = _telling_frames(trainer.held_out)
+        size = trainer.parameters.input_px
+        network = copy.deepcopy(trainer.network).cpu().eval()
+        self._writer.add_graph(network, torch.zeros(1, 3, size, size))
+
+    def step(self, step: int, loss: float) -> None:
+        """The epoch's mean loss so far and the learning rate, after this step of it."""
+        total = len(self._trainer.history) * self._trainer.steps_per_epoch + step
+        self._writer.add_scalar("training/loss", loss, total)
+        self._writer.add_scalar("training/learning_rate", self._trainer.optimizer.param_groups[0]["lr"], total)
+
+    def epoch(self, report: EpochReport) -> None:
+        """The scores of an epoch and, where it was judged, the frames with truth and prediction."""
+        if report.final_score is None:
+            return
+        total = (report.epoch + 1) * self._trainer.steps_per_epoch
+        for name in ("final_score", "final_iou", "near_iou", "far_iou"):
+            self._writer.add_scalar(f"held_out/{name}", getattr(report, name), total)
+        network = self._trainer.average
+        was_training = network.training
+        rows = [picture_row(*seen, self._trainer.card) for seen in self._predictions(network.eval())]
+        network.train(was_training)
+        if rows:
+            self._writer.add_image("held_out/frame, truth, prediction", np.vstack(rows), total, dataformats="HWC")
+        self._writer.flush()
+
+    def close(self) -> None:
+        """Write what is left."""
+        self._writer.close()
+
+    def _predictions(self, network: nn.Module) -> list[tuple[LabelledFrame, np.ndarray]]:
+        return list(predictions(network, self._trainer.card, self._shown))
+
+
+def picture_row(frame: LabelledFrame, probabilities: np.ndarray, card: ModelCard) -> UInt8Array:
+    """Frame, truth and prediction side by side, uint8 h x 3 w x 3 at the network's size."""
+    height, width = probabilities.shape[:2]
+    image = resize_image(frame.image, height, width)
+    rows = np.arange(height) * frame.mask.shape[0] // height
+    columns = np.arange(width) * frame.mask.shape[1] // width
+    truth = frame.mask[rows][:, columns].argmax(2).astype(np.uint8)
+    return np.hstack([image, paint(image, truth), paint(image, labels_of(probabilities, card))])
+
+
+def _telling_frames(frames: Sequence[LabelledFrame]) -> list[LabelledFrame]:
+    """A few frames from the one with the smallest hero to the one with the largest, and one without a hero."""
+    sizes = [int(frame.mask[..., HERO].sum()) for frame in frames]
+    with_hero = [frames[i] for i in np.argsort(sizes, kind="stable") if sizes[i] > 0]
+    chosen = sorted({int(i) for i in np.linspace(0, len(with_hero) - 1, PICTURES - 1)}) if with_hero else []
+    without = [frame for frame, size in zip(frames, sizes, strict=True) if size == 0][:1]
+    return [with_hero[i] for i in chosen] + without
