@@ -27,8 +27,10 @@ def import_keras(
     out: Annotated[Path, typer.Option(help="Weights file to write (.safetensors).")] = Path("imported.safetensors"),
 ) -> None:
     """Convert a Keras network of the Follow-Me course; nothing of the files is run."""
-    from fcn_follow.networks import keras_import  # here: only this command needs h5py
-
+    try:
+        from fcn_follow.networks import keras_import  # here: only this command needs h5py
+    except ImportError as error:
+        raise UserError("import-keras needs h5py: pip install h5py") from error
     if out.suffix != ".safetensors":
         raise UserError(f"--out {out}: weights files end in .safetensors")
     network = keras_import.import_keras(weights, architecture)

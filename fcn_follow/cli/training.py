@@ -210,8 +210,10 @@ def _fit(trainer: Trainer, tensorboard: Path | None) -> None:
 def _board(folder: Path | None, trainer: Trainer) -> Board | None:
     if folder is None:
         return None
-    from fcn_follow.training.board import Board  # here: only this needs TensorBoard
-
+    try:
+        from fcn_follow.training.board import Board  # here: only this needs TensorBoard
+    except ImportError as error:
+        raise UserError("--tensorboard needs TensorBoard: pip install tensorboard") from error
     return Board(folder, trainer)
 
 
