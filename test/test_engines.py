@@ -169,6 +169,17 @@ def test_an_engine_whose_output_differs_is_refused_and_plain_pytorch_runs(small,
         assert len(refusals) == (0 if again and request_.engine == "auto" else 1), told
 
 
+def test_an_engine_that_breaks_is_tried_again_at_the_next_start(small, monkeypatch):
+    from fcn_follow.perception.engines import openvino_engine
+
+    with monkeypatch.context() as patch:
+        patch.setattr(openvino_engine.OpenVinoEngine, "run", lambda *_: {}["what nobody foresaw"])
+        told: list[str] = []
+        assert choose_engine(small, EngineRequest("openvino"), told.append).engine.spec.name == "torch"
+        assert any("openvino fp32 on cpu is not used: KeyError" in line for line in told)
+    assert choose_engine(small, EngineRequest("openvino")).engine.spec.name == "openvino"
+
+
 def test_requests_that_cannot_be_met(monkeypatch):
     with pytest.raises(UserError, match="engine 'openvin' is not known; allowed is auto, torch, torch-compiled"):
         candidates(EngineRequest("openvin"))

@@ -77,7 +77,6 @@ def test_the_scenarios_are_listed(tmp_path):
         (["synthesize", "--out", "new", "--hero-top", "reddish"], "'reddish' is no colour"),
         (["synthesize", "--out", "new", "--size", "big"], "--size big: wanted is WIDTHxHEIGHT"),
         (["synthesize", "--out", "."], "holds other files"),
-        (["bench"], "say what to measure"),
     ],
 )
 def test_a_mistake_is_one_line_and_nothing_is_written(tmp_path, arguments, said):

@@ -2,23 +2,144 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import json
+import re
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from fcn_follow.deployment.bench import Plan, Roofs, Speed, measure
+from fcn_follow.deployment.choice import ALLOWED, check_threads
+from fcn_follow.deployment.machine import library_versions, machine_name
 from fcn_follow.errors import UserError
+from fcn_follow.networks.weights import load_weights
+from fcn_follow.perception.engines.engine import ENGINES, missing_for
+from fcn_follow.perception.segmenter import find_device
+from fcn_follow.share import share_directory
+
+if TYPE_CHECKING:
+    from fcn_follow.nodes.chain_bench import ChainSpeed
+    from fcn_follow.scoring.bench import ScoringSpeed
+
+console = Console(stderr=True, highlight=False)
+ON_REQUEST = "torch-compiled"  # on a CPU it compiles for a minute
 
 
 def bench(
+    weights: Annotated[
+        Optional[list[Path]],  # noqa: UP045
+        typer.Option(help="Weights files; again for more. Default: all that come along."),
+    ] = None,
+    engines: Annotated[str, typer.Option(help="Engines, NAME,NAME; default all that are installed and quick.")] = "",
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    threads: Annotated[str, typer.Option(help="Numbers of threads, N,N.")] = "1",
+    batch: Annotated[str, typer.Option(help="Frames at a time, N,N.")] = "1",
+    size: Annotated[int, typer.Option(help="Side of the input in pixels; 0: as the weights want it.", min=0)] = 0,
+    rounds: Annotated[int, typer.Option(help="Frames by each engine.", min=5, max=100_000)] = 50,
+    node: Annotated[bool, typer.Option("--node", help="The live chain over DDS, from image to command.")] = False,
+    rates: Annotated[str, typer.Option(help="With --node: camera rates in Hz.")] = "10,20,30,60",
+    sizes: Annotated[str, typer.Option(help="With --node: camera sizes.")] = "320x240,640x480,1280x720",
+    seconds: Annotated[float, typer.Option(help="With --node: for how long each.", min=1.0, max=86_400.0)] = 10.0,
+    offline: Annotated[Optional[Path], typer.Option(help="Frames a second of scoring this folder or zip.")] = None,  # noqa: UP045
     simulator: Annotated[
         bool, typer.Option("--simulator", help="Frames a second of the simulator's renderer.")
     ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON on standard output.")] = False,
+    page: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Write tables and plots of engines and node into this Markdown file."),
+    ] = None,
 ) -> None:
-    """Measure speed on this machine."""
-    if not simulator:
-        raise UserError("say what to measure: --simulator")
+    """Measure speed on this machine: engines by default, in one interleaved run with plain PyTorch."""
+    if simulator:
+        _bench_simulator()
+        return
+    if offline is not None:
+        _bench_offline(offline, weights, as_json)
+        return
+    result: dict[str, Any] = {"machine": machine_name(), "versions": library_versions()}
+    chain: list[ChainSpeed] = []
+    speeds: list[Speed] = []
+    roofs: Roofs = {}
+    if node or page:
+        chain = _bench_node(_sizes(sizes), _numbers(rates, "--rates"), seconds, weights)
+        result["node"] = [{**asdict(row), "ros2_benchmark": row.as_ros2_benchmark()} for row in chain]
+    if page or not node:
+        plan = _plan(weights, engines, device, threads, batch, size, rounds)
+        with console.status("") as status:
+            speeds = list(measure(plan, roofs, status.update))
+        result["roofs"] = [asdict(roof) for roof in roofs.values()]
+        result["engines"] = [asdict(speed) for speed in speeds]
+    if page:
+        from fcn_follow.deployment.page import write_page
+
+        for path in write_page(page, result):
+            console.print(str(path))
+    if as_json:
+        print(json.dumps(result, indent=1))
+        return
+    if speeds:
+        _print_engines(speeds, roofs)
+    if chain:
+        _print_chain(chain)
+
+
+def _plan(
+    weights: list[Path] | None, engines: str, device: str, threads: str, batch: str, size: int, rounds: int
+) -> Plan:
+    found = find_device(device).type
+    names = [name for name in engines.split(",") if name]
+    for name in names:
+        if name not in ENGINES:
+            raise UserError(f"engine {name!r} is not known; allowed is {', '.join(ENGINES)}")
+    if not names:
+        installed = [name for name in ENGINES if not missing_for(name) and (name, found) in ALLOWED]
+        names = [name for name in installed if found == "cuda" or name != ON_REQUEST]
+    counts = [int(n) for n in _numbers(threads, "--threads")]
+    for count in counts:
+        check_threads(count, console.print)
+    batches = [int(n) for n in _numbers(batch, "--batch")]
+    return Plan(weights or shipped_weights(), names, found, counts, batches, size, rounds)
+
+
+def shipped_weights() -> list[Path]:
+    """All weights that come with the package."""
+    return sorted((share_directory() / "weights").glob("*.safetensors"))
+
+
+def _bench_node(
+    sizes: list[tuple[int, int]], rates: list[float], seconds: float, weights: list[Path] | None
+) -> list[ChainSpeed]:
+    from fcn_follow.nodes.chain_bench import measure_chain
+
+    for path in weights or ():
+        load_weights(path)  # a wrong file is told before anything is started
+    with console.status("") as status:
+        return list(measure_chain(sizes, rates, seconds, weights[0] if weights else None, status.update))
+
+
+def _bench_offline(frames: Path, weights: list[Path] | None, as_json: bool) -> None:
+    from fcn_follow.scoring.bench import measure_scoring
+
+    path = weights[0] if weights else share_directory() / "weights" / "hero_net.safetensors"
+    with console.status("scoring"):
+        speed: ScoringSpeed = measure_scoring(frames, path)
+    if as_json:
+        print(json.dumps({"machine": machine_name(), "weights": path.name, **asdict(speed)}, indent=1))
+        return
+    table = Table(title=f"Frames a second of {frames.name} with {path.name}")
+    for column in ("decoding alone", "plain PyTorch", speed.engine, "share of decoding alone"):
+        table.add_column(column, justify="right")
+    share = speed.engine_hz / speed.decoding_hz
+    table.add_row(f"{speed.decoding_hz:.0f}", f"{speed.eager_hz:.0f}", f"{speed.engine_hz:.0f}", f"{100 * share:.0f} %")
+    _out().print(table)
+
+
+def _bench_simulator() -> None:
     from fcn_follow.simulation.bench import measure_renderer
 
     table = Table(title="Simulator's renderer, one core, frames a second")
@@ -28,4 +149,63 @@ def bench(
     for row in measure_renderer():
         shadows = "yes" if row.shadows else "no"
         table.add_row(f"{row.width_px}x{row.height_px}", shadows, f"{row.rgb_hz:.1f}", f"{row.rgb_and_labels_hz:.1f}")
-    Console(highlight=False).print(table)
+    _out().print(table)
+
+
+def _print_engines(speeds: list[Speed], roofs: Roofs) -> None:
+    out = _out()
+    table = Table(title=f"Engines on {machine_name()}; each frame by all of them in turn")
+    for column in ("network", "engine", "precision"):
+        table.add_column(column)
+    for column in ("size", "threads", "batch", "median ms", "p99 ms", "frames/s", "x plain PyTorch", "of the limit"):
+        table.add_column(column, justify="right")
+    for row in speeds:
+        where = (f"{row.width_px}x{row.height_px}", str(row.threads), str(row.batch))
+        figures = (
+            (f"{row.median_ms:.2f}", f"{row.p99_ms:.2f}", f"{row.frames_per_s:.0f}", f"{row.times_faster:.1f}",
+             f"{100 * row.share_of_limit:.0f} %")
+            if not row.problem
+            else (row.problem,)
+        )  # fmt: skip
+        table.add_row(row.network, row.engine, row.precision, *where, *figures)
+    out.print(table)
+    for roof in roofs.values():
+        out.print(
+            f"limit of {roof.device}, {roof.precision}, {roof.threads} threads: {roof.gflop_s:.0f} GFLOP/s, "
+            f"memory {roof.memory_gb_s:.1f} GB/s"
+        )
+
+
+def _print_chain(chain: list[ChainSpeed]) -> None:
+    table = Table(title="Live chain: image over DDS, segmenter, follower, command")
+    for column in (
+        "camera", "Hz", "sent", "masks", "commands", "age median ms", "age p99 ms", "inference ms", "cores", "MB",
+    ):  # fmt: skip
+        table.add_column(column, justify="right")
+    for row in chain:
+        table.add_row(
+            f"{row.width_px}x{row.height_px}", f"{row.rate_hz:g}", str(row.sent), str(row.masks), str(row.commanded),
+            f"{row.age_median_ms:.1f}", f"{row.age_p99_ms:.1f}", f"{row.inference_median_ms:.1f}", f"{row.cores:.2f}",
+            f"{row.memory_mb:.0f}",
+        )  # fmt: skip
+    _out().print(table)
+
+
+def _numbers(text: str, option: str) -> list[float]:
+    if not re.fullmatch(r"\d{1,4}(,\d{1,4}){0,19}", text) or 0 in (numbers := [int(part) for part in text.split(",")]):
+        raise UserError(f"{option} {text}: wanted are whole numbers from 1 on, with commas between them")
+    return [float(number) for number in numbers]
+
+
+def _sizes(text: str) -> list[tuple[int, int]]:
+    sizes = []
+    for part in text.split(","):
+        match = re.fullmatch(r"(\d{2,4})x(\d{2,4})", part)
+        if not match:
+            raise UserError(f"--sizes {text}: wanted is WIDTHxHEIGHT, such as 640x480, with commas between them")
+        sizes.append((int(match[1]), int(match[2])))
+    return sizes
+
+
+def _out() -> Console:
+    return Console(width=None if Console().is_terminal else 150, highlight=False)

@@ -22,11 +22,15 @@ MOST_BYTES = 100_000
 
 @dataclass(frozen=True)
 class Trial:
-    """What came of trying an engine: its median time for a frame, or in words why it cannot be used."""
+    """What came of trying an engine: its median time for a frame, or in words why it cannot be used.
+
+    `broke` says that it failed in a way that nobody foresaw; that is not kept.
+    """
 
     spec: EngineSpec
     frame_ms: float = 0.0
     problem: str = ""
+    broke: bool = False
 
 
 def cache_folder() -> Path:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from fcn_follow.deployment.cache import Trial, read_trials, write_trials
-from fcn_follow.deployment.machine import machine_name, usable_cores, weights_digest
+from fcn_follow.deployment.machine import library_versions, machine_name, usable_cores, weights_digest
 from fcn_follow.deployment.verification import Verification
 from fcn_follow.errors import UserError
 from fcn_follow.networks.weights import LoadedWeights
@@ -26,7 +25,6 @@ from fcn_follow.perception.segmenter import find_device
 
 REFERENCE = "torch"
 ROUNDS, FEWEST_ROUNDS, LONGEST_S = 20, 5, 2.0  # frames by each candidate; fewer where that takes longer
-PACKAGES = ("torch", "openvino", "onnxruntime", "onnx", "tensorrt")
 ALLOWED = {
     ("torch", "cpu"): ("fp32", "bf16"),
     ("torch", "cuda"): ("fp32", "bf16", "fp16"),
@@ -83,7 +81,8 @@ def choose_engine(
         if len(specs) > 1:
             say(f"first start with these weights: {len(specs)} engines are measured, for a few seconds")
         trials = try_all(weights, specs)
-        write_trials(key, trials)
+        if not any(trial.broke for trial in trials):  # it may be mended by the next start
+            write_trials(key, trials)
     for trial in trials:
         if trial.problem and (measured_now or request.engine != "auto"):
             say(f"{trial.spec} is not used: {trial.problem}")
@@ -139,6 +138,7 @@ def try_all(weights: LoadedWeights, specs: Sequence[EngineSpec], rounds: int = R
     verification = Verification(weights)
     engines: dict[EngineSpec, Engine] = {}
     problems: dict[EngineSpec, str] = {}
+    broke: set[EngineSpec] = set()
     for spec in specs:
         try:
             engines[spec] = open_engine(spec, weights)
@@ -147,6 +147,7 @@ def try_all(weights: LoadedWeights, specs: Sequence[EngineSpec], rounds: int = R
             problems[spec] = str(error)
         except Exception as error:  # a library of another version may raise anything
             problems[spec] = f"{type(error).__name__}: {error}".splitlines()[0]
+            broke.add(spec)
     times_s: dict[EngineSpec, list[float]] = {spec: [] for spec in specs if not problems[spec]}
     end_s = time.perf_counter() + LONGEST_S
     for i in range(rounds):
@@ -158,7 +159,9 @@ def try_all(weights: LoadedWeights, specs: Sequence[EngineSpec], rounds: int = R
             engines[spec].run(frame)
             times.append(time.perf_counter() - begun_s)
     return [
-        Trial(spec, problem=problem) if problem else Trial(spec, 1e3 * statistics.median(times_s[spec]))
+        Trial(spec, problem=problem, broke=spec in broke)
+        if problem
+        else Trial(spec, 1e3 * statistics.median(times_s[spec]))
         for spec, problem in problems.items()
     ]
 
@@ -177,12 +180,5 @@ def _reason(trial: Trial, usable: Sequence[Trial], measured_now: bool) -> str:
 
 def _key(weights: LoadedWeights, request: EngineRequest, specs: Sequence[EngineSpec]) -> str:
     """What the outcome hangs on: weights with their card, machine, libraries, and what is asked for."""
-    versions = [f"{name} {_version(name)}" for name in PACKAGES]
+    versions = [f"{name} {version}" for name, version in library_versions().items()]
     return "\n".join([weights_digest(weights), machine_name(), *versions, str(request), *map(str, specs)])
-
-
-def _version(package: str) -> str:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return "-"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import importlib.metadata
 import os
 import platform
 from pathlib import Path
@@ -11,6 +12,8 @@ from pathlib import Path
 import torch
 
 from fcn_follow.networks.weights import LoadedWeights
+
+PACKAGES = ("torch", "openvino", "onnxruntime", "onnx", "tensorrt")
 
 
 def usable_cores() -> int:
@@ -32,6 +35,17 @@ def machine_name() -> str:
     """CPU, cores and GPU."""
     gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
     return f"{cpu_name()} ({platform.machine()}), {usable_cores()} cores{gpu}"
+
+
+def library_versions() -> dict[str, str]:
+    """The libraries that engines are made of; - where one is not installed."""
+    versions = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            versions[package] = "-"
+    return versions
 
 
 def weights_digest(weights: LoadedWeights) -> str:

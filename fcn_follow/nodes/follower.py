@@ -80,7 +80,7 @@ class FollowerNode(Node):
         self.create_service(SetBool, "~/enable", self._on_enable)
         self.create_service(Trigger, "~/reset", self._on_reset)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self.create_timer(1.0 / self._settings.rate_hz, self._loop, clock=steady)
+        self._timer = self.create_timer(1.0 / self._settings.rate_hz, self._loop, clock=steady)
         self.create_timer(GRAPH_PERIOD_S, self._guarded(self._watch_graph), clock=steady)
         self.create_timer(1.0, self._guarded(self._report), clock=steady)
         self.get_logger().info(
@@ -185,6 +185,8 @@ class FollowerNode(Node):
         stamp_s = self._keep_stamp(message)
         point = message.point
         self._follower.observe_hero(HeroPosition(stamp_s, (point.x, point.y, point.z)))
+        self._loop()  # a new position is answered at once; the timer then counts anew
+        self._timer.reset()
 
     def _on_centroid(self, message: PointStamped) -> None:
         self._frames += 1

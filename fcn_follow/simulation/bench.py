@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fcn_follow.simulation.outfits import HERO
 from fcn_follow.simulation.renderer import Light, Renderer
@@ -28,6 +29,15 @@ class RendererSpeed:
     shadows: bool
     rgb_hz: float
     rgb_and_labels_hz: float
+
+
+def crowded_frame(width_px: int, height_px: int) -> NDArray[np.uint8]:
+    """A picture of a near hero among other people, uint8 H x W x 3, the same every time."""
+    world = make_world(0)
+    wanted = Wanted(width_px, height_px, hero=True, far=False)
+    scene = draw_scene(np.random.default_rng(1), world.town, GroundHeight(world.town), HERO, wanted)
+    with Renderer(world, width_px, height_px) as renderer:
+        return renderer.render(scene.intrinsics, scene.camera, scene.people, Light()).rgb
 
 
 def measure_renderer() -> Iterator[RendererSpeed]:

@@ -1,0 +1,233 @@
+"""The live chain measured from outside: images over DDS into segmenter and follower, commands back.
+
+A command carries the stamp of the image that it rests on: the age of an image at its command is what is measured.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import random
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import psutil
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import TwistStamped
+from numpy.typing import NDArray
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.signals import SignalHandlerOptions
+from sensor_msgs.msg import CameraInfo, Image
+
+from fcn_follow.bags.images import fill_camera_info, fill_image
+from fcn_follow.errors import UserError
+from fcn_follow.nodes.processes import NodeProcess, start_node
+from fcn_follow.share import share_directory
+from fcn_follow.simulation.bench import crowded_frame
+from fcn_follow.simulation.camera import pinhole
+
+READY_S, SETTLE_S, DRAIN_S = 120.0, 2.0, 0.5
+
+
+@dataclass(frozen=True)
+class ChainSpeed:
+    """What the chain did with images of one size at one rate; ages in milliseconds, memory in MB."""
+
+    width_px: int
+    height_px: int
+    rate_hz: float
+    sent: int
+    masks: int
+    commanded: int
+    first_latency_ms: float
+    age_median_ms: float
+    age_p99_ms: float
+    age_mean_ms: float
+    age_max_ms: float
+    inference_median_ms: float
+    received_s: float
+    cores: float
+    memory_mb: float
+    memory_growth_mb: float
+
+    def as_ros2_benchmark(self) -> dict[str, float]:
+        """The same in the keys of ros2_benchmark's report; utilisation in percent of one core."""
+        basic = {
+            "RECEIVED_DURATION": 1e3 * self.received_s,
+            "MEAN_PLAYBACK_FRAME_RATE": self.rate_hz,
+            "MEAN_FRAME_RATE": (self.commanded - 1) / self.received_s if self.received_s > 0 else 0.0,
+            "NUM_FRAMES_SENT": float(self.sent),
+            "NUM_MISSED_FRAMES": float(self.sent - self.commanded),
+            "FIRST_SENT_RECEIVED_LATENCY": self.first_latency_ms,
+            "MEAN_LATENCY": self.age_mean_ms,
+            "MAX_LATENCY": self.age_max_ms,
+        }
+        return {
+            **{f"BasicPerformanceMetrics.{key}": value for key, value in basic.items()},
+            "CPUProfilingMetrics.MEAN_CPU_UTIL": 100.0 * self.cores,
+        }
+
+
+class _Camera(Node):  # type: ignore[misc]
+    """Publishes one picture at a rate and hears what comes back."""
+
+    def __init__(self) -> None:
+        super().__init__("chain_bench")
+        quality = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+        self._images = self.create_publisher(Image, "image_raw", quality)
+        self._infos = self.create_publisher(CameraInfo, "camera_info", quality)
+        self.create_subscription(TwistStamped, "cmd_vel", self._on_command, QoSProfile(depth=20))
+        self.create_subscription(Image, "segmentation/label_mask", self._on_mask, QoSProfile(depth=5))
+        self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, QoSProfile(depth=20))
+        self.inference_ms: list[float] = []
+        self.sent_ns: set[int] = set()
+        self.masks: set[int] = set()
+        self.ages_ms: dict[int, float] = {}
+        self.heard_s: list[float] = []
+
+    def forget(self) -> None:
+        for found in (self.sent_ns, self.masks, self.ages_ms, self.heard_s, self.inference_ms):
+            found.clear()
+
+    def send(self, picture: NDArray[np.uint8]) -> None:
+        now = self.get_clock().now()
+        image, info = Image(), CameraInfo()
+        image.header.stamp = info.header.stamp = now.to_msg()
+        image.header.frame_id = info.header.frame_id = "camera_optical_frame"
+        height_px, width_px = picture.shape[:2]
+        self._infos.publish(fill_camera_info(info, pinhole(width_px, height_px, 1.2)))
+        self.sent_ns.add(now.nanoseconds)
+        self._images.publish(fill_image(image, picture))
+
+    def _on_command(self, message: TwistStamped) -> None:
+        stamp_ns = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
+        if stamp_ns in self.sent_ns and stamp_ns not in self.ages_ms:  # the first command that rests on this image
+            self.ages_ms[stamp_ns] = 1e-6 * (self.get_clock().now().nanoseconds - stamp_ns)
+            self.heard_s.append(time.monotonic())
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        values = {pair.key: pair.value for status in message.status for pair in status.values}
+        self.inference_ms.append(float(values.get("inference_median_ms", "nan")))
+
+    def _on_mask(self, message: Image) -> None:
+        self.masks.add(message.header.stamp.sec * 10**9 + message.header.stamp.nanosec)
+
+
+def measure_chain(
+    sizes_px: Sequence[tuple[int, int]],
+    rates_hz: Sequence[float],
+    seconds: float,
+    weights: Path | None,
+    on_step: Callable[[str], None],
+) -> Iterator[ChainSpeed]:
+    """Start segmenter and follower once, feed them each (width, height) at each rate, for `seconds` each.
+
+    Raises UserError when a node does not start, or when the picture's hero is not followed.
+    """
+    os.environ["ROS_DOMAIN_ID"] = str(random.randint(1, 100))  # noqa: S311 - apart from other robots, no secret
+    os.environ.setdefault(
+        "FASTRTPS_DEFAULT_PROFILES_FILE", str(share_directory() / "config" / "fastdds_large_images.xml")
+    )
+    pictures = [crowded_frame(*size) for size in sizes_px]
+    rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
+    camera, executor = _Camera(), SingleThreadedExecutor()
+    executor.add_node(camera)
+    parameters = {} if weights is None else {"weights": str(weights.resolve())}
+    config = [share_directory() / "config" / "follow.yaml"]
+    nodes = [start_node("segmenter", config, parameters), start_node("follower", config, {})]
+    try:
+        on_step("starting the nodes")
+        _wait_for_commands(camera, executor, nodes, pictures[0])
+        for picture in pictures:
+            for rate_hz in rates_hz:
+                on_step(f"{picture.shape[1]}x{picture.shape[0]} at {rate_hz:g} Hz")
+                _feed(camera, executor, picture, rate_hz, SETTLE_S)
+                yield _measure_one(camera, executor, nodes, picture, rate_hz, seconds)
+    finally:
+        for node in nodes:
+            node.interrupt()
+        for node in nodes:
+            node.wait(10.0)
+        camera.destroy_node()
+        rclpy.try_shutdown()
+
+
+def _measure_one(
+    camera: _Camera,
+    executor: SingleThreadedExecutor,
+    nodes: Sequence[NodeProcess],
+    picture: NDArray[np.uint8],
+    rate_hz: float,
+    seconds: float,
+) -> ChainSpeed:
+    processes = [psutil.Process(node.process.pid) for node in nodes]
+    camera.forget()
+    memory_mb, cpu_s, begun_s = _memory_mb(processes), _cpu_s(processes), time.monotonic()
+    _feed(camera, executor, picture, rate_hz, seconds)
+    cores = (_cpu_s(processes) - cpu_s) / (time.monotonic() - begun_s)
+    end_s = time.monotonic() + DRAIN_S
+    while time.monotonic() < end_s:
+        executor.spin_once(timeout_sec=0.01)
+    if not camera.ages_ms:
+        raise UserError("no command rested on an image: the nodes did not follow the picture's hero")
+    ages = sorted(camera.ages_ms.values())
+    inferred = [value for value in camera.inference_ms if math.isfinite(value)]
+    inference_ms = statistics.median(inferred) if inferred else math.nan
+    height_px, width_px = picture.shape[:2]
+    return ChainSpeed(
+        width_px=width_px,
+        height_px=height_px,
+        rate_hz=rate_hz,
+        sent=len(camera.sent_ns),
+        masks=len(camera.masks & camera.sent_ns),
+        commanded=len(ages),
+        first_latency_ms=camera.ages_ms[min(camera.ages_ms)],
+        age_median_ms=statistics.median(ages),
+        age_p99_ms=ages[max(0, -(-99 * len(ages) // 100) - 1)],
+        age_mean_ms=statistics.fmean(ages),
+        age_max_ms=ages[-1],
+        inference_median_ms=inference_ms,
+        received_s=camera.heard_s[-1] - camera.heard_s[0],
+        cores=cores,
+        memory_mb=_memory_mb(processes),
+        memory_growth_mb=_memory_mb(processes) - memory_mb,
+    )
+
+
+def _feed(
+    camera: _Camera, executor: SingleThreadedExecutor, picture: NDArray[np.uint8], rate_hz: float, seconds: float
+) -> None:
+    begun_s = time.monotonic()
+    for i in range(int(seconds * rate_hz)):
+        while (left_s := begun_s + i / rate_hz - time.monotonic()) > 0:
+            executor.spin_once(timeout_sec=left_s)
+        camera.send(picture)
+
+
+def _wait_for_commands(
+    camera: _Camera, executor: SingleThreadedExecutor, nodes: Sequence[NodeProcess], picture: NDArray[np.uint8]
+) -> None:
+    end_s = time.monotonic() + READY_S
+    while not camera.ages_ms:
+        for node in nodes:
+            if node.exit_code is not None:
+                node.wait(1.0)
+                raise UserError(f"the {node.name} ended: {node.last_words().removeprefix('error: ')}")
+        if time.monotonic() > end_s:
+            raise UserError(f"no command came in {READY_S:.0f} s: the hero of the picture was not followed")
+        _feed(camera, executor, picture, 10.0, 0.5)
+
+
+def _cpu_s(processes: Sequence[psutil.Process]) -> float:
+    return float(sum(sum(process.cpu_times()[:2]) for process in processes))
+
+
+def _memory_mb(processes: Sequence[psutil.Process]) -> float:
+    return float(sum(process.memory_info().rss for process in processes)) / 1e6

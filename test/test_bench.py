@@ -1,0 +1,103 @@
+"""`fcn-follow bench` as a process: engines, the live chain over DDS, offline scoring, and the page of it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import cv2
+import pytest
+from frame_folders import write_frames
+from ros_tools import ROOT
+
+from fcn_follow.deployment.page import write_page
+from fcn_follow.deployment.roofs import Roof, measure_roof
+
+HERO_NET = str(ROOT / "weights" / "hero_net.safetensors")
+FCN_001 = str(ROOT / "weights" / "fcn_001.safetensors")
+
+
+def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "fcn_follow", "bench", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=ROOT)
+
+
+def figures(*arguments: str) -> dict:
+    done = bench(*arguments, "--json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_engines_are_measured_against_plain_pytorch_in_one_run():
+    result = figures("--weights", FCN_001, "--size", "64", "--rounds", "10", "--batch", "1,3")
+    rows = {(r["engine"], r["precision"], r["batch"]): r for r in result["engines"]}
+    assert {("torch", "fp32", 1), ("openvino", "fp32", 1), ("onnxruntime", "fp32", 3), ("openvino", "bf16", 3)} <= set(
+        rows
+    )
+    for row in rows.values():
+        base = rows["torch", "fp32", row["batch"]]
+        assert not row["problem"]
+        assert (row["height_px"], row["width_px"], row["threads"]) == (64, 64, 1)
+        assert 0 < row["median_ms"] <= row["p99_ms"]
+        assert row["times_faster"] == pytest.approx(base["median_ms"] / row["median_ms"])
+        assert row["frames_per_s"] == pytest.approx(1e3 * row["batch"] / row["median_ms"])
+        assert 0 < row["share_of_limit"] < 1
+    assert {(roof["precision"], roof["threads"]) for roof in result["roofs"]} == {("fp32", 1), ("bf16", 1)}
+    assert result["versions"]["openvino"] != "-"
+
+
+def test_the_shortest_time_is_that_of_the_slower_of_arithmetic_and_memory():
+    roof = Roof("cpu", "fp32", 1, gflop_s=100.0, memory_gb_s=10.0)
+    assert roof.shortest_ms(macs=50_000_000, moved_bytes=10) == pytest.approx(1.0)
+    assert roof.shortest_ms(macs=10, moved_bytes=20_000_000) == pytest.approx(2.0)
+    measured = measure_roof("cpu", "fp32", 1)
+    assert measured.gflop_s > 1
+    assert measured.memory_gb_s > 0.1
+
+
+def test_the_live_chain_from_image_to_command_and_the_page_of_it(tmp_path):
+    result = figures("--node", "--weights", HERO_NET, "--sizes", "320x240", "--rates", "10", "--seconds", "3")
+    (row,) = result["node"]
+    assert (row["width_px"], row["height_px"], row["rate_hz"], row["sent"]) == (320, 240, 10.0, 30)
+    assert 0 < row["commanded"] <= 30
+    assert row["masks"] > 0
+    assert 0 < row["inference_median_ms"] < row["age_median_ms"] <= row["age_p99_ms"] <= row["age_max_ms"] < 3000
+    assert 0 < row["cores"] < 16
+    theirs = row["ros2_benchmark"]
+    assert theirs["BasicPerformanceMetrics.NUM_MISSED_FRAMES"] == 30 - row["commanded"]
+    assert theirs["BasicPerformanceMetrics.MEAN_LATENCY"] == row["age_mean_ms"]
+
+    quick = figures("--weights", FCN_001, "--size", "32", "--rounds", "5", "--engines", "openvino")
+    page, *plots = write_page(tmp_path / "docs" / "performance.md", {**quick, "node": result["node"]})
+    text = page.read_text()
+    assert "| fcn_001 | openvino | bf16 | 32x32 | 1 | 1 |" in text
+    assert f"| 320x240 | 10 | 30 | {row['commanded']} | {row['age_median_ms']:.1f} |" in text
+    assert result["machine"] in text
+    for plot in plots:
+        assert f"images/performance/{plot.name}" in text
+        assert cv2.imread(str(plot)).std() > 5
+
+
+def test_offline_scoring(tmp_path):
+    result = figures("--offline", str(write_frames(tmp_path / "frames", 6)), "--weights", FCN_001)
+    assert result["frames"] == 6
+    assert min(result["decoding_hz"], result["eager_hz"], result["engine_hz"]) > 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--engines", "openvine"], "engine 'openvine' is not known; allowed is torch"),
+        (["--threads", "two"], "--threads two: wanted are whole numbers from 1 on"),
+        (["--batch", "0"], "--batch 0: wanted are whole numbers from 1 on"),
+        (["--node", "--sizes", "640"], "--sizes 640: wanted is WIDTHxHEIGHT"),
+        (["--weights", "nowhere.safetensors"], "nowhere.safetensors: there is no such weights file"),
+        (["--node", "--weights", "nowhere.safetensors"], "there is no such weights file"),
+    ],
+)
+def test_bench_tells_what_is_wrong(arguments, told):
+    done = bench(*arguments)
+    assert done.returncode == 1
+    assert told in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
