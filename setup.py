@@ -44,6 +44,8 @@ setup(
             "follower = fcn_follow.nodes.executables:follower",
             "player = fcn_follow.nodes.executables:player",
             "simulator = fcn_follow.nodes.executables:simulator",
+            "scorer = fcn_follow.nodes.executables:scorer",
+            "recorder = fcn_follow.nodes.executables:recorder",
         ]
     },
 )

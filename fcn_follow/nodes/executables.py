@@ -16,6 +16,8 @@ NODES = {
     "follower": "fcn_follow.nodes.follower:FollowerNode",
     "player": "fcn_follow.nodes.player:PlayerNode",
     "simulator": "fcn_follow.nodes.simulator:SimulatorNode",
+    "scorer": "fcn_follow.nodes.scorer:ScorerNode",
+    "recorder": "fcn_follow.nodes.recorder:RecorderNode",
 }
 
 
@@ -46,6 +48,16 @@ def player() -> int:
 def simulator() -> int:
     """A drone with a camera in the simulated town."""
     return _run("simulator")
+
+
+def scorer() -> int:
+    """Published masks against true ones."""
+    return _run("scorer")
+
+
+def recorder() -> int:
+    """Every topic into a bag."""
+    return _run("recorder")
 
 
 def main() -> int:

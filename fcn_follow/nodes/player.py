@@ -9,8 +9,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.clock import Clock as SteadyClock
+from rclpy.clock import ClockType
 from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.time import Time
+from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image
 
 from fcn_follow.bags.images import fill_camera_info, fill_image
@@ -22,6 +26,7 @@ from fcn_follow.nodes.sources import PlayedFrame, open_source
 from fcn_follow.nodes.spinning import Finished
 from fcn_follow.parameters import parameter
 
+STAMPS_FROM_NS = 10**9  # of sources that have none
 SETTLING_TIME_S = 1.0  # between the last subscriber that came and the first frame
 
 
@@ -40,6 +45,17 @@ class PlayerParameters:
         minimum=0,
         maximum=1000,
     )
+    speed: float = parameter(
+        1.0, "How many times as fast as the source's own stamps, where rate_hz is 0", minimum=0.01, maximum=100.0
+    )
+    image_topic: str = parameter("", "The camera's topic in a bag with several; empty to find it")
+    clock: bool = parameter(
+        False, "Publish with the recorded stamps, and these as /clock; every other node then needs use_sim_time"
+    )
+    wait_for_subscribers: int = parameter(1, "Wait for so many who take the images", minimum=1, maximum=100)
+    wait_for_mask_subscribers: int = parameter(
+        0, "Wait for so many who take the true masks, too", minimum=0, maximum=100
+    )
     loop: bool = parameter(False, "Play again from the start; otherwise the node ends after the last frame")
     wait_for_subscriber_s: float = parameter(
         30.0, "Wait so long at most for somebody who listens before the first frame", unit="s", minimum=0, maximum=600
@@ -55,26 +71,28 @@ class PlayerParameters:
 
 
 class PlayerNode(Node):  # type: ignore[misc]
-    """Publishes the frames of a source with the time of their publication as stamp."""
+    """Publishes the frames of a source, stamped with the time of their publication or, with `clock`, as recorded."""
 
     def __init__(self) -> None:
         super().__init__("player")
         self._settings = declare_parameters(self, PlayerParameters())
-        self._source = open_source(self._settings.source)
+        self._source = open_source(self._settings.source, self._settings.image_topic)
         # Reliable publishers serve every subscriber.
         qos = QoSProfile(depth=5, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.RELIABLE)
         self._image_publisher = self.create_publisher(Image, "image_raw", qos)
         self._camera_publisher = self.create_publisher(CameraInfo, "camera_info", qos)
         self._mask_publisher = self.create_publisher(Image, "ground_truth/label_mask", qos)
         self._diagnostics_publisher = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self._clock_publisher = self.create_publisher(Clock, "/clock", 1) if self._settings.clock else None
         self._played = 0
         self._skipped = 0
         self._intervals = status.RollingFigures()
         self._stopping = threading.Event()
         self._ended = False
         self._failure: Exception | None = None
-        self.create_timer(0.1, self._check_end)
-        self.create_timer(1.0, self._on_second)
+        steady = SteadyClock(clock_type=ClockType.STEADY_TIME)  # runs on when /clock, which comes from here, has ended
+        self.create_timer(0.1, self._check_end, clock=steady)
+        self.create_timer(1.0, self._on_second, clock=steady)
         self._thread = threading.Thread(target=self._play, name="player", daemon=True)
         self._thread.start()
         self.get_logger().info(f"ready: {self._source.description}")
@@ -107,7 +125,9 @@ class PlayerNode(Node):  # type: ignore[misc]
             if now != listeners:
                 listeners, since_s = now, time.monotonic()
             settled = time.monotonic() - since_s >= SETTLING_TIME_S
-            if listeners and settled and listeners >= self.count_subscribers(self._image_publisher.topic_name):
+            masks_taken = self._mask_publisher.get_subscription_count() >= self._settings.wait_for_mask_subscribers
+            wanted = max(self._settings.wait_for_subscribers, self.count_subscribers(self._image_publisher.topic_name))
+            if listeners >= wanted and masks_taken and settled:
                 return
 
     def _frames_with_pauses(self) -> Iterator[tuple[PlayedFrame, float]]:
@@ -116,7 +136,7 @@ class PlayerNode(Node):  # type: ignore[misc]
             before_s = math.nan
             played_before = self._played
             for frame in self._source.frames(self._skip):
-                pause_s = 0.0 if math.isnan(before_s) else max(0.0, frame.time_s - before_s)
+                pause_s = 0.0 if math.isnan(before_s) else max(0.0, frame.time_s - before_s) / self._settings.speed
                 before_s = frame.time_s
                 if self._settings.rate_hz > 0 and not self._source.live:
                     pause_s = 1.0 / self._settings.rate_hz
@@ -128,6 +148,10 @@ class PlayerNode(Node):  # type: ignore[misc]
 
     def _publish(self, frame: PlayedFrame) -> None:
         stamp = self.get_clock().now().to_msg()
+        if self._clock_publisher is not None:
+            recorded_ns = STAMPS_FROM_NS + round(frame.time_s * 1e9) if frame.stamp_ns is None else frame.stamp_ns
+            stamp = Time(nanoseconds=recorded_ns).to_msg()
+            self._clock_publisher.publish(Clock(clock=stamp))
         image = Image()
         image.header.stamp = stamp
         image.header.frame_id = self._settings.frame_id

@@ -1,0 +1,105 @@
+"""The scorer node: true masks and the segmenter's masks in; at the end the figures, as `score-bag` prints them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rclpy.node import Node
+from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import Image
+
+from fcn_follow.bags.images import MessageError, UInt8Array
+from fcn_follow.bags.reading import stamp_ns, stamp_text
+from fcn_follow.bags.truth import message_labels
+from fcn_follow.cli.scoring import print_evaluation
+from fcn_follow.data.frames import HERO
+from fcn_follow.networks.weights import load_weights
+from fcn_follow.nodes.parameters import declare_parameters
+from fcn_follow.parameters import parameter
+from fcn_follow.scoring.bag import least_area_px
+from fcn_follow.scoring.evaluation import FrameResult, judge_labels, kind_of_hero, summarise
+from fcn_follow.scoring.page import write_whole
+from fcn_follow.scoring.report import CSV_COLUMNS, csv_row
+from fcn_follow.share import share_directory
+
+MOST_WAITING = 200  # true masks that wait for the segmenter's; the oldest is given up
+
+
+@dataclass(frozen=True)
+class ScorerParameters:
+    """The scorer's parameters; all are fixed at start."""
+
+    weights: str = parameter(
+        "", "Weights file of the segmenter: from which area a hero counts; empty for weights/hero_net.safetensors"
+    )
+    report: str = parameter("", "Folder for live.json and live.csv at the end; empty for none")
+
+
+class ScorerNode(Node):  # type: ignore[misc]
+    """Judges each published mask against the true one of the same stamp, in the frame's own size."""
+
+    def __init__(self) -> None:
+        super().__init__("scorer")
+        self._settings = declare_parameters(self, ScorerParameters())
+        weights = self._settings.weights or share_directory() / "weights" / "hero_net.safetensors"
+        self._card = load_weights(Path(weights).expanduser()).card
+        self._lock = threading.Lock()
+        self._truths: dict[int, UInt8Array] = {}
+        self._masks: dict[int, UInt8Array] = {}
+        self._true_masks = 0
+        self._results: list[FrameResult] = []
+        self._told: list[str] = []
+        qos = QoSProfile(depth=100, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.RELIABLE)
+        self.create_subscription(Image, "ground_truth/label_mask", self._on_truth, qos)
+        self.create_subscription(Image, "segmentation/label_mask", self._on_mask, qos)
+        self.get_logger().info("ready: waiting for true and published masks")
+
+    def stop(self) -> None:
+        """Print the figures, and write them where a folder was given."""
+        result = summarise(sorted(self._results, key=lambda frame: frame.name), self._told)
+        dropped = self._true_masks - len(self._results)
+        if result.frames:
+            print_evaluation(result, f"{len(result.frames)} masks that were published live")
+        print(f"live: {len(result.frames)} of {self._true_masks} frames scored, {dropped} dropped", flush=True)
+        if self._settings.report:
+            folder = Path(self._settings.report).expanduser()
+            folder.mkdir(parents=True, exist_ok=True)
+            figures = {"frames": len(result.frames), "dropped": dropped, **result.figures()}
+            write_whole(folder / "live.json", json.dumps(figures, indent=1) + "\n")
+            text = io.StringIO(newline="")
+            csv.writer(text).writerows([CSV_COLUMNS, *(csv_row(frame) for frame in result.frames)])
+            write_whole(folder / "live.csv", text.getvalue())
+
+    def _on_truth(self, message: Image) -> None:
+        self._true_masks += 1
+        self._take(message, self._truths)
+
+    def _on_mask(self, message: Image) -> None:
+        self._take(message, self._masks)
+
+    def _take(self, message: Any, waiting: dict[int, UInt8Array]) -> None:
+        """Let a mask wait for its partner, whichever comes first."""
+        stamp = stamp_ns(message)
+        try:
+            waiting[stamp] = message_labels(message)
+        except MessageError as error:
+            self._told.append(str(error))
+            self.get_logger().warning(str(error), throttle_duration_sec=1.0)
+            return
+        if stamp in self._truths and stamp in self._masks:
+            self._judge(stamp, self._truths.pop(stamp), self._masks.pop(stamp))
+        while len(waiting) > MOST_WAITING:
+            del waiting[min(waiting)]
+
+    def _judge(self, stamp: int, truth: UInt8Array, labels: UInt8Array) -> None:
+        if truth.shape != labels.shape:
+            self._told.append(f"stamp {stamp_text(stamp)}: masks of {truth.shape} and {labels.shape}")
+            return
+        kind = kind_of_hero(int((truth == HERO).sum()), truth.size)
+        self._results.append(judge_labels(stamp_text(stamp), kind, truth, labels, least_area_px(self._card, truth)))
