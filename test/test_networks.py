@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 
 from fcn_follow.errors import UserError
 from fcn_follow.networks.keras import BilinearUpsample2x, Conv2dSame, SeparableConv2dSame, same_padding
+from fcn_follow.networks.mask_depth import checkerboard
 from fcn_follow.networks.registry import NETWORKS, build_network
 from fcn_follow.networks.summary import count_macs, count_parameters, layer_table
 from fcn_follow.networks.weights import CARD_KEY, ModelCard, load_weights, read_card, save_weights
@@ -64,12 +65,65 @@ def test_our_networks_keep_within_their_budgets():
     assert count_macs(build_network("hero_net_hd"), 256, 256) <= 1.5e9
 
 
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("mask_depth_transposed", 244_720),
+        ("mask_depth_shuffle", 224_688),
+        ("segnet", 15_274_892),
+        ("segnet_separable", 1_749_671),
+        ("vit_segmenter", 86_284_806),
+    ],
+)
+def test_parameters_of_sources_003_and_004(name, parameters):
+    assert count_parameters(build_network(name)).trainable == parameters
+
+
+def test_unpooling_puts_values_back_where_they_were():
+    network = build_network("segnet").eval()
+    pooled, indices = network.pool(torch.tensor([[[[1.0, 2.0], [4.0, 3.0]]]]))
+    assert network.unpool(pooled, indices).tolist() == [[[[0.0, 0.0], [4.0, 0.0]]]]
+
+
+@pytest.mark.parametrize(
+    ("name", "good"), [("segnet", "96x64"), ("vit_segmenter", "96x64"), ("mask_depth_shuffle", "82x50")]
+)
+def test_a_size_that_the_strides_do_not_allow_is_told_with_the_next_good_one(name, good):
+    with pytest.raises(UserError, match=f"not 81x49; try {good}"):
+        build_network(name).eval()(torch.zeros(1, 3, 49, 81))
+
+
+def test_the_vit_takes_sizes_of_more_patches_than_it_has_positions():
+    network = build_network("vit_segmenter").eval()
+    with torch.no_grad():
+        assert network(torch.zeros(1, 3, 160, 96)).shape == (1, 3, 160, 96)
+
+
+def test_the_checkerboard_figure_tells_a_pattern():
+    torch.manual_seed(1)
+    assert checkerboard(build_network("mask_depth_transposed")) > 0.0
+
+    class Constant(torch.nn.Module):
+        def __init__(self, pattern):
+            super().__init__()
+            self.pattern = torch.tensor(pattern)
+
+        def forward(self, image):
+            return self.pattern.repeat(1, 2, image.shape[2] // 2, image.shape[3] // 2)
+
+    assert checkerboard(Constant([[[[1.0, 1.0], [1.0, 1.0]]]])) == 0.0
+    assert checkerboard(Constant([[[[1.0, 3.0], [1.0, 3.0]]]])) == pytest.approx(0.2)
+
+
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("size", [(64, 96), (61, 47)])
 def test_any_input_size_gives_an_output_of_that_size(name, size):
-    network = build_network(name).eval()
+    info = NETWORKS[name]
+    network = info.build().eval()
+    height, width = (-(-side // info.size_multiple) * info.size_multiple for side in size)
     with torch.no_grad():
-        assert network(torch.zeros(1, 3, *size)).shape == (1, 3, *size)
+        output = network(torch.zeros(1, 3, height, width))
+    assert output.shape == (1, info.mask_channels + info.has_depth, height, width)
 
 
 def test_same_padding_is_tensorflows():

@@ -11,14 +11,19 @@ from torch import nn
 
 from fcn_follow.errors import UserError
 from fcn_follow.networks.hero_net import hero_net, hero_net_hd
+from fcn_follow.networks.mask_depth import MaskDepth, MaskDepthSeparable
 from fcn_follow.networks.published import fcn_000, fcn_001, fcn_002
+from fcn_follow.networks.segnet import segnet, segnet_separable
+from fcn_follow.networks.vit import vit_segmenter
 
 
 @dataclass(frozen=True)
 class NetworkInfo:
     """A network of the registry: how to build it, its square input in pixels, where it comes from.
 
-    published_score is the Follow-Me score that its source states, None where there is none.
+    published_score is the Follow-Me score that its source states, None where there is none. size_multiple divides
+    every height and width that the network takes. mask_channels of the output are logits of the mask; where has_depth,
+    one more is the depth's.
     """
 
     name: str
@@ -26,6 +31,9 @@ class NetworkInfo:
     input_px: int
     source: str
     published_score: float | None = None
+    size_multiple: int = 1
+    mask_channels: int = 3
+    has_depth: bool = False
 
 
 NETWORKS = {
@@ -43,6 +51,44 @@ NETWORKS = {
             "fcn_002_256_k3", partial(fcn_002, 256, 3), 160, "source 002, width of its text, kernel of its code"
         ),
         NetworkInfo("fcn_002_256_k1", partial(fcn_002, 256, 1), 160, "source 002, its text"),
+        NetworkInfo("mask_depth_separable", MaskDepthSeparable, 160, "this project", has_depth=True),
+        NetworkInfo(
+            "mask_depth_transposed",
+            partial(MaskDepth, "transposed", 1),
+            160,
+            "source 003, first network",
+            size_multiple=2,
+            mask_channels=1,
+            has_depth=True,
+        ),
+        NetworkInfo(
+            "mask_depth_shuffle",
+            partial(MaskDepth, "shuffle", 1),
+            160,
+            "source 003, second network",
+            size_multiple=2,
+            mask_channels=1,
+            has_depth=True,
+        ),
+        NetworkInfo(
+            "mask_depth_transposed_classes",
+            partial(MaskDepth, "transposed", 3),
+            160,
+            "source 003 with three classes",
+            size_multiple=2,
+            has_depth=True,
+        ),
+        NetworkInfo(
+            "mask_depth_shuffle_classes",
+            partial(MaskDepth, "shuffle", 3),
+            160,
+            "source 003 with three classes",
+            size_multiple=2,
+            has_depth=True,
+        ),
+        NetworkInfo("segnet", segnet, 160, "source 004", size_multiple=16),
+        NetworkInfo("segnet_separable", segnet_separable, 160, "source 004, depthwise", size_multiple=16),
+        NetworkInfo("vit_segmenter", vit_segmenter, 128, "source 004, its series", size_multiple=16),
     )
 }
 

@@ -49,7 +49,8 @@ def layer_table(network: nn.Module, height_px: int, width_px: int) -> list[Layer
     seen: Counter[str] = Counter({"input": 1})
     rows = [Layer("input_1", "InputLayer", (height_px, width_px, 3), 0)]
 
-    def record(module: nn.Module, _inputs: object, output: Tensor) -> None:
+    def record(module: nn.Module, _inputs: object, result: Tensor | tuple[Tensor, ...]) -> None:
+        output = result if isinstance(result, Tensor) else result[0]
         kind = type(module).__name__
         name = getattr(module, "keras_name", kind.lower())
         seen[name] += 1
