@@ -57,7 +57,13 @@ def kinds(graph: Graph) -> list[type]:
     return [type(node.operation) for node in graph.nodes.values()]
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", ["segnet_separable", "vit_segmenter", "mask_depth_transposed"])
+def test_a_network_that_graphs_do_not_know_is_refused(name):
+    with pytest.raises(UserError, match="the engine torch takes it as it is"):
+        graph_of(build_network(name).eval(), 64, 96)
+
+
+@pytest.mark.parametrize("name", [name for name in NETWORKS if NETWORKS[name].size_multiple == 1])
 @pytest.mark.parametrize("size", SIZES)
 def test_every_network_rewritten_gives_the_same(name, size):
     network = lived_in(build_network(name))

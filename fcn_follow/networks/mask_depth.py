@@ -112,7 +112,8 @@ class MaskDepthSeparable(nn.Module):
         x = skips.pop()
         for decoder in self.decoders:
             x = decoder(self.concatenate(self.upsample(x), skips.pop()))
-        return torch.cat([self.mask_head(x), self.depth_head(x)], 1)
+        output: Tensor = self.concatenate(self.mask_head(x), self.depth_head(x))
+        return output
 
 
 def checkerboard(network: nn.Module, size_px: int = 160, period_px: int = 2) -> float:

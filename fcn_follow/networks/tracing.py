@@ -145,7 +145,10 @@ def graph_of(network: nn.Module, height_px: int, width_px: int) -> Graph:
 
     Raises UserError for a network with a layer that graph.py has no operation for.
     """
-    traced = fx.GraphModule(network, _Tracer().trace(network))
+    try:
+        traced = fx.GraphModule(network, _Tracer().trace(network))
+    except fx.proxy.TraceError as error:
+        raise _unknown("a decision by the input's size") from error
     device = next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
     with torch.no_grad():
         ShapeProp(traced).propagate(torch.zeros(1, 3, height_px, width_px, device=device))
