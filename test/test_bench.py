@@ -88,7 +88,7 @@ def test_offline_scoring(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--engines", "openvine"], "engine 'openvine' is not known; allowed is torch"),
+        (["--engines", "openvine"], "engine 'openvine' is not known; allowed is auto, torch"),
         (["--threads", "two"], "--threads two: wanted are whole numbers from 1 on"),
         (["--batch", "0"], "--batch 0: wanted are whole numbers from 1 on"),
         (["--node", "--sizes", "640"], "--sizes 640: wanted is WIDTHxHEIGHT"),

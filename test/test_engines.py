@@ -230,7 +230,7 @@ def test_engines_on_a_gpu_give_what_plain_pytorch_gives(name, precision):
 def test_the_segmenter_runs_on_any_engine():
     weights = shipped("hero_net")
     (frame, *_) = drawn_frames(240, 320)
-    expected = Segmenter(weights).segment(frame)
+    expected = Segmenter(weights, open_engine(EngineSpec(), weights)).segment(frame)
     found = Segmenter(weights, open_engine(EngineSpec("openvino"), weights)).segment(frame)
     assert found.shape == (240, 320)
     assert (found == expected).mean() > 0.9999

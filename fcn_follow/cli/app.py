@@ -9,6 +9,7 @@ from fcn_follow.cli import (
     bags,
     bench,
     calibration,
+    export,
     find_lr,
     gazebo,
     keras,
@@ -36,6 +37,7 @@ app.command("label")(bag_scoring.label)
 app.command("frames-to-bag")(bags.folder_to_bag)
 app.command("bag-to-frames")(bags.bag_to_folder)
 app.command("import-keras")(keras.import_keras)
+app.command("export")(export.export_network)
 app.command("fly")(simulation.fly)
 app.command("synthesize")(simulation.synthesize)
 app.command("pictures")(simulation.pictures)

@@ -17,7 +17,7 @@ from fcn_follow.deployment.choice import ALLOWED, check_threads
 from fcn_follow.deployment.machine import library_versions, machine_name
 from fcn_follow.errors import UserError
 from fcn_follow.networks.weights import load_weights
-from fcn_follow.perception.engines.engine import ENGINES, missing_for
+from fcn_follow.perception.engines.engine import ENGINES, check_installed, missing_for
 from fcn_follow.perception.segmenter import find_device
 from fcn_follow.share import share_directory
 
@@ -94,8 +94,7 @@ def _plan(
     found = find_device(device).type
     names = [name for name in engines.split(",") if name]
     for name in names:
-        if name not in ENGINES:
-            raise UserError(f"engine {name!r} is not known; allowed is {', '.join(ENGINES)}")
+        check_installed(name)
     if not names:
         installed = [name for name in ENGINES if not missing_for(name) and (name, found) in ALLOWED]
         names = [name for name in installed if found == "cuda" or name != ON_REQUEST]

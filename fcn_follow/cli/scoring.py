@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -14,9 +15,10 @@ from rich.table import Table
 from torch import nn
 
 from fcn_follow.data.split import FrameRef, read_held_out_runs
-from fcn_follow.deployment.choice import REFERENCE, EngineRequest, choose_engine
+from fcn_follow.deployment.choice import REFERENCE, EngineRequest
+from fcn_follow.deployment.exported import Exported, Model, choose_for, load_model
 from fcn_follow.errors import UserError
-from fcn_follow.networks.weights import LoadedWeights, load_weights
+from fcn_follow.networks.weights import LoadedWeights
 from fcn_follow.perception.engines.engine import Engine, Output
 from fcn_follow.perception.segmenter import find_device
 from fcn_follow.scoring.evaluation import Evaluation, evaluate, labelled_frames, refs_of
@@ -47,7 +49,7 @@ def score(
 ) -> None:
     """Score a network on frames with masks, exactly as the Follow-Me task does, and honestly beside it."""
     path = weights or share_directory() / "weights" / "hero_net.safetensors"
-    loaded = load_weights(path)
+    loaded = load_model(path)
     network = scored_network(loaded, EngineRequest(engine, device, precision))
     refs = scored_refs(data, held_out, split)
     skipped: list[str] = []
@@ -70,11 +72,13 @@ def score(
         console.print(f"report: {report}")
 
 
-def scored_network(loaded: LoadedWeights, request: EngineRequest) -> nn.Module | Engine:
-    """The network itself for plain PyTorch in fp32, else the engine that was asked for."""
-    if (request.engine, request.precision) == (REFERENCE, "fp32"):
+def scored_network(loaded: Model, request: EngineRequest) -> nn.Module | Engine:
+    """The network itself for plain PyTorch in fp32, else the engine that was asked for, or that takes the file."""
+    if isinstance(loaded, LoadedWeights) and (request.engine, request.precision) == (REFERENCE, "fp32"):
         return loaded.network.to(find_device(request.device))
-    choice = choose_engine(loaded, request, lambda told: console.print(told, markup=False), Output.PROBABILITIES)
+    if isinstance(loaded, Exported) and request.engine == REFERENCE:
+        request = replace(request, engine="auto")
+    choice = choose_for(loaded, request, lambda told: console.print(told, markup=False), Output.PROBABILITIES)
     console.print(choice.reason, highlight=False)
     return choice.engine
 

@@ -16,7 +16,7 @@ from fcn_follow.deployment.verification import Verification, drawn_frames
 from fcn_follow.errors import UserError
 from fcn_follow.networks.summary import count_macs
 from fcn_follow.networks.weights import LoadedWeights, load_weights
-from fcn_follow.perception.engines.engine import Engine, EngineSpec, missing_for, open_engine
+from fcn_follow.perception.engines.engine import Engine, EngineSpec, check_installed, open_engine
 
 WARM_UP = 3
 Roofs = dict[tuple[str, str, int], Roof]  # by device, precision and threads
@@ -61,8 +61,7 @@ class Speed:
 
 def specs_of(engine: str, device: str, threads: int) -> list[EngineSpec]:
     """An engine in each precision that it has on a device. Raises UserError where it is not installed."""
-    if install := missing_for(engine):
-        raise UserError(f"engine {engine} is not installed; its install line is: {install}")
+    check_installed(engine)
     return [EngineSpec(engine, device, precision, threads) for precision in ALLOWED.get((engine, device), ())]
 
 

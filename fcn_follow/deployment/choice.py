@@ -13,11 +13,11 @@ from fcn_follow.deployment.verification import Verification
 from fcn_follow.errors import UserError
 from fcn_follow.networks.weights import LoadedWeights
 from fcn_follow.perception.engines.engine import (
-    ENGINES,
     PRECISIONS,
     Engine,
     EngineSpec,
     Output,
+    check_installed,
     missing_for,
     open_engine,
 )
@@ -105,24 +105,21 @@ def candidates(request: EngineRequest) -> list[EngineSpec]:
         raise UserError("precision fp16 needs a CUDA device; on a CPU use fp32 or bf16")
     names: Sequence[str] = AUTOMATIC[device]
     if request.engine != "auto":
-        if request.engine not in ENGINES:
-            raise UserError(f"engine {request.engine!r} is not known; allowed is auto, {', '.join(ENGINES)}")
-        if install := missing_for(request.engine):
-            raise UserError(f"engine {request.engine} is not installed; its install line is: {install}")
+        check_installed(request.engine)
         names = [request.engine]
     specs = [
         EngineSpec(name, device, precision, request.threads)
         for name in names
         if not missing_for(name)
         for precision in ALLOWED.get((name, device), ())
-        if precision == request.precision or (request.precision == "auto" and _pays(name, device, precision))
+        if precision == request.precision or (request.precision == "auto" and pays(name, device, precision))
     ]
     if not specs:
         raise UserError(f"engine {request.engine} cannot compute in {request.precision} on {device}")
     return specs
 
 
-def _pays(name: str, device: str, precision: str) -> bool:
+def pays(name: str, device: str, precision: str) -> bool:
     """Whether a precision is tried without being asked for: where the hardware has instructions for it."""
     if precision == "fp32":
         return True

@@ -48,18 +48,22 @@ class Verification:
         card = weights.card
         self.frames = drawn_frames(card.input_height_px, card.input_width_px)
         reference = open_engine(EngineSpec(threads=1), weights)
-        self._codes = np.stack([reference.run(frame[None])[0].copy() for frame in self.frames])
+        self.expected = np.stack([reference.run(frame[None])[0].copy() for frame in self.frames])
 
     def problem(self, engine: Engine) -> str:
         """In words how an engine differs from the reference, or nothing where it agrees."""
         given = np.stack([engine.run(frame[None])[0].copy() for frame in self.frames])
-        if given.shape != self._codes.shape:
-            return f"gives {given.shape[1:]} instead of {self._codes.shape[1:]}"
-        equal = float((given == self._codes).mean())
-        precision = engine.spec.precision
-        if equal < EQUAL[precision]:
-            return f"only {100 * equal:.2f} % of its pixels are those of plain PyTorch"
-        either, both = (self._codes > 0) | (given > 0), (self._codes > 0) & (given > 0)
-        if both.sum() < PEOPLE_IOU[precision] * either.sum():
-            return f"the people it sees overlap with those of plain PyTorch by {both.sum() / either.sum():.2f}"
-        return ""
+        return difference(given, self.expected, engine.spec.precision)
+
+
+def difference(given: NDArray[np.uint8], expected: NDArray[np.uint8], precision: str) -> str:
+    """In words how codes N x H x W differ by more than a precision may make them differ; empty where they do not."""
+    if given.shape != expected.shape:
+        return f"gives {given.shape[1:]} instead of {expected.shape[1:]}"
+    equal = float((given == expected).mean())
+    if equal < EQUAL[precision]:
+        return f"only {100 * equal:.2f} % of its pixels are those of plain PyTorch"
+    either, both = (expected > 0) | (given > 0), (expected > 0) & (given > 0)
+    if both.sum() < PEOPLE_IOU[precision] * either.sum():
+        return f"the people it sees overlap with those of plain PyTorch by {both.sum() / either.sum():.2f}"
+    return ""

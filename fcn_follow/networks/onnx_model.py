@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,28 +33,34 @@ from fcn_follow.networks.graph import (
 )
 
 OPSET, IR_VERSION = 18, 10  # what runtimes of the last two years read
-INPUT, OUTPUT = "images", "result"
+INPUT = "images"
 _SIMPLE = {Relu: "Relu", Add: "Sum", Multiply: "Mul", Sigmoid: "Sigmoid"}
 
 
-def onnx_model(graph: Graph, metadata: Mapping[str, str] | None = None, batch: int | None = None) -> bytes:
-    """The model, serialised. Input `images` uint8 N x H x W x 3, output `result`, N is `batch` or free."""
+def onnx_model(
+    graph: Graph,
+    metadata: Mapping[str, str] | None = None,
+    batch: int | None = None,
+    outputs: Sequence[str] = (),
+) -> bytes:
+    """The model, serialised. Input `images` uint8 N x H x W x 3, N is `batch` or free.
+
+    Its outputs are the nodes of these names, that of the graph's output where none are given: codes uint8 N x H x W,
+    anything else float N x 3 x H x W.
+    """
     writer = _Writer()
     for name, node in graph.nodes.items():
         writer.write(name, node.operation, list(node.inputs) or [INPUT])
-    writer.add("Identity", [graph.output], OUTPUT)
-    as_bytes = isinstance(graph.nodes[graph.output].operation, Codes)
     size: list[int | str] = [batch or "N", *graph.size_px]
-    result_shape = size if as_bytes else [size[0], 3, *size[1:]]
-    result_type = TensorProto.UINT8 if as_bytes else TensorProto.FLOAT
+    results = []
+    for name in outputs or (graph.output,):
+        if isinstance(graph.nodes[name].operation, Codes):
+            results.append(helper.make_tensor_value_info(name, TensorProto.UINT8, size))
+        else:
+            results.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, [size[0], 3, *size[1:]]))
+    images = helper.make_tensor_value_info(INPUT, TensorProto.UINT8, [*size, 3])
     model = helper.make_model(
-        helper.make_graph(
-            writer.nodes,
-            "fcn_follow",
-            [helper.make_tensor_value_info(INPUT, TensorProto.UINT8, [*size, 3])],
-            [helper.make_tensor_value_info(OUTPUT, result_type, result_shape)],
-            writer.constants,
-        ),
+        helper.make_graph(writer.nodes, "fcn_follow", [images], results, writer.constants),
         opset_imports=[helper.make_opsetid("", OPSET)],
         ir_version=IR_VERSION,
         producer_name="fcn_follow",

@@ -115,10 +115,11 @@ def _read(path: Path) -> tuple[ModelCard, dict[str, Tensor]]:
         raise UserError(f"{path}: not a safetensors file, or a truncated one ({error})") from error
     if CARD_KEY not in metadata:
         raise UserError(f"{path}: a safetensors file without a model card of fcn_follow; it was made by something else")
-    return _card(path, metadata[CARD_KEY]), tensors
+    return card_of(path, metadata[CARD_KEY]), tensors
 
 
-def _card(path: Path, text: str) -> ModelCard:
+def card_of(path: Path, text: str) -> ModelCard:
+    """The model card that a file holds as text. Raises UserError, naming the file, when it says impossible things."""
     try:
         values: dict[str, Any] = json.loads(text)
         values["classes"] = tuple(values["classes"])

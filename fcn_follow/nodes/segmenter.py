@@ -18,9 +18,9 @@ from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from fcn_follow.bags.images import MessageError, compressed_to_rgb, fill_image, image_to_rgb, intrinsics
-from fcn_follow.deployment.choice import EngineRequest, choose_engine
+from fcn_follow.deployment.choice import EngineRequest
+from fcn_follow.deployment.exported import choose_for, load_model
 from fcn_follow.geometry import CameraIntrinsics
-from fcn_follow.networks.weights import load_weights
 from fcn_follow.nodes import detections, status
 from fcn_follow.nodes.parameters import declare_parameters
 from fcn_follow.parameters import parameter
@@ -38,7 +38,9 @@ RELIABILITIES = {"best_effort": ReliabilityPolicy.BEST_EFFORT, "reliable": Relia
 class SegmenterParameters:
     """The segmenter's parameters; ranging can change while it runs."""
 
-    weights: str = parameter("", "Weights file (safetensors); empty for the package's own weights/hero_net.safetensors")
+    weights: str = parameter(
+        "", "Weights file (safetensors, or exported .onnx, .xml); empty for the package's own hero_net"
+    )
     device: str = parameter("auto", "Where the network runs; auto takes CUDA where there is one", choices=DEVICES)
     engine: str = parameter(
         "auto",
@@ -114,9 +116,9 @@ class SegmenterNode(Node):  # type: ignore[misc]
         )
         parameters = self._settings
         weights = Path(parameters.weights or share_directory() / "weights" / "hero_net.safetensors").expanduser()
-        loaded = load_weights(weights)
+        loaded = load_model(weights)
         request = EngineRequest(parameters.engine, parameters.device, parameters.precision, parameters.threads)
-        choice = choose_engine(loaded, request, self.get_logger().info)
+        choice = choose_for(loaded, request, self.get_logger().info)
         self._segmenter = Segmenter(loaded, choice.engine)
         self._engine = choice.engine
         self._weights_name = weights.name

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import cv2
 import numpy as np
 import torch
@@ -9,8 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fcn_follow.errors import UserError
-from fcn_follow.networks.weights import LoadedWeights
-from fcn_follow.perception.engines.engine import Engine, EngineSpec, open_engine
+from fcn_follow.networks.weights import ModelCard
+from fcn_follow.perception.engines.engine import Engine
 from fcn_follow.perception.labels import labels_of_codes
 
 DEVICES = ("auto", "cpu", "cuda")
@@ -18,18 +20,24 @@ BILINEAR = Image.BILINEAR  # type: ignore[attr-defined]  # the name that every P
 _WARM_UP = 3
 
 
+class HasCard(Protocol):
+    """Weights, or an exported file."""
+
+    @property
+    def card(self) -> ModelCard: ...
+
+
 class Segmenter:
     """A network on its engine, warmed up: `segment` turns an image into labels.
 
     Args:
-        weights: the network in eval mode and its model card.
-        engine: what runs it, with Output.CODES and a batch of 1; without one, plain PyTorch in fp32, the reference,
-            on CUDA where there is one.
+        model: what the engine runs, weights or an exported file; its card is read here.
+        engine: gives codes, of one frame at a time.
     """
 
-    def __init__(self, weights: LoadedWeights, engine: Engine | None = None) -> None:
-        self.card = weights.card
-        self.engine = engine or open_engine(EngineSpec(device=find_device("auto").type), weights)
+    def __init__(self, model: HasCard, engine: Engine) -> None:
+        self.card = model.card
+        self.engine = engine
         blank = np.zeros((self.card.input_height_px, self.card.input_width_px, 3), np.uint8)
         for _ in range(_WARM_UP):  # the first calls choose kernels and allocate
             self.segment(blank)

@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -53,7 +54,10 @@ class Engine(Protocol):
 
 @dataclass(frozen=True)
 class EngineKind:
-    """Where an engine's class is, what must be importable for it, and how that is installed."""
+    """Where an engine's class is, what must be importable for it, and how that is installed.
+
+    What needs nothing is PyTorch and takes the network itself; the others take it as ONNX.
+    """
 
     module: str
     class_name: str
@@ -90,14 +94,37 @@ def open_engine(spec: EngineSpec, weights: LoadedWeights, output: Output = Outpu
 
     Raises UserError when the engine is not known, not installed, or cannot compute so on this machine.
     """
-    if spec.name not in ENGINES:
-        raise UserError(f"engine {spec.name!r} is not known; allowed is auto, {', '.join(ENGINES)}")
-    install = missing_for(spec.name)
-    if install:
-        raise UserError(f"engine {spec.name} is not installed; its install line is: {install}")
+    check_installed(spec.name)
+    if not ENGINES[spec.name].needs:
+        return _make(spec, weights, output, batch)
+    from fcn_follow.networks.onnx_model import onnx_model  # here: onnx may be missing
+
+    return _make(spec, onnx_model(deployed_graph(weights, output), batch=batch), output, batch)
+
+
+def open_model(spec: EngineSpec, model: bytes | Path, output: Output, batch: int = 1) -> Engine:
+    """An engine with a model that was exported: ONNX as bytes, or the path of an OpenVINO IR.
+
+    Raises UserError when the engine is not installed, takes no such model, or cannot compute as the spec says.
+    """
+    check_installed(spec.name)
+    if not ENGINES[spec.name].needs or (isinstance(model, Path) and spec.name != "openvino"):
+        raise UserError(f"engine {spec.name} does not take this exported model; take openvino")
+    return _make(spec, model, output, batch)
+
+
+def _make(spec: EngineSpec, network: LoadedWeights | bytes | Path, output: Output, batch: int) -> Engine:
     kind = ENGINES[spec.name]
-    engine: Engine = getattr(importlib.import_module(kind.module), kind.class_name)(spec, weights, output, batch)
+    engine: Engine = getattr(importlib.import_module(kind.module), kind.class_name)(spec, network, output, batch)
     return engine
+
+
+def check_installed(name: str) -> None:
+    """Raises UserError for an engine that is not known, or not installed."""
+    if name not in ENGINES:
+        raise UserError(f"engine {name!r} is not known; allowed is auto, {', '.join(ENGINES)}")
+    if install := missing_for(name):
+        raise UserError(f"engine {name} is not installed; its install line is: {install}")
 
 
 def deployed_graph(weights: LoadedWeights, output: Output) -> Graph:

@@ -9,15 +9,13 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from fcn_follow.errors import UserError
-from fcn_follow.networks.onnx_model import onnx_model
-from fcn_follow.networks.weights import LoadedWeights
-from fcn_follow.perception.engines.engine import EngineSpec, Output, deployed_graph
+from fcn_follow.perception.engines.engine import EngineSpec, Output
 
 
 class OnnxRuntimeEngine:
     """An ONNX Runtime session in fp32."""
 
-    def __init__(self, spec: EngineSpec, weights: LoadedWeights, output: Output, batch: int) -> None:
+    def __init__(self, spec: EngineSpec, model: bytes, output: Output, batch: int) -> None:
         provider, options = self._provider(spec)
         if provider not in onnxruntime.get_available_providers():
             raise UserError(
@@ -29,7 +27,7 @@ class OnnxRuntimeEngine:
         session.intra_op_num_threads = spec.threads
         session.inter_op_num_threads = 1
         session.log_severity_level = 3
-        model = onnx_model(deployed_graph(weights, output), batch=batch)
+        self._outputs = [output.value]
         self._session = onnxruntime.InferenceSession(model, session, providers=[(provider, options)])
         (self._input,) = (value.name for value in self._session.get_inputs())
 
@@ -39,7 +37,7 @@ class OnnxRuntimeEngine:
         return ("CPUExecutionProvider" if spec.device == "cpu" else "CUDAExecutionProvider"), {}
 
     def run(self, images: NDArray[np.uint8]) -> NDArray[Any]:
-        result: NDArray[Any] = self._session.run(None, {self._input: images})[0]
+        result: NDArray[Any] = self._session.run(self._outputs, {self._input: images})[0]
         return result
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,7 @@ import openvino
 from numpy.typing import NDArray
 
 from fcn_follow.errors import UserError
-from fcn_follow.networks.onnx_model import onnx_model
-from fcn_follow.networks.weights import LoadedWeights
-from fcn_follow.perception.engines.engine import EngineSpec, Output, deployed_graph
+from fcn_follow.perception.engines.engine import EngineSpec, Output
 
 PRECISIONS = {"fp32": "f32", "bf16": "bf16"}
 
@@ -24,7 +23,7 @@ def has_bf16() -> bool:
 class OpenVinoEngine:
     """A compiled OpenVINO model with one infer request, whose output buffer every run overwrites."""
 
-    def __init__(self, spec: EngineSpec, weights: LoadedWeights, output: Output, batch: int) -> None:
+    def __init__(self, spec: EngineSpec, model: bytes | Path, output: Output, batch: int) -> None:
         if spec.device != "cpu":
             raise UserError("engine openvino computes on the CPU; with device cuda use onnxruntime or torch-compiled")
         if spec.precision not in PRECISIONS:
@@ -32,14 +31,20 @@ class OpenVinoEngine:
         self.spec = spec
         self.device_name = "cpu"
         core = openvino.Core()
-        model = core.read_model(onnx_model(deployed_graph(weights, output), batch=batch))
         options = {
             "PERFORMANCE_HINT": "LATENCY",
             "NUM_STREAMS": "1",
             "INFERENCE_NUM_THREADS": str(spec.threads),
             "INFERENCE_PRECISION_HINT": PRECISIONS[spec.precision],
         }
-        self._request = core.compile_model(model, "CPU", options).create_infer_request()
+        try:
+            read = core.read_model(model)
+            wanted = [node for node in read.get_results() if output.value in node.input(0).get_tensor().get_names()]
+            network = openvino.Model(wanted, read.get_parameters(), "fcn_follow")
+            network.reshape([batch, *(side.get_length() for side in list(network.input(0).partial_shape)[1:])])
+            self._request = core.compile_model(network, "CPU", options).create_infer_request()
+        except RuntimeError as error:
+            raise UserError(f"OpenVINO cannot take this model: {str(error).strip().splitlines()[-1]}") from error
 
     def run(self, images: NDArray[np.uint8]) -> NDArray[Any]:
         self._request.infer([images], share_inputs=True, share_outputs=True)

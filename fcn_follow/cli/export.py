@@ -1,0 +1,26 @@
+"""`fcn-follow export`: a network as a file for other runtimes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+from rich.console import Console
+
+from fcn_follow.deployment.export import export
+from fcn_follow.networks.weights import load_weights
+from fcn_follow.share import share_directory
+
+
+def export_network(
+    out: Annotated[Path, typer.Argument(help="File to write: .onnx, .xml (OpenVINO IR, with a .bin) or .pt2.")],
+    weights: Annotated[Optional[Path], typer.Option(help="Weights file; default the project's own.")] = None,  # noqa: UP045
+) -> None:
+    """Export a network with its model card: uint8 frames in, codes and probabilities out.
+
+    `score --weights` and the segmenter's parameter `weights` take .onnx and .xml.
+    """
+    path = weights or share_directory() / "weights" / "hero_net.safetensors"
+    for written in export(load_weights(path), out):
+        Console(stderr=True, highlight=False).print(f"{written} ({written.stat().st_size / 1e6:.2f} MB)", markup=False)

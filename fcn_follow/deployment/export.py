@@ -1,0 +1,97 @@
+"""A network as a file for other runtimes: ONNX, OpenVINO IR or torch.export, each with its model card inside.
+
+Input `images`, uint8 N x H x W x 3 RGB of the card's size. Outputs `codes`, uint8 N x H x W (perception/labels.py),
+and `probabilities`, float N x 3 x H x W. A file also carries what plain PyTorch gives on drawn frames, so that
+whoever opens it can tell whether it still gives that.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import json
+import zlib
+from pathlib import Path
+
+import torch
+
+from fcn_follow.deployment.machine import weights_digest
+from fcn_follow.deployment.verification import Verification
+from fcn_follow.errors import UserError
+from fcn_follow.networks.interpreter import Interpreter
+from fcn_follow.networks.weights import CARD_KEY, LoadedWeights
+from fcn_follow.perception.engines.engine import Output, check_installed, deployed_graph
+
+EXPORT_KEY = "fcn_follow_export"
+VERSION = 1
+SUFFIXES = {"onnx": ".onnx", "openvino": ".xml", "torch": ".pt2"}
+
+
+def metadata_of(weights: LoadedWeights) -> dict[str, str]:
+    """What an exported file says of itself: the card, and JSON of version, weights and the expected codes."""
+    expected = Verification(weights).expected
+    about = {
+        "version": VERSION,
+        "weights": weights_digest(weights),
+        "expected": base64.b64encode(zlib.compress(expected.tobytes(), 9)).decode(),
+    }
+    return {CARD_KEY: json.dumps(dataclasses.asdict(weights.card)), EXPORT_KEY: json.dumps(about)}
+
+
+def export(weights: LoadedWeights, path: Path) -> list[Path]:
+    """Write a network in the form that the path's suffix names, whole or not at all; the files that were written.
+
+    Raises UserError for another suffix, a runtime that is not installed, or a place that cannot be written.
+    """
+    kinds = {suffix: kind for kind, suffix in SUFFIXES.items()}
+    if path.suffix not in kinds:
+        raise UserError(f"{path}: the suffix says what is written; allowed is {', '.join(kinds)}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return {"onnx": _export_onnx, "openvino": _export_openvino, "torch": _export_torch}[kinds[path.suffix]](
+            weights, path
+        )
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def _onnx(weights: LoadedWeights) -> bytes:
+    check_installed("onnxruntime")
+    from fcn_follow.networks.onnx_model import onnx_model
+
+    outputs = [output.value for output in Output]
+    return onnx_model(deployed_graph(weights, Output.CODES), metadata_of(weights), outputs=outputs)
+
+
+def _export_onnx(weights: LoadedWeights, path: Path) -> list[Path]:
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(_onnx(weights))
+    part.replace(path)
+    return [path]
+
+
+def _export_openvino(weights: LoadedWeights, path: Path) -> list[Path]:
+    check_installed("openvino")
+    import openvino
+
+    model = openvino.Core().read_model(_onnx(weights))
+    for key, value in metadata_of(weights).items():
+        model.set_rt_info(value, [key])
+    part = path.with_name(f"part_{path.name}")
+    openvino.save_model(model, part, compress_to_fp16=False)
+    files = [path.with_suffix(".bin"), path]
+    for file in files:
+        part.with_suffix(file.suffix).replace(file)
+    return files
+
+
+def _export_torch(weights: LoadedWeights, path: Path) -> list[Path]:
+    card = weights.card
+    module = Interpreter(deployed_graph(weights, Output.CODES)).eval()
+    images = torch.zeros((1, card.input_height_px, card.input_width_px, 3), dtype=torch.uint8)
+    with torch.no_grad():
+        program = torch.export.export(module, (images,))
+    part = path.with_name(f"part_{path.name}")  # torch wants the suffix
+    torch.export.save(program, part, extra_files=metadata_of(weights))
+    part.replace(path)
+    return [path]

@@ -1,0 +1,146 @@
+"""Read an exported file: everything in it is checked before it runs, and then whether it gives what it gave."""
+
+from __future__ import annotations
+
+import base64
+import json
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcn_follow.deployment.choice import ALLOWED, Choice, EngineRequest, choose_engine, pays
+from fcn_follow.deployment.export import EXPORT_KEY, SUFFIXES, VERSION
+from fcn_follow.deployment.machine import weights_digest
+from fcn_follow.deployment.verification import FRAMES, difference, drawn_frames
+from fcn_follow.errors import UserError
+from fcn_follow.networks.weights import CARD_KEY, LoadedWeights, ModelCard, card_of, load_weights
+from fcn_follow.perception.engines.engine import EngineSpec, Output, check_installed, missing_for, open_model
+
+MOST_BYTES = 500_000_000
+FLIES = (SUFFIXES["onnx"], SUFFIXES["openvino"])
+AGAIN = "export it again with fcn-follow export"
+
+
+@dataclass(frozen=True)
+class Exported:
+    """An exported file: its card, the model as an engine takes it, and what it must give on the drawn frames."""
+
+    path: Path
+    card: ModelCard
+    model: bytes | Path
+    expected: NDArray[np.uint8]
+
+
+Model = LoadedWeights | Exported
+
+
+def load_model(path: Path) -> Model:
+    """What a weights file or an exported file holds. Raises UserError, naming the file, when it is refused."""
+    return read_exported(path) if path.suffix in FLIES else load_weights(path)
+
+
+def read_exported(path: Path) -> Exported:
+    """An exported ONNX or OpenVINO file.
+
+    Raises UserError when it is missing, damaged, not of this package, of another version, or of other weights than the
+    safetensors file of the same name beside it.
+    """
+    if not path.is_file():
+        raise UserError(f"{path}: there is no such exported file")
+    if path.stat().st_size > MOST_BYTES:
+        raise UserError(f"{path}: larger than {MOST_BYTES // 1_000_000} MB; no network of this package is")
+    is_onnx = path.suffix == SUFFIXES["onnx"]
+    metadata = _onnx_metadata(path) if is_onnx else _openvino_metadata(path)
+    if CARD_KEY not in metadata or EXPORT_KEY not in metadata:
+        raise UserError(f"{path}: without a model card of fcn_follow; it was made by something else")
+    card = card_of(path, metadata[CARD_KEY])
+    try:
+        about = json.loads(metadata[EXPORT_KEY])
+        if about["version"] != VERSION:
+            raise UserError(f"{path}: exported in version {about['version']}, this package reads {VERSION}; {AGAIN}")
+        pixels = FRAMES * card.input_height_px * card.input_width_px
+        unpacked = zlib.decompressobj().decompress(base64.b64decode(about["expected"]), pixels + 1)
+        shape = (FRAMES, card.input_height_px, card.input_width_px)
+        expected = np.frombuffer(unpacked, np.uint8).reshape(shape)
+    except (ValueError, TypeError, KeyError, zlib.error) as error:
+        raise UserError(f"{path}: what it says of its export cannot be read ({error}); {AGAIN}") from error
+    beside = path.with_suffix(".safetensors")
+    if beside.is_file() and weights_digest(load_weights(beside)) != about.get("weights"):
+        raise UserError(f"{path}: exported from other weights than {beside.name} beside it; {AGAIN}")
+    return Exported(path, card, path.read_bytes() if is_onnx else path, expected)
+
+
+def choose_for(
+    model: Model, request: EngineRequest, say: Callable[[str], None] = lambda _: None, output: Output = Output.CODES
+) -> Choice:
+    """The engine for weights (`choose_engine`), or for an exported file.
+
+    The latter by OpenVINO before ONNX Runtime, in bf16 where the CPU computes in it.
+
+    Raises UserError where nothing installed runs the file as it was exported.
+    """
+    if isinstance(model, LoadedWeights):
+        return choose_engine(model, request, say, output)
+    problems = []
+    for spec in _specs(request):
+        try:
+            problem = _difference(model, spec)
+            if not problem:
+                return Choice(open_model(spec, model.model, output), f"{spec}, as it was exported")
+        except UserError as error:
+            problem = str(error)
+        problems.append(f"{spec}: {problem}")
+        say(problems[-1])
+    raise UserError(f"{model.path}: no engine runs it; {'; '.join(problems) or 'pip install onnx openvino'}")
+
+
+def _specs(request: EngineRequest) -> list[EngineSpec]:
+    names = ["openvino", "onnxruntime"] if request.engine == "auto" else [request.engine]
+    for name in names if request.engine != "auto" else ():
+        check_installed(name)
+    device = "cuda" if request.device == "cuda" else "cpu"
+    return [
+        EngineSpec(name, device, precision, request.threads)
+        for name in names
+        if not missing_for(name)
+        for precision in reversed(ALLOWED.get((name, device), ()))
+        if precision == request.precision or (request.precision == "auto" and pays(name, device, precision))
+    ]
+
+
+def _difference(model: Exported, spec: EngineSpec) -> str:
+    engine = open_model(spec, model.model, Output.CODES)
+    frames = drawn_frames(model.card.input_height_px, model.card.input_width_px)
+    given = np.stack([engine.run(frame[None])[0].copy() for frame in frames])
+    return difference(given, model.expected, spec.precision)
+
+
+def _onnx_metadata(path: Path) -> dict[str, str]:
+    check_installed("onnxruntime")
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    try:
+        model = onnx.load_model_from_string(path.read_bytes())
+    except DecodeError as error:
+        raise UserError(f"{path}: not an ONNX file, or a truncated one ({error})") from error
+    if any(tensor.external_data for tensor in model.graph.initializer):
+        raise UserError(f"{path}: refers to other files, which no file of this package does")
+    return {item.key: item.value for item in model.metadata_props}
+
+
+def _openvino_metadata(path: Path) -> dict[str, str]:
+    check_installed("openvino")
+    import openvino
+
+    try:
+        model = openvino.Core().read_model(path)
+        return {
+            key: str(model.get_rt_info([key]).astype(str)) for key in (CARD_KEY, EXPORT_KEY) if model.has_rt_info([key])
+        }
+    except RuntimeError as error:
+        raise UserError(f"{path}: not an OpenVINO IR with its .bin beside it, or a truncated one") from error

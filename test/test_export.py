@@ -1,0 +1,168 @@
+"""`fcn-follow export`: what it writes is read again, flown and scored; what is not what it says is refused."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+import sys
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from frame_folders import write_frames
+from ros_tools import ROOT
+from test_rewriting import lived_in
+
+from fcn_follow.deployment.choice import EngineRequest
+from fcn_follow.deployment.export import EXPORT_KEY, export
+from fcn_follow.deployment.exported import choose_for, load_model
+from fcn_follow.deployment.verification import Verification
+from fcn_follow.errors import UserError
+from fcn_follow.networks.registry import build_network
+from fcn_follow.networks.weights import CARD_KEY, LoadedWeights, ModelCard, load_weights, save_weights
+from fcn_follow.perception.engines.engine import Output
+from fcn_follow.perception.segmenter import Segmenter
+
+FCN_001 = ROOT / "weights" / "fcn_001.safetensors"
+
+
+def fcn_follow(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "fcn_follow", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=ROOT)
+
+
+@pytest.fixture(scope="module")
+def small() -> LoadedWeights:
+    return LoadedWeights(lived_in(build_network("fcn_001")), ModelCard("fcn_001", 40, 56, data="drawn by a test"))
+
+
+@pytest.fixture
+def onnx_file(small, tmp_path):
+    (path,) = export(small, tmp_path / "small.onnx")
+    return path
+
+
+@pytest.mark.parametrize(("suffix", "engines"), [(".onnx", ["openvino", "onnxruntime"]), (".xml", ["openvino"])])
+def test_an_exported_file_carries_its_card_and_gives_what_pytorch_gives(small, tmp_path, suffix, engines):
+    written = export(small, tmp_path / "deep" / f"small{suffix}")
+    assert sorted(tmp_path.rglob("*.*")) == sorted(written)
+    model = load_model(tmp_path / "deep" / f"small{suffix}")
+    assert model.card == small.card
+    verification = Verification(small)
+    for engine in engines:
+        chosen = choose_for(model, EngineRequest(engine, precision="fp32"))
+        assert chosen.engine.spec.name == engine
+        assert verification.problem(chosen.engine) == ""
+        p = choose_for(model, EngineRequest(engine, precision="fp32"), output=Output.PROBABILITIES).engine
+        with torch.inference_mode():
+            x = torch.from_numpy(verification.frames[:1]).permute(0, 3, 1, 2).float() / 127.5 - 1.0
+            np.testing.assert_allclose(p.run(verification.frames[:1]), small.network(x).softmax(1).numpy(), atol=1e-4)
+    labels = Segmenter(model, choose_for(model, EngineRequest()).engine).segment(verification.frames[0])
+    assert labels.shape == (40, 56)
+
+
+def test_any_runtime_takes_the_onnx_file_for_any_number_of_frames(small, onnx_file):
+    session = onnxruntime.InferenceSession(onnx_file)
+    assert json.loads(session.get_modelmeta().custom_metadata_map[CARD_KEY])["network"] == "fcn_001"
+    verification = Verification(small)
+    codes, probabilities = session.run(["codes", "probabilities"], {"images": verification.frames})
+    assert (codes == verification.expected).mean() > 0.9999
+    assert probabilities.shape == (len(codes), 3, 40, 56)
+
+
+def test_torch_export(small, tmp_path):
+    (path,) = export(small, tmp_path / "small.pt2")
+    files = {CARD_KEY: ""}
+    program = torch.export.load(path, extra_files=files)
+    assert json.loads(files[CARD_KEY])["network"] == "fcn_001"
+    verification = Verification(small)
+    codes = program.module()(torch.from_numpy(verification.frames[:1]))
+    assert (codes.numpy() == verification.expected[:1]).mean() > 0.9999
+
+
+def test_score_takes_an_exported_file(tmp_path):
+    frames = str(write_frames(tmp_path / "frames", 6))
+    done = fcn_follow("export", str(tmp_path / "fcn_001.onnx"), "--weights", str(FCN_001))
+    assert done.returncode == 0, done.stderr
+    of_weights, of_export = (
+        json.loads(fcn_follow("score", "--data", frames, "--weights", str(path), "--json").stdout)
+        for path in (FCN_001, tmp_path / "fcn_001.onnx")
+    )
+    assert of_export["network"] == "fcn_001"
+    for folder, expected in of_weights["folders"].items():
+        assert of_export["folders"][folder] == pytest.approx(expected, abs=1e-3)
+
+
+def rewrite(path, change) -> None:
+    model = onnx.load(path)
+    values = {item.key: item.value for item in model.metadata_props}
+    change(values, model)
+    onnx.helper.set_model_props(model, values)
+    onnx.save(model, path)
+
+
+def about(values: dict, **changes) -> None:
+    values[EXPORT_KEY] = json.dumps({**json.loads(values[EXPORT_KEY]), **changes})
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda values, _: about(values, version=2), "exported in version 2, this package reads 1; export it again"),
+        (lambda values, _: about(values, expected="AAAA"), "what it says of its export cannot be read"),
+        (lambda values, _: about(values, expected=7), "what it says of its export cannot be read"),
+        (lambda values, _: values.update({EXPORT_KEY: "{"}), "what it says of its export cannot be read"),
+        (lambda values, _: values.pop(CARD_KEY), "without a model card of fcn_follow"),
+        (lambda values, _: values.update({CARD_KEY: "{}"}), "its model card cannot be read"),
+        (
+            lambda _, model: model.graph.initializer[5].external_data.add(key="location", value="/etc/passwd"),
+            "refers to",
+        ),
+    ],
+)
+def test_files_that_are_refused(onnx_file, change, told):
+    rewrite(onnx_file, change)
+    with pytest.raises(UserError, match=told):
+        load_model(onnx_file)
+
+
+def test_a_file_whose_tensors_were_changed_does_not_fly(onnx_file):
+    def change(_values, model):
+        for tensor in model.graph.initializer:
+            if tensor.name.endswith(".bias"):
+                array = onnx.numpy_helper.to_array(tensor) + 1.0
+                tensor.CopyFrom(onnx.numpy_helper.from_array(array.astype(np.float32), tensor.name))
+
+    rewrite(onnx_file, change)
+    with pytest.raises(UserError, match=r"no engine runs it; openvino fp32 on cpu: only \d+.* of its pixels"):
+        choose_for(load_model(onnx_file), EngineRequest(precision="fp32"))
+
+
+@pytest.mark.parametrize("suffix", [".onnx", ".xml"])
+def test_damaged_missing_and_foreign_files(small, tmp_path, suffix):
+    path = tmp_path / f"small{suffix}"
+    with pytest.raises(UserError, match="there is no such exported file"):
+        load_model(path)
+    export(small, path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 3])
+    with pytest.raises(UserError, match=r"truncated|without a model card"):
+        load_model(path)
+
+
+def test_an_export_of_older_weights_than_those_beside_it_is_told(small, onnx_file):
+    save_weights(onnx_file.with_suffix(".safetensors"), small.network, small.card)
+    load_model(onnx_file)
+    changed = dataclasses.replace(small.card, hero_confirm_probability=0.9)
+    save_weights(onnx_file.with_suffix(".safetensors"), small.network, changed)
+    with pytest.raises(UserError, match=r"exported from other weights than small\.safetensors beside it"):
+        load_model(onnx_file)
+
+
+def test_export_tells_what_is_wrong(tmp_path):
+    for out, told in ((tmp_path / "a.tflite", "allowed is .onnx, .xml, .pt2"), (tmp_path / "b" / "c.onnx", "written")):
+        (tmp_path / "b").write_text("a file in the way") if out.parent != tmp_path else None
+        with pytest.raises(UserError, match=told):
+            export(load_weights(FCN_001), out)
