@@ -68,6 +68,7 @@ def make_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             name=name,
             parameters=[value["params_file"], {"use_sim_time": simulated_time}, parameters],
             output="screen",
+            sigterm_timeout="30",  # the scorer's last word takes a moment on a busy machine
             on_exit=on_exit or [Shutdown(reason=f"the {name} has ended")],
         )
 

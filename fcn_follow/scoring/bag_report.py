@@ -67,8 +67,9 @@ class _Picture:
 
 
 def write_bag_report(folder: Path, title: str, score: BagScore, worst: WorstPictures) -> None:
-    """Write report.html and frames.csv into a folder. Raises UserError where it cannot be written."""
+    """Write report.html, its plots as report.png, and frames.csv into a folder; UserError where that fails."""
     ended = "" if score.complete else "<p class='missed'>Interrupted: the figures are of the part that was scored.</p>"
+    folder.mkdir(parents=True, exist_ok=True)
     parts = [
         f"<h1>{html.escape(title)}</h1>",
         f"<p>{len(score.network.frames)} of {score.images} images were scored.</p>{ended}",
@@ -78,10 +79,10 @@ def write_bag_report(folder: Path, title: str, score: BagScore, worst: WorstPict
         _losses_table(score),
     ]
     if score.results:
+        figure = overview(score)
+        figure.savefig(folder / "report.png", dpi=110)
         parts += [
-            plot(_time_plot(score), "IoU of each frame over the stamps; frames without the class have none."),
-            plot(_detections_plot(score), "Detections: green on the hero, red on something else, amber missed."),
-            plot(_histograms(score), "How often which IoU of the hero; with masks of a flight, their latency."),
+            plot(figure, "Detections: green on the hero, red on something else, amber missed."),
             "<h2>Worst frames</h2><p>Frame, truth, prediction: other people green, the hero blue.</p>",
         ]
     parts += [picture(row, f"stamp {name} s") for name, row in worst.pictures(score.network.frames)]
@@ -178,21 +179,42 @@ def _seconds(score: BagScore) -> Any:
     return np.array([result.stamp_ns * 1e-9 for result in score.results]) - score.results[0].stamp_ns * 1e-9
 
 
-def _time_plot(score: BagScore) -> Any:
-    figure, axes = _subplots(2, 1, (10, 4.5))
-    seconds = _seconds(score)
-    for axis, label in zip(axes, (HERO, OTHER_PEOPLE), strict=True):
-        iou = np.array([_frame_iou(result.network, label) for result in score.results])
-        axis.plot(seconds, iou, ".", markersize=3, alpha=0.6, rasterized=True, label="network")
-        flight = [(s, _frame_iou(r.in_flight.published, label))
-                  for s, r in zip(seconds, score.results, strict=True) if r.in_flight]  # fmt: skip
-        if flight:
-            axis.plot(*zip(*flight, strict=True), ".", markersize=3, alpha=0.6, rasterized=True, label="in flight")
-        axis.set(ylabel=f"IoU {CLASS_NAMES[label]}", ylim=(-0.03, 1.03))
-        axis.grid(alpha=0.3)
-    axes[0].legend(loc="lower right", fontsize=8)
-    axes[-1].set_xlabel("time [s]")
+def overview(score: BagScore) -> Any:
+    """Over the stamps, IoU of the hero and of other people and the detections; how often which IoU, which latency."""
+    from matplotlib.figure import Figure  # here: a second to import, and only a report draws
+
+    figure = Figure(figsize=(10, 8.5), layout="constrained")
+    axes: dict[str, Any] = figure.subplot_mosaic(
+        [["hero", "hero"], ["people", "people"], ["strips", "strips"], ["histogram", "latency"]],
+        height_ratios=[2, 2, 1, 2],
+    )
+    _plot_iou(axes["hero"], score, HERO)
+    _plot_iou(axes["people"], score, OTHER_PEOPLE)
+    _plot_detections(axes["strips"], score)
+    for name in ("people", "strips"):
+        axes[name].sharex(axes["hero"])
+    _plot_histograms(axes["histogram"], axes["latency"], score)
     return figure
+
+
+def _plot_iou(axis: Any, score: BagScore, label: int) -> None:
+    seconds = _seconds(score)
+    iou = [_frame_iou(result.network, label) for result in score.results]
+    axis.plot(seconds, iou, ".", markersize=3, alpha=0.6, rasterized=True, label="network, in its own size")
+    flight = [(s, _frame_iou(r.in_flight.published, label))
+              for s, r in zip(seconds, score.results, strict=True) if r.in_flight]  # fmt: skip
+    if flight:
+        axis.plot(
+            *zip(*flight, strict=True),
+            ".",
+            markersize=3,
+            alpha=0.6,
+            rasterized=True,
+            label="in flight, in the frame's size",
+        )
+    axis.set(ylabel=f"IoU {CLASS_NAMES[label]}", ylim=(-0.03, 1.03))
+    axis.grid(alpha=0.3)
+    axis.legend(loc="lower right", fontsize=8)
 
 
 def _frame_iou(result: FrameResult, label: int) -> float:
@@ -200,15 +222,13 @@ def _frame_iou(result: FrameResult, label: int) -> float:
     return math.nan if iou is None else iou
 
 
-def _detections_plot(score: BagScore) -> Any:
+def _plot_detections(axis: Any, score: BagScore) -> None:
     """A strip for the truth, and one for each who looked."""
     seconds = _seconds(score)
     looked: list[tuple[str, list[FrameFinding | None]]] = []
     looked += [("network", [result.network.finding for result in score.results])]
     if score.in_flight is not None:
         looked += [("in flight", [r.in_flight.published.finding if r.in_flight else None for r in score.results])]
-    figure, axes = _subplots(1, 1, (10, 0.5 + 0.4 * (len(looked) + 1)))
-    axis = axes[0]
     truth = [s for s, result in zip(seconds, score.results, strict=True) if result.network.score.truth_seen]
     _strip(axis, truth, 0, "black")
     for row, (_, findings) in enumerate(looked, start=1):
@@ -217,7 +237,6 @@ def _detections_plot(score: BagScore) -> Any:
             _strip(axis, [s for s, c in zip(seconds, outcome, strict=True) if c == colour], row, colour)
     axis.set_yticks(range(len(looked) + 1), ["true hero", *[name for name, _ in looked]])
     axis.set(ylim=(len(looked) + 0.6, -0.6), xlabel="time [s]")
-    return figure
 
 
 def _outcome(finding: Any, network: FrameResult) -> str:
@@ -232,23 +251,15 @@ def _strip(axis: Any, seconds: Sequence[float], row: int, colour: str) -> None:
     axis.plot(seconds, [row] * len(seconds), "|", color=colour, markersize=11, rasterized=True)
 
 
-def _histograms(score: BagScore) -> Any:
-    panels = 2 if score.in_flight is not None else 1
-    figure, axes = _subplots(1, panels, (5 * panels, 3))
+def _plot_histograms(of_iou: Any, of_latency: Any, score: BagScore) -> None:
     bins = np.linspace(0, 1, 21)
     for name, evaluation in _evaluations(score)[:2]:
         iou = [_frame_iou(frame, HERO) for frame in evaluation.frames if frame.score.truth_seen]
-        axes[0].hist(iou, bins=bins, alpha=0.6, label=name)
-    axes[0].set(xlabel="IoU of the hero, frames with one", ylabel="frames")
-    axes[0].legend(fontsize=8)
-    if score.in_flight is not None:
-        axes[1].hist([1e3 * r.in_flight.latency_s for r in score.results if r.in_flight], bins=30)
-        axes[1].set(xlabel="latency [ms]", ylabel="frames")
-    return figure
-
-
-def _subplots(rows: int, columns: int, size: tuple[float, float]) -> tuple[Any, list[Any]]:
-    from matplotlib.figure import Figure  # here: a second to import, and only a report draws
-
-    figure = Figure(figsize=size, layout="constrained")
-    return figure, list(np.atleast_1d(figure.subplots(rows, columns, sharex=rows > 1)))
+        of_iou.hist(iou, bins=bins, alpha=0.6, label=name)
+    of_iou.set(xlabel="IoU of the hero, frames with one", ylabel="frames")
+    of_iou.legend(fontsize=8)
+    if score.in_flight is None:
+        of_latency.set_axis_off()
+        return
+    of_latency.hist([1e3 * r.in_flight.latency_s for r in score.results if r.in_flight], bins=30)
+    of_latency.set(xlabel="latency in flight [ms]", ylabel="frames")
