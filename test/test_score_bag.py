@@ -24,6 +24,7 @@ from fcn_follow.data.frames import open_frames
 from fcn_follow.errors import UserError
 from fcn_follow.networks.registry import build_network
 from fcn_follow.networks.weights import ModelCard, load_weights, save_weights
+from fcn_follow.perception.engines.engine import EngineSpec, open_engine
 from fcn_follow.perception.segmenter import Segmenter
 from fcn_follow.scoring.ahead import ahead
 from fcn_follow.scoring.bag import BagFrame, Published, score_bag
@@ -53,9 +54,15 @@ def weights(tmp_path_factory):
     return path
 
 
+def plain_segmenter(weights):
+    """What the segmenter node runs with engine torch in fp32, as score-bag does without options."""
+    loaded = load_weights(weights)
+    return Segmenter(loaded, open_engine(EngineSpec(), loaded))
+
+
 def flight(weights, count=12, published=lambda index: index % 3 != 0):
     """Camera and truth, and what a segmenter with these weights publishes of some of the frames 40 ms later."""
-    segmenter = Segmenter(load_weights(weights))
+    segmenter = plain_segmenter(weights)
     messages = camera_and_truth(count)
     for index in filter(published, range(count)):
         now_ns = START_NS + index * PERIOD_NS
@@ -251,7 +258,7 @@ def test_labelled_frames_are_a_training_folder_and_come_back_as_the_truth(tmp_pa
     invoke("label", bag, tmp_path / "frames", "--weights", weights, "--every", "2")
     frames = open_frames(tmp_path / "frames")
     assert len(frames) == 3
-    segmenter = Segmenter(load_weights(weights))
+    segmenter = plain_segmenter(weights)
     for index in range(3):
         np.testing.assert_array_equal(frames.image(index), frame(2 * index)[0])
         np.testing.assert_array_equal(frames.labels(index), segmenter.segment(frame(2 * index)[0]))

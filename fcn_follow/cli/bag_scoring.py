@@ -41,7 +41,7 @@ from fcn_follow.scoring.evaluation import predictions
 from fcn_follow.scoring.page import write_whole
 from fcn_follow.share import share_directory
 
-FRAMES_AHEAD = 8  # read, and predicted, before they are judged; with a batch between, it bounds the memory
+FRAMES_AHEAD = 4  # read, and predicted, before they are judged; with a batch between, it bounds the memory
 
 
 def score_recording(

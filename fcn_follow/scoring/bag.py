@@ -57,7 +57,7 @@ class BagFrame(LabelledFrame):
         return int(np.count_nonzero(self.truth == HERO))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class InFlight:
     """What a frame's published mask comes to, and the mask that the same weights give here, judged the same way."""
 
@@ -67,7 +67,7 @@ class InFlight:
     latency_s: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class BagResult:
     """What was found out about one image."""
 

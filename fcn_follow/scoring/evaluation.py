@@ -63,7 +63,7 @@ class LabelledFrame:
 FrameT = TypeVar("FrameT", bound=LabelledFrame)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FrameResult:
     """What was found out about one frame."""
 

@@ -27,7 +27,7 @@ class Kind(str, Enum):
     NONE = "patrol_non_targ"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FrameScore:
     """One frame: IoU of each class, and the hero's pixels in truth and prediction."""
 

@@ -17,7 +17,7 @@ SIZE_EDGES_PX = (4, 31, 101, 301, 1001, 1 << 40)
 SIZE_NAMES = ("4-30", "31-100", "101-300", "301-1000", ">1000")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FrameFinding:
     """One frame: how well each class is covered, and what was found of the hero.
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 CLASSES = 3
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Overlap:
     """Pixels of one class, summed over any number of frames."""
 
