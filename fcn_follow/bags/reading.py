@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
 from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_typestore
 
@@ -110,7 +111,8 @@ def open_bag(path: Path) -> Iterator[Bag]:
         whole = _intact(path, stack)
         parts = [whole] if isinstance(whole, _Part) else []
         if not isinstance(whole, _Part):
-            damage.append(f"{path}: {whole}")
+            if path.is_dir():
+                damage.append(f"{path}: {whole}")
             files = sorted(f for f in path.iterdir() if f.suffix in STORAGE_SUFFIXES) if path.is_dir() else [path]
             for file in files:
                 part = _intact(file, stack) if path.is_dir() else whole
@@ -120,6 +122,9 @@ def open_bag(path: Path) -> Iterator[Bag]:
                 parts.append(part)
             if not any(part.topics for part in parts):
                 raise UserError(f"{path}: not a rosbag2 recording that can be read ({whole})")
+            announced, there = _announced(path), sum(topic.count for part in parts for topic in part.topics)
+            if announced > there:
+                damage.append(f"{path}: {announced - there} of {announced} messages are lost")
         counts: Counter[tuple[str, str]] = Counter()
         for part in parts:
             for topic in part.topics:
@@ -142,6 +147,15 @@ def _intact(path: Path, stack: contextlib.ExitStack) -> _Part | str:
             yield RawMessage(connection.topic, connection.msgtype, recorded_ns, plain_message(data))
 
     return _Part(tuple(Topic(c.topic, c.msgtype, c.msgcount) for c in connections), messages)
+
+
+def _announced(path: Path) -> int:
+    """How many messages metadata.yaml says a bag has; 0 where it does not say."""
+    try:
+        content = yaml.safe_load((path / "metadata.yaml").read_text(encoding="utf-8"))
+        return int(content["rosbag2_bagfile_information"]["message_count"])
+    except (OSError, ValueError, TypeError, KeyError, yaml.YAMLError):
+        return 0
 
 
 def _salvaged(path: Path) -> _Part:
