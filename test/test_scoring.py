@@ -121,19 +121,23 @@ def test_calibration_takes_the_lowest_level_that_drops_the_false_alarms():
             p[20:24, 20:24] = (0.01, 0.01, 0.98)
         frames.append((LabelledFrame(str(i), image, truth, kind_of_mask(truth)), p))
         judged.append(judge_at_levels(*frames[-1], card))
-    curve = calibration_curve(judged)
-    for i in (0, 40, 80):  # the short cut over the blobs gives what judging at the level gives
-        at_level = dataclasses.replace(card, hero_confirm_probability=LEVELS[i])
-        assert curve[i].evaluation == summarise([judge(frame, p, at_level) for frame, p in frames])
+    curve = calibration_curve(judged, 4)
+    for i, area in ((0, 4), (40, 20), (80, 4)):  # the short cut over the blobs gives what judging at the level gives
+        at_level = dataclasses.replace(card, hero_confirm_probability=LEVELS[i], hero_min_area_px=area)
+        wanted = summarise([judge(frame, p, at_level) for frame, p in frames])
+        assert calibration_curve(judged, area)[i].evaluation == wanted
     alarms = [level.evaluation.honest.false_alarms_per_1000 for level in curve]
     assert alarms[0] == 1000.0
-    chosen = best_level(curve)
+    chosen = best_level([curve])
     assert chosen.evaluation.honest.false_alarms_per_1000 == 0.0
     assert 0.98 < chosen.confirm < 0.999
     assert chosen.evaluation.honest.recall == 1.0
     assert all(level.evaluation.honest.false_alarms_per_1000 for level in curve if level.confirm < chosen.confirm)
+    large_only = best_level([calibration_curve(judged, 4)[:30], calibration_curve(judged, 20)[:30]])
+    assert large_only.area_px == 20  # the false ones have 16 pixels
+    assert large_only.evaluation.honest.false_alarms_per_1000 == 0.0
     best = max(level.evaluation.follow_me.final_score for level in curve)
-    assert best_level(curve, "score").evaluation.follow_me.final_score == best
+    assert best_level([curve], "score").evaluation.follow_me.final_score == best
 
 
 def run(*arguments):

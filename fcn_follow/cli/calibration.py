@@ -16,7 +16,15 @@ from fcn_follow.cli.scoring import scored_refs
 from fcn_follow.errors import UserError
 from fcn_follow.networks.weights import load_weights, save_weights
 from fcn_follow.perception.segmenter import find_device
-from fcn_follow.scoring.calibration import RULES, Level, best_level, calibration_curve, draw_curve, judge_at_levels
+from fcn_follow.scoring.calibration import (
+    AREAS_PX,
+    RULES,
+    Level,
+    best_level,
+    calibration_curve,
+    draw_curve,
+    judge_at_levels,
+)
 from fcn_follow.scoring.evaluation import labelled_frames, predictions
 from fcn_follow.scoring.honest import SIZE_NAMES
 from fcn_follow.training.trainer import card_scores
@@ -40,7 +48,7 @@ def calibrate(
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
-    """Choose the confirming probability on the held-out runs; writes the card and NAME.calibration.png."""
+    """Choose when the hero counts as seen, on the held-out runs; writes the card and NAME.calibration.png."""
     if rule not in RULES:
         raise UserError(f"--rule {rule}: known are {', '.join(RULES)}")
     loaded = load_weights(weights)
@@ -58,16 +66,22 @@ def calibrate(
             progress.advance(task)
     if not judged:
         raise UserError("none of the frames could be read")
-    curve = calibration_curve(judged)
-    best = best_level(curve, rule)
+    curves = [calibration_curve(judged, area_px) for area_px in AREAS_PX]
+    best = best_level(curves, rule)
+    curve = curves[AREAS_PX.index(best.area_px)]
     _print(curve, best)
-    card = dataclasses.replace(card, hero_confirm_probability=best.confirm, scores=card_scores(best.evaluation))
+    card = dataclasses.replace(
+        card,
+        hero_confirm_probability=best.confirm,
+        hero_min_area_px=best.area_px,
+        scores=card_scores(best.evaluation),
+    )
     save_weights(weights, network, card)
     draw_curve(weights.with_suffix(".calibration.png"), curve, best, card.network)
 
 
 def _print(curve: Sequence[Level], best: Level) -> None:
-    table = Table(title="Confirming probability, on the held-out runs (* chosen)")
+    table = Table(title=f"Confirming probability, seen from {best.area_px} px on, on the held-out runs (* chosen)")
     for column in ("confirm", "score", "near IoU", "far IoU", "false alarms / 1000", *(f"{s} px" for s in SIZE_NAMES)):
         table.add_column(column, justify="right")
     for i, level in enumerate(curve):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -79,6 +80,13 @@ def examine_frame(
         right=right,
         centroid_error_px=error,
     )
+
+
+def seen_from(finding: FrameFinding, min_px: float) -> FrameFinding:
+    """The finding when only a blob of at least `min_px` pixels of the frame had counted as seen."""
+    if finding.found_px >= min_px:
+        return finding
+    return dataclasses.replace(finding, found=False, found_px=0.0, right=False, centroid_error_px=None)
 
 
 def honest_figures(findings: Sequence[FrameFinding]) -> HonestFigures:
