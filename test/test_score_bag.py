@@ -17,6 +17,7 @@ import pytest
 from bag_files import PERIOD_NS, START_NS, camera_and_truth, image, point, write_bag
 from drawn_frames import frame
 from frame_folders import write_frames
+from rosbags.rosbag2 import StoragePlugin
 from typer.testing import CliRunner
 
 from fcn_follow.cli.app import app
@@ -147,6 +148,7 @@ def test_what_was_lost_is_counted_and_the_rest_scored(tmp_path, weights):
     score = json.loads(out)
     assert score["honest"]["frames"] == 3
     assert score["images"] == 6
+    assert score["not_scored"]["images_lost"] == 0
     assert score["not_scored"]["images_without_truth"] == 1
     assert len(score["skipped"]) == score["not_scored"]["unreadable"] == 2
     assert "mask of 80x60 for an image of 160x120" in err
@@ -272,3 +274,16 @@ def test_labelled_frames_are_a_training_folder_and_come_back_as_the_truth(tmp_pa
     assert score["honest"]["frames"] == 3
     assert score["honest"]["iou"]["background"] > 0.9  # but for the network's size
     assert score["not_scored"]["images_without_truth"] == 3
+
+
+def test_damage_in_the_middle_of_a_bag_is_scored_up_to_there(tmp_path, weights):
+    bag = write_bag(tmp_path / "bag", camera_and_truth(30), StoragePlugin.SQLITE3)
+    file = bag / "bag.db3"
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 70_000] = bytes(70_000)
+    file.write_bytes(data)
+    score = figures("score-bag", bag, "--weights", weights)
+    lost = score["not_scored"]["images_lost"]
+    assert score["images"] + lost == 30 or "of 60 messages are lost" in " ".join(score["skipped"])
+    assert score["skipped"]
+    assert 5 < score["honest"]["frames"] < 30

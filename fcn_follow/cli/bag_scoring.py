@@ -87,7 +87,8 @@ def score_recording(
         segment = _segmenter(path, request).segment if reading.topics.mask else None
         film = stack.enter_context(BagVideo(video)) if video else None
         progress = stack.enter_context(progress_bar())
-        task = progress.add_task("scoring", total=opened.count(reading.topics.image))
+        announced = opened.count(reading.topics.image)
+        task = progress.add_task("scoring", total=announced)
         frames = ahead(bag_frames(opened, reading, loaded.card, losses), FRAMES_AHEAD)
         stack.enter_context(contextlib.closing(frames))
         predicted = ahead(predictions(network, loaded.card, frames), FRAMES_AHEAD)
@@ -108,7 +109,7 @@ def score_recording(
     tell_unpaired(losses.tally, reading.topics.image)
     if not results:
         raise UserError(_nothing_scored(bag, reading, losses, complete))
-    score = bag_score(results, losses, reading.topics.image, complete=complete)
+    score = bag_score(results, losses, reading.topics.image, announced, complete=complete)
     if not complete:
         console.print(f"interrupted: the figures are of the first {len(results)} frames", style="yellow")
     figures = json.dumps({"weights": path.name, "network": loaded.card.network, **score.figures()}, indent=1)

@@ -63,8 +63,13 @@ class BagScore:
         }
 
 
-def bag_score(results: Sequence[BagResult], losses: Losses, image_topic: str, *, complete: bool) -> BagScore:
-    """Sum up the frames of a bag; its partial figures where it was interrupted."""
+def bag_score(
+    results: Sequence[BagResult], losses: Losses, image_topic: str, announced: int, *, complete: bool
+) -> BagScore:
+    """Sum up the frames of a bag; its partial figures where it was interrupted.
+
+    `announced` is how many images the bag says it has.
+    """
     flights = [result.in_flight for result in results if result.in_flight is not None]
     in_flight = None
     if flights:
@@ -85,6 +90,7 @@ def bag_score(results: Sequence[BagResult], losses: Losses, image_topic: str, *,
         honest_figures(centroids) if centroids else None,
         tally.read.get(image_topic, 0),
         {
+            "images_lost": max(0, announced - tally.read.get(image_topic, 0)) if complete else 0,
             "images_without_truth": losses.images_without_truth,
             "images_without": {k: v for k, v in tally.images_without.items() if k != image_topic},
             "without_image": {k: v for k, v in tally.without_image.items() if k != image_topic},

@@ -166,7 +166,8 @@ def _sizes_table(score: BagScore) -> str:
 
 def _losses_table(score: BagScore) -> str:
     lost = score.not_scored
-    rows = [["images without a truth", str(lost["images_without_truth"])], ["unreadable", str(lost["unreadable"])]]
+    rows = [["images lost to damage", str(lost["images_lost"])]]
+    rows += [["images without a truth", str(lost["images_without_truth"])], ["unreadable", str(lost["unreadable"])]]
     for key, told in (("images_without", "images without a partner on"), ("without_image", "without an image:")):
         counts = lost[key]
         if isinstance(counts, dict):
