@@ -39,9 +39,9 @@ def test_engines_are_measured_against_plain_pytorch_in_one_run():
         base = rows["torch", "fp32", row["batch"]]
         assert not row["problem"]
         assert (row["height_px"], row["width_px"], row["threads"]) == (64, 64, 1)
-        assert 0 < row["median_ms"] <= row["p99_ms"]
-        assert row["times_faster"] == pytest.approx(base["median_ms"] / row["median_ms"])
-        assert row["frames_per_s"] == pytest.approx(1e3 * row["batch"] / row["median_ms"])
+        assert 0 < row["best_ms"] <= row["median_ms"] <= row["p99_ms"]
+        assert row["times_faster"] == pytest.approx(base["best_ms"] / row["best_ms"])
+        assert row["frames_per_s"] == pytest.approx(1e3 * row["batch"] / row["best_ms"])
         assert 0 < row["share_of_limit"] < 1
     assert {(roof["precision"], roof["threads"]) for roof in result["roofs"]} == {("fp32", 1), ("bf16", 1)}
     assert result["versions"]["openvino"] != "-"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import json
+import shutil
 from functools import cache
 
 import numpy as np
@@ -215,6 +216,22 @@ def test_engines_that_need_a_gpu_say_so(small):
             candidates(EngineRequest("torch-compiled", "cuda"))
         with pytest.raises(UserError, match="engine tensorrt"):
             candidates(EngineRequest("tensorrt"))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+def test_the_compiled_graph_gives_what_plain_pytorch_gives(small):
+    opened = open_engine(EngineSpec("torch-compiled"), small)
+    assert Verification(small).problem(opened) == ""
+
+
+def test_without_a_compiler_that_is_told(small, monkeypatch):
+    def no_compiler(*_: object) -> None:
+        raise RuntimeError("no C++ compiler was found")
+
+    monkeypatch.setattr(torch, "compile", lambda module, **_: no_compiler)
+    with pytest.raises(UserError, match=r"torch.compile does not work here \(RuntimeError: no C\+\+ compiler"):
+        open_engine(EngineSpec("torch-compiled"), small)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
