@@ -16,6 +16,7 @@ from fcn_follow.errors import UserError
 from fcn_follow.networks.keras_graph import GraphLayer, KerasGraph, build_graph, from_card, to_card
 from fcn_follow.networks.keras_import import import_keras, parse_architecture
 from fcn_follow.networks.weights import ModelCard, load_weights, save_weights
+from fcn_follow.perception.engines.engine import EngineSpec, open_engine
 from fcn_follow.perception.segmenter import Segmenter
 
 REFERENCE = Path(__file__).parent / "keras_reference"
@@ -68,7 +69,7 @@ def test_a_whole_model_file_needs_no_second_one(files):
         import_keras(files / "model_weights")
 
 
-def test_imported_weights_work_in_the_segmenter_and_in_the_score(files):
+def test_imported_weights_work_on_the_engines_and_in_the_score(files):
     out = files / "mine.safetensors"
     done = fcn_follow("import-keras", files / "model_weights", files / "config_model_weights", "--out", out)
     assert done.returncode == 0, done.stderr
@@ -77,7 +78,10 @@ def test_imported_weights_work_in_the_segmenter_and_in_the_score(files):
     assert (loaded.card.network, loaded.card.input_height_px) == ("mine", 32)
     ours, theirs = answer_of(loaded.network)
     assert np.abs(ours - theirs).max() < TOLERANCE
-    assert Segmenter(loaded, "cpu").segment(np.zeros((48, 64, 3), np.uint8)).shape == (48, 64)
+    frame = np.random.default_rng(3).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+    labels = [Segmenter(loaded, open_engine(EngineSpec(name), loaded)).segment(frame) for name in ("torch", "openvino")]
+    assert labels[0].shape == (48, 64)
+    assert np.mean(labels[0] != labels[1]) < 0.01
     scored = fcn_follow("score", "--weights", out, "--data", write_frames(files / "town", 3), "--json")
     assert scored.returncode == 0, scored.stderr
     assert json.loads(scored.stdout)["network"] == "mine"
