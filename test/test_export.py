@@ -13,7 +13,7 @@ import onnxruntime
 import pytest
 import torch
 from frame_folders import write_frames
-from ros_tools import ROOT
+from ros_tools import ROOT, finish, interrupt, parameter_arguments, start_node
 from test_rewriting import lived_in
 
 from fcn_follow.deployment.choice import EngineRequest
@@ -94,6 +94,17 @@ def test_score_takes_an_exported_file(tmp_path):
     assert of_export["network"] == "fcn_001"
     for folder, expected in of_weights["folders"].items():
         assert of_export["folders"][folder] == pytest.approx(expected, abs=1e-3)
+
+
+def test_the_node_flies_an_exported_file_and_refuses_one_of_another_version(onnx_file, domain_id):
+    node = start_node("segmenter", domain_id, *parameter_arguments({"weights": onnx_file, "precision": "fp32"}))
+    ready = next(line for line in node.stdout if "waiting for" in line)
+    assert "small.onnx (fcn_001) by openvino fp32 on cpu, as it was exported" in ready
+    interrupt(node)
+    rewrite(onnx_file, lambda values, _: about(values, version=2))
+    node = start_node("segmenter", domain_id, *parameter_arguments({"weights": onnx_file}))
+    assert "small.onnx: exported in version 2, this package reads 1" in finish(node)
+    assert node.returncode == 1
 
 
 def rewrite(path, change) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from dataclasses import asdict
 from pathlib import Path
@@ -74,6 +75,7 @@ def bench(
             speeds = list(measure(plan, roofs, status.update))
         result["roofs"] = [asdict(roof) for roof in roofs.values()]
         result["engines"] = [asdict(speed) for speed in speeds]
+    result["load_average"] = os.getloadavg()[0]
     if page:
         from fcn_follow.deployment.page import write_page
 

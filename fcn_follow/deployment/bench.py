@@ -118,7 +118,8 @@ def _interleaved(
             if i >= WARM_UP:
                 times_s[spec].append(time.perf_counter() - begun_s)
     best_s = {spec: statistics.quantiles(times, n=20)[0] for spec, times in times_s.items()}
-    macs = batch * count_macs(weights.network, card.input_height_px, card.input_width_px)
+    passes = 2 * batch if card.flip_average else batch  # the mirror image is a frame more
+    macs = passes * count_macs(weights.network, card.input_height_px, card.input_width_px)
     parameters = sum(tensor.numel() for tensor in weights.network.parameters())
     for spec in specs:
         row = Speed(

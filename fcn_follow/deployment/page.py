@@ -12,7 +12,7 @@ Written by `fcn-follow bench --page docs/performance.md`; run it for the figures
 through every engine in turn, so that whatever else the machine does hits all alike; ratios and shares are of the
 fastest twentieth of the frames, median and 99th percentile of all of them.
 
-Measured on {machine}; {versions}.
+Measured on {machine}; {versions}. Load average at the end: {load:.1f}.
 
 ## From camera message to command
 
@@ -54,7 +54,8 @@ CUDA graphs, fp16 and TensorRT are written and not measured: no GPU was at hand.
 {limits}
 
 The limit of a row is the larger of two times: multiply-accumulates of the network by the rate of a large matrix
-product, and bytes of weights, frame and mask by the rate of a large copy, both measured in the same run.
+product, and bytes of weights, frame and mask by the rate of a large copy, both measured in the same run. Where the
+model card asks for the mean over the frame and its mirror image, every time is that of both.
 
 ## The live chain
 
@@ -90,6 +91,7 @@ def write_page(
     versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items() if version != "-")
     text = TEXT.format(
         machine=result["machine"],
+        load=result["load_average"],
         versions=versions,
         engines=f"{engines}\n\n{_table(ENGINE_COLUMNS, map(_engine_cells, result['engines']))}",
         limits="\n".join(map(_limit, result["roofs"])),
