@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import cv2
 import pytest
@@ -13,6 +14,7 @@ from ros_tools import ROOT
 
 from fcn_follow.deployment.page import write_page
 from fcn_follow.deployment.roofs import Roof, measure_roof
+from fcn_follow.networks.weights import read_card
 
 HERO_NET = str(ROOT / "weights" / "hero_net.safetensors")
 FCN_001 = str(ROOT / "weights" / "fcn_001.safetensors")
@@ -101,3 +103,17 @@ def test_bench_tells_what_is_wrong(arguments, told):
     assert done.returncode == 1
     assert told in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
+
+
+def test_results_puts_all_weights_in_one_table():
+    command = [sys.executable, "-m", "fcn_follow", "results", "--markdown", "--rounds", "5"]
+    command += ["--weights", FCN_001, "--weights", HERO_NET]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    head, _, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in done.stdout.splitlines()]
+    table = {row[0]: dict(zip(head, row, strict=True)) for row in rows}
+    assert table["fcn_001"]["parameters"] == "95,961" and table["fcn_001"]["MMACs"] == "296"
+    card = read_card(Path(HERO_NET))
+    assert float(table["hero_net"]["score"]) == pytest.approx(card.scores["final_score"], abs=1e-4)
+    assert table["hero_net"]["31-100 px"] == f"{100 * card.scores['recall_31-100_px']:.1f} %"
+    assert float(table["hero_net"]["torch fp32 ms"]) > 0.0

@@ -14,6 +14,7 @@ from fcn_follow.cli import (
     gazebo,
     keras,
     models,
+    results,
     scoring,
     simulation,
     training,
@@ -29,6 +30,7 @@ app = typer.Typer(
 app.command("models")(models.models)
 app.command("train")(training.train)
 app.command("find-lr")(find_lr.find_lr)
+app.command("results")(results.results)
 app.command("score")(scoring.score)
 app.command("calibrate")(calibration.calibrate)
 app.command("bag-info")(bags.bag_info)

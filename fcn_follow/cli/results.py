@@ -1,0 +1,67 @@
+"""`fcn-follow results`: all weights in one table, what they are, how good and how fast."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from fcn_follow.cli.bench import shipped_weights
+from fcn_follow.deployment.bench import Plan, Roofs, Speed, measure
+from fcn_follow.networks.summary import count_macs, count_parameters
+from fcn_follow.networks.weights import load_weights
+from fcn_follow.perception.engines.engine import missing_for
+
+FASTEST = "openvino"
+SCORES = {"final_score": "score", "near_iou": "near IoU", "far_iou": "far IoU", "false_alarms_per_1000": "alarms/1000"}
+RECALL = "recall_"
+
+
+def results(
+    weights: Annotated[
+        Optional[list[Path]],  # noqa: UP045
+        typer.Option(help="Weights files; again for more. Default: all that come along."),
+    ] = None,
+    rounds: Annotated[int, typer.Option(help="Frames by each engine for the milliseconds.", min=5, max=10_000)] = 40,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print the table as Markdown.")] = False,
+) -> None:
+    """All weights in one table: size, held-out figures of their cards, milliseconds a frame on one CPU thread."""
+    paths = weights or shipped_weights()
+    engines = [] if missing_for(FASTEST) else [FASTEST]
+    with Console(stderr=True).status("measuring") as status:
+        speeds = list(measure(Plan(paths, engines, rounds=rounds), Roofs(), status.update))
+    rows = [_row(path, [speed for speed in speeds if speed.network == path.stem]) for path in paths]
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    if markdown:
+        lines = [columns, ["---"] * len(columns), *([row.get(name, "") for name in columns] for row in rows)]
+        print("\n".join(f"| {' | '.join(line)} |" for line in lines))
+        return
+    table = Table(title="Weights, their held-out figures, and milliseconds a frame here")
+    for name in columns:
+        table.add_column(name, justify="left" if name == "weights" else "right")
+    for row in rows:
+        table.add_row(*(row.get(name, "") for name in columns))
+    Console(width=None if Console().is_terminal else 200).print(table)
+
+
+def _row(path: Path, speeds: list[Speed]) -> dict[str, str]:
+    loaded = load_weights(path)
+    card = loaded.card
+    macs = count_macs(loaded.network, card.input_height_px, card.input_width_px) * (1 + card.flip_average)
+    row = {
+        "weights": path.stem,
+        "input": f"{card.input_width_px}x{card.input_height_px}" + (", twice" if card.flip_average else ""),
+        "parameters": f"{count_parameters(loaded.network).total:,}",
+        "MMACs": f"{macs / 1e6:,.0f}",
+    }
+    row |= {title: f"{card.scores[name]:.4g}" for name, title in SCORES.items() if name in card.scores}
+    row |= {
+        name.removeprefix(RECALL).replace("_px", " px"): f"{100 * value:.1f} %"
+        for name, value in card.scores.items()
+        if name.startswith(RECALL)
+    }
+    row |= {f"{speed.engine} {speed.precision} ms": f"{speed.best_ms:.2f}" for speed in speeds if not speed.problem}
+    return row
