@@ -56,10 +56,10 @@ class SqueezeExcite(nn.Module):
         return x * gate
 
 
-class HeroNet(nn.Module):
+class SeparableU(nn.Module):
     """A U of separable blocks; level i works at 1/2**i of the input's size with widths[i] channels.
 
-    Input N x 3 x H x W (value / 127.5 - 1), output the logits N x 3 x H x W; any size.
+    Input N x 3 x H x W (value / 127.5 - 1) of any size; the heads stand on `features`, N x widths[0] x H x W.
     """
 
     def __init__(self, widths: Sequence[int], blocks: Sequence[int], decoder_blocks: Sequence[int]) -> None:
@@ -84,11 +84,10 @@ class HeroNet(nn.Module):
             layers += [SeparableBlock(widths[level], widths[level]) for _ in range(decoder_blocks[level])]
             decoders.append(nn.Sequential(*layers))
         self.decoders = nn.ModuleList(decoders)
-        self.head = Conv2dSame(widths[0], CLASS_COUNT, 1)
 
-    def forward(self, image: Tensor) -> Tensor:
-        """Logits of the image's size."""
-        x = self.stem(image)
+    def features(self, image: Tensor) -> Tensor:
+        """What the heads see, of the image's size."""
+        x: Tensor = self.stem(image)
         skips = []
         for encoder in self.encoders:
             x = encoder(x)
@@ -96,7 +95,19 @@ class HeroNet(nn.Module):
         x = skips.pop()
         for decoder in self.decoders:
             x = decoder(self.concatenate(self.upsample(x), skips.pop()))
-        logits: Tensor = self.head(x)
+        return x
+
+
+class HeroNet(SeparableU):
+    """The U with one head: output the logits N x 3 x H x W."""
+
+    def __init__(self, widths: Sequence[int], blocks: Sequence[int], decoder_blocks: Sequence[int]) -> None:
+        super().__init__(widths, blocks, decoder_blocks)
+        self.head = Conv2dSame(widths[0], CLASS_COUNT, 1)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Logits of the image's size."""
+        logits: Tensor = self.head(self.features(image))
         return logits
 
 

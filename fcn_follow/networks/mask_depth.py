@@ -12,11 +12,9 @@ import itertools
 import torch
 from torch import Tensor, nn
 
-from fcn_follow.networks.hero_net import SeparableBlock, SqueezeExcite
-from fcn_follow.networks.keras import BilinearUpsample2x, Concatenate, Conv2dSame
+from fcn_follow.networks.hero_net import CLASS_COUNT, SeparableBlock, SeparableU
+from fcn_follow.networks.keras import Conv2dSame
 from fcn_follow.networks.sizes import require_multiple
-
-CLASS_COUNT = 3
 
 
 def _convolution(channels: int, filters: int, kernel: int = 3, dilation: int = 1) -> nn.Sequential:
@@ -71,48 +69,24 @@ class MaskDepth(nn.Module):
         return result
 
 
-class MaskDepthSeparable(nn.Module):
-    """A U of separable blocks without dilation, with a decoder that parts into mask and depth at full resolution.
+class MaskDepthSeparable(SeparableU):
+    """Our U, which has no dilation, parting into mask and depth at full resolution.
 
-    Level i works at 1 / 2**i of the input's size with widths[i] channels. Input N x 3 x H x W (value / 127.5 - 1),
-    output N x (3 + 1) x H x W: class logits and the logarithm of the depth in metres; any size.
+    Input N x 3 x H x W (value / 127.5 - 1) of any size, output N x (3 + 1) x H x W: class logits and the logarithm of
+    the depth in metres.
     """
 
-    def __init__(self, widths: tuple[int, ...] = (16, 32, 56, 88, 120), blocks: int = 2) -> None:
-        super().__init__()
-        self.stem = nn.Sequential(Conv2dSame(3, widths[0], 3, relu=True), nn.BatchNorm2d(widths[0]))
-        encoders = []
-        for level, width in enumerate(widths):
-            layers: list[nn.Module] = [SeparableBlock(widths[level - 1], width, stride=2)] if level else []
-            layers += [SeparableBlock(width, width, 3 if level < 2 else 5) for _ in range(blocks)]
-            if level >= 2:
-                layers.append(SqueezeExcite(width))
-            encoders.append(nn.Sequential(*layers))
-        self.encoders = nn.ModuleList(encoders)
-        self.upsample = BilinearUpsample2x()
-        self.concatenate = Concatenate()
-        self.decoders = nn.ModuleList(
-            nn.Sequential(
-                SeparableBlock(widths[level + 1] + widths[level], widths[level]),
-                SeparableBlock(widths[level], widths[level]),
-            )
-            for level in range(len(widths) - 2, -1, -1)
-        )
+    def __init__(self) -> None:
+        widths = (16, 32, 56, 88, 120)
+        super().__init__(widths, (2, 2, 2, 2, 2), (1, 1, 1, 1))
         first = widths[0]
         self.mask_head = nn.Sequential(SeparableBlock(first, first), Conv2dSame(first, CLASS_COUNT, 1))
         self.depth_head = nn.Sequential(SeparableBlock(first, first, 5), Conv2dSame(first, 1, 1))
 
     def forward(self, image: Tensor) -> Tensor:
         """Class logits and log depth of the image's size."""
-        x = self.stem(image)
-        skips = []
-        for encoder in self.encoders:
-            x = encoder(x)
-            skips.append(x)
-        x = skips.pop()
-        for decoder in self.decoders:
-            x = decoder(self.concatenate(self.upsample(x), skips.pop()))
-        output: Tensor = self.concatenate(self.mask_head(x), self.depth_head(x))
+        features = self.features(image)
+        output: Tensor = self.concatenate(self.mask_head(features), self.depth_head(features))
         return output
 
 
