@@ -128,7 +128,7 @@ class FlightRecorder:
     """Writes flight.csv and a video while the flight lasts, in a thread of its own; `close` gives them their names.
 
     The video is MPEG-4, which costs 1 ms a frame; VP8, the other codec at hand, would take a third of a core away
-    from the network.
+    from the network. A rate of 0 makes none, where somebody else films the flight.
     """
 
     def __init__(self, folder: Path, video_rate_hz: float) -> None:
@@ -160,7 +160,7 @@ class FlightRecorder:
             self.total += measured
             if measured.iou is not None:
                 self.frame_ious.append(measured.iou)
-        if record.image_rgb is not None:
+        if record.image_rgb is not None and self._rate_hz > 0:
             try:
                 self._queue.put_nowait(record)
             except queue.Full:

@@ -103,7 +103,8 @@ class Runner:
         elif self._options.scenario is not None:
             find_scenario(self._options.scenario)
         rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
-        recorder = FlightRecorder(self._options.out, self._options.rate or (15.0 if self._options.source else 20.0))
+        # The simulator films its flight itself.
+        recorder = FlightRecorder(self._options.out, (self._options.rate or 15.0) if self._options.source else 0.0)
         watcher = FlightWatcher(recorder)
         bag = BagRecorder(self._options.out / "bag") if self._options.record else None
         try:
@@ -198,7 +199,7 @@ class Runner:
 
     def _report(self, watcher: FlightWatcher, recorder: FlightRecorder) -> None:
         table = summary_table(watcher, recorder)
-        for name in ("flight.html", "bag"):
+        for name in ("flight.html", "flight.webm", "bag"):
             if (self._options.out / name).exists():
                 table.add_row("written", str(self._options.out / name))
         self._console.print(table)

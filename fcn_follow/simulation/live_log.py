@@ -20,6 +20,8 @@ from fcn_follow.simulation.video import FlightVideo
 _KEPT_FRAMES = 40
 _SAME_STAMP_S = 1e-4
 _HERO_PX = 4
+_LOOKS_A_PICTURE = 2
+"""So many frames that were looked at for each picture of the video: drawing and encoding take time from the flight."""
 
 
 class LiveLog:
@@ -36,7 +38,11 @@ class LiveLog:
         self._command = ZERO_COMMAND
         camera = episode.camera
         self._video = FlightVideo(
-            folder / "flight.webm", episode.town, episode.scenario.camera_hz, 240, camera.horizontal_fov_rad / 2
+            folder / "flight.webm",
+            episode.town,
+            episode.scenario.camera_hz / _LOOKS_A_PICTURE,
+            240,
+            camera.horizontal_fov_rad / 2,
         )
 
     def add(
@@ -57,6 +63,8 @@ class LiveLog:
                 continue
             hero = find_hero(labels, _HERO_PX)
             self._log.looks.append(judged(frame, Sight(labels, hero, None), arrived_s))
+            if len(self._log.looks) % _LOOKS_A_PICTURE:
+                continue
             place = (now.drone_m, now.drone_yaw_rad, now.hero_m, now.people_m)
             self._video.add(frame.rgb, labels, hero, *place, f"{now.now_s:5.1f} s  {state}")
 
