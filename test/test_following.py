@@ -112,6 +112,25 @@ class TestEstimator:
         x, y, _ = estimator.predict(9.0).position_odom_m
         assert math.hypot(x - 5.0, y - 1.4 * 9.0) < 0.5
 
+    def test_a_hero_half_hidden_as_it_returns_is_not_taken_to_be_far_away(self):
+        estimator = HeroEstimator(EstimatorParameters())
+
+        def see(t, farther):
+            camera = np.array([0.0, 1.4 * t, 2.0])
+            ray = np.array([5.0, 1.4 * t, 0.9]) - camera
+            estimator.observe(t, tuple(camera + farther * ray), tuple(camera), 9.0)
+
+        for k in range(100):
+            see(k / 20, 1.0)
+        errors_m = []
+        for k in range(20):
+            see(6.2 + k / 20, 1.0 + max(0.0, 0.8 - 0.1 * k))
+            errors_m.append(estimator.predict(6.2 + k / 20).position_odom_m[0] - 5.0)
+        assert max(errors_m) < 0.3
+        for k in range(100):
+            see(9.0 + k / 20, 1.2)  # who is farther for long is farther
+        assert estimator.predict(14.0).position_odom_m[0] == pytest.approx(6.0, abs=0.1)
+
     def test_a_hero_that_turned_a_moment_before_it_was_hidden_is_not_taken_to_go_straight_on(self):
         estimator = HeroEstimator(EstimatorParameters())
         for k in range(100):

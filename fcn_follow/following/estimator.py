@@ -8,12 +8,15 @@ new hero only after it has been seen for a while at a place that one person can 
 Steps make a walker's apparent height, and so the measured range, swing by some percent twice a second; the filter's
 velocity swings with it. That does no harm from frame to frame, but would lead a drone far astray while the hero is
 hidden. So a hero who is not seen is carried on along the straight line through the last two seconds.
+
+Who comes out from behind something shows a part at first, looks shorter and so seems far away. For a moment after a gap
+a hero is therefore taken to be no farther than was expected; its direction counts as always.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +30,8 @@ HISTORY_S = 2.0
 LINE_FROM_S, LINE_FULLY_S = 0.4, 0.8
 """The hero not seen for so long: the line through the history begins to count, and counts alone."""
 LINE_SPAN_S = 1.0
+RETURN_S = 0.8
+"""So long after a gap of more than LINE_FROM_S a hero may still be half hidden."""
 LINE_CONTRADICTED_SIGMA = 2.5
 CANDIDATE_GAP_S = 0.7
 CANDIDATE_COUNT = 3
@@ -72,11 +77,13 @@ class HeroEstimator:
         self.accepted = self.outliers = self.late = self.switched = 0
         self._beliefs: list[_Belief] = []
         self._candidates: list[_Measurement] = []
+        self._returned_s = -math.inf
 
     def reset(self) -> None:
         """Forget the hero; the counters stay."""
         self._beliefs.clear()
         self._candidates.clear()
+        self._returned_s = -math.inf
 
     @property
     def stamp_s(self) -> float | None:
@@ -107,6 +114,10 @@ class HeroEstimator:
             return self._observe_candidate(measurement)
         self._candidates.clear()
         self.accepted += 1
+        if stamp_s - self._beliefs[-1].stamp_s > LINE_FROM_S:
+            self._returned_s = stamp_s
+        if stamp_s - self._returned_s < RETURN_S:
+            measurement = self._no_farther_than_expected(measurement, camera_m)
         self._beliefs = before
         for each in (measurement, *(belief.measurement for belief in after)):
             self._update(each)
@@ -128,6 +139,16 @@ class HeroEstimator:
         vx, vy = vx * share, vy * share
         variance = p[0, 0] + 2 * dt * p[0, 3] + dt * dt * p[3, 3] + self.parameters.acceleration_m_s2**2 * dt**3 / 3
         return HeroEstimate(stamp_s, (x + vx * dt, y + vy * dt, z), (vx, vy, vz), math.sqrt(variance))
+
+    def _no_farther_than_expected(self, measurement: _Measurement, camera_m: Vector3) -> _Measurement:
+        """The measurement in its direction, at the expected distance where it is beyond that."""
+        expected = self.predict(measurement.stamp_s)
+        ray = measurement.position - camera_m
+        distance_m = float(np.linalg.norm(ray))
+        if expected is None or distance_m == 0.0:
+            return measurement
+        nearer = min(1.0, math.dist(expected.position_odom_m, camera_m) / distance_m)
+        return replace(measurement, position=np.asarray(camera_m) + nearer * ray)
 
     def _carried_on(self, unseen_s: float) -> Array:
         """The state at the newest measurement that a prediction starts from: more of the line, the longer unseen."""
