@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -22,3 +23,14 @@ def share_directory() -> Path:
     raise UserError(
         "fcn_follow's own config and weights were not found beside the package nor in share/fcn_follow; reinstall it"
     )
+
+
+def default_weights() -> Path:
+    """The weights that fly where nobody names others."""
+    return share_directory() / "weights" / "hero_net.safetensors"
+
+
+def dds_environment() -> dict[str, str]:
+    """What lets a process send large images through shared memory; nothing where the user has a profile already."""
+    variable = "FASTRTPS_DEFAULT_PROFILES_FILE"
+    return {} if variable in os.environ else {variable: str(share_directory() / "config" / "fastdds_large_images.xml")}

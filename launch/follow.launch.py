@@ -3,17 +3,14 @@
 ros2 launch fcn_follow follow.launch.py image:=/camera/image_raw camera_info:=/camera/camera_info
 """
 
-import os
-
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable, Shutdown
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
-from fcn_follow.share import share_directory
+from fcn_follow.share import dds_environment, share_directory
 
 SHARE = share_directory()
-PROFILE = "FASTRTPS_DEFAULT_PROFILES_FILE"
 
 ARGUMENTS = [
     DeclareLaunchArgument(
@@ -134,10 +131,5 @@ def make_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
 
 
 def generate_launch_description() -> LaunchDescription:
-    # Room for large images in shared memory, unless the user has a profile.
-    profile = (
-        []
-        if PROFILE in os.environ
-        else [SetEnvironmentVariable(PROFILE, str(SHARE / "config" / "fastdds_large_images.xml"))]
-    )
+    profile = [SetEnvironmentVariable(name, value) for name, value in dds_environment().items()]
     return LaunchDescription([*ARGUMENTS, *profile, OpaqueFunction(function=make_nodes)])

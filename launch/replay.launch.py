@@ -3,7 +3,6 @@
 ros2 launch fcn_follow replay.launch.py bag:=flight weights:=hero_net.safetensors record:=replayed
 """
 
-import os
 from pathlib import Path
 
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
@@ -19,10 +18,9 @@ from launch.events import Shutdown as ShutdownEvent
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
-from fcn_follow.share import share_directory
+from fcn_follow.share import dds_environment, share_directory
 
 SHARE = share_directory()
-PROFILE = "FASTRTPS_DEFAULT_PROFILES_FILE"
 DRAIN_S = 3.0  # for what is still under way when the bag has ended
 
 ARGUMENTS = [
@@ -96,10 +94,5 @@ def make_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
 
 
 def generate_launch_description() -> LaunchDescription:
-    # Room for large images in shared memory, unless the user has a profile.
-    profile = (
-        []
-        if PROFILE in os.environ
-        else [SetEnvironmentVariable(PROFILE, str(SHARE / "config" / "fastdds_large_images.xml"))]
-    )
+    profile = [SetEnvironmentVariable(name, value) for name, value in dds_environment().items()]
     return LaunchDescription([*ARGUMENTS, *profile, OpaqueFunction(function=make_nodes)])

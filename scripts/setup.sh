@@ -11,19 +11,21 @@ torch_cpu_index=https://download.pytorch.org/whl/cpu
 say() { printf '%s\n' "$*" >&2; }
 fail() { say "error: $*"; exit 1; }
 
+can_install() { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; }
+
+install_packages() {
+    say "Installing $* ..."
+    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$@" >/dev/null
+}
+
 # system_package CHECK PACKAGE: CHECK is a function that succeeds when the package is there; root gets it installed.
 system_package() {
     local check=$1
     shift
     "$check" && return
-    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-        say "Installing $* ..."
-        apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$@" >/dev/null \
-            || fail "apt-get could not install $*"
-        "$check" || fail "$* is installed and still does not serve"
-    else
-        fail "a system package is missing; please run: sudo apt-get install $*"
-    fi
+    can_install || fail "a system package is missing; please run: sudo apt-get install $*"
+    install_packages "$@" || fail "apt-get could not install $*"
+    "$check" || fail "$* is installed and still does not serve"
 }
 
 # optional_package CHECK PACKAGE: the same for what some tests need; without it they say why they are skipped.
@@ -31,10 +33,7 @@ optional_package() {
     local check=$1
     shift
     "$check" && return
-    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-        say "Installing $* ..."
-        apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$@" >/dev/null || true
-    fi
+    if can_install; then install_packages "$@" || true; fi
     "$check" || say "Without $* some tests are skipped; please run: sudo apt-get install $*"
 }
 

@@ -26,7 +26,7 @@ from fcn_follow.cli.bags import (
     tell_losses,
     tell_unpaired,
 )
-from fcn_follow.cli.scoring import EngineName, Precision, print_evaluation, scored_network
+from fcn_follow.cli.scoring import EngineName, Precision, percent, print_evaluation, scored_network
 from fcn_follow.deployment.choice import REFERENCE, EngineRequest, choose_engine
 from fcn_follow.errors import UserError
 from fcn_follow.networks.weights import load_weights
@@ -39,7 +39,7 @@ from fcn_follow.scoring.bag_report import WorstPictures, write_bag_report
 from fcn_follow.scoring.bag_video import BagVideo
 from fcn_follow.scoring.evaluation import predictions
 from fcn_follow.scoring.page import write_whole
-from fcn_follow.share import share_directory
+from fcn_follow.share import default_weights
 
 FRAMES_AHEAD = 4  # read, and predicted, before they are judged; with a batch between, it bounds the memory
 
@@ -67,7 +67,7 @@ def score_recording(
     precision: Precision = "fp32",
 ) -> None:
     """Score a network on a rosbag2 recording, and what a node published in flight where the bag holds it."""
-    path = weights or share_directory() / "weights" / "hero_net.safetensors"
+    path = weights or default_weights()
     loaded = load_weights(path)
     request = EngineRequest(engine, device, precision)
     network = scored_network(loaded, request)
@@ -168,15 +168,11 @@ def print_bag_score(score: BagScore, title: str) -> None:
     if score.centroids is not None:
         error, alarms = score.centroids.centroid_error_px_median, score.centroids.false_alarms_per_1000
         out.print(
-            f"{score.centroids.frames} centroids published in flight: recall {_share(score.centroids.recall)}, error "
+            f"{score.centroids.frames} centroids published in flight: recall {percent(score.centroids.recall)}, error "
             f"{'-' if error is None else f'{error:.2f} px'}, false alarms per 1000 "
             f"{'-' if alarms is None else f'{alarms:.1f}'}"
         )
     out.print(f"{len(score.network.frames)} of {score.images} images scored")
-
-
-def _share(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:.1f} %"
 
 
 def label(
@@ -190,7 +186,7 @@ def label(
     precision: Precision = "fp32",
 ) -> None:
     """Write the images of a bag with the masks that a network sees, to correct in any mask editor and to train on."""
-    path = weights or share_directory() / "weights" / "hero_net.safetensors"
+    path = weights or default_weights()
     segmenter = _segmenter(path, EngineRequest(engine, device, precision))
     losses = Losses()
     with contextlib.ExitStack() as stack:

@@ -20,7 +20,7 @@ from fcn_follow.errors import UserError
 from fcn_follow.networks.weights import load_weights
 from fcn_follow.perception.engines.engine import ENGINES, check_installed, missing_for
 from fcn_follow.perception.segmenter import find_device
-from fcn_follow.share import share_directory
+from fcn_follow.share import default_weights, share_directory
 
 if TYPE_CHECKING:
     from fcn_follow.nodes.chain_bench import ChainSpeed
@@ -126,7 +126,7 @@ def _bench_node(
 def _bench_offline(frames: Path, weights: list[Path] | None, as_json: bool) -> None:
     from fcn_follow.scoring.bench import measure_scoring
 
-    path = weights[0] if weights else share_directory() / "weights" / "hero_net.safetensors"
+    path = weights[0] if weights else default_weights()
     with console.status("scoring"):
         speed: ScoringSpeed = measure_scoring(frames, path)
     if as_json:

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from fcn_follow.deployment.export import export
 from fcn_follow.networks.weights import load_weights
-from fcn_follow.share import share_directory
+from fcn_follow.share import default_weights
 
 
 def export_network(
@@ -21,6 +21,6 @@ def export_network(
 
     `score --weights` and the segmenter's parameter `weights` take .onnx and .xml.
     """
-    path = weights or share_directory() / "weights" / "hero_net.safetensors"
+    path = weights or default_weights()
     for written in export(load_weights(path), out):
         Console(stderr=True, highlight=False).print(f"{written} ({written.stat().st_size / 1e6:.2f} MB)", markup=False)

@@ -24,7 +24,7 @@ from fcn_follow.perception.segmenter import find_device
 from fcn_follow.scoring.evaluation import Evaluation, evaluate, labelled_frames, refs_of
 from fcn_follow.scoring.follow_me import Kind
 from fcn_follow.scoring.report import write_report
-from fcn_follow.share import share_directory
+from fcn_follow.share import default_weights, share_directory
 
 console = Console(stderr=True)
 
@@ -48,7 +48,7 @@ def score(
     precision: Precision = "fp32",
 ) -> None:
     """Score a network on frames with masks, exactly as the Follow-Me task does, and honestly beside it."""
-    path = weights or share_directory() / "weights" / "hero_net.safetensors"
+    path = weights or default_weights()
     loaded = load_model(path)
     network = scored_network(loaded, EngineRequest(engine, device, precision))
     refs = scored_refs(data, held_out, split)
@@ -121,9 +121,9 @@ def print_evaluation(result: Evaluation, title: str) -> None:
         sizes.add_column(column, justify="right")
     for name, figures in honest.by_size_px.items():
         sizes.add_row(
-            name, str(figures.frames), _percent(figures.recall), str(figures.reported), _percent(figures.precision)
+            name, str(figures.frames), percent(figures.recall), str(figures.reported), percent(figures.precision)
         )
-    sizes.add_row("all", "", _percent(honest.recall), "", _percent(honest.precision))
+    sizes.add_row("all", "", percent(honest.recall), "", percent(honest.precision))
     out.print(sizes)
     iou = ", ".join(f"{name} {'-' if value is None else f'{value:.4f}'}" for name, value in honest.iou.items())
     out.print(f"IoU over all pixels: {iou}")
@@ -139,5 +139,6 @@ def print_evaluation(result: Evaluation, title: str) -> None:
         )
 
 
-def _percent(value: float | None) -> str:
+def percent(value: float | None) -> str:
+    """A share from 0 to 1 as a table shows it."""
     return "-" if value is None else f"{100 * value:.1f} %"

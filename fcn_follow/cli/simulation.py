@@ -18,7 +18,7 @@ from rich.table import Table
 from fcn_follow.deployment.choice import EngineRequest, candidates
 from fcn_follow.errors import UserError
 from fcn_follow.networks.weights import load_weights
-from fcn_follow.share import share_directory
+from fcn_follow.share import default_weights
 
 if TYPE_CHECKING:
     from fcn_follow.simulation.figures import Figures
@@ -93,7 +93,7 @@ def fly(
         return
     names = [s.name for s in SCENARIOS] if suite and not scenario else (scenario or "straight").split(",")
     chosen = [find_scenario(name) for name in names]
-    path = None if true_positions else weights or share_directory() / "weights" / "hero_net.safetensors"
+    path = None if true_positions else weights or default_weights()
     if path is not None:
         load_weights(path)  # a wrong file is told before anything is flown
         candidates(EngineRequest(engine, precision="fp32"))

@@ -154,9 +154,9 @@ class HeroEstimator:
         """The state at the newest measurement that a prediction starts from: more of the line, the longer unseen."""
         belief = self._beliefs[-1]
         weight = min(1.0, (unseen_s - LINE_FROM_S) / (LINE_FULLY_S - LINE_FROM_S))
-        stamps = np.array([each.stamp_s - belief.stamp_s for each in self._beliefs])
-        if weight <= 0.0 or -stamps[0] < LINE_SPAN_S:
+        if weight <= 0.0 or belief.stamp_s - self._beliefs[0].stamp_s < LINE_SPAN_S:
             return belief.mean
+        stamps = np.array([each.stamp_s - belief.stamp_s for each in self._beliefs])
         seen = np.array([each.measurement.position[:2] for each in self._beliefs])
         velocity, position = np.polyfit(stamps, seen, 1)
         off = velocity - belief.mean[3:5]

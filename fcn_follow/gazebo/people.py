@@ -15,7 +15,7 @@ import numpy as np
 
 from fcn_follow.gazebo.elements import LABEL_HERO, LABEL_OTHER, child, labelled, mesh_visual, pose, root, values
 from fcn_follow.simulation.outfits import HERO, LOOKALIKE, Outfit, random_outfit
-from fcn_follow.simulation.people import BODY_HEIGHT_M, PARTS, body_meshes, gait_pose
+from fcn_follow.simulation.people import PARTS, body_meshes, gait_pose
 from fcn_follow.simulation.shapes import Mesh
 from fcn_follow.simulation.walking import Leg, Route
 
@@ -23,7 +23,6 @@ Place = tuple[float, float]
 WAYPOINT_S = 0.5
 _STEP_S = 0.02
 _STRIDE = gait_pose(0.6, running=False)
-_STYLED = {"hair": "hair_style", "top": "top_style", "bottom": "bottom_style"}
 
 
 @dataclass(frozen=True)
@@ -64,13 +63,11 @@ def everybody(seed: int) -> list[Person]:
 def person_meshes(outfit: Outfit) -> dict[str, Mesh]:
     """A body in mid-stride, one mesh a part of PARTS that this outfit shows."""
     meshes = body_meshes(_STRIDE)
-    tall = outfit.height_m / BODY_HEIGHT_M
-    size = np.array([tall, tall * outfit.breadth, tall])
     shown = {}
     for part in PARTS:
-        mesh = meshes.get(f"{part}/{getattr(outfit, _STYLED[part])}" if part in _STYLED else part)
+        mesh = meshes.get(outfit.mesh_name(part))
         if mesh is not None:
-            shown[part] = Mesh(mesh.vertices_m * size, mesh.faces)
+            shown[part] = Mesh(mesh.vertices_m * np.array(outfit.scale), mesh.faces)
     return shown
 
 

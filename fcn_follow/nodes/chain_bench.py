@@ -29,7 +29,7 @@ from sensor_msgs.msg import CameraInfo, Image
 from fcn_follow.bags.images import fill_camera_info, fill_image
 from fcn_follow.errors import UserError
 from fcn_follow.nodes.processes import NodeProcess, start_node
-from fcn_follow.share import share_directory
+from fcn_follow.share import dds_environment, share_directory
 from fcn_follow.simulation.bench import crowded_frame
 from fcn_follow.simulation.camera import pinhole
 
@@ -132,9 +132,7 @@ def measure_chain(
     Raises UserError when a node does not start, or when the picture's hero is not followed.
     """
     os.environ["ROS_DOMAIN_ID"] = str(random.randint(1, 100))  # noqa: S311 - apart from other robots, no secret
-    os.environ.setdefault(
-        "FASTRTPS_DEFAULT_PROFILES_FILE", str(share_directory() / "config" / "fastdds_large_images.xml")
-    )
+    os.environ.update(dds_environment())
     pictures = [crowded_frame(*size) for size in sizes_px]
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     camera, executor = _Camera(), SingleThreadedExecutor()

@@ -21,7 +21,7 @@ from rich.table import Table
 
 from fcn_follow.errors import UserError
 from fcn_follow.nodes.processes import NodeProcess, start_node
-from fcn_follow.share import share_directory
+from fcn_follow.share import dds_environment, share_directory
 
 if TYPE_CHECKING:
     from fcn_follow.nodes.flight import FlightWatcher
@@ -85,9 +85,7 @@ class Runner:
         for path in self._params:
             if not path.is_file():
                 raise UserError(f"{path}: there is no such parameter file")
-        os.environ.setdefault(
-            "FASTRTPS_DEFAULT_PROFILES_FILE", str(share_directory() / "config" / "fastdds_large_images.xml")
-        )
+        os.environ.update(dds_environment())
         import rclpy
         from rclpy.signals import SignalHandlerOptions
 

@@ -26,7 +26,7 @@ from fcn_follow.scoring.bag import least_area_px
 from fcn_follow.scoring.evaluation import FrameResult, judge_labels, kind_of_hero, summarise
 from fcn_follow.scoring.page import write_whole
 from fcn_follow.scoring.report import CSV_COLUMNS, csv_row
-from fcn_follow.share import share_directory
+from fcn_follow.share import default_weights
 
 MOST_WAITING = 200  # true masks that wait for the segmenter's; the oldest is given up
 
@@ -47,7 +47,7 @@ class ScorerNode(Node):  # type: ignore[misc]
     def __init__(self) -> None:
         super().__init__("scorer")
         self._settings = declare_parameters(self, ScorerParameters())
-        weights = self._settings.weights or share_directory() / "weights" / "hero_net.safetensors"
+        weights = self._settings.weights or default_weights()
         self._card = load_weights(Path(weights).expanduser()).card
         self._lock = threading.Lock()
         self._truths: dict[int, UInt8Array] = {}

@@ -29,7 +29,7 @@ from fcn_follow.perception.hero import find_hero
 from fcn_follow.perception.overlay import draw_overlay
 from fcn_follow.perception.ranging import RangingParameters, locate_hero
 from fcn_follow.perception.segmenter import DEVICES, Segmenter
-from fcn_follow.share import share_directory
+from fcn_follow.share import default_weights
 
 RELIABILITIES = {"best_effort": ReliabilityPolicy.BEST_EFFORT, "reliable": ReliabilityPolicy.RELIABLE}
 
@@ -115,7 +115,7 @@ class SegmenterNode(Node):  # type: ignore[misc]
             read_only=("weights", "device", "engine", "precision", "threads", "image_transport", "reliability"),
         )
         parameters = self._settings
-        weights = Path(parameters.weights or share_directory() / "weights" / "hero_net.safetensors").expanduser()
+        weights = Path(parameters.weights or default_weights()).expanduser()
         loaded = load_model(weights)
         request = EngineRequest(parameters.engine, parameters.device, parameters.precision, parameters.threads)
         choice = choose_for(loaded, request, self.get_logger().info)

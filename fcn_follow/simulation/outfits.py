@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 
 from fcn_follow.errors import UserError
-from fcn_follow.simulation.people import BOTTOMS, HAIR_STYLES, TOPS
+from fcn_follow.simulation.people import BODY_HEIGHT_M, BOTTOMS, HAIR_STYLES, TOPS
 
 Colour = tuple[float, float, float]
 """Red, green, blue from 0 to 1."""
@@ -19,6 +19,9 @@ NAMED_COLOURS: dict[str, str] = {
     "pink": "#d06090", "brown": "#5a3a20", "blond": "#c8a050", "black": "#161616", "grey": "#707070",
     "white": "#dcdcd8", "beige": "#b8a080", "olive": "#5a5a28", "teal": "#206868",
 }  # fmt: skip
+
+
+_STYLED = ("hair", "top", "bottom")
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,16 @@ class Outfit:
     bottom_style: str = "trousers"
     height_m: float = 1.75
     breadth: float = 1.0
+
+    def mesh_name(self, part: str) -> str:
+        """The name in `people.body_meshes` of what this outfit shows of a part of PARTS; a bald head has no hair."""
+        return f"{part}/{getattr(self, f'{part}_style')}" if part in _STYLED else part
+
+    @property
+    def scale(self) -> tuple[float, float, float]:
+        """How much larger than `people.body_meshes` the person is, along x, y and z."""
+        tall = self.height_m / BODY_HEIGHT_M
+        return (tall, tall * self.breadth, tall)
 
 
 def parse_colour(text: str) -> Colour:

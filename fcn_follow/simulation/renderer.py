@@ -15,12 +15,11 @@ from fcn_follow.errors import UserError
 from fcn_follow.geometry import CameraIntrinsics
 from fcn_follow.simulation.graphics import NOTHING_TO_DRAW_WITH, mujoco
 from fcn_follow.simulation.outfits import Outfit
-from fcn_follow.simulation.people import BODY_HEIGHT_M, PARTS
+from fcn_follow.simulation.people import PARTS
 from fcn_follow.simulation.world import PLACES, World
 
 BACKGROUND, OTHER_PERSON, HERO = 0, 1, 2
 _SHOWN_GROUP, _HIDDEN_GROUP = 0, 5
-_STYLED = {"hair": "hair_style", "top": "top_style", "bottom": "bottom_style"}
 
 
 @dataclass(frozen=True)
@@ -170,12 +169,9 @@ class Renderer:
         meshes = self.world.mesh_ids[person.pose]
         self._label_of_geom[geoms] = person.label
         c, s = np.cos(person.yaw_rad), np.sin(person.yaw_rad)
-        tall = outfit.height_m / BODY_HEIGHT_M
-        broad = tall * outfit.breadth
-        turn = np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]]) * [tall, broad, tall]
+        turn = np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]]) * np.array(outfit.scale)
         for geom, part in zip(geoms, PARTS, strict=True):
-            name = f"{part}/{getattr(outfit, _STYLED[part])}" if part in _STYLED else part
-            mesh = meshes.get(name)
+            mesh = meshes.get(outfit.mesh_name(part))
             if mesh is None:
                 continue
             self._model.geom_group[geom] = _SHOWN_GROUP
