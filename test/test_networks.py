@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import subprocess
 import sys
 
@@ -15,7 +16,7 @@ from fcn_follow.errors import UserError
 from fcn_follow.networks.keras import BilinearUpsample2x, Conv2dSame, SeparableConv2dSame, same_padding
 from fcn_follow.networks.mask_depth import checkerboard
 from fcn_follow.networks.registry import NETWORKS, build_network
-from fcn_follow.networks.summary import count_macs, count_parameters, layer_table
+from fcn_follow.networks.summary import convolution_pairs, count_macs, count_parameters, layer_table
 from fcn_follow.networks.weights import CARD_KEY, ModelCard, load_weights, read_card, save_weights
 
 LAYERS_000 = [0, 283, 256, 8896, 512, 17664, 512, 73792, 256, 0, 0, 26432, 512, 0, 0, 26432, 512, 0, 387]
@@ -77,6 +78,21 @@ def test_our_networks_keep_within_their_budgets():
 )
 def test_parameters_of_sources_003_and_004(name, parameters):
     assert count_parameters(build_network(name)).trainable == parameters
+
+
+def test_each_convolution_of_segnet_beside_its_depthwise_form():
+    pairs = convolution_pairs(build_network("segnet"), build_network("segnet_separable"), 128, 64)
+    assert len(pairs) == 20
+    for standard, depthwise in pairs:
+        channels, filters, area = standard.in_channels, standard.filters, standard.output_hw[0] * standard.output_hw[1]
+        assert standard.parameters == 9 * channels * filters
+        assert depthwise.parameters == 9 * channels + channels * filters
+        assert (standard.macs, depthwise.macs) == (area * standard.parameters, area * depthwise.parameters)
+    assert [sum(layer.macs for layer in side) for side in zip(*pairs, strict=True)] == [
+        count_macs(build_network(name), 128, 64) for name in ("segnet", "segnet_separable")
+    ]
+    with pytest.raises(UserError, match="not the same plan"):
+        convolution_pairs(build_network("segnet"), build_network("hero_net"), 64, 64)
 
 
 def test_unpooling_puts_values_back_where_they_were():
@@ -235,6 +251,13 @@ def test_models_prints_every_network_and_one_networks_layers():
     layers = run("models", "fcn_000")
     assert "separable_conv2d_keras_1         (None, 80, 80, 64)        283" in layers.stdout
     assert "Total params: 156,446\nTrainable params: 155,166\nNon-trainable params: 1,280" in layers.stdout
+    pairs = run("models", "segnet_separable", "--against", "segnet", "--size", "128")
+    assert pairs.returncode == 0
+    rows = [re.split(r"\s*│\s*", line.strip("│ ")) for line in pairs.stdout.splitlines() if "│" in line]
+    assert rows[0] == ["3 -> 64", "128x128", "1,728", "219", "7.89", "28.31", "3.59", "7.89"]
+    assert rows[-1][2:5] == ["15,274,892", "1,749,671", "8.73"]
+    assert "not the same plan" in run("models", "segnet", "--against", "hero_net").stderr
+
     wrong = run("models", "fcn_0O0")
     assert wrong.returncode == 1
     assert wrong.stderr.count("\n") == 1

@@ -8,8 +8,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from fcn_follow.errors import UserError
 from fcn_follow.networks.registry import NETWORKS, NetworkInfo, network_info
-from fcn_follow.networks.summary import count_macs, count_parameters, layer_table
+from fcn_follow.networks.summary import convolution_pairs, count_macs, count_parameters, layer_table
 
 REFERENCE_PX = 160
 LAYER_COLUMNS = (33, 26, 10)
@@ -18,8 +19,16 @@ LAYER_COLUMNS = (33, 26, 10)
 def models(
     name: Annotated[str, typer.Argument(help="Print the layer table of this network.", show_default=False)] = "",
     size: Annotated[int, typer.Option(help="Side of the input of the layer table, in pixels.", min=8)] = REFERENCE_PX,
+    against: Annotated[
+        str, typer.Option(help="Set the convolutions of NAME beside those of this network.", show_default=False)
+    ] = "",
 ) -> None:
     """List the networks, or print one network's layers in the shape of Keras' summary."""
+    if against:
+        if not name:
+            raise UserError("--against needs the network to compare: fcn-follow models NAME --against NAME")
+        _print_pairs(network_info(against), network_info(name), size)
+        return
     if name:
         _print_layers(network_info(name), size)
         return
@@ -37,6 +46,35 @@ def models(
             info.name, info.source, f"{count.total:,}", f"{count.trainable:,}", f"{macs / 1e6:,.1f}",
             f"{info.input_px}x{info.input_px}", published,
         )  # fmt: skip
+    Console(width=None if Console().is_terminal else 140).print(table)
+
+
+def _print_pairs(standard: NetworkInfo, other: NetworkInfo, size: int) -> None:
+    """Parameters and multiply-accumulates of each convolution of two networks of the same plan, and the whole."""
+    networks = standard.build(), other.build()
+    table = Table(title=f"{standard.name} and {other.name}, each convolution at {size}x{size}")
+    table.add_column("convolution")
+    table.add_column("output")
+    for column in ("parameters", other.name, "times", "MMACs", other.name, "times"):
+        table.add_column(column, justify="right")
+
+    def add(name: str, output: str, parameters: tuple[int, int], macs: tuple[int, int]) -> None:
+        table.add_row(
+            name, output,
+            *(f"{count:,}" for count in parameters), f"{parameters[0] / parameters[1]:.2f}",
+            *(f"{count / 1e6:,.2f}" for count in macs), f"{macs[0] / macs[1]:.2f}",
+        )  # fmt: skip
+
+    for first, second in convolution_pairs(*networks, size, size):
+        height, width = first.output_hw
+        add(
+            f"{first.in_channels} -> {first.filters}", f"{width}x{height}",
+            (first.parameters, second.parameters), (first.macs, second.macs),
+        )  # fmt: skip
+    table.add_section()
+    trainable = [count_parameters(network).trainable for network in networks]
+    macs = [count_macs(network, size, size) for network in networks]
+    add("the networks, with batch norms", "", (trainable[0], trainable[1]), (macs[0], macs[1]))
     Console(width=None if Console().is_terminal else 140).print(table)
 
 

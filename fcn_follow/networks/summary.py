@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
+
+from fcn_follow.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -18,6 +21,17 @@ class Layer:
     kind: str
     output_hwc: tuple[int, int, int]
     parameters: int
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """A convolution, or a depthwise one with the pointwise one behind it, which stands in for one; N = 1."""
+
+    in_channels: int
+    filters: int
+    output_hw: tuple[int, int]
+    parameters: int
+    macs: int
 
 
 @dataclass(frozen=True)
@@ -57,14 +71,58 @@ def layer_table(network: nn.Module, height_px: int, width_px: int) -> list[Layer
         _, channels, height, width = output.shape
         rows.append(Layer(f"{name}_{seen[name]}", kind, (height, width, channels), count_parameters(module).total))
 
-    hooks = [module.register_forward_hook(record) for module in _layers(network)]
+    _run_hooked(network, _layers(network), record, height_px, width_px)
+    return rows
+
+
+def convolutions(network: nn.Module, height_px: int, width_px: int) -> list[Convolution]:
+    """The convolutions in the order in which they run on one image of this size."""
+    runs: list[tuple[nn.Conv2d, Convolution]] = []
+
+    def record(module: nn.Module, _inputs: object, output: Tensor) -> None:
+        assert isinstance(module, nn.Conv2d)
+        hw = (output.shape[-2], output.shape[-1])
+        macs = hw[0] * hw[1] * module.weight.numel()
+        parameters = count_parameters(module).total
+        runs.append((module, Convolution(module.in_channels, module.out_channels, hw, parameters, macs)))
+
+    _run_hooked(network, [m for m in network.modules() if isinstance(m, nn.Conv2d)], record, height_px, width_px)
+    found: list[Convolution] = []
+    depthwise: Convolution | None = None
+    for module, layer in runs:
+        if module.groups == module.in_channels > 1:
+            depthwise = layer
+            continue
+        if depthwise is not None:
+            parameters, macs = layer.parameters + depthwise.parameters, layer.macs + depthwise.macs
+            layer = replace(layer, parameters=parameters, macs=macs)
+        depthwise = None
+        found.append(layer)
+    return found
+
+
+def convolution_pairs(
+    standard: nn.Module, depthwise: nn.Module, height_px: int, width_px: int
+) -> list[tuple[Convolution, Convolution]]:
+    """The convolutions of two networks of the same plan side by side; UserError where the plans differ."""
+    first, second = (convolutions(network, height_px, width_px) for network in (standard, depthwise))
+    plans = [[(layer.in_channels, layer.filters, layer.output_hw) for layer in layers] for layers in (first, second)]
+    if plans[0] != plans[1]:
+        raise UserError("these networks have not the same plan: their convolutions differ in number or shape")
+    return list(zip(first, second, strict=True))
+
+
+def _run_hooked(
+    network: nn.Module, modules: Sequence[nn.Module], hook: Callable[..., None], height_px: int, width_px: int
+) -> None:
+    """Run the network once on an empty image, with a forward hook on these modules."""
+    hooks = [module.register_forward_hook(hook) for module in modules]
     try:
         with torch.no_grad():
             network.eval()(torch.zeros(1, 3, height_px, width_px))
     finally:
-        for hook in hooks:
-            hook.remove()
-    return rows
+        for handle in hooks:
+            handle.remove()
 
 
 def _layers(module: nn.Module) -> list[nn.Module]:
