@@ -2,7 +2,7 @@
 
 The output is N x (mask + 1) x H x W, the last channel the depth's. What the channels mean: `mask` channels of logits
 (three classes, or the source's single one, whose sigmoid is the mask), and a depth value whose sigmoid (the source's,
-scaled per image) or exponential (ours, metres) is the depth.
+scaled per image) or exponential (ours, metres) is the depth; the model card says which (`weights.ModelCard.depth`).
 """
 
 from __future__ import annotations

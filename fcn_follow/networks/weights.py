@@ -13,12 +13,14 @@ from torch import Tensor, nn
 
 from fcn_follow.errors import UserError
 from fcn_follow.networks.keras_graph import build_graph, from_card
-from fcn_follow.networks.registry import build_network
+from fcn_follow.networks.registry import build_network, network_info
 from fcn_follow.networks.tensor_file import save_tensors
 
 CARD_KEY = "fcn_follow_card"
 CLASSES = ("background", "other people", "hero")
 NORMALISATION = "value / 127.5 - 1"
+METRES = "in metres"
+PER_IMAGE = "from 0 to 1 within each image"
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,11 @@ class ModelCard:
     probability reaches hero_probability_threshold, in blobs that somewhere reach hero_confirm_probability; it counts
     as seen from hero_min_area_px pixels of that size on. These are chosen on held-out runs. flip_average says that
     the probabilities are the mean over the frame and its mirror image. scores are held-out figures, by name.
+    depth says what the depth head's channel d, the last of the output, means; it is empty where there is no such head:
+    METRES, exp(d) is the depth along the optical axis that a camera with a vertical focal length of depth_focal_px
+    pixels of the input size has there, and another camera's is exp(d) times its own focal length over that one;
+    PER_IMAGE, the sigmoid of d is the depth scaled to 0..1 in each image (source 003). The channels before it are the
+    logits of the three classes, or, where there is one, of the hero.
     graph is the network's own description where the registry has none of its name (`keras_graph.to_card`).
     """
 
@@ -41,6 +48,8 @@ class ModelCard:
     hero_confirm_probability: float = 0.0
     hero_min_area_px: int = 4
     flip_average: bool = False
+    depth: str = ""
+    depth_focal_px: float = 0.0
     data: str = ""
     command: str = ""
     scores: dict[str, float] = field(default_factory=dict)
@@ -95,6 +104,8 @@ def load_weights(path: Path) -> LoadedWeights:
 def _network(path: Path, card: ModelCard) -> nn.Module:
     """The card's network: of the registry with random weights, or of the card's own graph without memory (meta)."""
     if card.graph is None:
+        if network_info(card.network).has_depth != bool(card.depth):
+            raise UserError(f"{path}: its model card has depth {card.depth!r}, which is not what {card.network} gives")
         return build_network(card.network)
     try:
         return build_graph(from_card(card.graph))
@@ -144,6 +155,12 @@ def _card_problem(card: ModelCard) -> str:
         return f"has an impossible hero_probability_threshold of {card.hero_probability_threshold}"
     if not 0.0 <= card.hero_confirm_probability < 1.0:
         return f"has an impossible hero_confirm_probability of {card.hero_confirm_probability}"
+    if card.depth not in ("", METRES, PER_IMAGE):
+        return f"has an impossible depth of {card.depth!r}; known are {METRES!r} and {PER_IMAGE!r}"
+    if card.depth == METRES and not 1.0 <= card.depth_focal_px <= 100_000.0:
+        return f"has an impossible depth_focal_px of {card.depth_focal_px}"
+    if card.depth and card.flip_average:
+        return "averages over the mirror image, which a network with a depth head does not"
     if card.hero_min_area_px < 1:
         return f"has an impossible hero_min_area_px of {card.hero_min_area_px}"
     return ""
