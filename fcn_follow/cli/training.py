@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
@@ -26,7 +26,7 @@ from fcn_follow.scoring.evaluation import LabelledFrame, labelled_frames
 from fcn_follow.share import share_directory
 from fcn_follow.training.parameters import TrainingParameters, read_recipe
 from fcn_follow.training.record import write_record
-from fcn_follow.training.trainer import EpochReport, Trainer
+from fcn_follow.training.trainer import MAIN_FIGURES, EpochReport, Trainer
 
 if TYPE_CHECKING:
     from fcn_follow.training.board import Board
@@ -182,8 +182,7 @@ def _fit(trainer: Trainer, tensorboard: Path | None) -> None:
 
         def on_step(step: int, loss: float) -> None:
             done = len(trainer.history)
-            judged = [report for report in trainer.history if report.final_iou is not None]
-            seen = f", hero IoU {judged[-1].final_iou:.3f}, best score {trainer.best_score:.3f}" if judged else ""
+            seen = f", best score {trainer.best_score:.3f}" if trainer.best_epoch >= 0 else ""
             text = f"epoch {done + 1}/{epochs}, loss {loss:.4f}{seen}"
             progress.update(task, completed=done * steps + step, description=text)
             if board:
@@ -192,10 +191,9 @@ def _fit(trainer: Trainer, tensorboard: Path | None) -> None:
         def on_epoch(report: EpochReport) -> None:
             if board:
                 board.epoch(report)
-            if report.final_score is not None:
+            if report.score is not None:
                 progress.console.print(
-                    f"epoch {report.epoch + 1}: loss {report.loss:.4f}, score {report.final_score:.4f}, "
-                    f"IoU near {report.near_iou:.3f}, far {report.far_iou:.3f}"
+                    f"epoch {report.epoch + 1}: loss {report.loss:.4f}, {told(report.figures)}", highlight=False
                 )
 
         try:
@@ -205,6 +203,11 @@ def _fit(trainer: Trainer, tensorboard: Path | None) -> None:
         finally:
             if board:
                 board.close()
+
+
+def told(figures: Mapping[str, float]) -> str:
+    """The main figures of a judgement in words."""
+    return ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in list(figures.items())[:MAIN_FIGURES])
 
 
 def _board(folder: Path | None, trainer: Trainer) -> Board | None:

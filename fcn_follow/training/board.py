@@ -41,11 +41,11 @@ class Board:
 
     def epoch(self, report: EpochReport) -> None:
         """The scores of an epoch and, where it was judged, the frames with truth and prediction."""
-        if report.final_score is None:
+        if report.score is None:
             return
         total = (report.epoch + 1) * self._trainer.steps_per_epoch
-        for name in ("final_score", "final_iou", "near_iou", "far_iou"):
-            self._writer.add_scalar(f"held_out/{name}", getattr(report, name), total)
+        for name, figure in report.figures.items():
+            self._writer.add_scalar(f"held_out/{name}", figure, total)
         network = self._trainer.average
         was_training = network.training
         rows = [picture_row(*seen, self._trainer.card) for seen in self._predictions(network.eval())]

@@ -12,7 +12,7 @@ import torch
 
 from fcn_follow.networks.weights import ModelCard
 from fcn_follow.training.parameters import TrainingParameters
-from fcn_follow.training.trainer import EpochReport
+from fcn_follow.training.trainer import MAIN_FIGURES, EpochReport
 
 
 def write_record(out: Path, parameters: TrainingParameters, card: ModelCard, history: Sequence[EpochReport]) -> None:
@@ -41,10 +41,11 @@ def draw_history(path: Path, history: Sequence[EpochReport], title: str) -> None
     loss, score = figure.subplots(1, 2)
     loss.plot([report.epoch + 1 for report in history], [report.loss for report in history])
     loss.set(title=f"{title}: training loss", xlabel="epoch", yscale="log")
-    judged = [report for report in history if report.final_score is not None]
-    for name in ("final_score", "near_iou", "far_iou"):
-        score.plot([report.epoch + 1 for report in judged], [getattr(report, name) for report in judged], label=name)
-    score.set(title="held-out runs", xlabel="epoch", ylim=(0, 1))
+    judged = [report for report in history if report.score is not None]
+    for name in list(judged[0].figures)[:MAIN_FIGURES] if judged else ():
+        points = [(report.epoch + 1, report.figures[name]) for report in judged if name in report.figures]
+        score.plot(*zip(*points, strict=True), label=name)
+    score.set(title="held-out frames", xlabel="epoch", ylim=(0, 1))
     score.legend()
     score.grid(alpha=0.3)
     figure.savefig(path, dpi=110)

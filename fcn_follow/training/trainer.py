@@ -34,18 +34,19 @@ from fcn_follow.training.parameters import TrainingParameters
 from fcn_follow.training.sampling import epoch_indices, frame_weights
 from fcn_follow.training.schedule import learning_rate
 
+MAIN_FIGURES = 4
+"""So many of an epoch's figures, the first ones, are told and drawn."""
+
 
 @dataclass(frozen=True)
 class EpochReport:
-    """What an epoch brought; the score is None where the held-out runs were not looked at."""
+    """What an epoch brought; the score is None, and there are no figures, where held-out frames were not looked at."""
 
     epoch: int
     loss: float
     learning_rate: float
-    final_score: float | None = None
-    final_iou: float | None = None
-    near_iou: float | None = None
-    far_iou: float | None = None
+    score: float | None = None
+    figures: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass
@@ -129,6 +130,11 @@ class Trainer:
             if parameters.early_stop_epochs and epoch - self.best_epoch >= parameters.early_stop_epochs:
                 break
 
+    def judge(self) -> tuple[float, dict[str, float]]:
+        """The weights as they are now on the held-out frames: the score that chooses the best, and all figures."""
+        result = self.evaluate()
+        return result.follow_me.final_score, card_scores(result)
+
     def evaluate(self) -> Evaluation:
         """The weights as they are now on the held-out runs."""
         was_training = self.network.training
@@ -200,19 +206,12 @@ class Trainer:
             )
 
     def _judged(self, report: EpochReport) -> EpochReport:
-        """The report with the held-out runs' score; the weights are kept when they are the best so far."""
-        result = self.evaluate()
-        score = result.follow_me
-        if score.final_score > self.best_score:
-            self.best_score, self.best_epoch = score.final_score, report.epoch
-            save_weights(self.out, self.average, dataclasses.replace(self.card, scores=card_scores(result)))
-        return dataclasses.replace(
-            report,
-            final_score=score.final_score,
-            final_iou=score.final_iou,
-            near_iou=score.folders["following_images"].iou_hero,
-            far_iou=score.folders["patrol_with_targ"].iou_hero,
-        )
+        """The report with the held-out frames' figures; the weights are kept when they are the best so far."""
+        score, figures = self.judge()
+        if score > self.best_score:
+            self.best_score, self.best_epoch = score, report.epoch
+            save_weights(self.out, self.average, dataclasses.replace(self.card, scores=figures))
+        return dataclasses.replace(report, score=score, figures=figures)
 
     def _save_checkpoint(self) -> None:
         tensors = module_tensors("network", self.network) | optimizer_tensors(self.optimizer)
