@@ -6,6 +6,7 @@ import shlex
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
@@ -15,9 +16,18 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from torch import nn
 
+from fcn_follow.cli.pets import has_pets, pets_trainer
 from fcn_follow.data.bank import FrameBank, load_bank
 from fcn_follow.data.frames import open_frames
-from fcn_follow.data.split import FrameRef, all_frames, read_held_out_runs, refuse_leak, split_by_run, split_by_share
+from fcn_follow.data.split import (
+    FrameRef,
+    all_frames,
+    fraction_of,
+    read_held_out_runs,
+    refuse_leak,
+    split_by_run,
+    split_by_share,
+)
 from fcn_follow.errors import UserError
 from fcn_follow.networks.weights import CLASSES, ModelCard, load_weights
 from fcn_follow.parameters import with_values
@@ -35,7 +45,9 @@ console = Console(stderr=True)
 
 
 def train(
-    data: Annotated[list[Path], typer.Option(help="Folder or zip of images/ and masks/; give it once for each set.")],
+    data: Annotated[
+        list[Path], typer.Option(help="Folder or zip of images/ and masks/, once for each set; or pets:FOLDER.")
+    ],
     out: Annotated[Path, typer.Option(help="Weights file to write (.safetensors).")],
     recipe: Annotated[
         str, typer.Option(help="Recipe: a name in config/recipes, or a YAML file; see docs/training.md.")
@@ -73,29 +85,38 @@ def train(
     parameters = read_parameters(recipe, network, setting or [])
     if out.suffix != ".safetensors":
         raise UserError(f"--out {out}: weights files end in .safetensors")
-    learning, judging = _split(data, split, held_out_share, judge, allow_same_run)
-    learning = _fraction(learning, parameters.fraction)
-    bank, held_out = _load(learning, judging, parameters)
     card = ModelCard(
         network=parameters.network,
         input_height_px=parameters.input_px,
         input_width_px=parameters.input_px,
         flip_average=parameters.flip_average,
-        data=_describe(learning, judging),
         command=shlex.join(["fcn-follow", *sys.argv[1:]]),
         notes=notes,
     )
-    trainer = Trainer(parameters, bank, held_out, out, card, find_device(device), _teacher(teacher, device))
+    if has_pets(data):
+        if split or held_out_share or judge or teacher:
+            raise UserError(
+                "--split, --held-out-share, --judge and --teacher are not for pets, which bring their own lists"
+            )
+        with progress_bar() as progress:
+            trainer: Trainer = pets_trainer(data, parameters, out, card, find_device(device), progress)
+    else:
+        learning, judging = _split(data, split, held_out_share, judge, allow_same_run)
+        learning = fraction_of(learning, parameters.fraction)
+        bank, held_out = _load(learning, judging, parameters)
+        card = replace(card, data=_describe(learning, judging))
+        trainer = Trainer(parameters, bank, held_out, out, card, find_device(device), _teacher(teacher, device))
     if start_from:
-        trainer.start_from(load_weights(start_from))
+        trainer.start_from(load_weights(start_from, trainer.card.classes))
     if resume:
         trainer.resume()
         console.print(f"resumed after epoch {len(trainer.history)} of {parameters.epochs}")
     _fit(trainer, tensorboard)
     if trainer.best_epoch < 0:
         raise UserError("stopped before the first look at the held-out runs; there are no weights yet")
-    write_record(out, parameters, card, trainer.history)
-    console.print(f"best Follow-Me score {trainer.best_score:.4f} after epoch {trainer.best_epoch + 1}: {out}")
+    write_record(out, parameters, trainer.card, trainer.history)
+    figures = {report.epoch: report.figures for report in trainer.history}.get(trainer.best_epoch, {})
+    console.print(f"best after epoch {trainer.best_epoch + 1}: {told(figures)}; {out}", highlight=False)
 
 
 def read_parameters(recipe: str, network: str, settings: Sequence[str]) -> TrainingParameters:
@@ -128,11 +149,6 @@ def _split(
     if not allow_same_run:
         refuse_leak(learning, judging)
     return learning, judging
-
-
-def _fraction(refs: list[FrameRef], fraction: float) -> list[FrameRef]:
-    count = max(round(len(refs) * fraction), 1)
-    return [refs[i * len(refs) // count] for i in range(count)]
 
 
 def _load(

@@ -43,6 +43,7 @@ class AugmentParameters:
     paste_people: float = parameter(0.0, "share of frames that get the people of another", minimum=0.0, maximum=1.0)
     mosaic: float = parameter(0.0, "share of batches cut together from four frames each", minimum=0.0, maximum=1.0)
     colour: float = parameter(0.0, "share of frames with changed light and colours", minimum=0.0, maximum=1.0)
+    contrast: float = parameter(0.0, "each frame's contrast times 1 plus or minus up to this", minimum=0.0, maximum=1.0)
     blur: float = parameter(0.0, "share of frames blurred", minimum=0.0, maximum=1.0)
     noise: float = parameter(0.0, "share of frames with noise", minimum=0.0, maximum=1.0)
     jpeg: float = parameter(0.0, "share of frames compressed again", minimum=0.0, maximum=1.0)
@@ -85,6 +86,7 @@ def augment(
     if _uniform(1, 0.0, 1.0, generator, result.device).item() < parameters.mosaic:
         result = _mosaic(result, generator)
     pictures = _colour(result[:, :3], parameters.colour, generator)
+    pictures = _contrast(pictures, parameters.contrast, generator)
     pictures = _blur(pictures, parameters.blur, generator)
     pictures = _noise(pictures, parameters.noise, generator)
     pictures = _jpeg(pictures, parameters.jpeg, generator)
@@ -196,6 +198,16 @@ def _colour(pictures: Tensor, share: float, generator: Generator) -> Tensor:
     changed = (changed - grey) * factor(0.35) + grey
     changed = changed.clamp(1e-4, 1.0) ** factor(0.25)
     return torch.where(_chosen(count, share, generator, device) > 0, changed, pictures)
+
+
+def _contrast(pictures: Tensor, spread: float, generator: Generator) -> Tensor:
+    """Each picture stretched about its mean luma (ITU-R BT.601)."""
+    if spread <= 0:
+        return pictures
+    luma = pictures.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
+    mean = (pictures * luma).sum(1, keepdim=True).mean((2, 3), keepdim=True)
+    factor = _uniform(len(pictures), 1.0 - spread, 1.0 + spread, generator, pictures.device).view(-1, 1, 1, 1)
+    return (pictures - mean) * factor + mean
 
 
 def _blur(pictures: Tensor, share: float, generator: Generator) -> Tensor:

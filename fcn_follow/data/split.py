@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -19,6 +20,7 @@ from fcn_follow.data.frames import FrameSet, UInt8Array
 from fcn_follow.errors import UserError
 
 THUMBNAIL_PX = 32
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,12 @@ class FrameRef:
 def all_frames(sets: Iterable[FrameSet]) -> list[FrameRef]:
     """Every frame of the sets, in order."""
     return [FrameRef(frames, index) for frames in sets for index in range(len(frames))]
+
+
+def fraction_of(items: Sequence[Item], fraction: float) -> list[Item]:
+    """A share of a sequence, at least one item, evenly spread over it."""
+    count = max(round(len(items) * fraction), 1)
+    return [items[i * len(items) // count] for i in range(count)]
 
 
 def read_held_out_runs(path: Path) -> frozenset[str]:

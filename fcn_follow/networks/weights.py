@@ -76,13 +76,15 @@ def read_card(path: Path) -> ModelCard:
     return _read(path)[0]
 
 
-def load_weights(path: Path) -> LoadedWeights:
+def load_weights(path: Path, classes: tuple[str, ...] = CLASSES) -> LoadedWeights:
     """The network that a weights file holds, in eval mode on the CPU, with its card.
+
+    It must tell these classes apart; what flies and is scored by the Follow-Me score has the package's own.
 
     Raises UserError, naming the file, when it is missing, truncated, no safetensors, without a card, or when its
     tensors are not those of the network that the card names.
     """
-    card, tensors = _read(path)
+    card, tensors = _read(path, classes)
     network = _network(path, card)
     expected = network.state_dict()
     problems = [f"{name} is missing" for name in expected if name not in tensors]
@@ -113,7 +115,7 @@ def _network(path: Path, card: ModelCard) -> nn.Module:
         raise UserError(f"{path}: its model card describes no possible network ({error})") from error
 
 
-def _read(path: Path) -> tuple[ModelCard, dict[str, Tensor]]:
+def _read(path: Path, classes: tuple[str, ...] = CLASSES) -> tuple[ModelCard, dict[str, Tensor]]:
     if not path.is_file():
         there = sorted(other.name for other in path.parent.glob("*.safetensors")) if path.parent.is_dir() else []
         hint = f"; in that folder are {', '.join(there)}" if there else ""
@@ -126,16 +128,16 @@ def _read(path: Path) -> tuple[ModelCard, dict[str, Tensor]]:
         raise UserError(f"{path}: not a safetensors file, or a truncated one ({error})") from error
     if CARD_KEY not in metadata:
         raise UserError(f"{path}: a safetensors file without a model card of fcn_follow; it was made by something else")
-    return card_of(path, metadata[CARD_KEY]), tensors
+    return card_of(path, metadata[CARD_KEY], classes), tensors
 
 
-def card_of(path: Path, text: str) -> ModelCard:
+def card_of(path: Path, text: str, classes: tuple[str, ...] = CLASSES) -> ModelCard:
     """The model card that a file holds as text. Raises UserError, naming the file, when it says impossible things."""
     try:
         values: dict[str, Any] = json.loads(text)
         values["classes"] = tuple(values["classes"])
         card = ModelCard(**values)
-        problem = _card_problem(card)
+        problem = _card_problem(card, classes)
     except (ValueError, TypeError, KeyError) as error:
         raise UserError(f"{path}: its model card cannot be read ({error})") from error
     if problem:
@@ -143,10 +145,10 @@ def card_of(path: Path, text: str) -> ModelCard:
     return card
 
 
-def _card_problem(card: ModelCard) -> str:
+def _card_problem(card: ModelCard, classes: tuple[str, ...]) -> str:
     """What is wrong with the card in words, or an empty string."""
-    if card.classes != CLASSES:
-        return f"names the classes {', '.join(card.classes)}; this package needs {', '.join(CLASSES)}"
+    if card.classes != classes:
+        return f"names the classes {', '.join(card.classes)}; wanted are {', '.join(classes)}"
     if card.normalisation != NORMALISATION:
         return f"wants the input as {card.normalisation!r}; this package feeds {NORMALISATION!r}"
     if not (8 <= card.input_height_px <= 4096 and 8 <= card.input_width_px <= 4096):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,7 +32,10 @@ class Board:
         self._shown = _telling_frames(trainer.held_out)
         size = trainer.parameters.input_px
         network = copy.deepcopy(trainer.network).cpu().eval()
-        self._writer.add_graph(network, torch.zeros(1, 3, size, size))
+        with contextlib.suppress(
+            TypeError, RuntimeError
+        ):  # what PyTorch cannot trace (max-unpooling) has no graph here
+            self._writer.add_graph(network, torch.zeros(1, 3, size, size))
 
     def step(self, step: int, loss: float) -> None:
         """The epoch's mean loss so far and the learning rate, after this step of it."""
