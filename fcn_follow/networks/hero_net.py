@@ -10,6 +10,8 @@ What the published networks lack, and what each part is for:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 
 from torch import Tensor, nn
 
@@ -21,14 +23,14 @@ CLASS_COUNT = 3
 class SeparableBlock(nn.Module):
     """Depthwise, batch norm, pointwise, batch norm, ReLU; with a residual where the shape stays."""
 
-    def __init__(self, in_channels: int, filters: int, kernel: int = 3, stride: int = 1) -> None:
+    def __init__(self, in_channels: int, filters: int, kernel: int = 3, stride: int = 1, residual: bool = True) -> None:
         super().__init__()
         self.depthwise = nn.Conv2d(in_channels, in_channels, kernel, stride, groups=in_channels, bias=False)
         self.depthwise_norm = nn.BatchNorm2d(in_channels)
         self.pointwise = nn.Conv2d(in_channels, filters, 1, bias=False)
         self.pointwise_norm = nn.BatchNorm2d(filters)
         self.relu = nn.ReLU()
-        self.residual = stride == 1 and in_channels == filters
+        self.residual = residual and stride == 1 and in_channels == filters
 
     def forward(self, x: Tensor) -> Tensor:
         padded = pad_same(x, self.depthwise.kernel_size, self.depthwise.stride)
@@ -56,23 +58,38 @@ class SqueezeExcite(nn.Module):
         return x * gate
 
 
+@dataclass(frozen=True)
+class Parts:
+    """Which parts of the U are there; each can be left out, to see what it gives."""
+
+    residual: bool = True
+    large_kernels: bool = True
+    squeeze_excite: bool = True
+
+
+ALL_PARTS = Parts()
+
+
 class SeparableU(nn.Module):
     """A U of separable blocks; level i works at 1/2**i of the input's size with widths[i] channels.
 
     Input N x 3 x H x W (value / 127.5 - 1) of any size; the heads stand on `features`, N x widths[0] x H x W.
     """
 
-    def __init__(self, widths: Sequence[int], blocks: Sequence[int], decoder_blocks: Sequence[int]) -> None:
+    def __init__(
+        self, widths: Sequence[int], blocks: Sequence[int], decoder_blocks: Sequence[int], parts: Parts = ALL_PARTS
+    ) -> None:
         super().__init__()
+        block = partial(SeparableBlock, residual=parts.residual)
         self.stem = nn.Sequential(Conv2dSame(3, widths[0], 3, relu=True), nn.BatchNorm2d(widths[0]))
         encoders = []
         for level, width in enumerate(widths):
             layers: list[nn.Module] = []
             if level > 0:
                 layers.append(SeparableBlock(widths[level - 1], width, stride=2))
-            kernel = 3 if level < 2 else 5
-            layers += [SeparableBlock(width, width, kernel) for _ in range(blocks[level])]
-            if level >= 2:
+            kernel = 5 if parts.large_kernels and level >= 2 else 3
+            layers += [block(width, width, kernel) for _ in range(blocks[level])]
+            if parts.squeeze_excite and level >= 2:
                 layers.append(SqueezeExcite(width))
             encoders.append(nn.Sequential(*layers))
         self.encoders = nn.ModuleList(encoders)
@@ -80,8 +97,8 @@ class SeparableU(nn.Module):
         self.concatenate = Concatenate()
         decoders = []
         for level in range(len(widths) - 2, -1, -1):
-            layers = [SeparableBlock(widths[level + 1] + widths[level], widths[level])]
-            layers += [SeparableBlock(widths[level], widths[level]) for _ in range(decoder_blocks[level])]
+            layers = [block(widths[level + 1] + widths[level], widths[level])]
+            layers += [block(widths[level], widths[level]) for _ in range(decoder_blocks[level])]
             decoders.append(nn.Sequential(*layers))
         self.decoders = nn.ModuleList(decoders)
 
@@ -101,8 +118,10 @@ class SeparableU(nn.Module):
 class HeroNet(SeparableU):
     """The U with one head: output the logits N x 3 x H x W."""
 
-    def __init__(self, widths: Sequence[int], blocks: Sequence[int], decoder_blocks: Sequence[int]) -> None:
-        super().__init__(widths, blocks, decoder_blocks)
+    def __init__(
+        self, widths: Sequence[int], blocks: Sequence[int], decoder_blocks: Sequence[int], parts: Parts = ALL_PARTS
+    ) -> None:
+        super().__init__(widths, blocks, decoder_blocks, parts)
         self.head = Conv2dSame(widths[0], CLASS_COUNT, 1)
 
     def forward(self, image: Tensor) -> Tensor:
@@ -111,11 +130,33 @@ class HeroNet(SeparableU):
         return logits
 
 
-def hero_net() -> HeroNet:
+class HalfResolutionHeroNet(HeroNet):
+    """The same with a first stride of two and no features above it, as the published networks have it."""
+
+    def __init__(self, widths: Sequence[int], blocks: Sequence[int], decoder_blocks: Sequence[int]) -> None:
+        super().__init__(widths, blocks, decoder_blocks)
+        self.stem = nn.Sequential(Conv2dSame(3, widths[0], 3, 2, relu=True), nn.BatchNorm2d(widths[0]))
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Logits of the image's size."""
+        logits: Tensor = self.upsample(super().forward(image))
+        return logits[:, :, : image.shape[2], : image.shape[3]]
+
+
+HERO_NET = ((24, 40, 64, 84, 108), (2, 2, 2, 2, 2), (2, 1, 1, 1))
+HERO_NET_HD = ((24, 48, 96, 176, 272), (2, 2, 3, 4, 4), (2, 1, 1, 1))
+
+
+def hero_net(parts: Parts = ALL_PARTS) -> HeroNet:
     """At most 160,000 parameters, for 160x160."""
-    return HeroNet((24, 40, 64, 84, 108), (2, 2, 2, 2, 2), (2, 1, 1, 1))
+    return HeroNet(*HERO_NET, parts)
+
+
+def hero_net_half_resolution() -> HeroNet:
+    """What full resolution gives is what this one lacks."""
+    return HalfResolutionHeroNet(*HERO_NET)
 
 
 def hero_net_hd() -> HeroNet:
     """At most 1,000,000 parameters and 1.5 GMACs, for 256x256."""
-    return HeroNet((24, 48, 96, 176, 272), (2, 2, 3, 4, 4), (2, 1, 1, 1))
+    return HeroNet(*HERO_NET_HD)

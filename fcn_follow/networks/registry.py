@@ -10,7 +10,7 @@ from functools import partial
 from torch import nn
 
 from fcn_follow.errors import UserError
-from fcn_follow.networks.hero_net import hero_net, hero_net_hd
+from fcn_follow.networks.hero_net import Parts, hero_net, hero_net_half_resolution, hero_net_hd
 from fcn_follow.networks.mask_depth import MaskDepth, MaskDepthSeparable
 from fcn_follow.networks.published import fcn_000, fcn_001, fcn_002
 from fcn_follow.networks.segnet import segnet, segnet_separable
@@ -41,6 +41,11 @@ NETWORKS = {
     for info in (
         NetworkInfo("hero_net", hero_net, 160, "this project"),
         NetworkInfo("hero_net_hd", hero_net_hd, 256, "this project"),
+        NetworkInfo("hero_net_half_resolution", hero_net_half_resolution, 160, "ablation of hero_net"),
+        *(
+            NetworkInfo(f"hero_net_no_{part}", partial(hero_net, Parts(**{part: False})), 160, "ablation of hero_net")
+            for part in ("residual", "large_kernels", "squeeze_excite")
+        ),
         NetworkInfo("fcn_000", fcn_000, 160, "source 000", 0.405878),
         NetworkInfo("fcn_001", fcn_001, 160, "source 001", 0.4284),
         NetworkInfo("fcn_002", fcn_002, 160, "source 002, its code", 0.42),
