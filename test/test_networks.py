@@ -13,6 +13,7 @@ import torch.nn.functional as functional
 from safetensors.torch import save_file
 
 from fcn_follow.errors import UserError
+from fcn_follow.networks.hero_net import SqueezeExcite
 from fcn_follow.networks.keras import BilinearUpsample2x, Conv2dSame, SeparableConv2dSame, same_padding
 from fcn_follow.networks.mask_depth import checkerboard
 from fcn_follow.networks.registry import NETWORKS, build_network
@@ -64,6 +65,34 @@ def test_our_networks_keep_within_their_budgets():
     assert count_parameters(build_network("hero_net")).total <= 160_000
     assert count_parameters(build_network("hero_net_hd")).total <= 1_000_000
     assert count_macs(build_network("hero_net_hd"), 256, 256) <= 1.5e9
+
+
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        ("hero_net_no_residual", lambda module: getattr(module, "residual", False)),
+        ("hero_net_no_large_kernels", lambda module: getattr(module, "kernel_size", None) == (5, 5)),
+        ("hero_net_no_squeeze_excite", lambda module: isinstance(module, SqueezeExcite)),
+    ],
+)
+def test_an_ablation_lacks_its_part_and_nothing_else(name, part):
+    whole, without = list(build_network("hero_net").modules()), list(build_network(name).modules())
+    assert any(part(module) for module in whole)
+    assert not any(part(module) for module in without)
+    gone = {
+        id(inner)
+        for module in whole
+        if part(module) and isinstance(module, SqueezeExcite)
+        for inner in module.modules()
+    }
+    assert [type(module) for module in without] == [type(module) for module in whole if id(module) not in gone]
+
+
+@pytest.mark.parametrize("size_px", [160, 61])
+def test_the_half_resolution_net_draws_at_full_size_from_a_quarter_of_the_work(size_px):
+    network = build_network("hero_net_half_resolution").eval()
+    assert network(torch.zeros(1, 3, size_px, size_px)).shape == (1, 3, size_px, size_px)
+    assert count_macs(network, 160, 160) < 0.26 * count_macs(build_network("hero_net"), 160, 160)
 
 
 @pytest.mark.parametrize(
