@@ -38,7 +38,7 @@ def models(
     for column in ("parameters", "trainable", "MMACs", "input", "published score"):
         table.add_column(column, justify="right")
     for info in NETWORKS.values():
-        network = info.build()
+        network = info.outline()
         count = count_parameters(network)
         macs = count_macs(network, REFERENCE_PX, REFERENCE_PX)
         published = "" if info.published_score is None else f"{info.published_score:.4f}"
@@ -51,7 +51,7 @@ def models(
 
 def _print_pairs(standard: NetworkInfo, other: NetworkInfo, size: int) -> None:
     """Parameters and multiply-accumulates of each convolution of two networks of the same plan, and the whole."""
-    networks = standard.build(), other.build()
+    networks = standard.outline(), other.outline()
     table = Table(title=f"{standard.name} and {other.name}, each convolution at {size}x{size}")
     table.add_column("convolution")
     table.add_column("output")
@@ -79,7 +79,7 @@ def _print_pairs(standard: NetworkInfo, other: NetworkInfo, size: int) -> None:
 
 
 def _print_layers(info: NetworkInfo, size: int) -> None:
-    network = info.build()
+    network = info.outline()
     width = sum(LAYER_COLUMNS)
     print(f"{info.name} ({info.source})")
     print("_" * width)

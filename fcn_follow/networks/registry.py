@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+import torch
 from torch import nn
 
 from fcn_follow.errors import UserError
@@ -34,6 +35,11 @@ class NetworkInfo:
     size_multiple: int = 1
     mask_channels: int = 3
     has_depth: bool = False
+
+    def outline(self) -> nn.Module:
+        """The network on PyTorch's meta device: its shapes, to be counted, without memory or arithmetic."""
+        with torch.device("meta"):
+            return self.build()
 
 
 NETWORKS = {

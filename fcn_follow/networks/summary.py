@@ -51,10 +51,8 @@ def count_parameters(module: nn.Module) -> ParameterCount:
 
 def count_macs(network: nn.Module, height_px: int, width_px: int) -> int:
     """Multiply-accumulates of one forward pass of one H x W image (half of what PyTorch counts as FLOPs)."""
-    network = network.eval()
-    device = next(network.parameters()).device
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        network(torch.zeros(1, 3, height_px, width_px, device=device))
+    with FlopCounterMode(display=False) as counter:
+        _run(network, height_px, width_px)
     return int(counter.get_total_flops()) // 2
 
 
@@ -118,11 +116,17 @@ def _run_hooked(
     """Run the network once on an empty image, with a forward hook on these modules."""
     hooks = [module.register_forward_hook(hook) for module in modules]
     try:
-        with torch.no_grad():
-            network.eval()(torch.zeros(1, 3, height_px, width_px))
+        _run(network, height_px, width_px)
     finally:
         for handle in hooks:
             handle.remove()
+
+
+def _run(network: nn.Module, height_px: int, width_px: int) -> None:
+    """Run the network once on an empty image where its weights are; on the meta device without any arithmetic."""
+    device = next(network.parameters()).device
+    with torch.no_grad():
+        network.eval()(torch.zeros(1, 3, height_px, width_px, device=device))
 
 
 def _layers(module: nn.Module) -> list[nn.Module]:
