@@ -24,7 +24,7 @@ from std_msgs.msg import String
 
 from fcn_follow.bags.images import fill_camera_info, fill_image, image_to_rgb
 from fcn_follow.geometry import CameraIntrinsics
-from fcn_follow.nodes.segmenter import LatestFrame
+from fcn_follow.nodes.latest import LatestFrame
 
 CAMERA = CameraIntrinsics(160, 120, 150.0, 150.0, 79.5, 59.5)
 PLAIN_SUBSCRIBER = """

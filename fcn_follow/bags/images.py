@@ -5,6 +5,7 @@ Reading works on any object with the fields of the message, so bags read without
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,12 +106,16 @@ def compressed_to_rgb(message: Any) -> UInt8Array:
     return rgb
 
 
-def fill_image(message: Any, pixels: NDArray[np.uint8]) -> Any:
-    """Put HxWx3 (rgb8) or HxW (mono8) pixels into an Image message and return it; its header is left alone."""
+def fill_image(message: Any, pixels: NDArray[np.uint8] | NDArray[np.float32]) -> Any:
+    """Put HxWx3 (rgb8) or HxW (mono8), or depth in metres float32 HxW (32FC1, REP-118), into an Image message.
+
+    Returns the message; its header is left alone.
+    """
+    is_depth = pixels.dtype == np.float32
     message.height, message.width = pixels.shape[:2]
-    message.encoding = "mono8" if pixels.ndim == 2 else "rgb8"
-    message.is_bigendian = 0
-    message.step = message.width * (1 if pixels.ndim == 2 else 3)
+    message.encoding = "32FC1" if is_depth else "mono8" if pixels.ndim == 2 else "rgb8"
+    message.is_bigendian = int(is_depth and sys.byteorder == "big")
+    message.step = pixels[0].nbytes
     message.data.frombytes(np.ascontiguousarray(pixels).data.cast("B"))  # a thousand times faster than a list
     return message
 

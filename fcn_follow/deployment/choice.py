@@ -18,6 +18,7 @@ from fcn_follow.perception.engines.engine import (
     EngineSpec,
     Output,
     check_installed,
+    flying_output,
     missing_for,
     open_engine,
 )
@@ -138,7 +139,7 @@ def try_all(weights: LoadedWeights, specs: Sequence[EngineSpec], rounds: int = R
     broke: set[EngineSpec] = set()
     for spec in specs:
         try:
-            engines[spec] = open_engine(spec, weights)
+            engines[spec] = open_engine(spec, weights, flying_output(weights.card))
             problems[spec] = verification.problem(engines[spec])
         except UserError as error:
             problems[spec] = str(error)

@@ -1,8 +1,9 @@
 """A network as a file for other runtimes: ONNX, OpenVINO IR or torch.export, each with its model card inside.
 
 Input `images`, uint8 N x H x W x 3 RGB of the card's size. Outputs `codes`, uint8 N x H x W (perception/labels.py),
-and `probabilities`, float N x 3 x H x W. A file also carries what plain PyTorch gives on drawn frames, so that
-whoever opens it can tell whether it still gives that.
+`probabilities`, float N x 3 x H x W, and, of a network with depth in metres, `codes_and_depth`, float N x 2 x H x W
+(perception/depth.py). A file also carries what plain PyTorch gives on drawn frames, so that whoever opens it can tell
+whether it still gives that.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from fcn_follow.deployment.verification import Verification
 from fcn_follow.errors import UserError
 from fcn_follow.networks.interpreter import Interpreter
 from fcn_follow.networks.weights import CARD_KEY, LoadedWeights
-from fcn_follow.perception.engines.engine import Output, check_installed, deployed_graph
+from fcn_follow.perception.engines.engine import Output, check_installed, deployed_graph, flying_output
 
 EXPORT_KEY = "fcn_follow_export"
 VERSION = 1
@@ -59,8 +60,9 @@ def _onnx(weights: LoadedWeights) -> bytes:
     check_installed("onnxruntime")
     from fcn_follow.networks.onnx_model import onnx_model
 
-    outputs = [output.value for output in Output]
-    return onnx_model(deployed_graph(weights, Output.CODES), metadata_of(weights), outputs=outputs)
+    flying = flying_output(weights.card)
+    outputs = [output.value for output in dict.fromkeys((Output.CODES, Output.PROBABILITIES, flying))]
+    return onnx_model(deployed_graph(weights, flying), metadata_of(weights), outputs=outputs)
 
 
 def _export_onnx(weights: LoadedWeights, path: Path) -> list[Path]:

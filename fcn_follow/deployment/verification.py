@@ -7,11 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcn_follow.networks.weights import LoadedWeights
-from fcn_follow.perception.engines.engine import Engine, EngineSpec, open_engine
+from fcn_follow.perception.engines.engine import Engine, EngineSpec, flying_output, open_engine
 
 FRAMES = 4
 EQUAL = {"fp32": 0.9999, "bf16": 0.99, "fp16": 0.99}  # share of pixels
 PEOPLE_IOU = {"fp32": 0.99, "bf16": 0.95, "fp16": 0.95}  # where the reference sees people at all
+DEPTH = {"fp32": 0.001, "bf16": 0.03, "fp16": 0.01}  # median of the depth's relative differences
 
 
 def drawn_frames(height_px: int, width_px: int) -> NDArray[np.uint8]:
@@ -47,13 +48,21 @@ class Verification:
     def __init__(self, weights: LoadedWeights) -> None:
         card = weights.card
         self.frames = drawn_frames(card.input_height_px, card.input_width_px)
-        reference = open_engine(EngineSpec(threads=1), weights)
-        self.expected = np.stack([reference.run(frame[None])[0].copy() for frame in self.frames])
+        reference = open_engine(EngineSpec(threads=1), weights, flying_output(card))
+        self.expected, self._expected_depth = self._codes_and_depth(reference)
 
     def problem(self, engine: Engine) -> str:
-        """In words how an engine differs from the reference, or nothing where it agrees."""
-        given = np.stack([engine.run(frame[None])[0].copy() for frame in self.frames])
-        return difference(given, self.expected, engine.spec.precision)
+        """In words how an engine differs from the reference, or nothing where it agrees; in its depth too."""
+        given, depth = self._codes_and_depth(engine)
+        told = difference(given, self.expected, engine.spec.precision)
+        if told or depth is None or self._expected_depth is None:
+            return told
+        share = float(np.median(np.abs(np.expm1(depth - self._expected_depth))))
+        return "" if share <= DEPTH[engine.spec.precision] else f"its depth is {share:.1%} off that of plain PyTorch"
+
+    def _codes_and_depth(self, engine: Engine) -> tuple[NDArray[np.uint8], NDArray[np.float32] | None]:
+        answers = np.stack([engine.run(frame[None])[0].copy() for frame in self.frames])
+        return (answers, None) if answers.ndim == 3 else (answers[:, 0].astype(np.uint8), answers[:, 1])
 
 
 def difference(given: NDArray[np.uint8], expected: NDArray[np.uint8], precision: str) -> str:

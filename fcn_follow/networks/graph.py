@@ -126,9 +126,21 @@ class Codes:
     thresholds: tuple[float, float]
 
 
+@dataclass(frozen=True)
+class FirstChannels:
+    """The first `count` channels: of what a network with a depth head gives, the logits."""
+
+    count: int
+
+
+@dataclass(frozen=True)
+class WithDepth:
+    """Codes, and the last channel of what a network with a depth head gives, as float N x 2 x H x W."""
+
+
 Operation = (
     Pixels | Convolution | MaxPool | Affine | Relu | AtLeast | Upsample2x | Crop | Join | Add | Multiply | FrameMean
-    | Sigmoid | WithMirrored | Probabilities | Codes
+    | Sigmoid | WithMirrored | Probabilities | Codes | FirstChannels | WithDepth
 )  # fmt: skip
 
 
@@ -184,9 +196,9 @@ class Graph:
         }
         return replace(self, nodes=nodes)
 
-    def then(self, name: str, operation: Operation) -> Graph:
-        """A copy with one more operation behind the output."""
-        return replace(self, nodes={**self.nodes, name: Node(operation, (self.output,))})
+    def then(self, name: str, operation: Operation, *also: str) -> Graph:
+        """A copy with one more operation behind the output; it takes the nodes `also` too."""
+        return replace(self, nodes={**self.nodes, name: Node(operation, (self.output, *also))})
 
     def after(self, before: str, name: str, operation: Operation) -> Graph:
         """A copy with one more operation behind `before`, for all who took that."""

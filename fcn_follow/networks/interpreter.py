@@ -17,6 +17,7 @@ from fcn_follow.networks.graph import (
     Codes,
     Convolution,
     Crop,
+    FirstChannels,
     FrameMean,
     Graph,
     Join,
@@ -28,6 +29,7 @@ from fcn_follow.networks.graph import (
     Relu,
     Sigmoid,
     Upsample2x,
+    WithDepth,
     WithMirrored,
 )
 
@@ -78,6 +80,8 @@ class Interpreter(nn.Module):
             return _probabilities(x.float(), operation.mirrored)
         if isinstance(operation, Codes):
             return codes(x, operation.thresholds)
+        if isinstance(operation, FirstChannels):
+            return x[:, : operation.count]
         result: Tensor = _SIMPLE[type(operation)](*inputs)
         return result
 
@@ -112,6 +116,11 @@ def codes(probabilities: Tensor, thresholds: tuple[float, float]) -> Tensor:
     return code
 
 
+def with_depth(code: Tensor, network_output: Tensor) -> Tensor:
+    """graph.WithDepth of codes N x H x W and a network's output N x C x H x W."""
+    return torch.stack([code.float(), network_output[:, -1].float()], 1)
+
+
 def _probabilities(logits: Tensor, mirrored: bool) -> Tensor:
     p = logits.softmax(1)
     if not mirrored:
@@ -127,6 +136,7 @@ _SIMPLE: dict[type, Callable[..., Tensor]] = {
     Multiply: torch.mul,
     FrameMean: lambda x: x.mean((2, 3), keepdim=True),
     Sigmoid: torch.sigmoid,
+    WithDepth: with_depth,
     WithMirrored: lambda x: torch.cat([x, x.flip(3)]),
 }
 

@@ -18,6 +18,7 @@ from fcn_follow.networks.graph import (
     Codes,
     Convolution,
     Crop,
+    FirstChannels,
     FrameMean,
     Graph,
     Join,
@@ -29,6 +30,7 @@ from fcn_follow.networks.graph import (
     Relu,
     Sigmoid,
     Upsample2x,
+    WithDepth,
     WithMirrored,
 )
 
@@ -46,7 +48,7 @@ def onnx_model(
     """The model, serialised. Input `images` uint8 N x H x W x 3, N is `batch` or free.
 
     Its outputs are the nodes of these names, that of the graph's output where none are given: codes uint8 N x H x W,
-    anything else float N x 3 x H x W.
+    codes with depth float N x 2 x H x W, anything else float N x 3 x H x W.
     """
     writer = _Writer()
     for name, node in graph.nodes.items():
@@ -54,10 +56,12 @@ def onnx_model(
     size: list[int | str] = [batch or "N", *graph.size_px]
     results = []
     for name in outputs or (graph.output,):
-        if isinstance(graph.nodes[name].operation, Codes):
+        operation = graph.nodes[name].operation
+        if isinstance(operation, Codes):
             results.append(helper.make_tensor_value_info(name, TensorProto.UINT8, size))
         else:
-            results.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, [size[0], 3, *size[1:]]))
+            channels = 2 if isinstance(operation, WithDepth) else 3
+            results.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, [size[0], channels, *size[1:]]))
     images = helper.make_tensor_value_info(INPUT, TensorProto.UINT8, [*size, 3])
     model = helper.make_model(
         helper.make_graph(writer.nodes, "fcn_follow", [images], results, writer.constants),
@@ -123,6 +127,10 @@ class _Writer:
             self._probabilities(name, operation, inputs)
         elif isinstance(operation, Codes):
             self._codes(name, operation, inputs)
+        elif isinstance(operation, FirstChannels):
+            self._slice(name, inputs[0], [0], [operation.count], [1])
+        elif isinstance(operation, WithDepth):
+            self._with_depth(name, *inputs)
         else:
             self.add(_SIMPLE[type(operation)], inputs, name)
 
@@ -172,6 +180,13 @@ class _Writer:
             twice = self.add("Mul", [step, two], f"{name}.twice{i}")
             last = i + 1 == len(operation.thresholds)
             code = self.add("Add", [code, twice], name if last else f"{name}.sum{i}")
+
+    def _with_depth(self, name: str, codes: str, network_output: str) -> None:
+        as_float = self.add("Cast", [codes], f"{name}.float", to=TensorProto.FLOAT)
+        axis = self.constant(f"{name}.axis", np.array([1], np.int64))
+        channel = self.add("Unsqueeze", [as_float, axis], f"{name}.codes")
+        depth = self._slice(f"{name}.depth", network_output, [-1], [np.iinfo(np.int64).max], [1])
+        self.add("Concat", [channel, depth], name, axis=1)
 
     def _mirror(self, name: str, x: str) -> str:
         return self._slice(name, x, [-1], [np.iinfo(np.int64).min], [3], [-1])

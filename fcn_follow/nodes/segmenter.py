@@ -1,4 +1,4 @@
-"""The segmenter node: camera images in; label mask, hero's centroid and hero's position out."""
+"""The segmenter node: camera images in; label mask, hero's centroid and position out, depth where weights have it."""
 
 from __future__ import annotations
 
@@ -20,14 +20,17 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from fcn_follow.bags.images import MessageError, compressed_to_rgb, fill_image, image_to_rgb, intrinsics
 from fcn_follow.deployment.choice import EngineRequest
 from fcn_follow.deployment.exported import choose_for, load_model
+from fcn_follow.errors import UserError
 from fcn_follow.geometry import CameraIntrinsics
 from fcn_follow.nodes import detections, status
+from fcn_follow.nodes.latest import LatestFrame
 from fcn_follow.nodes.parameters import declare_parameters
 from fcn_follow.parameters import parameter
-from fcn_follow.perception.engines.engine import ENGINES, PRECISIONS
+from fcn_follow.perception.depth import require_metres
+from fcn_follow.perception.engines.engine import ENGINES, PRECISIONS, Output, flying_output
 from fcn_follow.perception.hero import find_hero
 from fcn_follow.perception.overlay import draw_overlay
-from fcn_follow.perception.ranging import RangingParameters, locate_hero
+from fcn_follow.perception.ranging import RangingParameters, hero_depth, locate_hero
 from fcn_follow.perception.segmenter import DEVICES, Segmenter
 from fcn_follow.share import default_weights
 
@@ -72,37 +75,6 @@ class SegmenterParameters:
     ranging: RangingParameters = field(default_factory=RangingParameters)
 
 
-class LatestFrame:
-    """A place for one waiting message: a newer one takes the place of the one that waits, which counts as dropped."""
-
-    def __init__(self) -> None:
-        self.dropped = 0
-        self._message: Any = None
-        self._closed = False
-        self._changed = threading.Condition()
-
-    def put(self, message: Any) -> None:
-        """Let `message` wait."""
-        with self._changed:
-            if self._message is not None:
-                self.dropped += 1
-            self._message = message
-            self._changed.notify()
-
-    def take(self) -> Any:
-        """The waiting message, as soon as there is one; None once closed."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._message is not None or self._closed)
-            message, self._message = self._message, None
-            return None if self._closed else message
-
-    def close(self) -> None:
-        """Let `take` return None from now on."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
-
-
 class SegmenterNode(Node):  # type: ignore[misc]
     """Wires messages to `Segmenter`, `find_hero` and `locate_hero`; the work runs in a thread beside the executor."""
 
@@ -117,11 +89,13 @@ class SegmenterNode(Node):  # type: ignore[misc]
         parameters = self._settings
         weights = Path(parameters.weights or default_weights()).expanduser()
         loaded = load_model(weights)
+        self._weights_name, self._card = weights.name, loaded.card
+        self._refuse_ranging_without_depth(parameters)
         request = EngineRequest(parameters.engine, parameters.device, parameters.precision, parameters.threads)
-        choice = choose_for(loaded, request, self.get_logger().info)
+        output = flying_output(loaded.card)
+        choice = choose_for(loaded, request, self.get_logger().info, output)
         self._segmenter = Segmenter(loaded, choice.engine)
         self._engine = choice.engine
-        self._weights_name = weights.name
 
         self._camera: CameraIntrinsics | None = None
         self._latest = LatestFrame()
@@ -130,11 +104,13 @@ class SegmenterNode(Node):  # type: ignore[misc]
         self._ages_s = status.RollingFigures()
         self._inference_s = status.RollingFigures()
 
-        output = QoSProfile(depth=1, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.RELIABLE)
-        self._mask_publisher = self.create_publisher(Image, "segmentation/label_mask", output)
-        self._overlay_publisher = self.create_publisher(Image, "segmentation/overlay", output)
-        self._centroid_publisher = self.create_publisher(PointStamped, "hero/centroid", output)
-        self._position_publisher = self.create_publisher(PointStamped, "hero/position", output)
+        qos = QoSProfile(depth=1, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.RELIABLE)
+        self._mask_publisher = self.create_publisher(Image, "segmentation/label_mask", qos)
+        self._overlay_publisher = self.create_publisher(Image, "segmentation/overlay", qos)
+        has_depth = output is Output.CODES_AND_DEPTH
+        self._depth_publisher = self.create_publisher(Image, "depth/image", qos) if has_depth else None
+        self._centroid_publisher = self.create_publisher(PointStamped, "hero/centroid", qos)
+        self._position_publisher = self.create_publisher(PointStamped, "hero/position", qos)
         self._detections = detections.make_publisher(self)
         self._diagnostics_publisher = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
 
@@ -160,7 +136,17 @@ class SegmenterNode(Node):  # type: ignore[misc]
         self._worker.join(timeout=5.0)
 
     def _take_parameters(self, parameters: SegmenterParameters) -> None:
+        self._refuse_ranging_without_depth(parameters)
         self._settings = parameters
+
+    def _refuse_ranging_without_depth(self, parameters: SegmenterParameters) -> None:
+        if parameters.ranging.method == "depth":
+            try:
+                require_metres(self._card)
+            except UserError as error:
+                raise UserError(
+                    f"ranging.method depth does not go with weights {self._weights_name}: {error}"
+                ) from error
 
     def _choose_transport(self) -> None:
         """Subscribe to raw or compressed images; with auto, to what is published."""
@@ -200,7 +186,12 @@ class SegmenterNode(Node):  # type: ignore[misc]
     def _process(self, message: Any) -> None:
         image_rgb = compressed_to_rgb(message) if isinstance(message, CompressedImage) else image_to_rgb(message)
         started_s = time.monotonic()
-        labels = self._segmenter.segment(image_rgb)
+        camera = self._fitting_camera(image_rgb.shape[:2])
+        depth_m = None
+        if self._depth_publisher is not None and camera is not None:
+            labels, depth_m = self._segmenter.segment_with_depth(image_rgb, camera.fy_px)
+        else:
+            labels = self._segmenter.segment(image_rgb)
         inference_s = time.monotonic() - started_s
         hero = find_hero(labels, self._min_area_px(labels.shape))
 
@@ -209,10 +200,10 @@ class SegmenterNode(Node):  # type: ignore[misc]
         centroid.point.x, centroid.point.y = hero.centroid_px if hero else (math.nan, math.nan)
         centroid.point.z = float(hero.area_px) if hero else 0.0
         self._centroid_publisher.publish(centroid)
-        if hero is not None and self._camera_fits(labels.shape):
+        if hero is not None and camera is not None:
             stamp_s = Time.from_msg(header.stamp).nanoseconds * 1e-9
-            assert self._camera is not None
-            located = locate_hero(hero, self._camera, self._settings.ranging, stamp_s)
+            hero_depth_m = math.nan if depth_m is None else hero_depth(hero, labels, depth_m)
+            located = locate_hero(hero, camera, self._settings.ranging, stamp_s, hero_depth_m)
             if located is not None:
                 position = PointStamped(header=header)
                 position.point.x, position.point.y, position.point.z = located.position_camera_m
@@ -222,6 +213,8 @@ class SegmenterNode(Node):  # type: ignore[misc]
         self._inference_s.add(now_s, inference_s)
 
         self._mask_publisher.publish(fill_image(Image(header=header), labels))
+        if self._depth_publisher and depth_m is not None and self._depth_publisher.get_subscription_count():
+            self._depth_publisher.publish(fill_image(Image(header=header), depth_m))
         self._detections.publish(header, hero)
         if self._overlay_publisher.get_subscription_count():
             overlay = draw_overlay(image_rgb, labels, hero)
@@ -232,17 +225,16 @@ class SegmenterNode(Node):  # type: ignore[misc]
         card = self._segmenter.card
         return card.hero_min_area_px * shape[0] * shape[1] / (card.input_height_px * card.input_width_px)
 
-    def _camera_fits(self, shape: tuple[int, ...]) -> bool:
-        if self._camera is None:
-            return False
-        if (self._camera.height_px, self._camera.width_px) == shape:
-            return True
+    def _fitting_camera(self, shape: tuple[int, ...]) -> CameraIntrinsics | None:
+        camera = self._camera
+        if camera is None or (camera.height_px, camera.width_px) == shape:
+            return camera
         self.get_logger().warning(
-            f"camera_info is of {self._camera.width_px}x{self._camera.height_px} and the image of "
+            f"camera_info is of {camera.width_px}x{camera.height_px} and the image of "
             f"{shape[1]}x{shape[0]}; hero/position is not published",
             throttle_duration_sec=1.0,
         )
-        return False
+        return None
 
     def _on_second(self) -> None:
         self._choose_transport()

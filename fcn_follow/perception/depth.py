@@ -64,10 +64,10 @@ def predict(weights: LoadedWeights, image_rgb: NDArray[np.uint8], focal_y_px: fl
     output: Tensor = weights.network(pixels)[0]
     labels = labels_of(output[:-1].softmax(0).permute(1, 2, 0).numpy(), card)
     depth_m = output[-1].exp().numpy() * np.float32(metres_per_unit(card, focal_y_px, height_px))
-    return LabelsAndDepth(_resized(labels, height_px, width_px), _resized(depth_m, height_px, width_px))
+    return LabelsAndDepth(resized_nearest(labels, height_px, width_px), resized_nearest(depth_m, height_px, width_px))
 
 
-def _resized(values: NDArray[Number], height_px: int, width_px: int) -> NDArray[Number]:
+def resized_nearest(values: NDArray[Number], height_px: int, width_px: int) -> NDArray[Number]:
     """The nearest value for each pixel: a mean of person and background is the depth of neither."""
     if values.shape == (height_px, width_px):
         return values

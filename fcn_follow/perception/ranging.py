@@ -1,6 +1,7 @@
-"""Hero in pixels -> position in metres: by the apparent height, or by the point where the hero stands on the ground.
+"""Hero in pixels -> position in metres: by the apparent height, the ground where the hero stands, or by depth.
 
-Both take the hero as an upright body on a pinhole camera without lens distortion, and give the middle of the body.
+The first two take the hero as an upright body on a pinhole camera without lens distortion, and give the middle of the
+body; by depth it is the middle of what shows of the body, of whatever pose.
 With the camera pitched down by p, the world's up in the optical frame is u = (0, -cos p, -sin p).
 """
 
@@ -12,12 +13,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from fcn_follow.data.frames import HERO
 from fcn_follow.geometry import CameraIntrinsics, HeroPosition
 from fcn_follow.parameters import parameter
 from fcn_follow.perception.hero import Hero
 
-METHODS = ("apparent_height", "ground_plane")
+METHODS = ("apparent_height", "ground_plane", "depth")
 NARROWEST_GROUND_ANGLE = 0.01  # sine of the ray's angle below the horizon; flatter rays say nothing of the distance
+BODY_BEHIND_SURFACE_M = 0.0  # from the surface that the camera sees to the body's middle
 
 
 @dataclass(frozen=True)
@@ -26,8 +29,9 @@ class RangingParameters:
 
     method: str = parameter(
         "apparent_height",
-        "How the distance is found: by the hero's height in the image, or by the ground where its feet stand "
-        "(needs the camera's height and pitch; apparent height where the feet are out of the image)",
+        "How the distance is found: by the hero's height in the image, by the ground where its feet stand "
+        "(needs the camera's height and pitch; apparent height where the feet are out of the image), or by the median "
+        "depth of the hero's pixels (needs weights with a depth head)",
         choices=METHODS,
     )
     hero_height_m: float = parameter(1.7, "Height of the hero", unit="m", minimum=0.1, maximum=3.0)
@@ -43,9 +47,21 @@ class RangingParameters:
 
 
 def locate_hero(
-    hero: Hero, camera: CameraIntrinsics, parameters: RangingParameters, stamp_s: float
+    hero: Hero,
+    camera: CameraIntrinsics,
+    parameters: RangingParameters,
+    stamp_s: float,
+    hero_depth_m: float = math.nan,
 ) -> HeroPosition | None:
-    """The middle of the hero's body in the camera's optical frame, or None where the geometry gives no answer."""
+    """The middle of the hero's body in the camera's optical frame, or None where the geometry gives no answer.
+
+    hero_depth_m, along the optical axis, is what the method depth goes by; None where it is no positive number.
+    """
+    if parameters.method == "depth":
+        if not 0.0 < hero_depth_m < math.inf:
+            return None
+        x, y, z = (float(v) for v in _ray(camera, *hero.centroid_px) * (hero_depth_m + BODY_BEHIND_SURFACE_M))
+        return HeroPosition(stamp_s, (x, y, z))
     pitch_rad = parameters.camera_pitch_down_rad
     up = np.array([0.0, -math.cos(pitch_rad), -math.sin(pitch_rad)])
     half_body = 0.5 * parameters.hero_height_m * up
@@ -60,6 +76,18 @@ def locate_hero(
     y_m, z_m = float(middle[1]), float(middle[2])
     x_m = (hero.centroid_px[0] - camera.cx_px) / camera.fx_px * z_m  # the centroid is of the middle, not of the feet
     return HeroPosition(stamp_s, (x_m, y_m, z_m))
+
+
+def hero_depth(hero: Hero, labels: NDArray[np.uint8], depth_m: NDArray[np.float32]) -> float:
+    """The median depth of the hero's pixels in its box, in metres; NaN where one of them is NaN.
+
+    Args:
+        hero: found in `labels`.
+        labels: H x W uint8.
+        depth_m: H x W along the optical axis.
+    """
+    box = (slice(hero.box.top_px, hero.box.bottom_px), slice(hero.box.left_px, hero.box.right_px))
+    return float(np.median(depth_m[box][labels[box] == HERO]))
 
 
 def _ray(camera: CameraIntrinsics, x_px: float, y_px: float) -> NDArray[np.float64]:

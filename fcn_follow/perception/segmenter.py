@@ -1,10 +1,9 @@
-"""Camera frame -> label mask, by an engine that runs a network."""
+"""Camera frame -> label mask, and depth where the network has it, by an engine that runs the network."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -12,6 +11,7 @@ from PIL import Image
 
 from fcn_follow.errors import UserError
 from fcn_follow.networks.weights import ModelCard
+from fcn_follow.perception.depth import LabelsAndDepth, metres_per_unit, resized_nearest
 from fcn_follow.perception.engines.engine import Engine
 from fcn_follow.perception.labels import labels_of_codes
 
@@ -32,7 +32,7 @@ class Segmenter:
 
     Args:
         model: what the engine runs, weights or an exported file; its card is read here.
-        engine: gives codes, of one frame at a time.
+        engine: gives codes, or codes and depth, of one frame at a time.
     """
 
     def __init__(self, model: HasCard, engine: Engine) -> None:
@@ -51,14 +51,37 @@ class Segmenter:
         Returns:
             HxW uint8, the image's size: 0 background, 1 other people, 2 hero, as `labels_of_codes` makes them.
         """
+        answer = self._answer(image_rgb)
+        return resized_nearest(labels_of_codes(_codes(answer)), *image_rgb.shape[:2])
+
+    def segment_with_depth(self, image_rgb: NDArray[np.uint8], focal_y_px: float) -> LabelsAndDepth:
+        """The labels of an image, and its depth, by an engine that gives both.
+
+        Args:
+            image_rgb: HxWx3 uint8 of any size.
+            focal_y_px: the camera's vertical focal length in pixels of this image.
+        """
         height_px, width_px = image_rgb.shape[:2]
+        answer = self._answer(image_rgb)
+        with np.errstate(over="ignore"):  # what is too far for a float is no distance
+            depth_m = np.exp(answer[1]) * np.float32(metres_per_unit(self.card, focal_y_px, height_px))
+        labels = labels_of_codes(_codes(answer))
+        return LabelsAndDepth(
+            resized_nearest(labels, height_px, width_px), resized_nearest(depth_m, height_px, width_px)
+        )
+
+    def _answer(self, image_rgb: NDArray[np.uint8]) -> NDArray[Any]:
+        """What the engine gives for one image, at the network's size."""
         size = (self.card.input_width_px, self.card.input_height_px)
-        if (width_px, height_px) != size:  # Pillow's antialiased bilinear, as the networks are trained and scored
+        if image_rgb.shape[1::-1] != size:  # Pillow's antialiased bilinear, as the networks are trained and scored
             image_rgb = np.asarray(Image.fromarray(image_rgb).resize(size, BILINEAR))
-        labels = labels_of_codes(self.engine.run(image_rgb[None])[0])
-        if (width_px, height_px) != size:
-            labels = cv2.resize(labels, (width_px, height_px), interpolation=cv2.INTER_NEAREST_EXACT)
-        return labels
+        answer: NDArray[Any] = self.engine.run(image_rgb[None])[0]
+        return answer
+
+
+def _codes(answer: NDArray[Any]) -> NDArray[np.uint8]:
+    """The codes in an engine's answer, which is them alone or them and depth."""
+    return answer if answer.ndim == 2 else answer[0].astype(np.uint8)
 
 
 def find_device(device: str) -> torch.device:

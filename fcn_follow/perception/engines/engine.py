@@ -13,19 +13,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcn_follow.errors import UserError
-from fcn_follow.networks.graph import Codes, Graph, Probabilities, WithMirrored
+from fcn_follow.networks.graph import Codes, FirstChannels, Graph, Probabilities, WithDepth, WithMirrored
+from fcn_follow.networks.registry import NETWORKS
 from fcn_follow.networks.rewriting import rewritten
 from fcn_follow.networks.tracing import graph_of
-from fcn_follow.networks.weights import LoadedWeights, ModelCard
+from fcn_follow.networks.weights import METRES, LoadedWeights, ModelCard
+from fcn_follow.perception.depth import require_metres
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 
 
 class Output(str, Enum):
-    """What an engine gives: the bytes that perception/labels.py reads, or probabilities float N x 3 x H x W."""
+    """What an engine gives: the bytes that perception/labels.py reads, or probabilities float N x 3 x H x W.
+
+    Or, of a network with a depth head, those codes and the depth head's channel, float N x 2 x H x W.
+    """
 
     CODES = "codes"
     PROBABILITIES = "probabilities"
+    CODES_AND_DEPTH = "codes_and_depth"
 
 
 @dataclass(frozen=True)
@@ -128,14 +134,37 @@ def check_installed(name: str) -> None:
 
 
 def deployed_graph(weights: LoadedWeights, output: Output) -> Graph:
-    """The rewritten graph of a network, from bytes to `output`."""
+    """The rewritten graph of a network, from bytes to `output`. Raises UserError as `check_output`."""
     card = weights.card
+    check_output(card, output)
     graph = rewritten(graph_of(weights.network, card.input_height_px, card.input_width_px))
+    network_output = graph.output
+    if card.depth:
+        graph = graph.then("logits", FirstChannels(len(card.classes)))
     if card.flip_average:
         first, *_ = graph.nodes
         graph = graph.after(first, "with_mirrored", WithMirrored())
     graph = graph.then("probabilities", Probabilities(card.flip_average))
-    return graph if output is Output.PROBABILITIES else graph.then("codes", Codes(thresholds(card)))
+    if output is Output.PROBABILITIES:
+        return graph
+    graph = graph.then("codes", Codes(thresholds(card)))
+    return graph if output is Output.CODES else graph.then("codes_and_depth", WithDepth(), network_output)
+
+
+def check_output(card: ModelCard, output: Output) -> None:
+    """Raises UserError where a network has not all classes, or no depth in metres though `output` has one."""
+    info = NETWORKS.get(card.network)
+    if card.graph is None and info and info.mask_channels != len(card.classes):
+        raise UserError(
+            f"the network {card.network} tells one class from the rest; wanted are {', '.join(card.classes)}"
+        )
+    if output is Output.CODES_AND_DEPTH:
+        require_metres(card)
+
+
+def flying_output(card: ModelCard) -> Output:
+    """What the nodes take of a network: its depth too where that is in metres."""
+    return Output.CODES_AND_DEPTH if card.depth == METRES else Output.CODES
 
 
 def thresholds(card: ModelCard) -> tuple[float, float]:

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fcn_follow.errors import UserError
-from fcn_follow.networks.interpreter import Interpreter, codes
+from fcn_follow.networks.interpreter import Interpreter, codes, with_depth
 from fcn_follow.networks.weights import LoadedWeights
-from fcn_follow.perception.engines.engine import EngineSpec, Output, deployed_graph, thresholds
+from fcn_follow.perception.engines.engine import EngineSpec, Output, check_output, deployed_graph, thresholds
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
@@ -24,6 +24,7 @@ class EagerEngine:
         self.spec = spec
         self.device_name = _device_name(spec)
         self._dtype = _dtype(spec)
+        check_output(weights.card, output)
         self._output = output
         self._card = weights.card
         self._network = weights.network.to(spec.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -32,15 +33,22 @@ class EagerEngine:
     @torch.inference_mode()
     def run(self, images: NDArray[np.uint8]) -> NDArray[Any]:
         pixels = torch.tensor(images, device=self.spec.device).permute(0, 3, 1, 2)  # channels_last as it lies
-        p = self._probabilities(pixels)
+        answer = self._answer(pixels)
+        p = self._probabilities(answer)
         if self._card.flip_average:
-            p = (p + self._probabilities(pixels.flip(3)).flip(3)) / 2
-        return (codes(p, thresholds(self._card)) if self._output is Output.CODES else p).cpu().numpy()
+            p = (p + self._probabilities(self._answer(pixels.flip(3))).flip(3)) / 2
+        if self._output is not Output.PROBABILITIES:
+            code = codes(p, thresholds(self._card))
+            p = code if self._output is Output.CODES else with_depth(code, answer)
+        return p.cpu().numpy()
 
-    def _probabilities(self, pixels: Tensor) -> Tensor:
+    def _answer(self, pixels: Tensor) -> Tensor:
         with torch.autocast(self.spec.device, self._dtype, enabled=self._dtype is not torch.float32):
-            logits: Tensor = self._network(pixels.float() / 127.5 - 1.0)
-        return logits.float().softmax(dim=1)
+            answer: Tensor = self._network(pixels.float() / 127.5 - 1.0)
+        return answer.float()
+
+    def _probabilities(self, answer: Tensor) -> Tensor:
+        return (answer[:, :-1] if self._card.depth else answer).softmax(dim=1)
 
 
 class CompiledEngine:

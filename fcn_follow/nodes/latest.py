@@ -1,0 +1,37 @@
+"""A stale frame is dropped: between a subscription and the thread that works on what came."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+
+class LatestFrame:
+    """A place for one waiting message: a newer one takes the place of the one that waits, which counts as dropped."""
+
+    def __init__(self) -> None:
+        self.dropped = 0
+        self._message: Any = None
+        self._closed = False
+        self._changed = threading.Condition()
+
+    def put(self, message: Any) -> None:
+        """Let `message` wait."""
+        with self._changed:
+            if self._message is not None:
+                self.dropped += 1
+            self._message = message
+            self._changed.notify()
+
+    def take(self) -> Any:
+        """The waiting message, as soon as there is one; None once closed."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._message is not None or self._closed)
+            message, self._message = self._message, None
+            return None if self._closed else message
+
+    def close(self) -> None:
+        """Let `take` return None from now on."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
