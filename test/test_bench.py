@@ -82,9 +82,13 @@ def test_the_live_chain_from_image_to_command_and_the_page_of_it(tmp_path):
 
 
 def test_offline_scoring(tmp_path):
-    result = figures("--offline", str(write_frames(tmp_path / "frames", 6)), "--weights", FCN_001)
-    assert result["frames"] == 6
-    assert min(result["decoding_hz"], result["eager_hz"], result["engine_hz"]) > 0
+    (result,) = figures("--offline", str(write_frames(tmp_path / "frames", 6)), "--weights", FCN_001)["offline"]
+    assert (result["network"], result["frames"]) == ("fcn_001", 6)
+    assert result["engines"][0]["engine"] == "torch fp32"
+    for row in result["engines"]:
+        limit_hz = 1 / (1 / result["decoding_hz"] + 1 / row["network_hz"])
+        assert row["share_of_limit"] == pytest.approx(row["scoring_hz"] / limit_hz)
+        assert row["share_of_decoding"] == pytest.approx(row["scoring_hz"] / result["decoding_hz"])
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from fcn_follow.perception.engines import engine as engines
 from fcn_follow.perception.engines.engine import ENGINES, EngineSpec, Output, open_engine
 from fcn_follow.perception.labels import labels_of, labels_of_codes
 from fcn_follow.perception.segmenter import Segmenter
+from fcn_follow.scoring.ahead import in_order
 
 SHIPPED = sorted(path.stem for path in (ROOT / "weights").glob("*.safetensors"))
 QUICK = [("onnxruntime", "fp32"), ("openvino", "fp32"), ("openvino", "bf16"), ("torch", "bf16")]
@@ -45,6 +46,16 @@ def small(tmp_path, monkeypatch) -> LoadedWeights:
     """Random weights, and an empty cache."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return LoadedWeights(lived_in(build_network("fcn_001")), ModelCard("fcn_001", 40, 56))
+
+
+@pytest.mark.parametrize("engine", ["torch", "onnxruntime", "openvino"])
+def test_several_threads_at_once_get_what_one_gets(engine):
+    weights = shipped("fcn_001")
+    frames = [frame[None] for frame in verification_of("fcn_001").frames] * 3
+    several = open_engine(EngineSpec(engine, streams=3), weights, Output.PROBABILITIES)
+    one = open_engine(EngineSpec(engine), weights, Output.PROBABILITIES)
+    for frame, got in zip(frames, in_order(lambda frame: several.run(frame).copy(), frames, 3), strict=True):
+        np.testing.assert_allclose(got, one.run(frame), atol=1e-6)
 
 
 def kept_files() -> list:

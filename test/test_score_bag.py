@@ -22,6 +22,7 @@ from typer.testing import CliRunner
 
 from fcn_follow.cli.app import app
 from fcn_follow.data.frames import open_frames
+from fcn_follow.deployment.export import export
 from fcn_follow.errors import UserError
 from fcn_follow.networks.registry import build_network
 from fcn_follow.networks.weights import ModelCard, load_weights, save_weights
@@ -78,7 +79,7 @@ def flight(weights, count=12, published=lambda index: index % 3 != 0):
 def test_a_bag_of_frames_scores_to_the_same_digits_as_the_folder(tmp_path, weights, options):
     folder = write_frames(tmp_path / "town", 20)
     invoke("frames-to-bag", folder, tmp_path / "bag", *options)
-    of_folder = figures("score", "--weights", weights, "--data", folder)
+    of_folder = figures("score", "--weights", weights, "--data", folder, "--engine", "torch")
     of_bag = figures("score-bag", tmp_path / "bag", "--weights", weights)
     assert {key: of_bag[key] for key in of_folder} == of_folder
     assert of_bag["images"] == 20
@@ -97,6 +98,16 @@ def test_masks_of_a_flight_agree_exactly_with_the_same_weights_here(tmp_path, we
     centroids = score["in_flight_centroids"]
     assert centroids["recall"] == 1.0
     assert centroids["centroid_error_px_median"] == pytest.approx(np.median([1, 2, 4, 5, 7, 8, 10, 11]))
+
+
+def test_an_exported_file_is_scored_as_the_node_flies_it(tmp_path, weights):
+    (exported,) = export(load_weights(weights), tmp_path / "w.onnx")
+    score = figures("score-bag", write_bag(tmp_path / "bag", flight(weights, 4)), "--weights", exported)
+    assert (score["weights"], score["engine"]) == ("w.onnx", "openvino fp32 on cpu")
+    assert score["in_flight"]["frames"] == 2
+    assert score["in_flight"]["published"]["honest"]["iou"] == pytest.approx(
+        score["in_flight"]["offline"]["honest"]["iou"], abs=1e-3
+    )
 
 
 def test_a_changed_mask_of_a_flight_is_noticed(tmp_path, weights):

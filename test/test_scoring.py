@@ -5,6 +5,7 @@ import dataclasses
 import json
 import subprocess
 import sys
+import threading
 
 import cv2
 import numpy as np
@@ -13,6 +14,7 @@ from frame_folders import draw_frame, write_frames
 
 from fcn_follow.networks.registry import build_network
 from fcn_follow.networks.weights import ModelCard, save_weights
+from fcn_follow.scoring.ahead import in_order
 from fcn_follow.scoring.calibration import LEVELS, best_level, calibration_curve, judge_at_levels
 from fcn_follow.scoring.evaluation import LabelledFrame, judge, kind_of_mask, summarise
 from fcn_follow.scoring.follow_me import FrameScore, Kind, follow_me_score, prediction_mask, score_frame
@@ -37,6 +39,36 @@ def test_iou_of_a_frame_counted_by_hand():
     frame = score_frame(truth, predicted)
     assert frame.iou == (76 / 92, 0.0, 8 / 24)
     assert (frame.truth_hero_px, frame.predicted_hero_px) == (16, 16)
+
+
+def test_a_pixel_of_no_class_or_of_several_counts_for_each_class_alone():
+    rng = np.random.default_rng(0)
+    truth, predicted = (rng.random((13, 17, 3)) < 0.4 for _ in range(2))
+    result = score_frame(truth.astype(np.uint8), predicted)
+    iou = [(truth & predicted)[..., i].sum() / (truth | predicted)[..., i].sum() for i in range(3)]
+    assert result.iou == pytest.approx(iou)
+    assert (result.truth_hero_px, result.predicted_hero_px) == (truth[..., 2].sum(), predicted[..., 2].sum())
+
+
+def test_work_by_several_threads_comes_in_order_and_its_errors_in_their_turn():
+    both_at_work = threading.Barrier(2, timeout=10)
+    asked = []
+
+    def items():
+        for index in range(100):
+            asked.append(index)
+            yield index
+
+    def work(index):
+        if index < 2:
+            both_at_work.wait()
+        return 10 // (5 - index)
+
+    got = []
+    with pytest.raises(ZeroDivisionError):
+        got.extend(iter(in_order(work, items(), 2)))
+    assert got == [2, 2, 3, 5, 10]
+    assert len(asked) <= 5 + 2 * 2
 
 
 def frame(hero_iou, truth_px, predicted_px):

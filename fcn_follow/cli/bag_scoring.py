@@ -26,10 +26,18 @@ from fcn_follow.cli.bags import (
     tell_losses,
     tell_unpaired,
 )
-from fcn_follow.cli.scoring import EngineName, Precision, percent, print_evaluation, scored_network
-from fcn_follow.deployment.choice import REFERENCE, EngineRequest, choose_engine
+from fcn_follow.cli.scoring import (
+    EngineName,
+    Precision,
+    engine_name,
+    percent,
+    print_evaluation,
+    request_for,
+    scored_network,
+)
+from fcn_follow.deployment.choice import REFERENCE, EngineRequest
+from fcn_follow.deployment.exported import choose_for, load_model
 from fcn_follow.errors import UserError
-from fcn_follow.networks.weights import load_weights
 from fcn_follow.perception.labels import labels_of
 from fcn_follow.perception.segmenter import Segmenter
 from fcn_follow.scoring.ahead import ahead
@@ -68,7 +76,7 @@ def score_recording(
 ) -> None:
     """Score a network on a rosbag2 recording, and what a node published in flight where the bag holds it."""
     path = weights or default_weights()
-    loaded = load_weights(path)
+    loaded = load_model(path)
     request = EngineRequest(engine, device, precision)
     network = scored_network(loaded, request)
     worst = WorstPictures()
@@ -112,7 +120,8 @@ def score_recording(
     score = bag_score(results, losses, reading.topics.image, announced, complete=complete)
     if not complete:
         console.print(f"interrupted: the figures are of the first {len(results)} frames", style="yellow")
-    figures = json.dumps({"weights": path.name, "network": loaded.card.network, **score.figures()}, indent=1)
+    about = {"weights": path.name, "network": loaded.card.network, "engine": engine_name(network)}
+    figures = json.dumps({**about, **score.figures()}, indent=1)
     if as_json:
         print(figures)
     else:
@@ -127,8 +136,8 @@ def score_recording(
 
 def _segmenter(weights: Path, request: EngineRequest) -> Segmenter:
     """What the segmenter node would run; it has weights of its own, for an engine may lay them out anew."""
-    loaded = load_weights(weights)
-    return Segmenter(loaded, choose_engine(loaded, request).engine)
+    loaded = load_model(weights)
+    return Segmenter(loaded, choose_for(loaded, request_for(loaded, request)).engine)
 
 
 def _refuse_without_truth(bag: Bag, reading: Reading) -> None:

@@ -20,7 +20,7 @@ from fcn_follow.errors import UserError
 from fcn_follow.networks.weights import load_weights
 from fcn_follow.perception.engines.engine import ENGINES, check_installed, missing_for
 from fcn_follow.perception.segmenter import find_device
-from fcn_follow.share import default_weights, share_directory
+from fcn_follow.share import share_directory
 
 if TYPE_CHECKING:
     from fcn_follow.nodes.chain_bench import ChainSpeed
@@ -59,17 +59,18 @@ def bench(
     if simulator:
         _bench_simulator()
         return
-    if offline is not None:
-        _bench_offline(offline, weights, as_json)
-        return
     result: dict[str, Any] = {"machine": machine_name(), "versions": library_versions()}
     chain: list[ChainSpeed] = []
     speeds: list[Speed] = []
+    scoring: list[ScoringSpeed] = []
     roofs: Roofs = {}
     if node or page:
         chain = _bench_node(_sizes(sizes), _numbers(rates, "--rates"), seconds, weights)
         result["node"] = [{**asdict(row), "ros2_benchmark": row.as_ros2_benchmark()} for row in chain]
-    if page or not node:
+    if offline is not None:
+        scoring = _bench_offline(offline, weights)
+        result["offline"] = [asdict(row) for row in scoring]
+    if page or not (node or offline):
         plan = _plan(weights, engines, device, threads, batch, size, rounds)
         with console.status("") as status:
             speeds = list(measure(plan, roofs, status.update))
@@ -88,6 +89,8 @@ def bench(
         _print_engines(speeds, roofs)
     if chain:
         _print_chain(chain)
+    if scoring:
+        _print_scoring(scoring)
 
 
 def _plan(
@@ -123,21 +126,15 @@ def _bench_node(
         return list(measure_chain(sizes, rates, seconds, weights[0] if weights else None, status.update))
 
 
-def _bench_offline(frames: Path, weights: list[Path] | None, as_json: bool) -> None:
+def _bench_offline(frames: Path, weights: list[Path] | None) -> list[ScoringSpeed]:
     from fcn_follow.scoring.bench import measure_scoring
 
-    path = weights[0] if weights else default_weights()
-    with console.status("scoring"):
-        speed: ScoringSpeed = measure_scoring(frames, path)
-    if as_json:
-        print(json.dumps({"machine": machine_name(), "weights": path.name, **asdict(speed)}, indent=1))
-        return
-    table = Table(title=f"Frames a second of {frames.name} with {path.name}")
-    for column in ("decoding alone", "plain PyTorch", speed.engine, "share of decoding alone"):
-        table.add_column(column, justify="right")
-    share = speed.engine_hz / speed.decoding_hz
-    table.add_row(f"{speed.decoding_hz:.0f}", f"{speed.eager_hz:.0f}", f"{speed.engine_hz:.0f}", f"{100 * share:.0f} %")
-    _out().print(table)
+    with console.status("") as status:
+        speeds = []
+        for path in weights or shipped_weights():
+            status.update(f"scoring with {path.stem}")
+            speeds.append(measure_scoring(frames, path))
+    return speeds
 
 
 def _bench_simulator() -> None:
@@ -188,6 +185,20 @@ def _print_chain(chain: list[ChainSpeed]) -> None:
             f"{row.age_median_ms:.1f}", f"{row.age_p99_ms:.1f}", f"{row.inference_median_ms:.1f}", f"{row.cores:.2f}",
             f"{row.memory_mb:.0f}",
         )  # fmt: skip
+    _out().print(table)
+
+
+def _print_scoring(speeds: list[ScoringSpeed]) -> None:
+    table = Table(title=f"Scoring on {speeds[0].cores} cores, frames a second")
+    for column in ("network", "engine"):
+        table.add_column(column)
+    for column in ("decoding alone", "network alone", "scoring", "of decoding alone", "of decoding and network"):
+        table.add_column(column, justify="right")
+    for speed in speeds:
+        for row in speed.engines:
+            rates = (f"{rate:.0f}" for rate in (speed.decoding_hz, row.network_hz, row.scoring_hz))
+            shares = (f"{100 * share:.0f} %" for share in (row.share_of_decoding, row.share_of_limit))
+            table.add_row(speed.network, row.engine, *rates, *shares)
     _out().print(table)
 
 

@@ -19,7 +19,7 @@ def export_network(
 ) -> None:
     """Export a network with its model card: uint8 frames in, codes and probabilities out.
 
-    `score --weights` and the segmenter's parameter `weights` take .onnx and .xml.
+    `score`, `score-bag`, `label` (--weights) and the segmenter (parameter `weights`) take .onnx and .xml.
     """
     path = weights or default_weights()
     for written in export(load_weights(path), out):

@@ -12,14 +12,15 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
-from torch import nn
+from torch.nn import Module
 
 from fcn_follow.data.split import FrameRef, read_held_out_runs
 from fcn_follow.deployment.choice import REFERENCE, EngineRequest
 from fcn_follow.deployment.exported import Exported, Model, choose_for, load_model
+from fcn_follow.deployment.machine import usable_cores
 from fcn_follow.errors import UserError
 from fcn_follow.networks.weights import LoadedWeights
-from fcn_follow.perception.engines.engine import Engine, Output
+from fcn_follow.perception.engines.engine import Engine, EngineSpec, Output
 from fcn_follow.perception.segmenter import find_device
 from fcn_follow.scoring.evaluation import Evaluation, evaluate, labelled_frames, refs_of
 from fcn_follow.scoring.follow_me import Kind
@@ -29,7 +30,10 @@ from fcn_follow.share import default_weights, share_directory
 console = Console(stderr=True)
 
 EngineName = Annotated[
-    str, typer.Option(help="auto (the fastest here), torch, torch-compiled, onnxruntime, openvino, tensorrt.")
+    str,
+    typer.Option(
+        help="auto (the fastest here), torch (the reference), torch-compiled, onnxruntime, openvino, tensorrt."
+    ),
 ]
 Precision = Annotated[str, typer.Option(help="auto (the fastest here), fp32, bf16, fp16.")]
 
@@ -44,14 +48,14 @@ def score(
     report: Annotated[Optional[Path], typer.Option(help="Folder for pictures of the worst frames and a CSV.")] = None,  # noqa: UP045
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON on standard output.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    engine: EngineName = REFERENCE,
+    engine: EngineName = "auto",
     precision: Precision = "fp32",
 ) -> None:
     """Score a network on frames with masks, exactly as the Follow-Me task does, and honestly beside it."""
     path = weights or default_weights()
     loaded = load_model(path)
-    network = scored_network(loaded, EngineRequest(engine, device, precision))
     refs = scored_refs(data, held_out, split)
+    network = scored_network(loaded, EngineRequest(engine, device, precision))
     skipped: list[str] = []
     with Progress(
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console
@@ -64,7 +68,8 @@ def score(
     if not result.frames:
         raise UserError("none of the frames could be read")
     if as_json:
-        print(json.dumps({"weights": path.name, "network": loaded.card.network, **result.figures()}, indent=1))
+        about = {"weights": path.name, "network": loaded.card.network, "engine": engine_name(network)}
+        print(json.dumps({**about, **result.figures()}, indent=1))
     else:
         print_evaluation(result, f"{path.name} ({loaded.card.network})")
     if report:
@@ -72,15 +77,32 @@ def score(
         console.print(f"report: {report}")
 
 
-def scored_network(loaded: Model, request: EngineRequest) -> nn.Module | Engine:
-    """The network itself for plain PyTorch in fp32, else the engine that was asked for, or that takes the file."""
-    if isinstance(loaded, LoadedWeights) and (request.engine, request.precision) == (REFERENCE, "fp32"):
-        return loaded.network.to(find_device(request.device))
-    if isinstance(loaded, Exported) and request.engine == REFERENCE:
-        request = replace(request, engine="auto")
+def scored_network(loaded: Model, request: EngineRequest) -> Module | Engine:
+    """The network itself for plain PyTorch in fp32, else the engine that was asked for, or that takes the file.
+
+    auto in fp32 is plain PyTorch on a GPU, which takes batches; on a CPU the fastest engine, a frame on each core.
+    """
+    device = find_device(request.device)
+    plain = (REFERENCE,) if device.type == "cpu" else (REFERENCE, "auto")
+    if isinstance(loaded, LoadedWeights) and request.engine in plain and request.precision == "fp32":
+        return loaded.network.to(device)
+    request = replace(request_for(loaded, request), streams=usable_cores())
     choice = choose_for(loaded, request, lambda told: console.print(told, markup=False), Output.PROBABILITIES)
     console.print(choice.reason, highlight=False)
     return choice.engine
+
+
+def request_for(loaded: Model, request: EngineRequest) -> EngineRequest:
+    """The request; for an exported file, which plain PyTorch does not take, one for the engine that takes it."""
+    exported = isinstance(loaded, Exported) and request.engine == REFERENCE
+    return replace(request, engine="auto") if exported else request
+
+
+def engine_name(network: Module | Engine) -> str:
+    """What the figures were computed by, as `openvino fp32 on cpu`."""
+    if not isinstance(network, Module):
+        return str(network.spec)
+    return str(EngineSpec(REFERENCE, next(network.parameters()).device.type))
 
 
 def scored_refs(data: Sequence[Path], held_out: bool, split: Path | None) -> list[tuple[FrameRef, Kind | None]]:

@@ -25,6 +25,7 @@ UInt8Array = NDArray[np.uint8]
 BACKGROUND, OTHER_PEOPLE, HERO = 0, 1, 2
 IMAGE_SUFFIXES = frozenset({".jpeg", ".jpg", ".png"})
 _CAMERA_OR_MASK = re.compile(r"_?(?:cam\d+|mask)(?=_|$)")
+_CLASSES_SET = np.ones((1, 3), np.float32)  # the sum of a mask's channels
 _FRAME_NUMBER = re.compile(r"\d{4,}")
 
 
@@ -96,10 +97,11 @@ class FrameSet:
         """
         if self._masks is None:
             return None
-        mask = self._decode(self._masks[index]) > 127
-        if not np.array_equal(mask.sum(axis=2), np.ones(mask.shape[:2])):
+        _, mask = cv2.threshold(self._decode(self._masks[index]), 127, 1, cv2.THRESH_BINARY)
+        if bool((cv2.transform(mask, _CLASSES_SET) != 1).any()):
             raise FrameError(f"{self.path}: {self._masks[index]}: each pixel must have one of red, green and blue set")
-        return mask.astype(np.uint8)
+        classes: UInt8Array = mask.astype(np.uint8, copy=False)
+        return classes
 
     def labels(self, index: int) -> UInt8Array | None:
         """The mask as uint8 H x W: 0 background, 1 other people, 2 hero; None in a set without masks."""

@@ -75,6 +75,8 @@ def _is_sound(trial: Trial) -> bool:
         and spec.precision in PRECISIONS
         and type(spec.threads) is int
         and spec.threads > 0
+        and type(spec.streams) is int
+        and spec.streams > 0
         and isinstance(time_ms, (int, float))
         and math.isfinite(time_ms)
         and isinstance(trial.problem, str)

@@ -44,12 +44,20 @@ AUTOMATIC = {
 
 @dataclass(frozen=True)
 class EngineRequest:
-    """What a user asks for; auto leaves it to a measurement, for device, precision and engine alike."""
+    """What a user asks for; auto leaves it to a measurement, for device, precision and engine alike.
+
+    streams is how many frames at once an engine on the CPU shall take; the measurement is of one.
+    """
 
     engine: str = "auto"
     device: str = "auto"
     precision: str = "auto"
     threads: int = 1
+    streams: int = 1
+
+    def spec(self, name: str, device: str, precision: str) -> EngineSpec:
+        """An engine as this request wants it opened."""
+        return EngineSpec(name, device, precision, self.threads, self.streams if device == "cpu" else 1)
 
 
 @dataclass(frozen=True)
@@ -93,7 +101,7 @@ def choose_engine(
             return Choice(open_engine(trial.spec, weights, output), _reason(trial, usable, measured_now))
         except UserError as error:  # it worked when it was measured
             say(f"{trial.spec} is not used: {error}")
-    reference = EngineSpec(REFERENCE, find_device(request.device).type, threads=request.threads)
+    reference = request.spec(REFERENCE, find_device(request.device).type, "fp32")
     return Choice(open_engine(reference, weights, output), f"{reference}, because nothing else works here")
 
 
@@ -109,7 +117,7 @@ def candidates(request: EngineRequest) -> list[EngineSpec]:
         check_installed(request.engine)
         names = [request.engine]
     specs = [
-        EngineSpec(name, device, precision, request.threads)
+        request.spec(name, device, precision)
         for name in names
         if not missing_for(name)
         for precision in ALLOWED.get((name, device), ())

@@ -104,7 +104,7 @@ def _specs(request: EngineRequest) -> list[EngineSpec]:
         check_installed(name)
     device = "cuda" if request.device == "cuda" else "cpu"
     return [
-        EngineSpec(name, device, precision, request.threads)
+        request.spec(name, device, precision)
         for name in names
         if not missing_for(name)
         for precision in reversed(ALLOWED.get((name, device), ()))

@@ -57,7 +57,7 @@ The limit of a row is the larger of two times: multiply-accumulates of the netwo
 product, and bytes of weights, frame and mask by the rate of a large copy, both measured in the same run. Where the
 model card asks for the mean over the frame and its mirror image, every time is that of both.
 
-## The live chain
+{offline}## The live chain
 
 Segmenter and follower as processes, one picture with a hero published at a rate, commands received. Age: from the
 image's stamp to the arrival of the first command that rests on it.
@@ -67,6 +67,19 @@ image's stamp to the arrival of the first command that rests on it.
 ENGINE_COLUMNS = (
     "network", "engine", "precision", "size", "threads", "batch", "best ms", "median ms", "p99 ms", "times faster",
     "share of the limit",
+)  # fmt: skip
+OFFLINE = """## Scoring a folder
+
+`fcn-follow score` decodes, resizes, runs and judges frames on every core at once, by the fastest engine that gives
+what plain PyTorch gives in fp32; `--engine torch` is plain PyTorch itself. Frames a second of {frames} images of JPEG
+with their masks in PNG, on {cores} cores. The last column is the share of what these cores reach that do nothing but
+decode and run the network.
+
+{table}
+
+"""
+OFFLINE_COLUMNS = (
+    "network", "engine", "decoding alone", "network alone", "scoring", "share of decoding alone", "share of both",
 )  # fmt: skip
 CHAIN_COLUMNS = (
     "camera", "rate Hz", "sent", "commands", "age median ms", "age p99 ms", "inference ms", "cores", "memory MB",
@@ -94,6 +107,7 @@ def write_page(
         load=result["load_average"],
         versions=versions,
         engines=f"{engines}\n\n{_table(ENGINE_COLUMNS, map(_engine_cells, result['engines']))}",
+        offline=_offline(result.get("offline", ())),
         limits="\n".join(map(_limit, result["roofs"])),
         chain=f"{chain}\n\n{_table(CHAIN_COLUMNS, map(_chain_cells, result['node']))}",
     )
@@ -123,6 +137,22 @@ def _chain_cells(row: dict[str, Any]) -> list[str]:
         f"{row['width_px']}x{row['height_px']}", f"{row['rate_hz']:g}", str(row["sent"]), str(row["commanded"]),
         *(f"{row[name]:.1f}" for name in names), f"{row['cores']:.2f}", f"{row['memory_mb']:.0f}",
     ]  # fmt: skip
+
+
+def _offline(speeds: Sequence[dict[str, Any]]) -> str:
+    if not speeds:
+        return ""
+    rows = [
+        [
+            speed["network"],
+            row["engine"],
+            *(f"{rate:.0f}" for rate in (speed["decoding_hz"], row["network_hz"], row["scoring_hz"])),
+            *(f"{100 * row[share]:.0f} %" for share in ("share_of_decoding", "share_of_limit")),
+        ]
+        for speed in speeds
+        for row in speed["engines"]
+    ]
+    return OFFLINE.format(frames=speeds[0]["frames"], cores=speeds[0]["cores"], table=_table(OFFLINE_COLUMNS, rows))
 
 
 def _limit(roof: dict[str, Any]) -> str:

@@ -1,12 +1,15 @@
-"""Do the reading while the network computes."""
+"""Do the reading while the network computes, and several frames at once."""
 
 from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Generator, Iterable
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 
@@ -46,3 +49,22 @@ def ahead(items: Iterable[T], count: int) -> Generator[T, None, None]:
     finally:
         closed.set()
         thread.join()
+
+
+def in_order(work: Callable[[S], T], items: Iterable[S], workers: int) -> Generator[T, None, None]:
+    """work(item) of each item in the items' order, by so many threads; at most 2 x workers of them are in hand.
+
+    An exception of the work is raised here in its turn. What has begun is waited for when this generator is closed.
+    """
+    in_hand: deque[Future[T]] = deque()
+    with ThreadPoolExecutor(workers, "in_order") as pool:
+        try:
+            for item in items:
+                in_hand.append(pool.submit(work, item))
+                if len(in_hand) == 2 * workers:
+                    yield in_hand.popleft().result()
+            while in_hand:
+                yield in_hand.popleft().result()
+        finally:
+            for future in in_hand:
+                future.cancel()

@@ -15,10 +15,12 @@ from torch import nn
 from fcn_follow.data.frames import BACKGROUND, HERO, FrameError, FrameSet, UInt8Array, open_frames
 from fcn_follow.data.resize import resize_mask
 from fcn_follow.data.split import FrameRef, all_frames
+from fcn_follow.deployment.machine import usable_cores
 from fcn_follow.errors import UserError
 from fcn_follow.networks.weights import ModelCard
 from fcn_follow.perception.engines.engine import Engine
 from fcn_follow.perception.labels import labels_of
+from fcn_follow.scoring.ahead import in_order
 from fcn_follow.scoring.follow_me import (
     SEEN_ABOVE_PX,
     FollowMeScore,
@@ -116,16 +118,22 @@ def open_scored(path: Path) -> list[tuple[FrameSet, Kind | None]]:
 def labelled_frames(
     refs: Iterable[tuple[FrameRef, Kind | None]], on_skip: Callable[[str], None]
 ) -> Iterator[LabelledFrame]:
-    """Decode frames one by one; what cannot be read is told to on_skip and left out."""
-    for ref, kind in refs:
-        try:
-            image, mask = ref.frames.image(ref.index), ref.frames.mask(ref.index)
-        except FrameError as error:
-            on_skip(str(error))
-            continue
-        if mask is None:
-            raise UserError(f"{ref.frames.path}: has no masks/; a score needs a mask for each frame")
-        yield LabelledFrame(ref.name, image, mask, kind or kind_of_mask(mask))
+    """Decode frames, a thread a core; what cannot be read is told to on_skip and left out."""
+    for frame in in_order(lambda item: _decoded(*item), refs, usable_cores()):
+        if isinstance(frame, FrameError):
+            on_skip(str(frame))
+        else:
+            yield frame
+
+
+def _decoded(ref: FrameRef, kind: Kind | None) -> LabelledFrame | FrameError:
+    try:
+        image, mask = ref.frames.image(ref.index), ref.frames.mask(ref.index)
+    except FrameError as error:
+        return error
+    if mask is None:
+        raise UserError(f"{ref.frames.path}: has no masks/; a score needs a mask for each frame")
+    return LabelledFrame(ref.name, image, mask, kind or kind_of_mask(mask))
 
 
 def evaluate(
@@ -143,8 +151,9 @@ def evaluate(
     `skipped` may grow while `frames` is read; it is copied into the result at the end.
     """
     results: list[FrameResult] = []
-    for frame, probabilities in predictions(network, card, frames):
-        results.append(judge(frame, probabilities, card))
+    predicted = predictions(network, card, frames)
+    for result in in_order(lambda seen: judge(*seen, card), predicted, usable_cores()):
+        results.append(result)
         on_frame()
     return summarise(results, skipped)
 
@@ -152,13 +161,21 @@ def evaluate(
 def predictions(
     network: nn.Module | Engine, card: ModelCard, frames: Iterable[FrameT]
 ) -> Iterator[tuple[FrameT, NDArray[np.float32]]]:
-    """Each frame with the network's probabilities h x w x 3 of it, in order."""
-    for batch in _batches(frames):
+    """Each frame with the network's probabilities h x w x 3 of it, in order.
+
+    A network takes batches, one behind the other; an engine takes as many frames at once as its spec has streams.
+    """
+
+    def predicted(batch: list[FrameT]) -> list[tuple[FrameT, NDArray[np.float32]]]:
         probabilities = predict(
             network, [frame.image for frame in batch], card.input_height_px, card.input_width_px,
             flip_average=card.flip_average,
         )  # fmt: skip
-        yield from zip(batch, probabilities, strict=True)
+        return list(zip(batch, probabilities, strict=True))
+
+    size, streams = (BATCH, 1) if isinstance(network, nn.Module) else (1, network.spec.streams)
+    for seen in in_order(predicted, _batches(frames, size), streams):
+        yield from seen
 
 
 def judge(frame: LabelledFrame, probabilities: NDArray[np.floating], card: ModelCard) -> FrameResult:
@@ -210,11 +227,11 @@ def _labels(mask: UInt8Array) -> UInt8Array:
     return labels
 
 
-def _batches(frames: Iterable[FrameT]) -> Iterator[list[FrameT]]:
+def _batches(frames: Iterable[FrameT], size: int) -> Iterator[list[FrameT]]:
     batch: list[FrameT] = []
     for frame in frames:
         batch.append(frame)
-        if len(batch) == BATCH:
+        if len(batch) == size:
             yield batch
             batch = []
     if batch:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from fcn_follow.data.frames import HERO
 
 SEEN_ABOVE_PX = 3
+_CLASS_IN_BITS = np.array([[bits >> label & 1 for bits in range(8)] for label in range(3)])
 
 
 class Kind(str, Enum):
@@ -69,17 +70,26 @@ class FollowMeScore:
 
 def prediction_mask(probabilities: NDArray[np.floating]) -> NDArray[np.bool_]:
     """Softmax probabilities to the predicted mask: trunc(255 p) > 127, for each class alone (no argmax)."""
-    mask: NDArray[np.bool_] = np.trunc(255.0 * probabilities) > 127
+    mask: NDArray[np.bool_] = 255.0 * probabilities >= 128.0
     return mask
 
 
 def score_frame(truth: NDArray[np.generic], prediction: NDArray[np.generic]) -> FrameScore:
     """IoU of each class, 0 where the union is empty, and the hero's pixels, of two masks H x W x 3."""
-    truth, prediction = truth.astype(bool), prediction.astype(bool)
-    intersection = np.logical_and(truth, prediction).sum(axis=(0, 1))
-    union = np.logical_or(truth, prediction).sum(axis=(0, 1))
+    pairs = (_bits(truth) << 3) | _bits(prediction)
+    counts = np.bincount(pairs.ravel(), minlength=64).reshape(8, 8)
+    intersection = (_CLASS_IN_BITS @ counts @ _CLASS_IN_BITS.T).diagonal()
+    true_px, predicted_px = _CLASS_IN_BITS @ counts.sum(axis=1), _CLASS_IN_BITS @ counts.sum(axis=0)
+    union = true_px + predicted_px - intersection
     iou = [float(i) / float(u) if u else 0.0 for i, u in zip(intersection, union, strict=True)]
-    return FrameScore((iou[0], iou[1], iou[2]), int(truth[..., HERO].sum()), int(prediction[..., HERO].sum()))
+    return FrameScore((iou[0], iou[1], iou[2]), int(true_px[HERO]), int(predicted_px[HERO]))
+
+
+def _bits(mask: NDArray[np.generic]) -> NDArray[np.uint8]:
+    """The classes of each pixel, any number of them, as bits 0 to 2 of a byte."""
+    classes = np.moveaxis(mask.astype(bool, copy=False), 2, 0).view(np.uint8)
+    bits: NDArray[np.uint8] = classes[0] | (classes[1] << 1) | (classes[2] << 2)
+    return bits
 
 
 def score_folder(frames: Sequence[FrameScore]) -> FolderScore:

@@ -36,12 +36,16 @@ class Output(str, Enum):
 
 @dataclass(frozen=True)
 class EngineSpec:
-    """An engine by name and how it computes: on cpu or cuda, in fp32, bf16 or fp16, on how many threads of the CPU."""
+    """An engine by name and how it computes: on cpu or cuda, in fp32, bf16 or fp16, on how many threads of the CPU.
+
+    streams is how many threads may call `run` at once, each with a frame of its own.
+    """
 
     name: str = "torch"
     device: str = "cpu"
     precision: str = "fp32"
     threads: int = 1
+    streams: int = 1
 
     def __str__(self) -> str:
         return f"{self.name} {self.precision} on {self.device}"
@@ -54,7 +58,7 @@ class Engine(Protocol):
     device_name: str
 
     def run(self, images: NDArray[np.uint8]) -> NDArray[Any]:
-        """The result of RGB images uint8 N x H x W x 3; it may be a view that the next run overwrites."""
+        """The result of RGB images uint8 N x H x W x 3; it may be a view that this thread's next run overwrites."""
         ...
 
 
