@@ -189,6 +189,24 @@ def test_no_hero_is_nan_nan_0_and_no_position(listener, domain_id, tmp_path):
     interrupt(segmenter)
 
 
+def test_with_agreement_the_first_frame_alone_shows_no_hero_and_the_second_does(listener, domain_id, hero_weights):
+    listener.listen(Image, "segmentation/label_mask")
+    listener.listen(PointStamped, "hero/centroid")
+    images = listener.node.create_publisher(Image, "image_raw", 1)
+    given = {"weights": hero_weights, "agreement.frames": 2, "agreement.seen": 2}
+    segmenter = start_node("segmenter", domain_id, *parameter_arguments(given))
+    assert listener.wait(images.get_subscription_count)
+    for count in (1, 2):
+        images.publish(image(stamp_s=count))
+        for topic in ("hero/centroid", "segmentation/label_mask"):
+            assert listener.wait(lambda topic=topic, count=count: len(listener.heard[topic]) == count)
+    first, second = listener.heard["hero/centroid"]
+    assert math.isnan(first.point.x)
+    assert (image_to_rgb(listener.heard["segmentation/label_mask"][0]) == 2).all()
+    assert (second.point.x, second.point.y) == (79.5, 59.5)
+    assert interrupt(segmenter).count("Traceback") == 0
+
+
 def test_bad_messages_are_dropped_counted_and_told_and_the_node_lives_on(listener, domain_id, hero_weights):
     listener.listen(PointStamped, "hero/centroid")
     listener.listen(PointStamped, "hero/position")

@@ -26,6 +26,7 @@ from fcn_follow.nodes import detections, status
 from fcn_follow.nodes.latest import LatestFrame
 from fcn_follow.nodes.parameters import declare_parameters
 from fcn_follow.parameters import parameter
+from fcn_follow.perception.agreement import Agreement, AgreementParameters
 from fcn_follow.perception.depth import require_metres
 from fcn_follow.perception.engines.engine import ENGINES, PRECISIONS, Output, flying_output
 from fcn_follow.perception.hero import find_hero
@@ -39,7 +40,7 @@ RELIABILITIES = {"best_effort": ReliabilityPolicy.BEST_EFFORT, "reliable": Relia
 
 @dataclass(frozen=True)
 class SegmenterParameters:
-    """The segmenter's parameters; ranging can change while it runs."""
+    """The segmenter's parameters; agreement and ranging can change while it runs."""
 
     weights: str = parameter(
         "", "Weights file (safetensors, or exported .onnx, .xml); empty for the package's own hero_net"
@@ -72,6 +73,7 @@ class SegmenterParameters:
     stale_after_s: float = parameter(
         2.0, "Without a frame for so long, the diagnostics go stale", unit="s", minimum=0.1, maximum=60.0
     )
+    agreement: AgreementParameters = field(default_factory=AgreementParameters)
     ranging: RangingParameters = field(default_factory=RangingParameters)
 
 
@@ -99,6 +101,7 @@ class SegmenterNode(Node):  # type: ignore[misc]
 
         self._camera: CameraIntrinsics | None = None
         self._latest = LatestFrame()
+        self._agreement = Agreement()
         self._bad_messages = 0
         self._last_frame_s = time.monotonic()
         self._ages_s = status.RollingFigures()
@@ -193,15 +196,16 @@ class SegmenterNode(Node):  # type: ignore[misc]
         else:
             labels = self._segmenter.segment(image_rgb)
         inference_s = time.monotonic() - started_s
-        hero = find_hero(labels, self._min_area_px(labels.shape))
-
         header = message.header
+        stamp_s = Time.from_msg(header.stamp).nanoseconds * 1e-9
+        found = find_hero(labels, self._min_area_px(labels.shape))
+        hero = self._agreement.agreed(found, stamp_s, self._settings.agreement)
+
         centroid = PointStamped(header=header)
         centroid.point.x, centroid.point.y = hero.centroid_px if hero else (math.nan, math.nan)
         centroid.point.z = float(hero.area_px) if hero else 0.0
         self._centroid_publisher.publish(centroid)
         if hero is not None and camera is not None:
-            stamp_s = Time.from_msg(header.stamp).nanoseconds * 1e-9
             hero_depth_m = math.nan if depth_m is None else hero_depth(hero, labels, depth_m)
             located = locate_hero(hero, camera, self._settings.ranging, stamp_s, hero_depth_m)
             if located is not None:

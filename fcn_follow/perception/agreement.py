@@ -1,0 +1,59 @@
+"""Temporal agreement: a hero counts as seen once enough of the newest frames show one at about that place."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+from fcn_follow.errors import UserError
+from fcn_follow.parameters import parameter
+from fcn_follow.perception.hero import Box, Hero
+
+MEMORY_S = 1.0
+
+
+@dataclass(frozen=True)
+class AgreementParameters:
+    """How often the hero must have been seen at about the same place; 1 of 1 believes every frame."""
+
+    frames: int = parameter(1, "How many of the newest frames are looked at", minimum=1, maximum=60)
+    seen: int = parameter(1, "In how many of them the hero must have been seen about there", minimum=1, maximum=60)
+
+    def __post_init__(self) -> None:
+        if self.seen > self.frames:
+            raise UserError(
+                f"agreement.seen is {self.seen} and agreement.frames {self.frames}: a hero that must be seen more "
+                "often than there are frames never is; raise frames or lower seen"
+            )
+
+
+class Agreement:
+    """Remembers where the newest frames, none older than MEMORY_S, showed a hero."""
+
+    def __init__(self) -> None:
+        self._past: deque[tuple[float, Box | None]] = deque()
+
+    def agreed(self, hero: Hero | None, stamp_s: float, parameters: AgreementParameters) -> Hero | None:
+        """The hero of this frame when enough of the newest frames agree, this one among them, else None.
+
+        Two frames agree when their boxes, each grown by its own size to every side, touch. Stamps that jump back (a
+        bag that starts again) begin anew.
+        """
+        past = self._past
+        past.append((stamp_s, hero.box if hero else None))
+        while len(past) > parameters.frames or not 0.0 <= stamp_s - past[0][0] <= MEMORY_S:
+            past.popleft()
+        if hero is None:
+            return None
+        seen = sum(box is not None and _near(box, hero.box) for _, box in past)
+        return hero if seen >= parameters.seen else None
+
+
+def _near(first: Box, second: Box) -> bool:
+    a, b = _grown(first), _grown(second)
+    return a.left_px <= b.right_px and b.left_px <= a.right_px and a.top_px <= b.bottom_px and b.top_px <= a.bottom_px
+
+
+def _grown(box: Box) -> Box:
+    width, height = box.right_px - box.left_px, box.bottom_px - box.top_px
+    return Box(box.left_px - width, box.top_px - height, box.right_px + width, box.bottom_px + height)
