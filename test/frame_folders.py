@@ -1,5 +1,6 @@
 """Folders of frames that the tests draw: a red hero and grey people on paving, in the format of the real ones."""
 
+import json
 from pathlib import Path
 
 import cv2
@@ -29,4 +30,20 @@ def write_frames(folder: Path, count=12, seed=0, run="1_run1", size=64, hero_hei
         image, mask = draw_frame(random, size, hero_heights[i % len(hero_heights)])
         cv2.imwrite(str(folder / "images" / f"{run}cam1_{i:05d}.jpeg"), image[..., ::-1])
         cv2.imwrite(str(folder / "masks" / f"{run}_mask_{i:05d}.png"), mask[..., ::-1] * 255)
+    return folder
+
+
+def write_depth(folder: Path, size=64, focal_px=50.0, heroes_m=(3.0, 6.0, 12.0)):
+    """Give the frames of write_frames depth and focal lengths: ground 20 m away, people at 8 m, sky above, the hero."""
+    (folder / "depth").mkdir()
+    lines = []
+    for i, path in enumerate(sorted((folder / "masks").iterdir())):
+        labels = cv2.imread(str(path))[..., ::-1].argmax(2)
+        depth_mm = np.full((size, size), 20_000, np.uint16)
+        depth_mm[:4] = 0
+        depth_mm[labels == 1] = 8_000
+        depth_mm[labels == 2] = round(1000 * heroes_m[i % len(heroes_m)])
+        cv2.imwrite(str(folder / "depth" / path.name.replace("mask", "depth")), depth_mm)
+        lines.append(json.dumps({"frame": i, "focal_lengths_px": [focal_px, focal_px]}) + "\n")
+    (folder / "frames.jsonl").write_text("".join(lines))
     return folder

@@ -68,7 +68,7 @@ def test_weights_that_know_no_metres_are_refused():
     image = np.zeros((32, 32, 3), np.uint8)
     for card, told in (
         (ModelCard("hero_net", 32, 32), "hero_net gives no depth"),
-        (dataclasses.replace(SEPARABLE, depth=PER_IMAGE), "gives depth from 0 to 1 within each image"),
+        (dataclasses.replace(SEPARABLE, depth=PER_IMAGE), "gives depth as per_image"),
     ):
         with pytest.raises(UserError, match=told):
             predict(LoadedWeights(RedHeroAtItsGreyLevel(), card), image, 50.0)

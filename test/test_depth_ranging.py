@@ -47,7 +47,7 @@ def lived() -> LoadedWeights:
 def write_depth_weights(path: Path, depth_m: float) -> Path:
     """A hero everywhere, all of it at this depth for CAMERA."""
     network = build_network("mask_depth_separable").eval()
-    mask, depth = network.mask_head[-1], network.depth_head[-1]
+    mask, depth = network.head, network.depth_head
     with torch.no_grad():
         for layer in (mask, depth):
             layer.weight.zero_()

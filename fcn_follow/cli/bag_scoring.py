@@ -45,8 +45,8 @@ from fcn_follow.scoring.bag import BagResult, Losses, Reading, bag_frames, score
 from fcn_follow.scoring.bag_figures import BagScore, bag_score
 from fcn_follow.scoring.bag_report import WorstPictures, write_bag_report
 from fcn_follow.scoring.bag_video import BagVideo
-from fcn_follow.scoring.evaluation import predictions
 from fcn_follow.scoring.page import write_whole
+from fcn_follow.scoring.predict import predictions
 from fcn_follow.share import default_weights
 
 FRAMES_AHEAD = 4  # read, and predicted, before they are judged; with a batch between, it bounds the memory

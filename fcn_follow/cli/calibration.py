@@ -25,9 +25,10 @@ from fcn_follow.scoring.calibration import (
     draw_curve,
     judge_at_levels,
 )
-from fcn_follow.scoring.evaluation import labelled_frames, predictions
+from fcn_follow.scoring.evaluation import labelled_frames
 from fcn_follow.scoring.honest import SIZE_NAMES
-from fcn_follow.training.trainer import card_scores
+from fcn_follow.scoring.predict import predictions
+from fcn_follow.training.judgement import card_scores
 
 ROWS_BETWEEN = 5  # the table prints every fifth level
 

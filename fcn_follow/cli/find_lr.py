@@ -13,6 +13,7 @@ from fcn_follow.data.bank import load_bank
 from fcn_follow.data.frames import open_frames
 from fcn_follow.data.split import all_frames, read_held_out_runs
 from fcn_follow.errors import UserError
+from fcn_follow.networks.registry import network_info
 from fcn_follow.networks.weights import ModelCard
 from fcn_follow.perception.segmenter import find_device
 from fcn_follow.share import share_directory
@@ -45,7 +46,8 @@ def find_lr(
     refs = [ref for ref in all_frames([open_frames(path) for path in data]) if ref.run not in held_out]
     with progress_bar() as progress:
         loading = progress.add_task("decoding frames", total=len(refs))
-        bank = load_bank(refs, parameters.frame_px, parameters.workers, lambda: progress.advance(loading))
+        with_depth = network_info(parameters.network).has_depth
+        bank = load_bank(refs, parameters.frame_px, parameters.workers, lambda: progress.advance(loading), with_depth)
         card = ModelCard(parameters.network, parameters.input_px, parameters.input_px)
         trainer = Trainer(parameters, bank, [], out, card, find_device(device))
         trying = progress.add_task("steps", total=steps)

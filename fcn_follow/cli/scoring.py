@@ -19,9 +19,11 @@ from fcn_follow.deployment.choice import REFERENCE, EngineRequest
 from fcn_follow.deployment.exported import Exported, Model, choose_for, load_model
 from fcn_follow.deployment.machine import usable_cores
 from fcn_follow.errors import UserError
+from fcn_follow.networks.mask_depth import checkerboard
 from fcn_follow.networks.weights import LoadedWeights
 from fcn_follow.perception.engines.engine import Engine, EngineSpec, Output
 from fcn_follow.perception.segmenter import find_device
+from fcn_follow.scoring.depth import FOLLOWED_M, DepthFigures
 from fcn_follow.scoring.evaluation import Evaluation, evaluate, labelled_frames, refs_of
 from fcn_follow.scoring.follow_me import Kind
 from fcn_follow.scoring.report import write_report
@@ -61,17 +63,20 @@ def score(
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console
     ) as progress:
         task = progress.add_task("scoring", total=len(refs))
-        frames = labelled_frames(refs, skipped.append)
+        frames = labelled_frames(refs, skipped.append, bool(loaded.card.depth))
         result = evaluate(network, loaded.card, frames, skipped=skipped, on_frame=lambda: progress.advance(task))
     for problem in skipped:
         console.print(f"skipped: {problem}", style="yellow", markup=False)
     if not result.frames:
         raise UserError("none of the frames could be read")
+    pattern = {"checkerboard": checkerboard(network)} if loaded.card.depth and isinstance(network, Module) else {}
     if as_json:
         about = {"weights": path.name, "network": loaded.card.network, "engine": engine_name(network)}
-        print(json.dumps({**about, **result.figures()}, indent=1))
+        print(json.dumps({**about, **result.figures(), **pattern}, indent=1))
     else:
         print_evaluation(result, f"{path.name} ({loaded.card.network})")
+        for name, value in pattern.items():
+            print(f"{name} of a flat image: {value:.3g}")
     if report:
         write_report(report, network, loaded.card, result, [ref for ref, _ in refs])
         console.print(f"report: {report}")
@@ -80,10 +85,11 @@ def score(
 def scored_network(loaded: Model, request: EngineRequest) -> Module | Engine:
     """The network itself for plain PyTorch in fp32, else the engine that was asked for, or that takes the file.
 
-    auto in fp32 is plain PyTorch on a GPU, which takes batches; on a CPU the fastest engine, a frame on each core.
+    auto in fp32 is plain PyTorch on a GPU, which takes batches, and for a network with a depth head, whose depth only
+    plain PyTorch gives beside probabilities; else the fastest engine, a frame on each core.
     """
     device = find_device(request.device)
-    plain = (REFERENCE,) if device.type == "cpu" else (REFERENCE, "auto")
+    plain = (REFERENCE,) if device.type == "cpu" and not loaded.card.depth else (REFERENCE, "auto")
     if isinstance(loaded, LoadedWeights) and request.engine in plain and request.precision == "fp32":
         return loaded.network.to(device)
     request = replace(request_for(loaded, request), streams=usable_cores())
@@ -159,6 +165,32 @@ def print_evaluation(result: Evaluation, title: str) -> None:
             f"false alarms: {honest.false_alarms_per_1000:.1f} per 1000 of {honest.frames_without_hero} frames "
             "without a hero"
         )
+    if result.depth is not None:
+        _print_depth(out, result.depth)
+
+
+def _print_depth(out: Console, depth: DepthFigures) -> None:
+    table = Table(title=f"Depth of {depth.frames} frames")
+    for column in ("pixels", "RMSE m", "abs rel", "ratio under 1.25"):
+        table.add_column(column, justify="right")
+    for name, errors in (("all", depth.all), ("the hero's", depth.hero)):
+        if errors is not None:
+            table.add_row(name, f"{errors.rmse_m:.2f}", f"{errors.abs_rel:.3f}", percent(errors.delta_1_25))
+    if table.rows:
+        out.print(table)
+    distance = depth.hero_distance
+    if distance is not None and distance.abs_rel is not None:
+        near_m, far_m = FOLLOWED_M
+        out.print(
+            f"hero's distance by the median depth, {near_m:g} to {far_m:g} m: abs rel {distance.abs_rel:.3f} under the "
+            f"true mask ({distance.frames} frames)"
+        )
+        if distance.abs_rel_found is not None:
+            out.print(
+                f"under its own mask, where it finds the hero: abs rel {distance.abs_rel_found:.3f}, RMSE "
+                f"{distance.rmse_found_m:.2f} m ({distance.found} frames)"
+            )
+    out.print(f"MSE(mask) {depth.mask_mse:.4f} + SSIM(depth) {depth.depth_ssim:.4f} = {depth.mask_mse_depth_ssim:.4f}")
 
 
 def percent(value: float | None) -> str:

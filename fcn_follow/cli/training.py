@@ -29,7 +29,8 @@ from fcn_follow.data.split import (
     split_by_share,
 )
 from fcn_follow.errors import UserError
-from fcn_follow.networks.weights import CLASSES, ModelCard, load_weights
+from fcn_follow.networks.registry import network_info
+from fcn_follow.networks.weights import CLASSES, METRES, ModelCard, load_weights
 from fcn_follow.parameters import with_values
 from fcn_follow.perception.segmenter import find_device
 from fcn_follow.scoring.evaluation import LabelledFrame, labelled_frames
@@ -71,7 +72,7 @@ def train(
     ] = None,
     start_from: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option(help="Weights of the same network to begin with, instead of random ones."),
+        typer.Option(help="Weights of the same network, or of a part of it, to begin with instead of random ones."),
     ] = None,
     tensorboard: Annotated[
         Optional[Path],  # noqa: UP045
@@ -85,11 +86,14 @@ def train(
     parameters = read_parameters(recipe, network, setting or [])
     if out.suffix != ".safetensors":
         raise UserError(f"--out {out}: weights files end in .safetensors")
+    depth = parameters.depth if network_info(parameters.network).has_depth else ""
     card = ModelCard(
         network=parameters.network,
         input_height_px=parameters.input_px,
         input_width_px=parameters.input_px,
         flip_average=parameters.flip_average,
+        depth=depth,
+        depth_focal_px=parameters.depth_focal_px if depth == METRES else 0.0,
         command=shlex.join(["fcn-follow", *sys.argv[1:]]),
         notes=notes,
     )
@@ -154,12 +158,13 @@ def _split(
 def _load(
     learning: Sequence[FrameRef], judging: Sequence[FrameRef], parameters: TrainingParameters
 ) -> tuple[FrameBank, list[LabelledFrame]]:
+    with_depth = network_info(parameters.network).has_depth
     with progress_bar() as progress:
         task = progress.add_task("decoding frames", total=len(learning) + len(judging))
-        bank = load_bank(learning, parameters.frame_px, parameters.workers, lambda: progress.advance(task))
+        bank = load_bank(learning, parameters.frame_px, parameters.workers, lambda: progress.advance(task), with_depth)
         skipped = list(bank.skipped)
         held_out = []
-        for frame in labelled_frames(((ref, None) for ref in judging), skipped.append):
+        for frame in labelled_frames(((ref, None) for ref in judging), skipped.append, with_depth):
             held_out.append(frame)
             progress.advance(task)
     for problem in skipped:

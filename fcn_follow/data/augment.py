@@ -1,6 +1,9 @@
-"""Augmentation of whole batches on the training device; image and mask always move together.
+"""Augmentation of whole batches on the training device; image, mask and depth always move together.
 
-Images are float N x 3 x H x W in 0..1, masks float N x 3 x H x W, one-hot (soft at the borders after a warp).
+Images are float N x 3 x H x W in 0..1, masks float N x 3 x H x W, one-hot (soft at the borders after a warp). Where
+there is depth it is the masks' fourth channel: what a camera of a certain focal length would see, 0 where not measured.
+A zoom by z makes that focal length z times as long, so that the depth which belongs to the picture is 1/z of what it
+was (`perception/depth.py`). Depth is never averaged: between a person and the ground behind there is nothing.
 Every random number comes from the generator that is passed in, so a seed repeats a batch exactly.
 """
 
@@ -14,9 +17,12 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Generator, Tensor
 
 from fcn_follow.data.frames import HERO, OTHER_PEOPLE
+from fcn_follow.errors import UserError
 from fcn_follow.parameters import parameter
 
 SUPERSAMPLING = 2
+MASK_CHANNELS = 3
+DEPTH = 3 + MASK_CHANNELS  # the depth's channel where image, mask and depth are joined
 LUMINANCE_TABLE = (
     (16, 11, 10, 16, 24, 40, 51, 61),
     (12, 12, 14, 19, 26, 58, 60, 55),
@@ -70,14 +76,19 @@ def normalise(images: Tensor) -> Tensor:
 def augment(
     images: Tensor, masks: Tensor, size_px: int, parameters: AugmentParameters, generator: Generator
 ) -> tuple[Tensor, Tensor]:
-    """A batch changed at random and brought to size_px x size_px; the order of the frames may change."""
+    """A batch changed at random and brought to size_px x size_px; the order of the frames may change.
+
+    Raises UserError where people are to be pasted into frames with depth, whose ground they would not stand on.
+    """
+    if masks.shape[1] > MASK_CHANNELS and (parameters.paste_people > 0 or parameters.paste_hero > 0):
+        raise UserError("augment.paste_hero and augment.paste_people must be 0 where depth is learned")
     joined = torch.cat([images, masks], 1)
     joined = _flip(joined, parameters.flip, generator)
     warped = round(len(joined) * parameters.warp)
-    parts = [resize(joined[warped:], size_px)] if warped < len(joined) else []
+    parts = [_resized(joined[warped:], size_px)] if warped < len(joined) else []
     if warped:
-        grid = _warp_grid(joined[:warped, 3 + HERO], size_px, parameters, generator)
-        parts.append(_sample(joined[:warped], grid))
+        grid, zoom = _warp_grid(joined[:warped, 3 + HERO], size_px, parameters, generator)
+        parts.append(_sample(joined[:warped], grid, zoom))
     result = torch.cat(parts)
     if parameters.paste_people > 0:
         result = _paste(result, joined, OTHER_PEOPLE, parameters.paste_people, generator)
@@ -111,14 +122,32 @@ def _affine_grid(theta: Tensor, size_px: int) -> Tensor:
     return F.affine_grid(theta, [len(theta), 1, size_px, size_px], align_corners=False)
 
 
-def _sample(joined: Tensor, grid: Tensor) -> Tensor:
-    """The frames at a grid SUPERSAMPLING times finer than the result, averaged: no aliasing when shrinking."""
-    fine = F.grid_sample(joined, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
-    return F.avg_pool2d(fine, SUPERSAMPLING)
+def _resized(joined: Tensor, size_px: int) -> Tensor:
+    """Images and masks averaged, depth picked."""
+    pictures, depth = joined[:, :DEPTH], joined[:, DEPTH:]
+    if not depth.shape[1]:
+        return resize(pictures, size_px)
+    return torch.cat([resize(pictures, size_px), F.interpolate(depth, (size_px, size_px), mode="nearest-exact")], 1)
 
 
-def _warp_grid(hero: Tensor, size_px: int, parameters: AugmentParameters, generator: Generator) -> Tensor:
-    """Sampling grids of random zoom, turn and crop; hero is the hero's mask N x H x W."""
+def _sample(joined: Tensor, grid: Tensor, zoom: Tensor) -> Tensor:
+    """The frames at a grid SUPERSAMPLING times finer than the result, averaged: no aliasing when shrinking.
+
+    Depth is picked at the middle of each pixel, and divided by the vertical zoom N.
+    """
+    fine = F.grid_sample(joined[:, :DEPTH], grid, mode="bilinear", padding_mode="reflection", align_corners=False)
+    pictures = F.avg_pool2d(fine, SUPERSAMPLING)
+    if joined.shape[1] == DEPTH:
+        return pictures
+    middles = F.avg_pool2d(grid.permute(0, 3, 1, 2), SUPERSAMPLING).permute(0, 2, 3, 1)
+    picked = F.grid_sample(joined[:, DEPTH:], middles, mode="nearest", padding_mode="reflection", align_corners=False)
+    return torch.cat([pictures, picked / zoom.view(-1, 1, 1, 1)], 1)
+
+
+def _warp_grid(
+    hero: Tensor, size_px: int, parameters: AugmentParameters, generator: Generator
+) -> tuple[Tensor, Tensor]:
+    """Sampling grids of random zoom, turn and crop, and the vertical zoom N; hero is the hero's mask N x H x W."""
     count, device = len(hero), hero.device
     zoom = torch.exp(_uniform(count, -math.log(parameters.zoom_out), math.log(parameters.zoom_in), generator, device))
     stretch = torch.exp(_uniform(count, -0.12, 0.12, generator, device))
@@ -135,7 +164,7 @@ def _warp_grid(hero: Tensor, size_px: int, parameters: AugmentParameters, genera
     centre_y = torch.where(aimed, torch.minimum(torch.maximum(aim_y, -room_y), room_y), centre_y)
     cos, sin = torch.cos(angle), torch.sin(angle)
     rows = [cos * view_x, -sin * view_y, centre_x, sin * view_x, cos * view_y, centre_y]
-    return _affine_grid(torch.stack(rows, 1).view(count, 2, 3), size_px * SUPERSAMPLING)
+    return _affine_grid(torch.stack(rows, 1).view(count, 2, 3), size_px * SUPERSAMPLING), 1.0 / view_y
 
 
 def _centroid(mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -17,13 +17,28 @@ from fcn_follow.errors import UserError
 
 
 @dataclass(frozen=True)
+class DepthBank:
+    """The depth of a bank's frames: metres float16 N x S x S, 0 where not measured, and focal lengths float32 N.
+
+    A focal length is the vertical one as a multiple of the frame's height; not a number where nobody tells it.
+    """
+
+    depth_m: NDArray[np.float16]
+    focal_heights: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
 class FrameBank:
-    """images uint8 N x S x S x 3 RGB, labels uint8 N x S x S, the frames' names, and why others were left out."""
+    """images uint8 N x S x S x 3 RGB, labels uint8 N x S x S, the frames' names, and why others were left out.
+
+    `depth` only where it was asked for.
+    """
 
     images: UInt8Array
     labels: UInt8Array
     names: tuple[str, ...]
     skipped: tuple[str, ...]
+    depth: DepthBank | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -35,40 +50,54 @@ class FrameBank:
 
 
 def load_bank(
-    refs: Sequence[FrameRef], size_px: int, workers: int = 2, on_frame: Callable[[], None] = lambda: None
+    refs: Sequence[FrameRef],
+    size_px: int,
+    workers: int = 2,
+    on_frame: Callable[[], None] = lambda: None,
+    with_depth: bool = False,
 ) -> FrameBank:
-    """Decode frames and masks into a bank of square frames; a frame that cannot be read is skipped and told.
+    """Decode frames, masks and depth into a bank of square frames; a frame that cannot be read is skipped and told.
 
-    Raises UserError when a set has no masks or no frame is left.
+    Raises UserError when a set has no masks, or no depth where that is wanted, or no frame is left.
     """
     for ref in refs:
         if not ref.frames.has_masks:
             raise UserError(f"{ref.frames.path}: has no masks/; training and scoring need a mask for each frame")
+        if with_depth and not ref.frames.has_depth:
+            raise UserError(f"{ref.frames.path}: has no depth/; a network with a depth head needs depth for each frame")
 
-    def load(ref: FrameRef) -> tuple[UInt8Array, UInt8Array] | str:
+    size = (size_px, size_px)
+    images = np.empty((len(refs), *size, 3), np.uint8)
+    labels = np.empty((len(refs), *size), np.uint8)
+    depths = np.empty((len(refs), *size), np.float16) if with_depth else None
+    focal_heights = np.full(len(refs), np.nan, np.float32)
+
+    def load(place: int) -> str:
+        """Fill the place; the problem in words, or an empty string."""
+        ref = refs[place]
         try:
-            image, labels = ref.frames.image(ref.index), ref.frames.labels(ref.index)
+            image, mask_labels = ref.frames.image(ref.index), ref.frames.labels(ref.index)
+            depth_m = ref.frames.depth_m(ref.index, image) if with_depth else None
         except FrameError as error:
             return str(error)
         finally:
             on_frame()
-        assert labels is not None
-        if labels.shape != image.shape[:2]:
+        assert mask_labels is not None
+        if mask_labels.shape != image.shape[:2]:
             return f"{ref.frames.path}: {ref.name}: its mask has another size than the image"
-        resized: UInt8Array = cv2.resize(labels, (size_px, size_px), interpolation=cv2.INTER_NEAREST)
-        return resize_image(image, size_px, size_px), resized
+        images[place] = resize_image(image, size_px, size_px)
+        labels[place] = cv2.resize(mask_labels, size, interpolation=cv2.INTER_NEAREST)
+        if depths is not None and depth_m is not None:
+            depths[place] = cv2.resize(depth_m, size, interpolation=cv2.INTER_NEAREST)
+            focal_heights[place] = (ref.frames.focal_y_px[ref.index] or np.nan) / image.shape[0]
+        return ""
 
-    images = np.empty((len(refs), size_px, size_px, 3), np.uint8)
-    labels = np.empty((len(refs), size_px, size_px), np.uint8)
-    names: list[str] = []
-    skipped: list[str] = []
     with ThreadPoolExecutor(workers) as pool:
-        for ref, result in zip(refs, pool.map(load, refs), strict=True):
-            if isinstance(result, str):
-                skipped.append(result)
-            else:
-                images[len(names)], labels[len(names)] = result
-                names.append(ref.name)
-    if not names:
-        raise UserError("none of the frames could be read; the first problem: " + (skipped or ["there are none"])[0])
-    return FrameBank(images[: len(names)], labels[: len(names)], tuple(names), tuple(skipped))
+        problems = list(pool.map(load, range(len(refs))))
+    skipped = tuple(problem for problem in problems if problem)
+    if len(skipped) == len(refs):
+        raise UserError("none of the frames could be read; the first problem: " + (skipped or ("there are none",))[0])
+    names = tuple(ref.name for ref, problem in zip(refs, problems, strict=True) if not problem)
+    kept: slice | NDArray[np.bool_] = np.array([not problem for problem in problems]) if skipped else slice(None)
+    depth = None if depths is None else DepthBank(depths[kept], focal_heights[kept])
+    return FrameBank(images[kept], labels[kept], names, skipped, depth)

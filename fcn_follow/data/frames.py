@@ -1,9 +1,10 @@
 """Folders and zips of camera frames, with or without masks: paired by key, decoded on demand.
 
-A folder holds images/ and masks/ (or images alone, or the pictures directly). Names of an image and its mask differ
-in the sources' sets: `4_run2cam1_00327.jpeg` belongs to `4_run2_mask_00327.png`, and
-`1_run1_cam1_00009_data_pack2.jpeg` to `1_run1_mask_00009_data_pack2.png`. The key is the name without the words
-for camera and mask. Masks are RGB with exactly one channel set: red background, green other people, blue the hero.
+A folder holds images/ and masks/ (or images alone, or the pictures directly), and depth/ (`data/depth.py`) where there
+is depth. Names of an image and its mask differ in the sources' sets: `4_run2cam1_00327.jpeg` belongs to
+`4_run2_mask_00327.png`, and `1_run1_cam1_00009_data_pack2.jpeg` to `1_run1_mask_00009_data_pack2.png`. The key is the
+name without the words for camera, mask and depth. Masks are RGB with exactly one channel set: red background, green
+other people, blue the hero.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import re
 import zipfile
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
@@ -18,13 +20,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fcn_follow.data.depth import LISTING, decode_depth, read_focal_lengths
 from fcn_follow.errors import UserError
 
 UInt8Array = NDArray[np.uint8]
 
 BACKGROUND, OTHER_PEOPLE, HERO = 0, 1, 2
 IMAGE_SUFFIXES = frozenset({".jpeg", ".jpg", ".png"})
-_CAMERA_OR_MASK = re.compile(r"_?(?:cam\d+|mask)(?=_|$)")
+_KIND = re.compile(r"_?(?:cam\d+|mask|depth)(?=_|$)")
 _CLASSES_SET = np.ones((1, 3), np.float32)  # the sum of a mask's channels
 _FRAME_NUMBER = re.compile(r"\d{4,}")
 
@@ -74,6 +77,7 @@ class FrameSet:
     _source: _Source
     _images: tuple[PurePosixPath, ...]
     _masks: tuple[PurePosixPath, ...] | None
+    _depths: tuple[PurePosixPath, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -108,6 +112,45 @@ class FrameSet:
         mask = self.mask(index)
         return None if mask is None else mask.argmax(axis=2).astype(np.uint8)
 
+    @property
+    def has_depth(self) -> bool:
+        return self._depths is not None
+
+    def depth_m(self, index: int, image: UInt8Array) -> NDArray[np.float32] | None:
+        """Depth in metres along the optical axis, float32 H x W, 0 where it was not measured; None in a set without.
+
+        Raises FrameError, naming the file, when it is damaged, not 16-bit, 0 everywhere, or of another size than the
+        frame's image.
+        """
+        if self._depths is None:
+            return None
+        name = self._depths[index]
+        data = self._read(name)
+        try:
+            depth_m = decode_depth(b"" if _is_truncated(data) else data)
+        except UserError as error:
+            raise FrameError(f"{self.path}: {name}: {error}") from error
+        if depth_m.shape != image.shape[:2]:
+            sizes = [f"{width}x{height}" for height, width in (depth_m.shape, image.shape[:2])]
+            raise FrameError(f"{self.path}: {name}: depth of {sizes[0]} pixels, but its image has {sizes[1]}")
+        return depth_m
+
+    @cached_property
+    def focal_y_px(self) -> tuple[float | None, ...]:
+        """Each frame's vertical focal length in its own pixels, as frames.jsonl tells it; None where it does not.
+
+        Raises UserError when frames.jsonl cannot be read.
+        """
+        listing = self._images[0].parent.parent / LISTING
+        if listing not in self._source.names():
+            return (None,) * len(self)
+        try:
+            by_number = read_focal_lengths(self._read(listing).decode())
+        except (UserError, UnicodeDecodeError) as error:
+            raise UserError(f"{self.path}: {error}") from error
+        numbers = [re.findall(r"\d+", key) for key in self.keys]
+        return tuple(by_number.get(int(found[-1])) if found else None for found in numbers)
+
     def _read(self, name: PurePosixPath) -> bytes:
         try:
             return self._source.read(name)
@@ -134,14 +177,17 @@ def open_frames(path: Path) -> FrameSet:
     names = [entry for entry in source.names() if entry.suffix.lower() in IMAGE_SUFFIXES]
     images = [entry for entry in names if entry.parent.name == "images"]
     masks = [entry for entry in names if entry.parent.name == "masks"]
+    depths = [entry for entry in names if entry.parent.name == "depth"]
     if not images and not masks:
         images = [entry for entry in names if not entry.name.startswith(".")]
     if not images:
         raise UserError(f"{path}: no frames found; wanted are pictures (jpeg, png) in a folder images/")
     image_by_key = _by_key(path, images)
     mask_by_key = _by_key(path, masks)
-    if masks:
-        _check_pairs(path, image_by_key, mask_by_key)
+    depth_by_key = _by_key(path, depths)
+    for kind, by_key in (("mask", mask_by_key), ("depth", depth_by_key)):
+        if by_key:
+            _check_pairs(path, kind, image_by_key, by_key)
     ordered = sorted(image_by_key, key=_natural)
     root = images[0].parent.parent.name or name
     return FrameSet(
@@ -152,16 +198,17 @@ def open_frames(path: Path) -> FrameSet:
         source,
         tuple(image_by_key[key] for key in ordered),
         tuple(mask_by_key[key] for key in ordered) if masks else None,
+        tuple(depth_by_key[key] for key in ordered) if depths else None,
     )
 
 
 def frame_key(name: str) -> str:
-    """What an image's and its mask's file name share: the name without folder, suffix, camera and "mask".
+    """What an image's and its mask's file name share: the name without folder, suffix, camera, "mask" and "depth".
 
     >>> frame_key("4_run2cam1_00327.jpeg"), frame_key("1_run1_mask_00009_data_pack2.png")
     ('4_run2_00327', '1_run1_00009_data_pack2')
     """
-    return _CAMERA_OR_MASK.sub("", PurePosixPath(name).stem)
+    return _KIND.sub("", PurePosixPath(name).stem)
 
 
 def _run(key: str, root: str) -> str:
@@ -186,12 +233,12 @@ def _by_key(path: Path, names: list[PurePosixPath]) -> dict[str, PurePosixPath]:
     return found
 
 
-def _check_pairs(path: Path, images: dict[str, PurePosixPath], masks: dict[str, PurePosixPath]) -> None:
-    alone = [f"{images[key]} has no mask" for key in images if key not in masks]
-    alone += [f"{masks[key]} has no image" for key in masks if key not in images]
+def _check_pairs(path: Path, kind: str, images: dict[str, PurePosixPath], others: dict[str, PurePosixPath]) -> None:
+    alone = [f"{images[key]} has no {kind}" for key in images if key not in others]
+    alone += [f"{others[key]} has no image" for key in others if key not in images]
     if alone:
         more = f" (and {len(alone) - 1} more)" if len(alone) > 1 else ""
-        raise UserError(f"{path}: {alone[0]}{more}; every image needs one mask with the same key")
+        raise UserError(f"{path}: {alone[0]}{more}; every image needs one {kind} with the same key")
 
 
 def _open_source(path: Path) -> tuple[_Source, str]:

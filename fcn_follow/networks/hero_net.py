@@ -73,7 +73,7 @@ ALL_PARTS = Parts()
 class SeparableU(nn.Module):
     """A U of separable blocks; level i works at 1/2**i of the input's size with widths[i] channels.
 
-    Input N x 3 x H x W (value / 127.5 - 1) of any size; the heads stand on `features`, N x widths[0] x H x W.
+    Input N x 3 x H x W (value / 127.5 - 1) of any size; the heads stand on what `decode` gives, N x widths[0] x H x W.
     """
 
     def __init__(
@@ -102,16 +102,25 @@ class SeparableU(nn.Module):
             decoders.append(nn.Sequential(*layers))
         self.decoders = nn.ModuleList(decoders)
 
-    def features(self, image: Tensor) -> Tensor:
-        """What the heads see, of the image's size."""
+    def encode(self, image: Tensor) -> list[Tensor]:
+        """What each level sees, the finest first."""
+        levels = []
         x: Tensor = self.stem(image)
-        skips = []
         for encoder in self.encoders:
             x = encoder(x)
-            skips.append(x)
-        x = skips.pop()
-        for decoder in self.decoders:
-            x = decoder(self.concatenate(self.upsample(x), skips.pop()))
+            levels.append(x)
+        return levels
+
+    def join(self, coarse: Tensor, fine: Tensor) -> Tensor:
+        """A coarse level, upsampled, and the next finer one."""
+        joined: Tensor = self.concatenate(self.upsample(coarse), fine)
+        return joined
+
+    def decode(self, levels: list[Tensor]) -> Tensor:
+        """From the coarsest level back to the image's size: what the heads see."""
+        *skips, x = levels
+        for decoder, skip in zip(self.decoders, reversed(skips), strict=True):
+            x = decoder(self.join(x, skip))
         return x
 
 
@@ -126,7 +135,7 @@ class HeroNet(SeparableU):
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits of the image's size."""
-        logits: Tensor = self.head(self.features(image))
+        logits: Tensor = self.head(self.decode(self.encode(image)))
         return logits
 
 

@@ -8,13 +8,17 @@ scaled per image) or exponential (ours, metres) is the depth; the model card say
 from __future__ import annotations
 
 import itertools
+import math
 
 import torch
 from torch import Tensor, nn
 
-from fcn_follow.networks.hero_net import CLASS_COUNT, SeparableBlock, SeparableU
+from fcn_follow.networks.hero_net import CLASS_COUNT, HERO_NET, HeroNet, SeparableBlock
 from fcn_follow.networks.keras import Conv2dSame
 from fcn_follow.networks.sizes import require_multiple
+
+TYPICAL_DEPTH_M = 12.0  # where the depth head begins
+NEVER = -30.0  # the logit of a class that cannot be; not infinite, which times 0 is no number
 
 
 def _convolution(channels: int, filters: int, kernel: int = 3, dilation: int = 1) -> nn.Sequential:
@@ -69,25 +73,53 @@ class MaskDepth(nn.Module):
         return result
 
 
-class MaskDepthSeparable(SeparableU):
-    """Our U, which has no dilation, parting into mask and depth at full resolution.
+class MaskDepthSeparable(HeroNet):
+    """hero_net with a second decoder on the same encoder, for depth: weights of hero_net fit by name.
 
+    The depth's decoder begins with more context, is thinner, and sees what the mask's found, whose edges are depth's.
     Input N x 3 x H x W (value / 127.5 - 1) of any size, output N x (3 + 1) x H x W: class logits and the logarithm of
     the depth in metres.
     """
 
     def __init__(self) -> None:
-        widths = (16, 32, 56, 88, 120)
-        super().__init__(widths, (2, 2, 2, 2, 2), (1, 1, 1, 1))
-        first = widths[0]
-        self.mask_head = nn.Sequential(SeparableBlock(first, first), Conv2dSame(first, CLASS_COUNT, 1))
-        self.depth_head = nn.Sequential(SeparableBlock(first, first, 5), Conv2dSame(first, 1, 1))
+        super().__init__(*HERO_NET)
+        *skips, bottom = HERO_NET[0]
+        self.depth_context = nn.Sequential(*(SeparableBlock(bottom, bottom, 5) for _ in range(2)))
+        plan = ((72, 72, 5), (48, 48, 5), (24, 12, 3), (16, 16, 3))  # of the two blocks of each decoder
+        self.depth_decoders = nn.ModuleList()
+        below = bottom
+        for (first, second, kernel), skip in zip(plan, reversed(skips), strict=True):
+            blocks = SeparableBlock(below + skip, first), SeparableBlock(first, second, kernel)
+            self.depth_decoders.append(nn.Sequential(*blocks))
+            below = second
+        self.depth_head = Conv2dSame(below, 1, 1)
+        assert self.depth_head.bias is not None
+        nn.init.constant_(self.depth_head.bias, math.log(TYPICAL_DEPTH_M))
 
     def forward(self, image: Tensor) -> Tensor:
         """Class logits and log depth of the image's size."""
-        features = self.features(image)
-        output: Tensor = self.concatenate(self.mask_head(features), self.depth_head(features))
+        levels = self.encode(image)
+        seen = self.decode(levels)
+        _, *skips, bottom = levels
+        depth = self.depth_context(bottom)
+        for decoder, skip in zip(self.depth_decoders, [*reversed(skips), seen], strict=True):
+            depth = decoder(self.join(depth, skip))
+        output: Tensor = self.concatenate(self.head(seen), self.depth_head(depth))
         return output
+
+
+def class_logits(output: Tensor) -> Tensor:
+    """The logits N x 3 x H x W in the output of any network, with a depth channel or without.
+
+    A mask of one channel, whose sigmoid is the hero's probability, becomes logits with the same probability and no
+    other people.
+    """
+    if output.shape[1] > CLASS_COUNT:
+        return output[:, :CLASS_COUNT]
+    if output.shape[1] == CLASS_COUNT:
+        return output
+    hero = output[:, :1]
+    return torch.cat([torch.zeros_like(hero), torch.full_like(hero, NEVER), hero], 1)
 
 
 def checkerboard(network: nn.Module, size_px: int = 160, period_px: int = 2) -> float:
@@ -98,7 +130,9 @@ def checkerboard(network: nn.Module, size_px: int = 160, period_px: int = 2) -> 
     (Odena, Dumoulin, Olah, "Deconvolution and Checkerboard Artifacts", 2016).
     """
     with torch.no_grad():
-        output = network.eval()(torch.full((1, 3, size_px, size_px), 0.3))[0].double()
+        device = next((tensor.device for tensor in network.parameters()), None)
+        flat = torch.full((1, 3, size_px, size_px), 0.3, device=device)
+        output = network.eval()(flat)[0].double()
     edge = size_px // 4 // period_px * period_px
     middle = output[:, edge:-edge, edge:-edge]
     offsets = itertools.product(range(period_px), repeat=2)

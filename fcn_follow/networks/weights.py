@@ -19,8 +19,7 @@ from fcn_follow.networks.tensor_file import save_tensors
 CARD_KEY = "fcn_follow_card"
 CLASSES = ("background", "other people", "hero")
 NORMALISATION = "value / 127.5 - 1"
-METRES = "in metres"
-PER_IMAGE = "from 0 to 1 within each image"
+METRES, PER_IMAGE = "metres", "per_image"
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ class LabelsAndDepth(NamedTuple):
 def require_metres(card: ModelCard) -> None:
     """Raises UserError for weights without a depth head, or with one that gives no metres."""
     if card.depth != METRES:
-        said = f"gives depth {card.depth}" if card.depth else "gives no depth"
+        said = f"gives depth as {card.depth}" if card.depth else "gives no depth"
         raise UserError(f"the network {card.network} {said}; wanted are weights with a depth head that says metres")
 
 

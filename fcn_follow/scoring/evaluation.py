@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +20,7 @@ from fcn_follow.networks.weights import ModelCard
 from fcn_follow.perception.engines.engine import Engine
 from fcn_follow.perception.labels import labels_of
 from fcn_follow.scoring.ahead import in_order
+from fcn_follow.scoring.depth import DepthFigures, DepthTally
 from fcn_follow.scoring.follow_me import (
     SEEN_ABOVE_PX,
     FollowMeScore,
@@ -36,20 +36,24 @@ from fcn_follow.scoring.honest import (
     examine_frame,
     honest_figures,
 )
-from fcn_follow.scoring.predict import predict
+from fcn_follow.scoring.predict import Predicted, outputs
 
 NEAR_SHARE = 300 / 256**2  # a hero of more than 300 of 256 x 256 pixels is near
-BATCH = 16
 
 
 @dataclass(frozen=True)
 class LabelledFrame:
-    """A frame with its 0/1 mask H x W x 3, and its kind."""
+    """A frame with its 0/1 mask H x W x 3, its kind and, where it is judged, its depth in metres (0: not measured).
+
+    focal_y_px is the camera's vertical focal length in pixels of the frame.
+    """
 
     name: str
     image: UInt8Array
     mask: UInt8Array
     kind: Kind
+    depth_m: NDArray[np.float32] | None = field(default=None, kw_only=True)
+    focal_y_px: float | None = field(default=None, kw_only=True)
 
     @property
     def width_px(self) -> int:
@@ -60,9 +64,6 @@ class LabelledFrame:
     def hero_px(self) -> int:
         """The true hero's area in the frame as it was recorded."""
         return int(self.mask[..., HERO].sum())
-
-
-FrameT = TypeVar("FrameT", bound=LabelledFrame)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +84,17 @@ class Evaluation:
     honest: HonestFigures
     frames: tuple[FrameResult, ...]
     skipped: tuple[str, ...]
+    depth: DepthFigures | None = None
 
     def figures(self) -> dict[str, object]:
-        """The figures for JSON: `final_score`, `final_iou`, `weight`, `folders`, `honest`, and the frames skipped."""
+        """The figures for JSON: `final_score`, `final_iou`, `weight`, `folders`, `honest`, and the frames skipped.
+
+        Also `depth`, where it was judged.
+        """
         return {
             **dataclasses.asdict(self.follow_me),
             "honest": dataclasses.asdict(self.honest),
+            **({} if self.depth is None else {"depth": dataclasses.asdict(self.depth)}),
             "skipped": list(self.skipped),
         }
 
@@ -116,24 +122,29 @@ def open_scored(path: Path) -> list[tuple[FrameSet, Kind | None]]:
 
 
 def labelled_frames(
-    refs: Iterable[tuple[FrameRef, Kind | None]], on_skip: Callable[[str], None]
+    refs: Iterable[tuple[FrameRef, Kind | None]], on_skip: Callable[[str], None], with_depth: bool = False
 ) -> Iterator[LabelledFrame]:
-    """Decode frames, a thread a core; what cannot be read is told to on_skip and left out."""
-    for frame in in_order(lambda item: _decoded(*item), refs, usable_cores()):
+    """Decode frames, a thread a core, with their depth where there is any and it is asked for.
+
+    What cannot be read is told to on_skip and left out.
+    """
+    for frame in in_order(lambda item: _decoded(*item, with_depth), refs, usable_cores()):
         if isinstance(frame, FrameError):
             on_skip(str(frame))
         else:
             yield frame
 
 
-def _decoded(ref: FrameRef, kind: Kind | None) -> LabelledFrame | FrameError:
+def _decoded(ref: FrameRef, kind: Kind | None, with_depth: bool) -> LabelledFrame | FrameError:
     try:
         image, mask = ref.frames.image(ref.index), ref.frames.mask(ref.index)
+        depth_m = ref.frames.depth_m(ref.index, image) if with_depth else None
     except FrameError as error:
         return error
     if mask is None:
         raise UserError(f"{ref.frames.path}: has no masks/; a score needs a mask for each frame")
-    return LabelledFrame(ref.name, image, mask, kind or kind_of_mask(mask))
+    focal_y_px = None if depth_m is None else ref.frames.focal_y_px[ref.index]
+    return LabelledFrame(ref.name, image, mask, kind or kind_of_mask(mask), depth_m=depth_m, focal_y_px=focal_y_px)
 
 
 def evaluate(
@@ -146,36 +157,24 @@ def evaluate(
 ) -> Evaluation:
     """Score a network in eval mode, or an engine that gives probabilities.
 
-    The card gives the input size and what counts as seen.
+    The card gives the input size and what counts as seen. Where the card and the frames have depth, a network's is
+    judged too.
 
     `skipped` may grow while `frames` is read; it is copied into the result at the end.
     """
     results: list[FrameResult] = []
-    predicted = predictions(network, card, frames)
-    for result in in_order(lambda seen: judge(*seen, card), predicted, usable_cores()):
+    tally = DepthTally(card)
+
+    def judged(seen: Predicted[LabelledFrame]) -> tuple[Predicted[LabelledFrame], FrameResult]:
+        return seen, judge(seen.frame, seen.probabilities, card)
+
+    for seen, result in in_order(judged, outputs(network, card, frames), usable_cores()):
         results.append(result)
+        frame = seen.frame
+        if seen.depth is not None and frame.depth_m is not None:
+            tally.add(seen.probabilities, seen.depth, frame.mask, frame.depth_m, frame.focal_y_px)
         on_frame()
-    return summarise(results, skipped)
-
-
-def predictions(
-    network: nn.Module | Engine, card: ModelCard, frames: Iterable[FrameT]
-) -> Iterator[tuple[FrameT, NDArray[np.float32]]]:
-    """Each frame with the network's probabilities h x w x 3 of it, in order.
-
-    A network takes batches, one behind the other; an engine takes as many frames at once as its spec has streams.
-    """
-
-    def predicted(batch: list[FrameT]) -> list[tuple[FrameT, NDArray[np.float32]]]:
-        probabilities = predict(
-            network, [frame.image for frame in batch], card.input_height_px, card.input_width_px,
-            flip_average=card.flip_average,
-        )  # fmt: skip
-        return list(zip(batch, probabilities, strict=True))
-
-    size, streams = (BATCH, 1) if isinstance(network, nn.Module) else (1, network.spec.streams)
-    for seen in in_order(predicted, _batches(frames, size), streams):
-        yield from seen
+    return dataclasses.replace(summarise(results, skipped), depth=tally.figures() if tally.frames else None)
 
 
 def judge(frame: LabelledFrame, probabilities: NDArray[np.floating], card: ModelCard) -> FrameResult:
@@ -225,14 +224,3 @@ def _labels(mask: UInt8Array) -> UInt8Array:
     """0/1 mask to labels; where resizing left two classes the hero wins, where none, the background."""
     labels: UInt8Array = np.where(mask[..., HERO] > 0, HERO, np.where(mask[..., 1] > 0, 1, BACKGROUND)).astype(np.uint8)
     return labels
-
-
-def _batches(frames: Iterable[FrameT], size: int) -> Iterator[list[FrameT]]:
-    batch: list[FrameT] = []
-    for frame in frames:
-        batch.append(frame)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch

@@ -9,14 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
 from torch.utils.tensorboard import SummaryWriter
 
 from fcn_follow.data.frames import HERO, UInt8Array
 from fcn_follow.data.resize import resize_image
 from fcn_follow.networks.weights import ModelCard
 from fcn_follow.perception.labels import labels_of
-from fcn_follow.scoring.evaluation import LabelledFrame, predictions
+from fcn_follow.scoring.depth import true_depth
+from fcn_follow.scoring.depth_map import as_picture, depth_pair, paint_depth
+from fcn_follow.scoring.evaluation import LabelledFrame
+from fcn_follow.scoring.predict import Predicted, outputs
 from fcn_follow.scoring.report import paint
 from fcn_follow.training.trainer import EpochReport, Trainer
 
@@ -52,28 +54,33 @@ class Board:
             self._writer.add_scalar(f"held_out/{name}", figure, total)
         network = self._trainer.average
         was_training = network.training
-        rows = [picture_row(*seen, self._trainer.card) for seen in self._predictions(network.eval())]
+        card = self._trainer.card
+        rows = [picture_row(seen, card) for seen in outputs(network.eval(), card, self._shown)]
         network.train(was_training)
         if rows:
-            self._writer.add_image("held_out/frame, truth, prediction", np.vstack(rows), total, dataformats="HWC")
+            title = "frame, truth, prediction" + (", true depth, depth" if card.depth else "")
+            self._writer.add_image(f"held_out/{title}", np.vstack(rows), total, dataformats="HWC")
         self._writer.flush()
 
     def close(self) -> None:
         """Write what is left."""
         self._writer.close()
 
-    def _predictions(self, network: nn.Module) -> list[tuple[LabelledFrame, np.ndarray]]:
-        return list(predictions(network, self._trainer.card, self._shown))
 
-
-def picture_row(frame: LabelledFrame, probabilities: np.ndarray, card: ModelCard) -> UInt8Array:
-    """Frame, truth and prediction side by side, uint8 h x 3 w x 3 at the network's size."""
-    height, width = probabilities.shape[:2]
+def picture_row(seen: Predicted[LabelledFrame], card: ModelCard) -> UInt8Array:
+    """Frame, truth and prediction side by side, uint8 h x 3 w x 3 at the network's size; h x 5 w x 3 with depth."""
+    frame, depth = seen.frame, seen.depth
+    height, width = seen.probabilities.shape[:2]
     image = resize_image(frame.image, height, width)
     rows = np.arange(height) * frame.mask.shape[0] // height
     columns = np.arange(width) * frame.mask.shape[1] // width
     truth = frame.mask[rows][:, columns].argmax(2).astype(np.uint8)
-    return np.hstack([image, paint(image, truth), paint(image, labels_of(probabilities, card))])
+    cells = [image, paint(image, truth), paint(image, labels_of(seen.probabilities, card))]
+    if depth is not None and frame.depth_m is not None:
+        true_m, unit_m = true_depth(frame.depth_m, frame.focal_y_px, card, height, width)
+        pair = depth_pair(card.depth, depth[None], torch.from_numpy(true_m / unit_m)[None, None])
+        cells += [paint_depth(picture) for picture in (pair.truth[0, 0], as_picture(card.depth, depth[0]))]
+    return np.hstack(cells)
 
 
 def _telling_frames(frames: Sequence[LabelledFrame]) -> list[LabelledFrame]:

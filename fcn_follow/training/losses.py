@@ -6,14 +6,17 @@ Each takes logits N x C x H x W and soft targets of the same shape (one-hot away
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from fcn_follow.data.frames import HERO
 from fcn_follow.errors import UserError
+from fcn_follow.scoring.similarity import ms_ssim, ssim
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 EPSILON = 1e-6
@@ -85,6 +88,16 @@ def l2_sum(logits: Tensor, targets: Tensor) -> Tensor:
     return ((torch.softmax(logits, 1) - targets) ** 2).sum() / len(logits)
 
 
+def ssim_loss(logits: Tensor, targets: Tensor) -> Tensor:
+    """One minus the SSIM of the probabilities as pictures."""
+    return 1.0 - ssim(torch.softmax(logits, 1), targets).mean()
+
+
+def ms_ssim_loss(logits: Tensor, targets: Tensor) -> Tensor:
+    """One minus the MS-SSIM of the probabilities as pictures."""
+    return 1.0 - ms_ssim(torch.softmax(logits, 1), targets).mean()
+
+
 LOSSES: dict[str, Loss] = {
     "dice": dice,
     "hero_jaccard": hero_jaccard,
@@ -92,7 +105,10 @@ LOSSES: dict[str, Loss] = {
     "l1": l1,
     "l1_sum": l1_sum,
     "l2": l2,
+    "mse": l2,
     "l2_sum": l2_sum,
+    "ssim": ssim_loss,
+    "ms_ssim": ms_ssim_loss,
 }
 WEIGHTED_LOSSES = {"cross_entropy": cross_entropy, "focal": focal}
 
@@ -112,20 +128,23 @@ def parse_loss(spec: str, class_weights: Tensor) -> WeightedSum:
 
     Raises UserError for what it does not know.
     """
-    terms: list[tuple[float, Loss]] = []
+    weighted = {name: partial(loss, class_weights) for name, loss in WEIGHTED_LOSSES.items()}
+    return WeightedSum(parse_terms(spec, {**LOSSES, **weighted}, "the mask"))
+
+
+LossT = TypeVar("LossT")
+
+
+def parse_terms(spec: str, known: Mapping[str, LossT], what: str) -> tuple[tuple[float, LossT], ...]:
+    """The weights and losses of a sum such as "cross_entropy + 0.5 dice". Raises UserError for an unknown name."""
+    terms = []
     for part in spec.split("+"):
         match = re.fullmatch(r"\s*(?:(\d+(?:\.\d+)?)\s*\*?\s*)?([a-z]\w*)\s*", part)
         name = match.group(2) if match else part.strip()
-        if match is None or (name not in LOSSES and name not in WEIGHTED_LOSSES):
-            known = ", ".join(sorted([*LOSSES, *WEIGHTED_LOSSES]))
+        if match is None or name not in known:
             raise UserError(
-                f"loss {spec!r}: {name!r} is not known; known are {known}, as in 'cross_entropy + 0.5 dice'"
+                f"loss {spec!r}: {name!r} is not known; known are {', '.join(sorted(known))} for {what}, "
+                "as in 'l1 + 0.5 ssim'"
             )
-        weight = float(match.group(1) or 1.0)
-        terms.append((weight, LOSSES[name] if name in LOSSES else _with_weights(name, class_weights)))
-    return WeightedSum(tuple(terms))
-
-
-def _with_weights(name: str, class_weights: Tensor) -> Loss:
-    loss = WEIGHTED_LOSSES[name]
-    return lambda logits, targets: loss(class_weights, logits, targets)
+        terms.append((float(match.group(1) or 1.0), known[name]))
+    return tuple(terms)

@@ -10,6 +10,7 @@ import yaml
 
 from fcn_follow.data.augment import AugmentParameters
 from fcn_follow.errors import UserError
+from fcn_follow.networks.weights import METRES, PER_IMAGE
 from fcn_follow.parameters import parameter, with_values
 
 
@@ -35,8 +36,18 @@ class TrainingParameters:
     loss: str = parameter("cross_entropy", "a sum of losses by name, as in 'cross_entropy + 0.5 dice'")
     people_weight: float = parameter(1.0, "class weight of other people", minimum=0.0, maximum=1000.0)
     hero_weight: float = parameter(1.0, "class weight of the hero", minimum=0.0, maximum=1000.0)
+    depth_loss: str = parameter("", "of a depth head: a sum of its losses by name, as in 'ssim + people_log'")
+    depth: str = parameter(
+        METRES,
+        "what a depth head learns: metres, or the depth scaled to 0..1 in each image",
+        choices=(METRES, PER_IMAGE),
+    )
+    depth_focal_px: float = parameter(
+        128.0, "vertical focal length at which a depth head says metres", unit="px", minimum=1.0, maximum=100_000.0
+    )
     distillation: float = parameter(0.0, "weight of the teacher's answer in the loss", minimum=0.0, maximum=100.0)
 
+    learn: str = parameter("", "only layers whose names begin so learn; the others stay as they started")
     optimizer: str = parameter("adam", "optimizer", choices=("adam", "adamw"))
     learning_rate: float = parameter(0.001, "highest learning rate", minimum=1e-9, maximum=10.0)
     weight_decay: float = parameter(0.0, "weight decay", minimum=0.0, maximum=1.0)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from fcn_follow.data.augment import augment, normalise, to_tensors
 from fcn_follow.data.bank import FrameBank
 from fcn_follow.errors import UserError
+from fcn_follow.networks.mask_depth import class_logits
 from fcn_follow.networks.registry import build_network
 from fcn_follow.networks.tensor_file import save_tensors
 from fcn_follow.networks.weights import LoadedWeights, ModelCard, save_weights
@@ -29,7 +30,9 @@ from fcn_follow.training.checkpoint import (
     restore_optimizer,
     save_checkpoint,
 )
-from fcn_follow.training.losses import parse_loss
+from fcn_follow.training.frozen import freeze_all_but
+from fcn_follow.training.judgement import card_scores, quality
+from fcn_follow.training.objective import Objective, learned_depth
 from fcn_follow.training.parameters import TrainingParameters
 from fcn_follow.training.sampling import epoch_indices, frame_weights
 from fcn_follow.training.schedule import learning_rate
@@ -73,25 +76,30 @@ class Trainer:
         self.network = build_network(parameters.network).to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.forward = torch.compile(self.network) if parameters.compile else self.network
         self.average = copy.deepcopy(self.network).eval() if parameters.ema_decay else self.network
-        class_weights = torch.tensor([1.0, parameters.people_weight, parameters.hero_weight], device=self.device)
-        self.loss = parse_loss(parameters.loss, class_weights)
+        self.objective = Objective(parameters, self.device)
+        self.still = freeze_all_but(self.network, parameters.learn)
         kind = torch.optim.AdamW if parameters.optimizer == "adamw" else torch.optim.Adam
-        self.optimizer = kind(
-            self.network.parameters(), lr=parameters.learning_rate, weight_decay=parameters.weight_decay, eps=1e-7
-        )
+        learning = [tensor for tensor in self.network.parameters() if tensor.requires_grad]
+        self.optimizer = kind(learning, lr=parameters.learning_rate, weight_decay=parameters.weight_decay, eps=1e-7)
         self.images = torch.from_numpy(self.bank.images).to(self.device)
         self.labels = torch.from_numpy(self.bank.labels).to(self.device)
+        self.depth = learned_depth(self.bank, parameters).to(self.device)
         self.weights = frame_weights(self.bank, parameters)
         self.steps_per_epoch = parameters.steps_per_epoch or max(len(self.bank) // parameters.batch_size, 1)
 
     def start_from(self, weights: LoadedWeights) -> None:
-        """Begin with these weights. Raises UserError when they are of another network."""
-        card = weights.card
-        if card.network != self.parameters.network or card.graph is not None:
+        """Begin with these weights; a network that has more layers than they do keeps its own there.
+
+        Raises UserError when they are of a network that is no part of this one.
+        """
+        card, own = weights.card, self.network.state_dict()
+        given = weights.network.state_dict()
+        fits = all(name in own and own[name].shape == tensor.shape for name, tensor in given.items())
+        if not fits or card.graph is not None:
             kind = f"{card.network}, imported from Keras" if card.graph is not None else card.network
             raise UserError(f"the weights to start from are of {kind}, not {self.parameters.network}")
-        self.network.load_state_dict(weights.network.state_dict())
-        self.average.load_state_dict(weights.network.state_dict())
+        self.network.load_state_dict(own | given)
+        self.average.load_state_dict(own | given)
 
     def resume(self) -> None:
         """Take up the checkpoint beside the weights. Raises UserError when there is none, or one of other settings."""
@@ -133,7 +141,7 @@ class Trainer:
     def judge(self) -> tuple[float, dict[str, float]]:
         """The weights as they are now on the held-out frames: the score that chooses the best, and all figures."""
         result = self.evaluate()
-        return result.follow_me.final_score, card_scores(result)
+        return quality(result), card_scores(result)
 
     def evaluate(self) -> Evaluation:
         """The weights as they are now on the held-out runs."""
@@ -143,21 +151,25 @@ class Trainer:
         return result
 
     def batch(self, indices: Tensor) -> tuple[Tensor, Tensor]:
-        """Augmented, normalised images and soft targets, N x 3 x S x S, of the bank's frames at these indices."""
+        """Augmented, normalised images N x 3 x S x S and soft targets of the bank's frames at these indices.
+
+        The targets' fourth channel, where there is one, is the depth.
+        """
         indices = indices.to(self.device)
         images, masks = to_tensors(self.images[indices], self.labels[indices])
-        images, masks = augment(images, masks, self.parameters.input_px, self.parameters.augment, self.generator)
-        return normalise(images).contiguous(memory_format=torch.channels_last), masks
+        targets = torch.cat([masks, self.depth[indices].float()], 1)
+        images, targets = augment(images, targets, self.parameters.input_px, self.parameters.augment, self.generator)
+        return normalise(images).contiguous(memory_format=torch.channels_last), targets
 
     def batch_loss(self, images: Tensor, targets: Tensor) -> Tensor:
         """The loss of one batch, the teacher's part included."""
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.parameters.precision == "bf16"):
-            logits = self.forward(images)
-        loss = self.loss(logits.float(), targets)
+            output = self.forward(images).float()
+        loss: Tensor = self.objective(output, targets)
         if self.teacher is not None:
             with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
-                answer = torch.softmax(self.teacher(images).float(), 1)
-            loss = loss + self.parameters.distillation * self.loss(logits.float(), answer)
+                answer = torch.softmax(class_logits(self.teacher(images).float()), 1)
+            loss = loss + self.parameters.distillation * self.objective.mask(output, answer)
         return loss
 
     def step(self, images: Tensor, targets: Tensor, rate: float) -> Tensor:
@@ -176,6 +188,8 @@ class Trainer:
         count = self.steps_per_epoch * parameters.batch_size
         indices = epoch_indices(self.weights, count, parameters.sampling, self.order)
         self.network.train()
+        for module in self.still:
+            module.eval()
         total = torch.zeros((), device=self.device)
         for step in range(self.steps_per_epoch):
             rate = learning_rate(parameters, epoch * self.steps_per_epoch + step, self.steps_per_epoch)
@@ -230,17 +244,3 @@ class Trainer:
 
 def _float_state(module: nn.Module) -> list[Tensor]:
     return [tensor for tensor in module.state_dict().values() if tensor.is_floating_point()]
-
-
-def card_scores(result: Evaluation) -> dict[str, float]:
-    """The figures of an evaluation that a model card states."""
-    folders, honest = result.follow_me.folders, result.honest
-    figures = {
-        "final_score": result.follow_me.final_score,
-        "final_iou": result.follow_me.final_iou,
-        "near_iou": folders["following_images"].iou_hero,
-        "far_iou": folders["patrol_with_targ"].iou_hero,
-        "false_alarms_per_1000": honest.false_alarms_per_1000,
-        **{f"recall_{name}_px": figures.recall for name, figures in honest.by_size_px.items()},
-    }
-    return {name: round(float(value), 4) for name, value in figures.items() if value is not None}
