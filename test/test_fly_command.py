@@ -14,11 +14,13 @@ import cv2
 import pytest
 from ros_tools import ROOT
 
+from fcn_follow.cli.simulation import fly
 from fcn_follow.errors import UserError
 from fcn_follow.simulation import synthesize as synthesis
 from fcn_follow.simulation.demands import judge
+from fcn_follow.simulation.ranging_table import ranging_rows
 from fcn_follow.simulation.scenarios import find_scenario
-from fcn_follow.simulation.suite import Task, run
+from fcn_follow.simulation.suite import EyesSpec, Task, run
 
 WEIGHTS = ROOT / "weights" / "hero_net.safetensors"
 
@@ -117,7 +119,7 @@ def test_a_full_disk_is_told_and_nothing_is_half_written(tmp_path, monkeypatch):
 def test_demands_judge_what_was_flown():
     from fcn_follow.simulation.figures import figures
 
-    flown = figures(run(Task("straight", 0, None, 1.0)))
+    flown = figures(run(Task("straight", 0, EyesSpec(), 1.0)))
     good = dataclasses.replace(flown, hero_in_frame=0.99, right_person=1.0, distance_rms_m=0.4, closest_person_m=3.0)
     poor = {"hero_in_frame": 0.5, "right_person": 0.9, "distance_rms_m": 2.0, "closest_person_m": 1.0, "contacts": 1,
             "limit_violations": 3}  # fmt: skip
@@ -131,7 +133,7 @@ def test_demands_judge_what_was_flown():
 def test_demands_on_hidden_heroes_and_on_latency():
     from fcn_follow.simulation.figures import figures
 
-    flown = figures(run(Task("bend", 0, None, 1.0)))
+    flown = figures(run(Task("bend", 0, EyesSpec(), 1.0)))
 
     def missed(*flights: tuple[str, dict[str, float]]) -> list[str]:
         made = [dataclasses.replace(flown, scenario=name, **values) for name, values in flights]
@@ -159,9 +161,51 @@ def test_demands_on_hidden_heroes_and_on_latency():
 def test_the_default_weights_fly(tmp_path):
     from fcn_follow.simulation.figures import figures
 
-    log = run(Task("straight", 3, WEIGHTS, 10.0))
+    log = run(Task("straight", 3, EyesSpec(WEIGHTS), 10.0))
     result = figures(log)
     assert log.contact == "" and result.limit_violations == 0
     assert log.moments[-1].state == "tracking"
     assert result.hero_in_frame > 0.95 and result.right_person > 0.9
     assert result.mean_iou > 0.3
+
+
+def test_ranging_methods_side_by_side(tmp_path):
+    from test_depth_ranging import write_depth_weights
+
+    weights = write_depth_weights(tmp_path / "eyes.safetensors", 4.0)
+    arguments = ["--compare-ranging", "--scenario", "sits", "--seeds", 1, "--duration", 1, "--processes", 1]
+    done = fcn_follow("fly", *arguments, "--weights", weights, "--out", tmp_path / "out", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    table = json.loads((tmp_path / "out" / "ranging.json").read_text())
+    assert list(table) == ["sits", "mean"]
+    assert all(list(row) == ["apparent_height", "ground_plane", "depth"] for row in table.values())
+    errors = [f"{cell['distance_rms_m']:.2f}" for cell in table["sits"].values()]
+    assert any(line.split()[1:-1:2] == ["sits", *errors] for line in done.stdout.splitlines()), done.stdout
+
+
+def test_ranging_that_cannot_be(tmp_path):
+    done = fcn_follow("fly", "--compare-ranging", "--weights", WEIGHTS, "--out", "out", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "the network hero_net gives no depth" in " ".join(done.stderr.split()) and "Traceback" not in done.stderr
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(UserError, match="--ranging sonar: allowed is apparent_height, ground_plane, depth"):
+        fly(ranging="sonar")
+    with pytest.raises(UserError, match="--true-positions is flown without any ranging"):
+        fly(ranging="depth", true_positions=True)
+
+
+def test_rows_of_ranging_are_means_over_the_seeds():
+    from fcn_follow.simulation.figures import figures
+
+    flown = figures(run(Task("straight", 0, EyesSpec(), 1.0)))
+
+    def flights(*errors_m: float):
+        return [dataclasses.replace(flown, distance_rms_m=error_m) for error_m in errors_m]
+
+    sits = [dataclasses.replace(flight, scenario="sits", contacts=1) for flight in flights(0.3)]
+    rows = ranging_rows({"depth": [*flights(0.1, 0.3), *sits], "ground_plane": flights(1.0)})
+    assert [row.scenario for row in rows] == ["straight", "sits", "mean"]
+    assert rows[2].contacts == {"depth": 1, "ground_plane": 0}
+    assert rows[0].distance_rms_m == pytest.approx({"depth": 0.2, "ground_plane": 1.0})
+    assert math.isnan(rows[1].distance_rms_m["ground_plane"])
+    assert rows[2].distance_rms_m["depth"] == pytest.approx(0.25)

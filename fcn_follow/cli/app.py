@@ -17,6 +17,7 @@ from fcn_follow.cli import (
     results,
     scoring,
     simulation,
+    synthesis,
     training,
 )
 
@@ -41,7 +42,7 @@ app.command("bag-to-frames")(bags.bag_to_folder)
 app.command("import-keras")(keras.import_keras)
 app.command("export")(export.export_network)
 app.command("fly")(simulation.fly)
-app.command("synthesize")(simulation.synthesize)
-app.command("pictures")(simulation.pictures)
+app.command("synthesize")(synthesis.synthesize)
+app.command("pictures")(synthesis.pictures)
 app.command("gazebo-assets")(gazebo.gazebo_assets)
 app.command("bench")(bench.bench)

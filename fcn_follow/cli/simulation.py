@@ -1,4 +1,4 @@
-"""`fcn-follow fly` and `fcn-follow synthesize`: closed-loop flights and frames to train on, from the simulator.
+"""`fcn-follow fly`: closed-loop flights in the simulator.
 
 The simulator is imported when a command runs: without a way to draw, the other commands still work.
 """
@@ -6,7 +6,7 @@ The simulator is imported when a command runs: without a way to draw, the other 
 from __future__ import annotations
 
 import math
-import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
@@ -18,58 +18,22 @@ from rich.table import Table
 from fcn_follow.deployment.choice import EngineRequest, candidates
 from fcn_follow.errors import UserError
 from fcn_follow.networks.weights import load_weights
+from fcn_follow.perception.depth import require_metres
+from fcn_follow.perception.ranging import METHODS
 from fcn_follow.share import default_weights
 
 if TYPE_CHECKING:
     from fcn_follow.simulation.figures import Figures
     from fcn_follow.simulation.scenarios import Scenario
+    from fcn_follow.simulation.suite import EyesSpec
 
 console = Console(stderr=True)
 
 
-def synthesize(
-    out: Annotated[Path, typer.Option(help="Folder to write: new, empty, or an earlier part of the same run.")],
-    count: Annotated[int, typer.Option(help="Frames to make.")] = 1000,
-    size: Annotated[str, typer.Option(help="Pixels, WIDTHxHEIGHT.")] = "256x256",
-    seed: Annotated[int, typer.Option(help="Another seed, other frames; the same seed, the same bytes.")] = 0,
-    no_hero: Annotated[float, typer.Option(help="Share of frames without a hero, 0 to 1.")] = 0.35,
-    far: Annotated[float, typer.Option(help="Share of far heroes (4 to 200 px of 256x256) among the others.")] = 0.6,
-    hero_top: Annotated[Optional[str], typer.Option(help="Colour of the hero's top, #rrggbb or a name.")] = None,  # noqa: UP045
-    hero_hair: Annotated[Optional[str], typer.Option(help="Colour of the hero's hair.")] = None,  # noqa: UP045
-    hero_bottom: Annotated[Optional[str], typer.Option(help="Colour of the hero's trousers.")] = None,  # noqa: UP045
-    hero_shoes: Annotated[Optional[str], typer.Option(help="Colour of the hero's shoes.")] = None,  # noqa: UP045
-    hero_skin: Annotated[Optional[str], typer.Option(help="Colour of the hero's skin.")] = None,  # noqa: UP045
-    processes: Annotated[int, typer.Option(help="Processes that draw side by side.", min=1, max=64)] = 2,
-) -> None:
-    """Make training frames with masks and depth; stop with Ctrl-C, run the same command again to go on."""
-    from fcn_follow.simulation.synthesize import SynthesisOptions
-    from fcn_follow.simulation.synthesize import synthesize as write_frames
-
-    given = {"top": hero_top, "hair": hero_hair, "bottom": hero_bottom, "shoes": hero_shoes, "skin": hero_skin}
-    clothes = {name: colour for name, colour in given.items() if colour is not None}
-    width_px, height_px = _size(size)
-    options = SynthesisOptions(count, width_px, height_px, seed, no_hero, far, clothes)
-    columns = (
-        TextColumn("synthesizing"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task("", total=count)
-        try:
-            for done in write_frames(options, out, processes):
-                progress.update(task, completed=done)
-        except KeyboardInterrupt:
-            console.print("stopped; the same command goes on from here")
-            raise typer.Exit(130) from None
-    console.print(f"{count} frames in {out}", highlight=False)
-
-
 def fly(
     scenario: Annotated[
-        str, typer.Option(help="Which flight, default straight; with --suite which ones, NAME,NAME, default all.")
+        str,
+        typer.Option(help="Which flight, default straight; with --suite which ones, NAME,NAME, default all."),
     ] = "",
     seed: Annotated[int, typer.Option(help="Another seed: other people, textures, wind.", min=0)] = 0,
     out: Annotated[Path, typer.Option(help="Folder for report, table and video.")] = Path("out"),
@@ -77,6 +41,12 @@ def fly(
     engine: Annotated[str, typer.Option(help="What runs the network, in fp32 (see fcn-follow score).")] = "torch",
     true_positions: Annotated[
         bool, typer.Option("--true-positions", help="Fly by the true hero position instead of a network.")
+    ] = False,
+    ranging: Annotated[
+        str, typer.Option(help="How the distance is found: apparent_height, ground_plane or depth.")
+    ] = "apparent_height",
+    compare_ranging: Annotated[
+        bool, typer.Option("--compare-ranging", help="Fly the suite by each way to find the distance; one table.")
     ] = False,
     suite: Annotated[bool, typer.Option("--suite", help="Fly many and make a table.")] = False,
     seeds: Annotated[int, typer.Option(help="Seeds for each scenario of the suite.", min=1, max=1000)] = 3,
@@ -91,27 +61,46 @@ def fly(
         for known in SCENARIOS:
             print(f"{known.name:15} {known.told}")
         return
-    names = [s.name for s in SCENARIOS] if suite and not scenario else (scenario or "straight").split(",")
-    chosen = [find_scenario(name) for name in names]
-    path = None if true_positions else weights or default_weights()
-    if path is not None:
-        load_weights(path)  # a wrong file is told before anything is flown
-        candidates(EngineRequest(engine, precision="fp32"))
-    if len(chosen) > 1 and not suite:
+    many = suite or compare_ranging
+    knows_depth = compare_ranging or true_positions or ranging == "depth"
+    chosen = [find_scenario(name) for name in (scenario or "straight").split(",")]
+    if many and not scenario:
+        chosen = [known for known in SCENARIOS if knows_depth or not known.misleads_height]
+    if len(chosen) > 1 and not many:
         raise UserError("more than one scenario is flown with --suite")
+    methods = METHODS if compare_ranging else (ranging,)
+    eyes = [_eyes(true_positions, weights, engine, method) for method in methods]
     try:
-        if suite:
-            _fly_suite(chosen, seeds, path, duration, processes, out, engine)
+        if compare_ranging:
+            _compare(chosen, seeds, eyes, duration, processes, out)
+        elif suite:
+            _fly_suite(chosen, seeds, eyes[0], duration, processes, out)
         else:
-            _fly_one(chosen[0], seed, path, duration, out, engine)
+            _fly_one(chosen[0], seed, eyes[0], duration, out)
     except KeyboardInterrupt:
         console.print(f"stopped; what was finished is in {out}", highlight=False)
         raise typer.Exit(130) from None
 
 
-def _fly_one(
-    scenario: Scenario, seed: int, weights: Path | None, duration_s: float | None, out: Path, engine: str
-) -> None:
+def _eyes(true_positions: bool, weights: Path | None, engine: str, ranging: str) -> EyesSpec:
+    """What looks; what is wrong with it is told before anything is flown."""
+    from fcn_follow.simulation.suite import EyesSpec
+
+    if ranging not in METHODS:
+        raise UserError(f"--ranging {ranging}: allowed is {', '.join(METHODS)}")
+    if true_positions:
+        if ranging != METHODS[0]:
+            raise UserError("--true-positions is flown without any ranging")
+        return EyesSpec()
+    path = weights or default_weights()
+    card = load_weights(path).card
+    candidates(EngineRequest(engine, precision="fp32"))
+    if ranging == "depth":
+        require_metres(card)
+    return EyesSpec(path, engine, ranging)
+
+
+def _fly_one(scenario: Scenario, seed: int, eyes: EyesSpec, duration_s: float | None, out: Path) -> None:
     from fcn_follow.simulation.recorded import fly_recorded
 
     total_s = duration_s or scenario.duration_s
@@ -124,7 +113,7 @@ def _fly_one(
     with Progress(*columns, console=console) as progress:
         task = progress.add_task(scenario.name, total=total_s)
         result, page = fly_recorded(
-            scenario, seed, weights, out, duration_s, lambda now_s: progress.update(task, completed=now_s), engine
+            scenario, seed, eyes, out, duration_s, lambda now_s: progress.update(task, completed=now_s)
         )
     print_figures([result])
     console.print(f"report: {page}", highlight=False)
@@ -133,20 +122,66 @@ def _fly_one(
 def _fly_suite(
     scenarios: list[Scenario],
     seeds: int,
-    weights: Path | None,
+    eyes: EyesSpec,
     duration_s: float | None,
     processes: int,
     out: Path,
-    engine: str,
 ) -> None:
     from fcn_follow.simulation.demands import judge
-    from fcn_follow.simulation.figures import figures
     from fcn_follow.simulation.report import write_suite_report
-    from fcn_follow.simulation.suite import Task, run_suite, save_tables
+    from fcn_follow.simulation.suite import save_tables
 
-    tasks = [Task(scenario.name, seed, weights, duration_s, engine) for scenario in scenarios for seed in range(seeds)]
     make_folder(out)
-    flown = []
+    flown: list[Figures] = []
+    for flight in _flights(scenarios, seeds, eyes, duration_s, processes):
+        flown.append(flight)
+        save_tables(out, flown, scenarios)
+    write_suite_report(out / "suite.html", flown, scenarios)
+    print_figures(flown)
+    demands = Table(title="Demands")
+    for column in ("demand", "found", "met"):
+        demands.add_column(column)
+    for row in judge(flown, scenarios):
+        demands.add_row(row.demand, row.found, "yes" if row.met else "no")
+    _wide_console().print(demands)
+    console.print(f"tables and report: {out}", highlight=False)
+
+
+def _compare(
+    scenarios: list[Scenario],
+    seeds: int,
+    ways: list[EyesSpec],
+    duration_s: float | None,
+    processes: int,
+    out: Path,
+) -> None:
+    from fcn_follow.simulation.ranging_table import ranging_rows, save_ranging
+
+    make_folder(out)
+    flown: dict[str, list[Figures]] = {eyes.ranging: [] for eyes in ways}
+    for eyes in ways:
+        for flight in _flights(scenarios, seeds, eyes, duration_s, processes):
+            flown[eyes.ranging].append(flight)
+            save_ranging(out, flown)
+    table = Table(title="RMS distance error in metres, by how the distance is found")
+    table.add_column("scenario")
+    for eyes in ways:
+        table.add_column(eyes.ranging.replace("_", " "), justify="right")
+    for row in ranging_rows(flown):
+        cells = zip(row.distance_rms_m.values(), row.contacts.values(), strict=True)
+        table.add_row(row.scenario, *(f"{error_m:.2f}" + (" contact" if hit else "") for error_m, hit in cells))
+    _wide_console().print(table)
+    console.print(f"table: {out / 'ranging.json'}", highlight=False)
+
+
+def _flights(
+    scenarios: list[Scenario], seeds: int, eyes: EyesSpec, duration_s: float | None, processes: int
+) -> Iterator[Figures]:
+    """The figures of each flight as it ends, under a progress bar."""
+    from fcn_follow.simulation.figures import figures
+    from fcn_follow.simulation.suite import Task, run_suite
+
+    tasks = [Task(scenario.name, seed, eyes, duration_s) for scenario in scenarios for seed in range(seeds)]
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -157,18 +192,8 @@ def _fly_suite(
     with Progress(*columns, console=console) as progress:
         task = progress.add_task("flying", total=len(tasks))
         for log in run_suite(tasks, processes):
-            flown.append(figures(log))
             progress.update(task, advance=1, description=f"flew {log.scenario.name} {log.seed}")
-            save_tables(out, flown, scenarios)
-    write_suite_report(out / "suite.html", flown, scenarios)
-    print_figures(flown)
-    demands = Table(title="Demands")
-    for column in ("demand", "found", "met"):
-        demands.add_column(column)
-    for row in judge(flown, scenarios):
-        demands.add_row(row.demand, row.found, "yes" if row.met else "no")
-    _wide_console().print(demands)
-    console.print(f"tables and report: {out}", highlight=False)
+            yield figures(log)
 
 
 def print_figures(flown: list[Figures]) -> None:
@@ -206,20 +231,3 @@ def _cell(name: str, value: float) -> str:
 
 def _wide_console() -> Console:
     return Console(width=None if Console().is_terminal else 150, highlight=False)
-
-
-def pictures(
-    out: Annotated[Path, typer.Option(help="Folder to write them into.")] = Path("docs/images/simulation"),
-) -> None:
-    """Draw the pictures of docs/simulation.md anew."""
-    from fcn_follow.simulation.pictures import write_pictures
-
-    for path in write_pictures(out):
-        console.print(str(path), highlight=False)
-
-
-def _size(text: str) -> tuple[int, int]:
-    match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text)
-    if not match:
-        raise UserError(f"--size {text}: wanted is WIDTHxHEIGHT, such as 320x240")
-    return int(match[1]), int(match[2])

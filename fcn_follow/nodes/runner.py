@@ -21,6 +21,7 @@ from rich.table import Table
 
 from fcn_follow.errors import UserError
 from fcn_follow.nodes.processes import NodeProcess, start_node
+from fcn_follow.perception.ranging import METHODS
 from fcn_follow.share import dds_environment, share_directory
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--loop", action="store_true", help="play the source again and again")
     parser.add_argument("--weights", type=Path, help="weights file; default: the package's own")
+    parser.add_argument("--ranging", choices=METHODS, help="how the hero's distance is found")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), help="where the network runs")
     parser.add_argument("--engine", help="what runs the network (default: auto, the fastest that is installed)")
     parser.add_argument("--params", type=Path, metavar="YAML", help="parameter file; default: config/follow.yaml")
@@ -123,6 +125,8 @@ class Runner:
         segmenter: dict[str, object] = {}
         if self._options.weights is not None:
             segmenter["weights"] = str(self._options.weights.resolve())
+        if self._options.ranging is not None:
+            segmenter["ranging.method"] = self._options.ranging
         if self._options.device is not None:
             segmenter["device"] = self._options.device
         if self._options.engine is not None:

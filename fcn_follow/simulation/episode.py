@@ -16,7 +16,7 @@ from fcn_follow.geometry import CameraIntrinsics, CameraMount, HeroPosition, Vec
 from fcn_follow.simulation.camera import DelayLine, Sensor, expose, pinhole
 from fcn_follow.simulation.drone import Drone, Odometry, OdometryNoise, quaternion_xyzw, rotation_matrix
 from fcn_follow.simulation.outfits import HERO, LOOKALIKE, Outfit, random_outfit
-from fcn_follow.simulation.people import BODY_HEIGHT_M, MIDDLE_M, pose_index
+from fcn_follow.simulation.people import BODY_HEIGHT_M, MIDDLE_M, SEATED_MIDDLE_M, pose_index
 from fcn_follow.simulation.renderer import HERO as HERO_LABEL
 from fcn_follow.simulation.renderer import OTHER_PERSON, CameraPose, PersonView, Renderer, look
 from fcn_follow.simulation.scenarios import START_HEIGHT_M, Scenario
@@ -131,7 +131,8 @@ class Episode:
     def hero_middle_m(self) -> Vector3:
         """The middle of the hero's body in odom."""
         x, y = self.hero_place_m
-        return (x, y, self._ground(x, y) + MIDDLE_M * self._hero_outfit.height_m / BODY_HEIGHT_M)
+        middle_m = MIDDLE_M + self.route.walker.seated * (SEATED_MIDDLE_M - MIDDLE_M)
+        return (x, y, self._ground(x, y) + middle_m * self._hero_outfit.height_m / BODY_HEIGHT_M)
 
     def clearance_m(self) -> float:
         """From the drone's middle to the nearest person's body, taken as an upright line from feet to head."""
@@ -177,5 +178,5 @@ class Episode:
 
     def _view(self, walker: Walker, outfit: Outfit, label: int) -> PersonView:
         place = (walker.x_m, walker.y_m, self._ground(walker.x_m, walker.y_m))
-        pose = pose_index(walker.phase_rad, walker.speed_m_s)
+        pose = pose_index(walker.phase_rad, walker.speed_m_s, walker.seated)
         return PersonView(place, walker.heading_rad, pose, outfit, label)

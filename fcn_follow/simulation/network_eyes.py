@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from fcn_follow.deployment.choice import EngineRequest, choose_engine
+from fcn_follow.following.parameters import FollowerParameters
 from fcn_follow.geometry import CameraIntrinsics
 from fcn_follow.networks.weights import load_weights
+from fcn_follow.perception.engines.engine import Output
 from fcn_follow.perception.hero import find_hero
-from fcn_follow.perception.ranging import RangingParameters, locate_hero
+from fcn_follow.perception.ranging import RangingParameters, hero_depth, locate_hero
 from fcn_follow.perception.segmenter import Segmenter
-from fcn_follow.simulation.episode import CameraSetup, Frame
+from fcn_follow.simulation.episode import MOUNT, CameraSetup, Frame
 from fcn_follow.simulation.eyes import Sight
+from fcn_follow.simulation.people import MIDDLE_M
+
+CAMERA_HEIGHT_M = FollowerParameters().set_points.height_m + MIDDLE_M + MOUNT.position_body_m[2]
+"""Above the ground that hero and drone share, where the follower wants it."""
 
 
 class NetworkEyes:
@@ -20,18 +27,30 @@ class NetworkEyes:
     The engine computes in fp32 on one thread: flights run side by side, and a flight repeats exactly.
     """
 
-    def __init__(self, weights: Path, camera: CameraSetup, engine: str) -> None:
+    def __init__(self, weights: Path, camera: CameraSetup, engine: str, ranging: str = "apparent_height") -> None:
         loaded = load_weights(weights)
-        choice = choose_engine(loaded, EngineRequest(engine, precision="fp32"))
+        output = Output.CODES_AND_DEPTH if ranging == "depth" else Output.CODES
+        choice = choose_engine(loaded, EngineRequest(engine, precision="fp32"), output=output)
         self._segmenter = Segmenter(loaded, choice.engine)
         self._intrinsics: CameraIntrinsics = camera.intrinsics
-        self._ranging = RangingParameters(hero_height_m=1.68, camera_pitch_down_rad=camera.mount.pitch_down_rad)
+        self._ranging = RangingParameters(
+            ranging,
+            hero_height_m=1.68,
+            camera_height_m=CAMERA_HEIGHT_M,
+            camera_pitch_down_rad=camera.mount.pitch_down_rad,
+        )
         card = self._segmenter.card
         pixels = self._intrinsics.height_px * self._intrinsics.width_px
         self._min_area_px = card.hero_min_area_px * pixels / (card.input_height_px * card.input_width_px)
 
     def look(self, frame: Frame) -> Sight:
-        labels = self._segmenter.segment(frame.rgb)
+        depth_m = None
+        if self._ranging.method == "depth":
+            labels, depth_m = self._segmenter.segment_with_depth(frame.rgb, self._intrinsics.fy_px)
+        else:
+            labels = self._segmenter.segment(frame.rgb)
         hero = find_hero(labels, self._min_area_px)
-        position = locate_hero(hero, self._intrinsics, self._ranging, frame.stamp_s) if hero else None
-        return Sight(labels, hero, position)
+        if hero is None:
+            return Sight(labels, None, None)
+        hero_depth_m = math.nan if depth_m is None else hero_depth(hero, labels, depth_m)
+        return Sight(labels, hero, locate_hero(hero, self._intrinsics, self._ranging, frame.stamp_s, hero_depth_m))

@@ -15,7 +15,10 @@ from fcn_follow.simulation.shapes import Mesh, Points, ellipsoid, loft, merged, 
 BODY_HEIGHT_M = 1.75
 MIDDLE_M = 0.93
 """Height of the hips, the middle of the body that the follower measures to."""
+SEATED_MIDDLE_M = 0.55
+"""The same of a person who sits on the ground."""
 POSES_A_CYCLE = 16
+SITTING_DOWN_POSES = 4
 WALK_STRIDE_M = 1.45
 RUN_STRIDE_M = 2.6
 RUN_FROM_M_S = 2.3
@@ -60,15 +63,35 @@ def _pair(values: Points) -> tuple[float, float]:
     return (float(values[0]), float(values[1]))
 
 
-POSES: tuple[Pose, ...] = (
+SEATED = Pose((1.95, 1.85), (2.4, 2.3), (0.75, 0.7), (0.9, 0.9), 0.3)
+"""On the heels, knees before the chest, 1.1 m tall."""
+
+
+def sitting_pose(seated: float) -> Pose:
+    """Between standing (0) and SEATED (1)."""
+
+    def between(start: tuple[float, float], end: tuple[float, float]) -> tuple[float, float]:
+        return _pair(np.asarray(start) * (1 - seated) + np.asarray(end) * seated)
+
+    up, down = Pose(), SEATED
+    return Pose(
+        between(up.thigh, down.thigh), between(up.knee, down.knee), between(up.arm, down.arm),
+        between(up.elbow, down.elbow), up.lean + seated * (down.lean - up.lean),
+    )  # fmt: skip
+
+
+ON_FOOT: tuple[Pose, ...] = (
     Pose(),
     *(gait_pose(2 * np.pi * i / POSES_A_CYCLE, running=False) for i in range(POSES_A_CYCLE)),
     *(gait_pose(2 * np.pi * i / POSES_A_CYCLE, running=True) for i in range(POSES_A_CYCLE)),
 )
+POSES = ON_FOOT + tuple(sitting_pose((i + 1) / SITTING_DOWN_POSES) for i in range(SITTING_DOWN_POSES))
 
 
-def pose_index(phase_rad: float, speed_m_s: float) -> int:
-    """Which of POSES shows a person at this phase of the stride and this speed."""
+def pose_index(phase_rad: float, speed_m_s: float, seated: float = 0.0) -> int:
+    """Which of POSES shows a person at this phase of the stride and this speed, seated from 0 (not) to 1."""
+    if step_down := round(seated * SITTING_DOWN_POSES):
+        return len(ON_FOOT) + step_down - 1
     if speed_m_s < 0.15:
         return 0
     step = int(phase_rad / (2 * np.pi) * POSES_A_CYCLE) % POSES_A_CYCLE

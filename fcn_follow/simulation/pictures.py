@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from fcn_follow.errors import UserError
 from fcn_follow.simulation.camera import pinhole
 from fcn_follow.simulation.outfits import HERO, dressed, random_outfit
-from fcn_follow.simulation.people import POSES
+from fcn_follow.simulation.people import ON_FOOT
 from fcn_follow.simulation.plan import Plan
 from fcn_follow.simulation.renderer import HERO as HERO_LABEL
 from fcn_follow.simulation.renderer import Light, PersonView, Renderer, look
@@ -62,7 +62,9 @@ def _people(world: World) -> Image:
     rng = np.random.default_rng(2)
     hero_views = [PersonView((0.0, 0.0, 0.1), 2.2, pose, HERO, HERO_LABEL) for pose in (0, 3, 9, 19)]
     hero_views.append(PersonView((0.0, 0.0, 0.1), 2.2, 5, dressed(HERO, _PARK_HERO), HERO_LABEL))
-    crowd = [PersonView((0.0, 0.0, 0.1), 2.2, int(pose), random_outfit(rng)) for pose in rng.integers(0, len(POSES), 7)]
+    crowd = [
+        PersonView((0.0, 0.0, 0.1), 2.2, int(pose), random_outfit(rng)) for pose in rng.integers(0, len(ON_FOOT), 7)
+    ]
     row = [
         PersonView((-6.0 + 1.05 * i, -12.0, 0.1), view.yaw_rad + 0.9, view.pose, view.outfit, view.label)
         for i, view in enumerate([*hero_views, *crowd])

@@ -12,7 +12,7 @@ from fcn_follow.simulation.figures import Figures, figures
 from fcn_follow.simulation.flight import Moment, fly
 from fcn_follow.simulation.report import write_flight_report
 from fcn_follow.simulation.scenarios import Scenario
-from fcn_follow.simulation.suite import eyes_of
+from fcn_follow.simulation.suite import EyesSpec
 from fcn_follow.simulation.video import FlightVideo
 from fcn_follow.simulation.world import town_of
 
@@ -20,19 +20,17 @@ from fcn_follow.simulation.world import town_of
 def fly_recorded(
     scenario: Scenario,
     seed: int,
-    weights: Path | None,
+    spec: EyesSpec,
     out: Path,
     duration_s: float | None = None,
     tell: Callable[[float], None] = lambda now_s: None,
-    engine: str = "torch",
 ) -> tuple[Figures, Path]:
     """Fly, and write NAME_SEED.html and NAME_SEED.webm into `out`; the figures and the page.
 
-    `weights` None flies by the true positions; `tell` hears the time of each frame. Raises UserError where `out`
-    cannot be written.
+    `tell` hears the time of each frame. Raises UserError where `out` cannot be written.
     """
     camera = CameraSetup()
-    eyes = eyes_of(weights, camera, engine)
+    eyes = spec.open(camera)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:

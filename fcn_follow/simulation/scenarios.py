@@ -43,6 +43,8 @@ class Scenario:
     camera_hz: float = 20.0
     light: Light = DAY
     occlusion_s: float = 0.0
+    misleads_height: bool = False
+    """Less of the hero shows than stands there, so that only a depth tells how far away that is."""
 
     @property
     def long_occlusion(self) -> bool:
@@ -111,6 +113,14 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario(
         "corner_5s", "walks behind a building's corner, hidden for 5 s", _CAR_PARK_START, _NORTH_WALK, crowd=2,
         crowd_region_m=_CAR_PARK, walls=(Building((-76.3, -1.5), (0.8, 6.5), 3.0, 0),), occlusion_s=5.0,
+    ),
+    Scenario(
+        "sits", "walks a little, sits down, and walks on", (-16.0, 5.0),
+        (Leg((-12.0, 5.0), 1.4, 16.0, sits=True), Leg((8.0, 5.5), 1.4)), crowd=3, misleads_height=True,
+    ),
+    Scenario(
+        "half_hidden", "walks behind a wall, hidden to the waist", _CAR_PARK_START, _NORTH_WALK, crowd=2,
+        crowd_region_m=_CAR_PARK, walls=(Building((-74.75, 1.0), (0.3, 19.0), 1.15, 0),), misleads_height=True,
     ),
     Scenario(
         "lookalike", "meets somebody in red trousers", (-16.0, 5.0), _row((16.0, 5.5, 1.4)), crowd=5,

@@ -23,29 +23,36 @@ from fcn_follow.simulation.synthesize import leave_ctrl_c_to_parent
 
 
 @dataclass(frozen=True)
+class EyesSpec:
+    """The network with these weights on an engine, and how the distance is found; without weights the truth."""
+
+    weights: Path | None = None
+    engine: str = "torch"
+    ranging: str = "apparent_height"
+
+    def open(self, camera: CameraSetup) -> Eyes:
+        """The eyes for a camera. Raises UserError for weights that cannot range so."""
+        if self.weights is None:
+            return TrueEyes()
+        from fcn_follow.simulation.network_eyes import NetworkEyes
+
+        return NetworkEyes(self.weights, camera, self.engine, self.ranging)
+
+
+@dataclass(frozen=True)
 class Task:
-    """One flight of the suite; `weights` None flies with the true positions."""
+    """One flight of the suite."""
 
     scenario: str
     seed: int
-    weights: Path | None
+    eyes: EyesSpec
     duration_s: float | None = None
-    engine: str = "torch"
 
 
 def run(task: Task) -> FlightLog:
     """Fly one task in this process."""
-    eyes = eyes_of(task.weights, CameraSetup(), task.engine)
+    eyes = task.eyes.open(CameraSetup())
     return fly(find_scenario(task.scenario), task.seed, eyes, duration_s=task.duration_s)
-
-
-def eyes_of(weights: Path | None, camera: CameraSetup, engine: str = "torch") -> Eyes:
-    """The network with these weights on an engine, or the truth."""
-    if weights is None:
-        return TrueEyes()
-    from fcn_follow.simulation.network_eyes import NetworkEyes
-
-    return NetworkEyes(weights, camera, engine)
 
 
 def run_suite(tasks: Sequence[Task], processes: int) -> Iterator[FlightLog]:
@@ -64,11 +71,11 @@ def save_tables(out: Path, all_figures: Sequence[Figures], scenarios: Sequence[S
     writer = csv.DictWriter(table, [item.name for item in fields(Figures)])
     writer.writeheader()
     for row in all_figures:
-        writer.writerow({name: _rounded(value) for name, value in asdict(row).items()})
+        writer.writerow({name: rounded(value) for name, value in asdict(row).items()})
     summary = {
         "demands": [asdict(judgement) for judgement in judge(all_figures, scenarios)],
-        "scenarios": [{k: _rounded(v) for k, v in row.items()} for row in scenario_means(all_figures)],
-        "flights": [{k: _rounded(v) for k, v in asdict(row).items()} for row in all_figures],
+        "scenarios": [{k: rounded(v) for k, v in row.items()} for row in scenario_means(all_figures)],
+        "flights": [{k: rounded(v) for k, v in asdict(row).items()} for row in all_figures],
     }
     try:
         write_whole(out / "flights.csv", table.getvalue())
@@ -77,7 +84,7 @@ def save_tables(out: Path, all_figures: Sequence[Figures], scenarios: Sequence[S
         raise UserError(f"cannot write to {out}: {error.strerror or error}") from error
 
 
-def _rounded(value: float | int | str) -> float | int | str | None:
+def rounded(value: float | int | str) -> float | int | str | None:
     """Four digits; None (an empty cell, null) where there is no finite number."""
     if isinstance(value, float):
         return round(value, 4) if math.isfinite(value) else None

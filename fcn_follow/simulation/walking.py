@@ -18,6 +18,7 @@ from fcn_follow.simulation.town import Town
 
 ACCELERATION_M_S2 = 3.5
 TURN_RATE_RAD_S = 4.0
+SIT_DOWN_S = 1.2
 _ARRIVED_M = 0.35
 _PERSONAL_M, _HERO_SPACE_M, _DRONE_SPACE_M = 0.9, 1.6, 5.0
 _LANE_M, _LANE_AHEAD_S = 3.0, 2.5
@@ -27,22 +28,24 @@ _DRONE_RESPECT = 2.0
 
 @dataclass(frozen=True)
 class Leg:
-    """Walk to a place at a speed, then stand there for a while."""
+    """Walk to a place at a speed, then stand there for a while, or sit."""
 
     to_m: tuple[float, float]
     speed_m_s: float = 1.4
     then_stand_s: float = 0.0
+    sits: bool = False
 
 
 @dataclass
 class Walker:
-    """One person: place, heading, speed, and the phase of the stride."""
+    """One person: place, heading, speed, the phase of the stride, and seated, from 0 (on foot) to 1."""
 
     x_m: float
     y_m: float
     heading_rad: float
     speed_m_s: float = 0.0
     phase_rad: float = 0.0
+    seated: float = 0.0
 
     def walk(self, towards_rad: float, speed_m_s: float, dt_s: float) -> None:
         """Turn and quicken as a person can, and move on."""
@@ -67,10 +70,13 @@ class Route:
         self.walker = Walker(*start_m, heading_rad if heading_rad is not None else towards)
         self._legs = list(legs)
         self._stand_s = 0.0
+        self._sits = False
 
     def step(self, dt_s: float) -> None:
         walker = self.walker
-        if self._stand_s > 0 or not self._legs:
+        down = self._sits and self._stand_s > 0 and abs(walker.speed_m_s) < 0.01
+        walker.seated = min(1.0, max(0.0, walker.seated + (dt_s if down else -dt_s) / SIT_DOWN_S))
+        if self._stand_s > 0 or walker.seated > 0 or not self._legs:
             self._stand_s -= dt_s
             walker.walk(walker.heading_rad, 0.0, dt_s)
             return
@@ -81,7 +87,7 @@ class Route:
         speed = min(leg.speed_m_s, math.sqrt(2 * ACCELERATION_M_S2 * distance)) if stops else leg.speed_m_s
         walker.walk(math.atan2(dy, dx), speed, dt_s)
         if distance < max(_ARRIVED_M, 0.25 * walker.speed_m_s if not stops else 0.0):
-            self._stand_s = leg.then_stand_s
+            self._stand_s, self._sits = leg.then_stand_s, leg.sits
             self._legs.pop(0)
 
 

@@ -1,0 +1,57 @@
+"""The ranging methods side by side: the same flights by each, and how far from the wanted distance they were."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fcn_follow.errors import UserError
+from fcn_follow.scoring.page import write_whole
+from fcn_follow.simulation.figures import Figures, mean
+from fcn_follow.simulation.suite import rounded
+
+
+@dataclass(frozen=True)
+class RangingRow:
+    """A scenario's RMS distance error in metres by each method, the mean over the seeds; NaN where not flown.
+
+    contacts are the flights that a contact ended: their error is that of the time before it.
+    """
+
+    scenario: str
+    distance_rms_m: Mapping[str, float]
+    contacts: Mapping[str, int]
+
+
+def ranging_rows(flown: Mapping[str, Sequence[Figures]]) -> list[RangingRow]:
+    """The rows of flights by method, and the mean over the scenarios as the last one."""
+    names = list(dict.fromkeys(flight.scenario for flights in flown.values() for flight in flights))
+    rows = []
+    for name in names:
+        of_it = {method: [f for f in flights if f.scenario == name] for method, flights in flown.items()}
+        errors_m = {method: mean([f.distance_rms_m for f in flights]) for method, flights in of_it.items()}
+        contacts = {method: sum(f.contacts for f in flights) for method, flights in of_it.items()}
+        rows.append(RangingRow(name, errors_m, contacts))
+    mean_m = {method: mean([row.distance_rms_m[method] for row in rows]) for method in flown}
+    total = {method: sum(row.contacts[method] for row in rows) for method in flown}
+    return [*rows, RangingRow("mean", mean_m, total)]
+
+
+def save_ranging(out: Path, flown: Mapping[str, Sequence[Figures]]) -> None:
+    """Write ranging.json: by scenario and method the error (null where not flown) and the contacts.
+
+    Raises UserError where that fails.
+    """
+    summary = {
+        row.scenario: {
+            method: {"distance_rms_m": rounded(error_m), "contacts": row.contacts[method]}
+            for method, error_m in row.distance_rms_m.items()
+        }
+        for row in ranging_rows(flown)
+    }
+    try:
+        write_whole(out / "ranging.json", json.dumps(summary, indent=1) + "\n")
+    except OSError as error:
+        raise UserError(f"cannot write to {out}: {error.strerror or error}") from error
