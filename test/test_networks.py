@@ -160,6 +160,22 @@ def test_the_checkerboard_figure_tells_a_pattern():
     assert checkerboard(Constant([[[[1.0, 3.0], [1.0, 3.0]]]])) == pytest.approx(0.2)
 
 
+def test_after_the_same_training_the_transposed_network_shows_five_times_the_checkerboard_of_the_shuffled_one():
+    found = {}
+    for name in ("mask_depth_transposed", "mask_depth_shuffle"):
+        torch.manual_seed(1)
+        network = build_network(name)
+        optimizer = torch.optim.Adam(network.parameters(), lr=0.0002)
+        for _ in range(4):
+            images = torch.rand(2, 3, 32, 32) * 2 - 1
+            loss = (network(images).sigmoid() - (images[:, :1] > 0).float()).square().mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        found[name] = checkerboard(network, 64)
+    assert found["mask_depth_transposed"] >= 5 * found["mask_depth_shuffle"]
+
+
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("size", [(64, 96), (61, 47)])
 def test_any_input_size_gives_an_output_of_that_size(name, size):
