@@ -6,7 +6,7 @@ x W unless an operation says otherwise. `Interpreter` runs a graph in PyTorch; o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from torch import Tensor
@@ -50,15 +50,20 @@ class Relu:
 
 
 @dataclass(frozen=True, eq=False)
-class AtLeast:
-    """max(x, floor), a floor for each channel."""
+class Shift:
+    """Each channel plus its shift."""
 
-    floor: Tensor
+    shift: Tensor
 
 
 @dataclass(frozen=True)
 class Upsample2x:
-    """Twice the size; every second pixel is the mean of its neighbours, the last one is repeated."""
+    """Twice the size; every second pixel is the mean of its neighbours, the last one is repeated.
+
+    few_channels is their number where it is known and small, else 0.
+    """
+
+    few_channels: int = 0
 
 
 @dataclass(frozen=True)
@@ -139,7 +144,7 @@ class WithDepth:
 
 
 Operation = (
-    Pixels | Convolution | MaxPool | Affine | Relu | AtLeast | Upsample2x | Crop | Join | Add | Multiply | FrameMean
+    Pixels | Convolution | MaxPool | Affine | Relu | Shift | Upsample2x | Crop | Join | Add | Multiply | FrameMean
     | Sigmoid | WithMirrored | Probabilities | Codes | FirstChannels | WithDepth
 )  # fmt: skip
 
@@ -178,6 +183,16 @@ class Graph:
             if names:
                 yield names
 
+    def channels(self, name: str) -> int:
+        """How many channels a node gives."""
+        node = self.nodes[name]
+        if isinstance(node.operation, Pixels):
+            return 3
+        if isinstance(node.operation, Convolution):
+            return node.operation.weight.shape[0]
+        counts = [self.channels(before) for before in node.inputs]
+        return sum(counts) if isinstance(node.operation, Join) else counts[0]
+
     def with_operations(self, operations: dict[str, Operation]) -> Graph:
         """A copy with the operations of some nodes replaced."""
         nodes = {
@@ -185,6 +200,13 @@ class Graph:
             for name, node in self.nodes.items()
         }
         return replace(self, nodes=nodes)
+
+    def with_nodes_for(self, gone: Sequence[str], nodes: dict[str, Node]) -> Graph:
+        """A copy with other nodes in place of the last of these; the others of these are left out."""
+        kept: dict[str, Node] = {}
+        for name, node in self.nodes.items():
+            kept.update(nodes if name == gone[-1] else {} if name in gone else {name: node})
+        return replace(self, nodes=kept)
 
     def without(self, gone: str) -> Graph:
         """A copy without a node of one input; who took it takes that input."""

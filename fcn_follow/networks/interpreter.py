@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from fcn_follow.networks.graph import (
     Add,
     Affine,
-    AtLeast,
     Codes,
     Convolution,
     Crop,
@@ -27,6 +26,7 @@ from fcn_follow.networks.graph import (
     Pixels,
     Probabilities,
     Relu,
+    Shift,
     Sigmoid,
     Upsample2x,
     WithDepth,
@@ -45,7 +45,7 @@ class Interpreter(nn.Module):
         self._graph = graph
         self._dtype = dtype
         for name, node in graph.nodes.items():
-            for field in ("weight", "bias", "scale", "shift", "floor"):
+            for field in ("weight", "bias", "scale", "shift"):
                 if hasattr(node.operation, field):
                     tensor = getattr(node.operation, field).to(dtype)
                     tensor = tensor if tensor.ndim == 4 else tensor.flatten()
@@ -66,8 +66,8 @@ class Interpreter(nn.Module):
             return self._convolve(name, operation, x)
         if isinstance(operation, Affine):
             return x * self._channels(name, "scale") + self._channels(name, "shift")
-        if isinstance(operation, AtLeast):
-            return torch.maximum(x, self._channels(name, "floor"))
+        if isinstance(operation, Shift):
+            return x + self._channels(name, "shift")
         if isinstance(operation, MaxPool):
             top, bottom, left, right = operation.padding
             padded = F.pad(x, (left, right, top, bottom), value=-math.inf)

@@ -14,7 +14,6 @@ from torch import Tensor
 from fcn_follow.networks.graph import (
     Add,
     Affine,
-    AtLeast,
     Codes,
     Convolution,
     Crop,
@@ -28,6 +27,7 @@ from fcn_follow.networks.graph import (
     Pixels,
     Probabilities,
     Relu,
+    Shift,
     Sigmoid,
     Upsample2x,
     WithDepth,
@@ -108,12 +108,10 @@ class _Writer:
         elif isinstance(operation, Affine):
             scaled = self.add("Mul", [inputs[0], self.channels(f"{name}.scale", operation.scale)], f"{name}.scaled")
             self.add("Add", [scaled, self.channels(f"{name}.shift", operation.shift)], name)
-        elif isinstance(operation, AtLeast):
-            self.add("Max", [inputs[0], self.channels(f"{name}.floor", operation.floor)], name)
+        elif isinstance(operation, Shift):
+            self.add("Add", [inputs[0], self.channels(f"{name}.shift", operation.shift)], name)
         elif isinstance(operation, Upsample2x):
-            scales = self.constant(f"{name}.scales", np.array([1, 1, 2, 2], np.float32))
-            form = {"mode": "linear", "coordinate_transformation_mode": "asymmetric"}
-            self.add("Resize", [inputs[0], "", scales], name, **form)
+            self._upsample(name, operation, inputs)
         elif isinstance(operation, Crop):
             self._slice(name, inputs[0], [0, 0], [operation.height_px, operation.width_px], [2, 3])
         elif isinstance(operation, Join):
@@ -152,6 +150,23 @@ class _Writer:
             dilations=operation.dilation,
             pads=_pads(operation.padding),
         )
+
+    def _upsample(self, name: str, operation: Upsample2x, inputs: list[str]) -> None:
+        channels = operation.few_channels
+        if not channels:
+            scales = self.constant(f"{name}.scales", np.array([1, 1, 2, 2], np.float32))
+            form = {"mode": "linear", "coordinate_transformation_mode": "asymmetric"}
+            self.add("Resize", [inputs[0], "", scales], name, **form)
+            return
+        # every runtime's Resize takes few channels one by one: as a convolution to the four pixels that one becomes
+        means = np.zeros((2, 2, channels, channels, 2, 2), np.float32)
+        for row, column, channel in np.ndindex(2, 2, channels):
+            means[row, column, channel, channel, : row + 1, : column + 1] = 1 / ((row + 1) * (column + 1))
+        pads = self.constant(f"{name}.pads", np.array([0, 0, 0, 0, 0, 0, 1, 1], np.int64))
+        padded = self.add("Pad", [inputs[0], pads], f"{name}.padded", mode="edge")
+        weight = self.constant(f"{name}.means", means.reshape(4 * channels, channels, 2, 2))
+        four = self.add("Conv", [padded, weight], f"{name}.four")
+        self.add("DepthToSpace", [four], name, blocksize=2, mode="DCR")
 
     def _probabilities(self, name: str, operation: Probabilities, inputs: list[str]) -> None:
         if not operation.mirrored:

@@ -11,7 +11,19 @@ from dataclasses import replace
 
 import torch
 
-from fcn_follow.networks.graph import Affine, AtLeast, Convolution, Crop, Graph, Operation, Relu, Upsample2x
+from fcn_follow.networks.graph import (
+    Add,
+    Affine,
+    Convolution,
+    Crop,
+    Graph,
+    Join,
+    Node,
+    Operation,
+    Relu,
+    Shift,
+    Upsample2x,
+)
 
 FEW_CHANNELS = 4  # a dense convolution of so few is cheaper than a pass over memory more
 
@@ -43,14 +55,17 @@ def fold_norm_before_relu(graph: Graph) -> Graph:
 
 
 def fold_norm_after_relu(graph: Graph) -> Graph:
-    """Convolution, ReLU, batch norm a*y + b: where every a > 0 it is max(a*z + b, b), and a goes into the weights."""
+    """Convolution, ReLU, batch norm a*y + b: where every a > 0, a goes into the weights, and b stays behind the ReLU.
+
+    a * max(z, 0) + b = max(a*z, 0) + b; runtimes add b while they write what the convolution gives.
+    """
     for names in list(graph.chains(Convolution, Relu, Affine)):
         convolution, _, norm = (graph.nodes[name].operation for name in names)
         assert isinstance(convolution, Convolution)
         assert isinstance(norm, Affine)
         if bool((norm.scale > 0).all()):
-            folded: dict[str, Operation] = {names[0]: _scaled(convolution, norm), names[1]: AtLeast(norm.shift)}
-            graph = graph.with_operations(folded).without(names[2])
+            scaled = _scaled(convolution, Affine(norm.scale, torch.zeros_like(norm.shift)))
+            graph = graph.with_operations({names[0]: scaled, names[2]: Shift(norm.shift)})
     return graph
 
 
@@ -69,8 +84,44 @@ def merge_first_layer(graph: Graph) -> Graph:
     return graph
 
 
+def split_joined(graph: Graph) -> Graph:
+    """Depthwise and pointwise behind a join are done with each part, and the results added: nothing is copied."""
+    for names in list(graph.chains(Join, Convolution, Convolution)):
+        depthwise, pointwise = (graph.nodes[name].operation for name in names[1:])
+        assert isinstance(depthwise, Convolution)
+        assert isinstance(pointwise, Convolution)
+        if not (depthwise.groups == depthwise.weight.shape[0] and pointwise.is_pointwise):
+            continue
+        parts: dict[str, Node] = {}
+        begin = 0
+        for i, source in enumerate(graph.nodes[names[0]].inputs):
+            end = begin + graph.channels(source)
+            one = replace(
+                depthwise, weight=depthwise.weight[begin:end], bias=depthwise.bias[begin:end], groups=end - begin
+            )
+            bias = pointwise.bias if i == 0 else torch.zeros_like(pointwise.bias)
+            other = replace(pointwise, weight=pointwise.weight[:, begin:end], bias=bias)
+            parts[f"{names[1]}_{i}"] = Node(one, (source,))
+            parts[f"{names[2]}_{i}"] = Node(other, (f"{names[1]}_{i}",))
+            begin = end
+        parts[names[2]] = Node(Add(), tuple(parts)[1::2])
+        graph = graph.with_nodes_for(names, parts)
+    return graph
+
+
+def name_few_channels(graph: Graph) -> Graph:
+    """An upsampling of few channels is told their number, for which runtimes have a quicker way."""
+    few: dict[str, Operation] = {
+        name: Upsample2x(graph.channels(name))
+        for name, node in graph.nodes.items()
+        if isinstance(node.operation, Upsample2x) and graph.channels(name) <= FEW_CHANNELS
+    }
+    return graph.with_operations(few)
+
+
 RULES: tuple[Rule, ...] = (
-    head_before_upsampling, fold_norm_before_relu, fold_norm_after_relu, merge_first_layer,
+    head_before_upsampling, fold_norm_before_relu, fold_norm_after_relu, merge_first_layer, split_joined,
+    name_few_channels,
 )  # fmt: skip
 
 
