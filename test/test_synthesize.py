@@ -10,7 +10,12 @@ import pytest
 
 from fcn_follow.data.frames import open_frames
 from fcn_follow.errors import UserError
+from fcn_follow.simulation.outfits import HERO
+from fcn_follow.simulation.people import ON_FOOT
+from fcn_follow.simulation.staging import Wanted, draw_scene
 from fcn_follow.simulation.synthesize import SynthesisOptions, synthesize
+from fcn_follow.simulation.town import GroundHeight
+from fcn_follow.simulation.world import town_of
 
 OPTIONS = SynthesisOptions(count=6, width_px=96, height_px=64, seed=5, no_hero_share=0.3, far_share=0.3)
 
@@ -100,6 +105,30 @@ def test_the_heros_clothes_are_options(tmp_path):
 def test_impossible_options_are_refused(changes, told):
     with pytest.raises(UserError, match=told):
         SynthesisOptions(**changes)
+
+
+def test_heroes_behind_low_walls_have_something_nearer_below_them(tmp_path):
+    options = SynthesisOptions(12, 160, 120, seed=3, no_hero_share=0.0, far_share=0.0, behind_wall_share=1.0)
+    list(synthesize(options, tmp_path / "walls"))
+    hidden = 0
+    masks, depths = (sorted((tmp_path / "walls" / name).iterdir()) for name in ("masks", "depth"))
+    for mask_file, depth_file in zip(masks, depths, strict=True):
+        hero = cv2.imread(str(mask_file))[..., 0] > 127
+        depth_mm = cv2.imread(str(depth_file), cv2.IMREAD_UNCHANGED)
+        rows, columns = np.nonzero(hero)
+        if len(rows) and rows.max() < 119:
+            foot = np.argmax(rows)
+            below_mm = int(depth_mm[rows[foot] + 1, columns[foot]])
+            hidden += below_mm < np.median(depth_mm[hero]) - 200
+    assert hidden >= 6
+
+
+def test_a_seated_hero_is_staged_so():
+    town = town_of(3)
+    for seed in range(5):
+        wanted = Wanted(64, 64, hero=True, far=False, seated=True)
+        hero, *others = draw_scene(np.random.default_rng(seed), town, GroundHeight(town), HERO, wanted).people
+        assert hero.pose >= len(ON_FOOT) and all(other.pose < len(ON_FOOT) for other in others)
 
 
 def test_a_folder_with_other_files_is_refused_and_left_alone(made, tmp_path):

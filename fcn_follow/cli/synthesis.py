@@ -25,6 +25,8 @@ def synthesize(
     seed: Annotated[int, typer.Option(help="Another seed, other frames; the same seed, the same bytes.")] = 0,
     no_hero: Annotated[float, typer.Option(help="Share of frames without a hero, 0 to 1.")] = 0.35,
     far: Annotated[float, typer.Option(help="Share of far heroes (4 to 200 px of 256x256) among the others.")] = 0.6,
+    seated: Annotated[float, typer.Option(help="Share of heroes who sit, 0 to 1.")] = 0.0,
+    behind_wall: Annotated[float, typer.Option(help="Share of heroes behind a low wall, 0 to 1.")] = 0.0,
     hero_top: Annotated[Optional[str], typer.Option(help="Colour of the hero's top, #rrggbb or a name.")] = None,  # noqa: UP045
     hero_hair: Annotated[Optional[str], typer.Option(help="Colour of the hero's hair.")] = None,  # noqa: UP045
     hero_bottom: Annotated[Optional[str], typer.Option(help="Colour of the hero's trousers.")] = None,  # noqa: UP045
@@ -39,7 +41,7 @@ def synthesize(
     given = {"top": hero_top, "hair": hero_hair, "bottom": hero_bottom, "shoes": hero_shoes, "skin": hero_skin}
     clothes = {name: colour for name, colour in given.items() if colour is not None}
     width_px, height_px = _size(size)
-    options = SynthesisOptions(count, width_px, height_px, seed, no_hero, far, clothes)
+    options = SynthesisOptions(count, width_px, height_px, seed, no_hero, far, clothes, seated, behind_wall)
     columns = (
         TextColumn("synthesizing"),
         BarColumn(),

@@ -16,10 +16,11 @@ from fcn_follow.simulation.camera import Sensor, pinhole
 from fcn_follow.simulation.outfits import LOOKALIKE, Outfit, dressed, random_outfit
 from fcn_follow.simulation.people import MIDDLE_M, RUN_FROM_M_S, pose_index
 from fcn_follow.simulation.renderer import HERO, OTHER_PERSON, CameraPose, Light, PersonView, look
-from fcn_follow.simulation.town import ROAD_M, ROAD_WIDTH_M, GroundHeight, Town
+from fcn_follow.simulation.town import ROAD_M, ROAD_WIDTH_M, Building, GroundHeight, Town
 
 _TRIES = 200
 _REACH_M = 100.0
+_LOW_WALLS = 12
 _SQUEEZED_SHARE = 0.3
 """Share of frames that look as a 4:3 picture does when it is resized to the asked size: narrower."""
 _LOWEST_M, _HIGHEST_M = 1.3, 10.0
@@ -38,12 +39,14 @@ class Scene:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a scene shall show: a hero or none, near or far, and the picture's size."""
+    """What a scene shall show: a hero or none, near or far, seated, behind a low wall; and the picture's size."""
 
     width_px: int
     height_px: int
     hero: bool
     far: bool
+    seated: bool = False
+    wall: Building | None = None
 
 
 def draw_scene(rng: np.random.Generator, town: Town, ground: GroundHeight, hero: Outfit, wanted: Wanted) -> Scene:
@@ -52,13 +55,15 @@ def draw_scene(rng: np.random.Generator, town: Town, ground: GroundHeight, hero:
     if rng.random() < _SQUEEZED_SHARE:
         intrinsics = dataclasses.replace(intrinsics, fx_px=intrinsics.fx_px * 0.75)
     for _ in range(_TRIES):
-        target = _place_to_stand(rng, town)
-        camera = _camera(rng, intrinsics, (*target, ground(*target) + MIDDLE_M), wanted.far)
+        target, bearing = _behind(rng, wanted.wall) if wanted.wall else (_place_to_stand(rng, town), None)
+        camera = _camera(rng, intrinsics, (*target, ground(*target) + MIDDLE_M), wanted.far, bearing)
         x, y, z = camera.position_m
         if _LOWEST_M < z - ground(x, y) < _HIGHEST_M and not town.hit((x, y, z), 0.8):
             break
     towards = float(np.arctan2(target[1] - y, target[0] - x))
     people = [_person(rng, target, ground, hero, HERO, towards)] if wanted.hero else []
+    if wanted.seated:
+        people = [dataclasses.replace(person, pose=pose_index(0.0, 0.0, rng.uniform(0.4, 1.0))) for person in people]
     people += _crowd(rng, town, ground, (x, y), towards, target)
     return Scene(intrinsics, camera, tuple(people), _light(rng), _sensor(rng))
 
@@ -76,8 +81,34 @@ def _place_to_stand(rng: np.random.Generator, town: Town) -> tuple[float, float]
     return (8.0, 0.0)
 
 
+def low_walls(rng: np.random.Generator, town: Town) -> tuple[Building, ...]:
+    """Walls from the knee to the breast, at free places where people stand."""
+    walls = []
+    for _ in range(_LOW_WALLS):
+        x, y = _place_to_stand(rng, town)
+        thick, long = float(rng.uniform(0.15, 0.6)), float(rng.uniform(1.5, 14.0))
+        size = (thick, long) if rng.random() < 0.5 else (long, thick)
+        walls.append(Building((x, y), size, float(rng.uniform(0.4, 1.35)), int(rng.integers(0, 4))))
+    return tuple(walls)
+
+
+def _behind(rng: np.random.Generator, wall: Building) -> tuple[tuple[float, float], float]:
+    """A place behind a wall, and the direction in which a camera on its other side looks."""
+    thin = 0 if wall.size_m[0] < wall.size_m[1] else 1
+    side = float(rng.choice([-1.0, 1.0]))
+    place = list(wall.centre_m)
+    place[thin] += side * (wall.size_m[thin] / 2 + rng.uniform(0.25, 1.3))
+    place[1 - thin] += rng.uniform(-0.5, 0.5) * wall.size_m[1 - thin]
+    across = (0.0 if side > 0 else np.pi) if thin == 0 else side * np.pi / 2
+    return (float(place[0]), float(place[1])), float(across + rng.normal(0, 0.5))
+
+
 def _camera(
-    rng: np.random.Generator, intrinsics: CameraIntrinsics, target_m: tuple[float, float, float], far: bool
+    rng: np.random.Generator,
+    intrinsics: CameraIntrinsics,
+    target_m: tuple[float, float, float],
+    far: bool,
+    bearing_rad: float | None,
 ) -> CameraPose:
     """A camera that has the target somewhere in its picture, a far one mostly in the upper half.
 
@@ -87,7 +118,7 @@ def _camera(
     across = rng.uniform(-0.92, 0.92) if far else np.clip(rng.normal(0, 0.45), -1, 1)
     down = rng.uniform(-0.95, 0.2) if far else np.clip(rng.normal(-0.1, 0.45), -0.95, 0.95)
     pitch = float(np.clip(np.radians(rng.normal(27, 10)), -0.1, 1.1))
-    bearing = float(rng.uniform(-np.pi, np.pi))
+    bearing = float(rng.uniform(-np.pi, np.pi)) if bearing_rad is None else bearing_rad
     sight_down = pitch + float(np.arctan(down * intrinsics.height_px / 2 / intrinsics.fy_px))
     yaw = bearing + float(np.arctan(across * intrinsics.width_px / 2 / intrinsics.fx_px))
     offset = np.array([np.cos(bearing), np.sin(bearing), -np.tan(sight_down)]) * distance

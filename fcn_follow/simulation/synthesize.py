@@ -24,9 +24,9 @@ from fcn_follow.simulation.camera import expose
 from fcn_follow.simulation.outfits import HERO, Outfit, dressed, parse_colour
 from fcn_follow.simulation.renderer import HERO as HERO_LABEL
 from fcn_follow.simulation.renderer import Picture, Renderer
-from fcn_follow.simulation.staging import Scene, Wanted, draw_scene
-from fcn_follow.simulation.town import GroundHeight
-from fcn_follow.simulation.world import World, make_world
+from fcn_follow.simulation.staging import Scene, Wanted, draw_scene, low_walls
+from fcn_follow.simulation.town import Building, GroundHeight
+from fcn_follow.simulation.world import World, make_world, town_of
 
 FRAMES_A_TOWN = 100
 FAR_HERO_PX = (4, 200)
@@ -46,6 +46,8 @@ class SynthesisOptions:
     no_hero_share: float = 0.35
     far_share: float = 0.6
     clothes: dict[str, str] = field(default_factory=dict)
+    seated_share: float = 0.0
+    behind_wall_share: float = 0.0
 
     def __post_init__(self) -> None:
         if self.count < 1:
@@ -54,7 +56,7 @@ class SynthesisOptions:
             raise UserError(f"size {self.width_px}x{self.height_px} is not allowed; each side may be 32 to 4096 pixels")
         if self.seed < 0:
             raise UserError(f"seed is {self.seed}; it must be 0 or more")
-        for name in ("no_hero_share", "far_share"):
+        for name in ("no_hero_share", "far_share", "seated_share", "behind_wall_share"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise UserError(f"{name.replace('_', ' ')} is {getattr(self, name):g}; allowed is 0 to 1")
         for colour in self.clothes.values():
@@ -121,14 +123,18 @@ def _prepared(options: SynthesisOptions, out: Path) -> int:
 
 
 def _block(options: SynthesisOptions, out: Path, block: int, first: int) -> Iterator[str]:
-    world = make_world(int(np.random.SeedSequence([options.seed, block]).generate_state(1)[0]))
+    town_seed = int(np.random.SeedSequence([options.seed, block]).generate_state(1)[0])
+    walls: tuple[Building, ...] = ()
+    if options.behind_wall_share:
+        walls = low_walls(np.random.default_rng([options.seed, block, 3]), town_of(town_seed))
+    world = make_world(town_seed, walls)
     ground = GroundHeight(world.town)
     hero = dressed(HERO, options.clothes)
     last = min((block + 1) * FRAMES_A_TOWN, options.count)
     with Renderer(world, options.width_px, options.height_px) as renderer:
         for index in range(first, last):
             rng = np.random.default_rng([options.seed, index, 2])
-            kind, scene, picture = _taken(rng, options, world, ground, renderer, hero)
+            kind, scene, picture = _taken(rng, options, world, ground, renderer, hero, walls)
             _save(rng, options, out, index, scene, picture)
             yield json.dumps(_summary(index, kind, scene, picture), sort_keys=True)
 
@@ -140,10 +146,13 @@ def _taken(
     ground: GroundHeight,
     renderer: Renderer,
     hero: Outfit,
+    walls: tuple[Building, ...],
 ) -> tuple[str, Scene, Picture]:
     """A picture of the kind that the shares ask for; drawn again while its hero is hidden or of the wrong size."""
     has_hero, far = rng.random() >= options.no_hero_share, rng.random() < options.far_share
-    wanted = Wanted(options.width_px, options.height_px, bool(has_hero), bool(far))
+    seated = bool(options.seated_share and rng.random() < options.seated_share)
+    wall = walls[int(rng.integers(len(walls)))] if walls and rng.random() < options.behind_wall_share else None
+    wanted = Wanted(options.width_px, options.height_px, bool(has_hero), bool(far), seated, wall)
     share = options.width_px * options.height_px / 256**2
     least, most = FAR_HERO_PX
     for _ in range(_REDRAWS):
