@@ -54,6 +54,8 @@ def calibrate(
         raise UserError(f"--rule {rule}: known are {', '.join(RULES)}")
     loaded = load_weights(weights)
     card = loaded.card
+    if flip_average and card.depth:
+        raise UserError(f"{weights}: a network with a depth head does not average over the mirror image")
     if flip_average is not None:
         card = dataclasses.replace(card, flip_average=flip_average)
     network = loaded.network.to(find_device(device))
@@ -75,7 +77,7 @@ def calibrate(
         card,
         hero_confirm_probability=best.confirm,
         hero_min_area_px=best.area_px,
-        scores=card_scores(best.evaluation),
+        scores={**card.scores, **card_scores(best.evaluation)},
     )
     save_weights(weights, network, card)
     draw_curve(weights.with_suffix(".calibration.png"), curve, best, card.network)
