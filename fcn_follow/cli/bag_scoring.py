@@ -32,11 +32,10 @@ from fcn_follow.cli.scoring import (
     engine_name,
     percent,
     print_evaluation,
-    request_for,
     scored_network,
 )
 from fcn_follow.deployment.choice import REFERENCE, EngineRequest
-from fcn_follow.deployment.exported import choose_for, load_model
+from fcn_follow.deployment.exported import choose_for, load_model, request_for
 from fcn_follow.errors import UserError
 from fcn_follow.perception.labels import labels_of
 from fcn_follow.perception.segmenter import Segmenter

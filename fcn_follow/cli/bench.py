@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
@@ -15,9 +15,9 @@ from rich.table import Table
 
 from fcn_follow.deployment.bench import Plan, Roofs, Speed, measure
 from fcn_follow.deployment.choice import ALLOWED, check_threads
+from fcn_follow.deployment.exported import load_model
 from fcn_follow.deployment.machine import library_versions, machine_name
 from fcn_follow.errors import UserError
-from fcn_follow.networks.weights import load_weights
 from fcn_follow.perception.engines.engine import ENGINES, check_installed, missing_for
 from fcn_follow.perception.segmenter import find_device
 from fcn_follow.share import share_directory
@@ -45,6 +45,12 @@ def bench(
     rates: Annotated[str, typer.Option(help="With --node: camera rates in Hz.")] = "10,20,30,60",
     sizes: Annotated[str, typer.Option(help="With --node: camera sizes.")] = "320x240,640x480,1280x720",
     seconds: Annotated[float, typer.Option(help="With --node: for how long each.", min=1.0, max=86_400.0)] = 10.0,
+    endurance: Annotated[
+        float,
+        typer.Option(
+            help="With --node: then so many seconds more of the last size at the last rate.", min=0.0, max=86_400.0
+        ),
+    ] = 0.0,
     offline: Annotated[Optional[Path], typer.Option(help="Frames a second of scoring this folder or zip.")] = None,  # noqa: UP045
     simulator: Annotated[
         bool, typer.Option("--simulator", help="Frames a second of the simulator's renderer.")
@@ -65,7 +71,7 @@ def bench(
     scoring: list[ScoringSpeed] = []
     roofs: Roofs = {}
     if node or page:
-        chain = _bench_node(_sizes(sizes), _numbers(rates, "--rates"), seconds, weights)
+        chain = _bench_node(_sizes(sizes), _numbers(rates, "--rates"), seconds, endurance, weights)
         result["node"] = [{**asdict(row), "ros2_benchmark": row.as_ros2_benchmark()} for row in chain]
     if offline is not None:
         scoring = _bench_offline(offline, weights)
@@ -116,14 +122,17 @@ def shipped_weights() -> list[Path]:
 
 
 def _bench_node(
-    sizes: list[tuple[int, int]], rates: list[float], seconds: float, weights: list[Path] | None
+    sizes: list[tuple[int, int]], rates: list[float], seconds: float, endurance_s: float, weights: list[Path] | None
 ) -> list[ChainSpeed]:
-    from fcn_follow.nodes.chain_bench import measure_chain
+    from fcn_follow.nodes.chain_bench import ChainRun, measure_chain
 
     for path in weights or ():
-        load_weights(path)  # a wrong file is told before anything is started
+        load_model(path)  # a wrong file is told before anything is started
+    runs = [ChainRun(*size, rate, seconds) for size in sizes for rate in rates]
+    if endurance_s:
+        runs.append(replace(runs[-1], seconds=endurance_s))
     with console.status("") as status:
-        return list(measure_chain(sizes, rates, seconds, weights[0] if weights else None, status.update))
+        return list(measure_chain(runs, weights[0] if weights else None, status.update))
 
 
 def _bench_offline(frames: Path, weights: list[Path] | None) -> list[ScoringSpeed]:
@@ -176,14 +185,16 @@ def _print_engines(speeds: list[Speed], roofs: Roofs) -> None:
 def _print_chain(chain: list[ChainSpeed]) -> None:
     table = Table(title="Live chain: image over DDS, segmenter, follower, command")
     for column in (
-        "camera", "Hz", "sent", "masks", "commands", "age median ms", "age p99 ms", "inference ms", "cores", "MB",
+        "camera", "Hz", "s", "sent", "masks", "commands", "age median ms", "age p99 ms", "at first", "at last",
+        "inference ms", "cores", "MB", "MB more",
     ):  # fmt: skip
         table.add_column(column, justify="right")
     for row in chain:
         table.add_row(
-            f"{row.width_px}x{row.height_px}", f"{row.rate_hz:g}", str(row.sent), str(row.masks), str(row.commanded),
-            f"{row.age_median_ms:.1f}", f"{row.age_p99_ms:.1f}", f"{row.inference_median_ms:.1f}", f"{row.cores:.2f}",
-            f"{row.memory_mb:.0f}",
+            f"{row.width_px}x{row.height_px}", f"{row.rate_hz:g}", f"{row.seconds:g}", str(row.sent), str(row.masks),
+            str(row.commanded), f"{row.age_median_ms:.1f}", f"{row.age_p99_ms:.1f}", f"{row.age_begin_ms:.1f}",
+            f"{row.age_end_ms:.1f}", f"{row.inference_median_ms:.1f}", f"{row.cores:.2f}", f"{row.memory_mb:.0f}",
+            f"{row.memory_growth_mb:+.1f}",
         )  # fmt: skip
     _out().print(table)
 

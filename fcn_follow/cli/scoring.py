@@ -16,7 +16,7 @@ from torch.nn import Module
 
 from fcn_follow.data.split import FrameRef, read_held_out_runs
 from fcn_follow.deployment.choice import REFERENCE, EngineRequest
-from fcn_follow.deployment.exported import Exported, Model, choose_for, load_model
+from fcn_follow.deployment.exported import Model, choose_for, load_model, request_for
 from fcn_follow.deployment.machine import usable_cores
 from fcn_follow.errors import UserError
 from fcn_follow.networks.mask_depth import checkerboard
@@ -96,12 +96,6 @@ def scored_network(loaded: Model, request: EngineRequest) -> Module | Engine:
     choice = choose_for(loaded, request, lambda told: console.print(told, markup=False), Output.PROBABILITIES)
     console.print(choice.reason, highlight=False)
     return choice.engine
-
-
-def request_for(loaded: Model, request: EngineRequest) -> EngineRequest:
-    """The request; for an exported file, which plain PyTorch does not take, one for the engine that takes it."""
-    exported = isinstance(loaded, Exported) and request.engine == REFERENCE
-    return replace(request, engine="auto") if exported else request
 
 
 def engine_name(network: Module | Engine) -> str:

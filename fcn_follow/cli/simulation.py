@@ -16,8 +16,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from fcn_follow.deployment.choice import EngineRequest, candidates
+from fcn_follow.deployment.exported import load_model
 from fcn_follow.errors import UserError
-from fcn_follow.networks.weights import load_weights
 from fcn_follow.perception.depth import require_metres
 from fcn_follow.perception.ranging import METHODS
 from fcn_follow.share import default_weights
@@ -93,7 +93,7 @@ def _eyes(true_positions: bool, weights: Path | None, engine: str, ranging: str)
             raise UserError("--true-positions is flown without any ranging")
         return EyesSpec()
     path = weights or default_weights()
-    card = load_weights(path).card
+    card = load_model(path).card
     candidates(EngineRequest(engine, precision="fp32"))
     if ranging == "depth":
         require_metres(card)

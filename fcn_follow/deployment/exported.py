@@ -6,13 +6,13 @@ import base64
 import json
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fcn_follow.deployment.choice import ALLOWED, Choice, EngineRequest, choose_engine, pays
+from fcn_follow.deployment.choice import ALLOWED, REFERENCE, Choice, EngineRequest, choose_engine, pays
 from fcn_follow.deployment.export import EXPORT_KEY, SUFFIXES, VERSION
 from fcn_follow.deployment.machine import weights_digest
 from fcn_follow.deployment.verification import FRAMES, difference, drawn_frames
@@ -72,6 +72,12 @@ def read_exported(path: Path) -> Exported:
     if beside.is_file() and weights_digest(load_weights(beside)) != about.get("weights"):
         raise UserError(f"{path}: exported from other weights than {beside.name} beside it; {AGAIN}")
     return Exported(path, card, path.read_bytes() if is_onnx else path, expected)
+
+
+def request_for(model: Model, request: EngineRequest) -> EngineRequest:
+    """The request; for an exported file, which plain PyTorch does not take, one for the engine that takes it."""
+    exported = isinstance(model, Exported) and request.engine == REFERENCE
+    return replace(request, engine="auto") if exported else request
 
 
 def choose_for(

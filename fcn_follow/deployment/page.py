@@ -61,7 +61,12 @@ model card asks for the mean over the frame and its mirror image, every time is 
 {offline}## The live chain
 
 Segmenter and follower as processes, one picture with a hero published at a rate, commands received. Age: from the
-image's stamp to the arrival of the first command that rests on it.
+image's stamp to the arrival of the first command that rests on it; "at first" and "at last" are its medians over the
+first and the last minute, or third where that is shorter. A last row of many seconds (`--endurance 600`) tells whether
+memory or age grows.
+
+Segmenter and follower stay two processes: should an engine's native code take the segmenter down, the follower
+is still there to send the zeros.
 
 {chain}
 """
@@ -83,7 +88,8 @@ OFFLINE_COLUMNS = (
     "network", "engine", "decoding alone", "network alone", "scoring", "share of decoding alone", "share of both",
 )  # fmt: skip
 CHAIN_COLUMNS = (
-    "camera", "rate Hz", "sent", "commands", "age median ms", "age p99 ms", "inference ms", "cores", "memory MB",
+    "camera", "rate Hz", "seconds", "sent", "commands", "age median ms", "age p99 ms", "at first ms", "at last ms",
+    "inference ms", "cores", "memory MB", "MB more at the end",
 )  # fmt: skip
 COLOURS = {
     "torch": "#888888", "torch-compiled": "#c08030", "onnxruntime": "#4a90d9", "openvino": "#d9534f",
@@ -133,10 +139,12 @@ def _engine_cells(row: dict[str, Any]) -> list[str]:
 
 
 def _chain_cells(row: dict[str, Any]) -> list[str]:
-    names = ("age_median_ms", "age_p99_ms", "inference_median_ms")
+    names = ("age_median_ms", "age_p99_ms", "age_begin_ms", "age_end_ms", "inference_median_ms")
     return [
-        f"{row['width_px']}x{row['height_px']}", f"{row['rate_hz']:g}", str(row["sent"]), str(row["commanded"]),
+        f"{row['width_px']}x{row['height_px']}", f"{row['rate_hz']:g}", f"{row['seconds']:g}", str(row["sent"]),
+        str(row["commanded"]),
         *(f"{row[name]:.1f}" for name in names), f"{row['cores']:.2f}", f"{row['memory_mb']:.0f}",
+        f"{row['memory_growth_mb']:+.1f}",
     ]  # fmt: skip
 
 
@@ -184,6 +192,7 @@ def _plot_engines(path: Path, rows: Sequence[dict[str, Any]]) -> Path:
 def _plot_chain(path: Path, rows: Sequence[dict[str, Any]]) -> Path:
     from matplotlib.figure import Figure
 
+    rows = [row for row in rows if row["seconds"] == rows[0]["seconds"]]  # without the long run at the end
     figure = Figure(figsize=(8, 3.5), layout="constrained")
     ages, cores = figure.subplots(1, 2)
     for size in dict.fromkeys((row["width_px"], row["height_px"]) for row in rows):

@@ -34,15 +34,20 @@ from fcn_follow.simulation.bench import crowded_frame
 from fcn_follow.simulation.camera import pinhole
 
 READY_S, SETTLE_S, DRAIN_S = 120.0, 2.0, 0.5
+MINUTE_S = 60.0
 
 
 @dataclass(frozen=True)
 class ChainSpeed:
-    """What the chain did with images of one size at one rate; ages in milliseconds, memory in MB."""
+    """What the chain did with images of one size at one rate; ages in milliseconds, memory in MB.
+
+    age_begin_ms and age_end_ms are medians over the first and the last minute, or third where that is shorter.
+    """
 
     width_px: int
     height_px: int
     rate_hz: float
+    seconds: float
     sent: int
     masks: int
     commanded: int
@@ -51,6 +56,8 @@ class ChainSpeed:
     age_p99_ms: float
     age_mean_ms: float
     age_max_ms: float
+    age_begin_ms: float
+    age_end_ms: float
     inference_median_ms: float
     received_s: float
     cores: float
@@ -120,20 +127,26 @@ class _Camera(Node):  # type: ignore[misc]
         self.masks.add(message.header.stamp.sec * 10**9 + message.header.stamp.nanosec)
 
 
+@dataclass(frozen=True)
+class ChainRun:
+    """Images of one size at one rate, for so long."""
+
+    width_px: int
+    height_px: int
+    rate_hz: float
+    seconds: float
+
+
 def measure_chain(
-    sizes_px: Sequence[tuple[int, int]],
-    rates_hz: Sequence[float],
-    seconds: float,
-    weights: Path | None,
-    on_step: Callable[[str], None],
+    runs: Sequence[ChainRun], weights: Path | None, on_step: Callable[[str], None]
 ) -> Iterator[ChainSpeed]:
-    """Start segmenter and follower once, feed them each (width, height) at each rate, for `seconds` each.
+    """Start segmenter and follower once, and feed them run after run.
 
     Raises UserError when a node does not start, or when the picture's hero is not followed.
     """
     os.environ["ROS_DOMAIN_ID"] = str(random.randint(1, 100))  # noqa: S311 - apart from other robots, no secret
     os.environ.update(dds_environment())
-    pictures = [crowded_frame(*size) for size in sizes_px]
+    pictures = {(run.width_px, run.height_px): crowded_frame(run.width_px, run.height_px) for run in runs}
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     camera, executor = _Camera(), SingleThreadedExecutor()
     executor.add_node(camera)
@@ -142,12 +155,12 @@ def measure_chain(
     nodes = [start_node("segmenter", config, parameters), start_node("follower", config, {})]
     try:
         on_step("starting the nodes")
-        _wait_for_commands(camera, executor, nodes, pictures[0])
-        for picture in pictures:
-            for rate_hz in rates_hz:
-                on_step(f"{picture.shape[1]}x{picture.shape[0]} at {rate_hz:g} Hz")
-                _feed(camera, executor, picture, rate_hz, SETTLE_S)
-                yield _measure_one(camera, executor, nodes, picture, rate_hz, seconds)
+        _wait_for_commands(camera, executor, nodes, next(iter(pictures.values())))
+        for run in runs:
+            on_step(f"{run.width_px}x{run.height_px} at {run.rate_hz:g} Hz for {run.seconds:g} s")
+            picture = pictures[run.width_px, run.height_px]
+            _feed(camera, executor, picture, run.rate_hz, SETTLE_S)
+            yield _measure_one(camera, executor, nodes, picture, run)
     finally:
         for node in nodes:
             node.interrupt()
@@ -162,13 +175,12 @@ def _measure_one(
     executor: SingleThreadedExecutor,
     nodes: Sequence[NodeProcess],
     picture: NDArray[np.uint8],
-    rate_hz: float,
-    seconds: float,
+    run: ChainRun,
 ) -> ChainSpeed:
     processes = [psutil.Process(node.process.pid) for node in nodes]
     camera.forget()
     memory_mb, cpu_s, begun_s = _memory_mb(processes), _cpu_s(processes), time.monotonic()
-    _feed(camera, executor, picture, rate_hz, seconds)
+    _feed(camera, executor, picture, run.rate_hz, run.seconds)
     cores = (_cpu_s(processes) - cpu_s) / (time.monotonic() - begun_s)
     end_s = time.monotonic() + DRAIN_S
     while time.monotonic() < end_s:
@@ -178,11 +190,12 @@ def _measure_one(
     ages = sorted(camera.ages_ms.values())
     inferred = [value for value in camera.inference_ms if math.isfinite(value)]
     inference_ms = statistics.median(inferred) if inferred else math.nan
-    height_px, width_px = picture.shape[:2]
+    begin_ms, end_ms = _begin_and_end_ms(camera.ages_ms, min(MINUTE_S, run.seconds / 3))
     return ChainSpeed(
-        width_px=width_px,
-        height_px=height_px,
-        rate_hz=rate_hz,
+        width_px=run.width_px,
+        height_px=run.height_px,
+        rate_hz=run.rate_hz,
+        seconds=run.seconds,
         sent=len(camera.sent_ns),
         masks=len(camera.masks & camera.sent_ns),
         commanded=len(ages),
@@ -191,12 +204,22 @@ def _measure_one(
         age_p99_ms=ages[max(0, -(-99 * len(ages) // 100) - 1)],
         age_mean_ms=statistics.fmean(ages),
         age_max_ms=ages[-1],
+        age_begin_ms=begin_ms,
+        age_end_ms=end_ms,
         inference_median_ms=inference_ms,
         received_s=camera.heard_s[-1] - camera.heard_s[0],
         cores=cores,
         memory_mb=_memory_mb(processes),
         memory_growth_mb=_memory_mb(processes) - memory_mb,
     )
+
+
+def _begin_and_end_ms(ages_ms: dict[int, float], part_s: float) -> tuple[float, float]:
+    """The median age over the first and over the last part of a run, of ages by stamp in ns."""
+    first_ns, last_ns = min(ages_ms), max(ages_ms)
+    begin = [age for stamp_ns, age in ages_ms.items() if stamp_ns - first_ns <= part_s * 1e9]
+    end = [age for stamp_ns, age in ages_ms.items() if last_ns - stamp_ns <= part_s * 1e9]
+    return statistics.median(begin), statistics.median(end)
 
 
 def _feed(

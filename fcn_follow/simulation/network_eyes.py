@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-from fcn_follow.deployment.choice import EngineRequest, choose_engine
+from fcn_follow.deployment.choice import EngineRequest
+from fcn_follow.deployment.exported import choose_for, load_model, request_for
 from fcn_follow.following.parameters import FollowerParameters
 from fcn_follow.geometry import CameraIntrinsics
-from fcn_follow.networks.weights import load_weights
 from fcn_follow.perception.engines.engine import Output
 from fcn_follow.perception.hero import find_hero
 from fcn_follow.perception.ranging import RangingParameters, hero_depth, locate_hero
@@ -28,9 +28,10 @@ class NetworkEyes:
     """
 
     def __init__(self, weights: Path, camera: CameraSetup, engine: str, ranging: str = "apparent_height") -> None:
-        loaded = load_weights(weights)
+        loaded = load_model(weights)
+        request = request_for(loaded, EngineRequest(engine, precision="fp32"))
         output = Output.CODES_AND_DEPTH if ranging == "depth" else Output.CODES
-        choice = choose_engine(loaded, EngineRequest(engine, precision="fp32"), output=output)
+        choice = choose_for(loaded, request, output=output)
         self._segmenter = Segmenter(loaded, choice.engine)
         self._intrinsics: CameraIntrinsics = camera.intrinsics
         self._ranging = RangingParameters(
