@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from fcn_follow.deployment.choice import ALLOWED, REFERENCE
-from fcn_follow.deployment.roofs import Roof, measure_roof
+from fcn_follow.deployment.roofs import Roof, best_s, measure_roof
 from fcn_follow.deployment.verification import Verification, drawn_frames
 from fcn_follow.errors import UserError
 from fcn_follow.networks.summary import count_macs
@@ -117,7 +117,7 @@ def _interleaved(
             engine.run(frames)
             if i >= WARM_UP:
                 times_s[spec].append(time.perf_counter() - begun_s)
-    best_s = {spec: statistics.quantiles(times, n=20)[0] for spec, times in times_s.items()}
+    shortest_s = {spec: best_s(times) for spec, times in times_s.items()}
     passes = 2 * batch if card.flip_average else batch  # the mirror image is a frame more
     macs = passes * count_macs(weights.network, card.input_height_px, card.input_width_px)
     parameters = sum(tensor.numel() for tensor in weights.network.parameters())
@@ -126,17 +126,17 @@ def _interleaved(
             name, spec.name, spec.precision, spec.device, spec.threads, batch, card.input_height_px,
             card.input_width_px, problem=problems[spec],
         )  # fmt: skip
-        if spec in best_s:
+        if spec in shortest_s:
             number_bytes = 4 if spec.precision == "fp32" else 2
             moved = number_bytes * parameters + 4 * frames[..., 0].size  # weights, three bytes in and one out
             roof = roofs[spec.device, spec.precision, spec.threads]
             row = replace(
                 row,
-                best_ms=1e3 * best_s[spec],
+                best_ms=1e3 * shortest_s[spec],
                 median_ms=1e3 * statistics.median(times_s[spec]),
                 p99_ms=1e3 * sorted(times_s[spec])[max(0, -(-99 * rounds // 100) - 1)],
-                frames_per_s=batch / best_s[spec],
-                times_faster=best_s[specs[0]] / best_s[spec],
-                share_of_limit=roof.shortest_ms(macs, moved) / (1e3 * best_s[spec]),
+                frames_per_s=batch / shortest_s[spec],
+                times_faster=shortest_s[specs[0]] / shortest_s[spec],
+                share_of_limit=roof.shortest_ms(macs, moved) / (1e3 * shortest_s[spec]),
             )
         yield row
