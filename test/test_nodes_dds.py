@@ -153,8 +153,9 @@ def test_segmenter_publishes_mask_centroid_position_and_overlay(listener, domain
         images.publish(image(stamp_s))
         listener.spin()
 
-    # The overlay is made once the segmenter has found out that somebody listens.
-    assert wait_until(lambda: bool(listener.heard["segmentation/overlay"]), lambda: send(7))
+    # The overlay is made once the segmenter has found out that somebody listens; each topic is matched in its own time.
+    topics = ("segmentation/overlay", "segmentation/label_mask", "hero/centroid")
+    assert wait_until(lambda: all(listener.heard[topic] for topic in topics), lambda: send(7))
     mask, centroid = listener.heard["segmentation/label_mask"][0], listener.heard["hero/centroid"][0]
     assert mask.header == centroid.header == image(7).header
     assert (mask.encoding, mask.width, mask.height, mask.step) == ("mono8", 160, 120, 160)
