@@ -5,6 +5,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
 
 
 def draw_frame(random, size=64, hero_height=0, people=1):
@@ -47,3 +48,14 @@ def write_depth(folder: Path, size=64, focal_px=50.0, heroes_m=(3.0, 6.0, 12.0))
         lines.append(json.dumps({"frame": i, "focal_lengths_px": [focal_px, focal_px]}) + "\n")
     (folder / "frames.jsonl").write_text("".join(lines))
     return folder
+
+
+def marked_squares():
+    """Eight frames on grey, uint8 8 x 64 x 64 x 3, and their labels: the hero is the only red thing."""
+    images = torch.full((8, 64, 64, 3), 90, dtype=torch.uint8)
+    labels = torch.zeros((8, 64, 64), dtype=torch.uint8)
+    for i in range(8):
+        rows, columns = slice(8 + 4 * i, 20 + 4 * i), slice(40 - 4 * i, 48 - 4 * i)
+        images[i, rows, columns] = torch.tensor([255, 0, 0], dtype=torch.uint8)
+        labels[i, rows, columns] = 2
+    return images, labels

@@ -11,7 +11,10 @@ import torch
 from fcn_follow.errors import UserError
 from fcn_follow.networks.registry import build_network
 from fcn_follow.networks.weights import METRES, PER_IMAGE, LoadedWeights, ModelCard, load_weights, save_weights
-from fcn_follow.perception.depth import predict
+from fcn_follow.perception.depth import LabelsAndDepth
+from fcn_follow.perception.engines.engine import EngineSpec, Output
+from fcn_follow.perception.engines.torch_engines import EagerEngine
+from fcn_follow.perception.segmenter import Segmenter
 
 SEPARABLE = ModelCard("mask_depth_separable", 32, 32, depth=METRES, depth_focal_px=25.0)
 
@@ -25,6 +28,11 @@ class RedHeroAtItsGreyLevel(torch.nn.Module):
         return torch.stack([green, torch.full_like(red, -9.0), red, log_depth], 1)
 
 
+def look(weights: LoadedWeights, image: np.ndarray, focal_y_px: float) -> LabelsAndDepth:
+    engine = EagerEngine(EngineSpec(), weights, Output.CODES_AND_DEPTH, batch=1)
+    return Segmenter(weights, engine).segment_with_depth(image, focal_y_px)
+
+
 @pytest.mark.parametrize(("height_px", "width_px"), [(32, 32), (64, 96), (50, 31)])
 def test_depth_in_metres_has_the_images_size_and_follows_the_focal_length(height_px, width_px):
     image = np.zeros((height_px, width_px, 3), np.uint8)
@@ -33,7 +41,7 @@ def test_depth_in_metres_has_the_images_size_and_follows_the_focal_length(height
     weights = LoadedWeights(RedHeroAtItsGreyLevel(), SEPARABLE)
     focal_px = 25.0 * height_px / 32
     for magnified in (1.0, 2.0):
-        labels, depth_m = predict(weights, image, focal_px * magnified)
+        labels, depth_m = look(weights, image, focal_px * magnified)
         assert labels.shape == depth_m.shape == (height_px, width_px)
         assert (labels.dtype, depth_m.dtype) == (np.uint8, np.float32)
         assert (labels[:, 0] == 2).all() and (labels[:, -1] == 0).all()
@@ -50,7 +58,7 @@ def test_a_weights_file_says_what_its_depth_means(tmp_path):
     image = np.random.default_rng(1).integers(0, 255, (32, 32, 3), np.uint8)
     with torch.no_grad():
         output = network(torch.tensor(image).permute(2, 0, 1)[None].float() / 127.5 - 1)[0]
-    assert np.allclose(predict(loaded, image, 50.0).depth_m, 2 * np.exp(output[3].numpy()), rtol=1e-5)
+    assert np.allclose(look(loaded, image, 50.0).depth_m, 2 * np.exp(output[3].numpy()), rtol=1e-5)
 
     for changed, told in (
         ({"depth": ""}, "which is not what mask_depth_separable gives"),
@@ -71,4 +79,4 @@ def test_weights_that_know_no_metres_are_refused():
         (dataclasses.replace(SEPARABLE, depth=PER_IMAGE), "gives depth as per_image"),
     ):
         with pytest.raises(UserError, match=told):
-            predict(LoadedWeights(RedHeroAtItsGreyLevel(), card), image, 50.0)
+            look(LoadedWeights(RedHeroAtItsGreyLevel(), card), image, 50.0)

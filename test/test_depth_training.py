@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from frame_folders import write_depth, write_frames
+from frame_folders import marked_squares, write_depth, write_frames
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from fcn_follow.data.augment import AugmentParameters, augment, to_tensors
@@ -101,13 +101,8 @@ def test_metres_are_those_of_the_cards_focal_length(folder):
 
 
 def marked_batch():
-    """One red square a frame, the hero at 8 m, on grey ground at 16 m."""
-    images = torch.full((8, 64, 64, 3), 90, dtype=torch.uint8)
-    labels = torch.zeros((8, 64, 64), dtype=torch.uint8)
-    for i in range(8):
-        rows, columns = slice(8 + 4 * i, 20 + 4 * i), slice(40 - 4 * i, 48 - 4 * i)
-        images[i, rows, columns] = torch.tensor([255, 0, 0], dtype=torch.uint8)
-        labels[i, rows, columns] = 2
+    """The hero stands at 8 m, the ground behind at 16 m."""
+    images, labels = marked_squares()
     pictures, masks = to_tensors(images, labels)
     depth = torch.where(labels == 2, 8.0, 16.0)[:, None]
     return pictures, torch.cat([masks, depth], 1)

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from frame_folders import write_frames
+from frame_folders import marked_squares, write_frames
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -83,29 +83,18 @@ ALL = AugmentParameters(
 )
 
 
-def marked_batch():
-    """Frames whose hero is the only red thing."""
-    images = torch.full((8, 64, 64, 3), 90, dtype=torch.uint8)
-    labels = torch.zeros((8, 64, 64), dtype=torch.uint8)
-    for i in range(8):
-        rows, columns = slice(8 + 4 * i, 20 + 4 * i), slice(40 - 4 * i, 48 - 4 * i)
-        images[i, rows, columns] = torch.tensor([255, 0, 0], dtype=torch.uint8)
-        labels[i, rows, columns] = 2
-    return to_tensors(images, labels)
-
-
 def test_image_and_mask_move_together():
     moving = AugmentParameters(flip=0.5, warp=1.0, paste_hero=0.5, mosaic=1.0)
-    images, masks = augment(*marked_batch(), 48, moving, torch.Generator().manual_seed(5))
+    images, masks = augment(*to_tensors(*marked_squares()), 48, moving, torch.Generator().manual_seed(5))
     red = (images[:, 0] - images[:, 1]).clamp(min=0)
     assert red.sum() > 50
     assert (red - masks[:, 2]).abs().mean() < 0.003
 
 
 def test_augmentation_keeps_masks_whole_and_repeats_by_seed():
-    first = augment(*marked_batch(), 48, ALL, torch.Generator().manual_seed(5))
-    again = augment(*marked_batch(), 48, ALL, torch.Generator().manual_seed(5))
-    other = augment(*marked_batch(), 48, ALL, torch.Generator().manual_seed(6))
+    first = augment(*to_tensors(*marked_squares()), 48, ALL, torch.Generator().manual_seed(5))
+    again = augment(*to_tensors(*marked_squares()), 48, ALL, torch.Generator().manual_seed(5))
+    other = augment(*to_tensors(*marked_squares()), 48, ALL, torch.Generator().manual_seed(6))
     assert torch.equal(first[0], again[0])
     assert torch.equal(first[1], again[1])
     assert not torch.equal(first[0], other[0])
@@ -115,7 +104,7 @@ def test_augmentation_keeps_masks_whole_and_repeats_by_seed():
 
 
 def test_no_augmentation_changes_nothing():
-    images, masks = marked_batch()
+    images, masks = to_tensors(*marked_squares())
     same = augment(images, masks, 64, AugmentParameters(), torch.Generator().manual_seed(1))
     assert torch.equal(same[0], images)
     assert torch.equal(same[1], masks)

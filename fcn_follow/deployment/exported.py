@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from fcn_follow.deployment.choice import ALLOWED, REFERENCE, Choice, EngineRequest, choose_engine, pays
 from fcn_follow.deployment.export import EXPORT_KEY, SUFFIXES, VERSION
 from fcn_follow.deployment.machine import weights_digest
-from fcn_follow.deployment.verification import FRAMES, difference, drawn_frames
+from fcn_follow.deployment.verification import FRAMES, answers_of, difference, drawn_frames
 from fcn_follow.errors import UserError
 from fcn_follow.networks.weights import CARD_KEY, LoadedWeights, ModelCard, card_of, load_weights
 from fcn_follow.perception.engines.engine import EngineSpec, Output, check_installed, missing_for, open_model
@@ -121,8 +121,7 @@ def _specs(request: EngineRequest) -> list[EngineSpec]:
 def _difference(model: Exported, spec: EngineSpec) -> str:
     engine = open_model(spec, model.model, Output.CODES)
     frames = drawn_frames(model.card.input_height_px, model.card.input_width_px)
-    given = np.stack([engine.run(frame[None])[0].copy() for frame in frames])
-    return difference(given, model.expected, spec.precision)
+    return difference(answers_of(engine, frames), model.expected, spec.precision)
 
 
 def _onnx_metadata(path: Path) -> dict[str, str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -61,8 +63,13 @@ class Verification:
         return "" if share <= DEPTH[engine.spec.precision] else f"its depth is {share:.1%} off that of plain PyTorch"
 
     def _codes_and_depth(self, engine: Engine) -> tuple[NDArray[np.uint8], NDArray[np.float32] | None]:
-        answers = np.stack([engine.run(frame[None])[0].copy() for frame in self.frames])
+        answers = answers_of(engine, self.frames)
         return (answers, None) if answers.ndim == 3 else (answers[:, 0].astype(np.uint8), answers[:, 1])
+
+
+def answers_of(engine: Engine, frames: NDArray[np.uint8]) -> NDArray[Any]:
+    """What an engine gives for frames N x H x W x 3, one at a time."""
+    return np.stack([engine.run(frame[None])[0].copy() for frame in frames])
 
 
 def difference(given: NDArray[np.uint8], expected: NDArray[np.uint8], precision: str) -> str:

@@ -191,7 +191,7 @@ class SegmenterNode(Node):  # type: ignore[misc]
         started_s = time.monotonic()
         camera = self._fitting_camera(image_rgb.shape[:2])
         depth_m = None
-        if self._depth_publisher is not None and camera is not None:
+        if camera is not None and self._depth_is_wanted():
             labels, depth_m = self._segmenter.segment_with_depth(image_rgb, camera.fy_px)
         else:
             labels = self._segmenter.segment(image_rgb)
@@ -206,8 +206,7 @@ class SegmenterNode(Node):  # type: ignore[misc]
         centroid.point.z = float(hero.area_px) if hero else 0.0
         self._centroid_publisher.publish(centroid)
         if hero is not None and camera is not None:
-            hero_depth_m = math.nan if depth_m is None else hero_depth(hero, labels, depth_m)
-            located = locate_hero(hero, camera, self._settings.ranging, stamp_s, hero_depth_m)
+            located = locate_hero(hero, camera, self._settings.ranging, stamp_s, hero_depth(hero, labels, depth_m))
             if located is not None:
                 position = PointStamped(header=header)
                 position.point.x, position.point.y, position.point.z = located.position_camera_m
@@ -223,6 +222,12 @@ class SegmenterNode(Node):  # type: ignore[misc]
         if self._overlay_publisher.get_subscription_count():
             overlay = draw_overlay(image_rgb, labels, hero)
             self._overlay_publisher.publish(fill_image(Image(header=header), overlay))
+
+    def _depth_is_wanted(self) -> bool:
+        """Whether the position goes by it, or somebody listens."""
+        if self._depth_publisher is None:
+            return False
+        return self._settings.ranging.method == "depth" or self._depth_publisher.get_subscription_count() > 0
 
     def _min_area_px(self, shape: tuple[int, ...]) -> float:
         """What counts as seen, from pixels of the network's input to pixels of the image."""

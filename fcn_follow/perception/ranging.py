@@ -78,14 +78,16 @@ def locate_hero(
     return HeroPosition(stamp_s, (x_m, y_m, z_m))
 
 
-def hero_depth(hero: Hero, labels: NDArray[np.uint8], depth_m: NDArray[np.float32]) -> float:
-    """The median depth of the hero's pixels in its box, in metres; NaN where one of them is NaN.
+def hero_depth(hero: Hero, labels: NDArray[np.uint8], depth_m: NDArray[np.float32] | None) -> float:
+    """The median depth of the hero's pixels in its box, in metres; NaN without depth, or where one of them is NaN.
 
     Args:
         hero: found in `labels`.
         labels: H x W uint8.
         depth_m: H x W along the optical axis.
     """
+    if depth_m is None:
+        return math.nan
     box = (slice(hero.box.top_px, hero.box.bottom_px), slice(hero.box.left_px, hero.box.right_px))
     return float(np.median(depth_m[box][labels[box] == HERO]))
 

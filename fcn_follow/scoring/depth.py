@@ -13,10 +13,9 @@ from fcn_follow.data.frames import HERO, UInt8Array
 from fcn_follow.data.resize import resize_mask
 from fcn_follow.errors import UserError
 from fcn_follow.networks.weights import METRES, ModelCard
-from fcn_follow.perception.depth import metres_per_unit
+from fcn_follow.perception.depth import metres_per_unit, resized_nearest
 from fcn_follow.perception.labels import labels_of
-from fcn_follow.scoring.depth_map import depth_pair, mean_where
-from fcn_follow.scoring.similarity import WINDOW_PX, ssim
+from fcn_follow.scoring.depth_map import depth_pair, ssim_difference
 
 FOLLOWED_M = (2.0, 25.0)
 """Where a hero is followed."""
@@ -109,9 +108,7 @@ class DepthTally:
         self._mask_mse.append(float(np.square(probabilities - truth).mean()))
         true_m, unit_m = true_depth(depth_m, focal_y_px, card, height, width)
         pair = depth_pair(card.depth, channel[None], torch.from_numpy(true_m / unit_m)[None, None])
-        edge = WINDOW_PX // 2
-        inner = pair.measured[..., edge:-edge, edge:-edge]
-        self._depth_ssim.append(float(mean_where(1.0 - ssim(pair.found, pair.truth), inner)))
+        self._depth_ssim.append(float(ssim_difference(pair)))
         if card.depth != METRES:
             return
         found_m = channel[0].exp().numpy() * unit_m
@@ -158,9 +155,7 @@ def true_depth(
 
     Raises UserError when the network says metres and the frame's focal length is not known.
     """
-    rows = (np.arange(height_px) + 0.5) * depth_m.shape[0] / height_px
-    columns = (np.arange(width_px) + 0.5) * depth_m.shape[1] / width_px
-    resized = depth_m[rows.astype(int)][:, columns.astype(int)]
+    resized = resized_nearest(depth_m, height_px, width_px)
     if card.depth != METRES:
         return resized, np.float32(1.0)
     if focal_y_px is None:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from fcn_follow.data.frames import UInt8Array
 from fcn_follow.networks.weights import METRES
+from fcn_follow.scoring.similarity import WINDOW_PX, ssim
 
 FARTHEST_M = 64.0
 FLAT_M = 1e-3
@@ -46,6 +47,12 @@ def depth_pair(kind: str, channel: Tensor, depth_m: Tensor) -> DepthPair:
         truth = torch.where(flat | ~measured, 0.0, (depth_m - nearest) / torch.where(flat, 1.0, reach))
     found = as_picture(kind, channel)
     return DepthPair(torch.where(measured, found, truth.detach()), truth, measured)
+
+
+def ssim_difference(pair: DepthPair) -> Tensor:
+    """One minus the SSIM, the mean over the windows whose middle was measured."""
+    edge = WINDOW_PX // 2
+    return mean_where(1.0 - ssim(pair.found, pair.truth), pair.measured[..., edge:-edge, edge:-edge])
 
 
 def paint_depth(picture: Tensor) -> UInt8Array:

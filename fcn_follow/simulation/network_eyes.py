@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 from fcn_follow.deployment.choice import EngineRequest
@@ -53,5 +52,5 @@ class NetworkEyes:
         hero = find_hero(labels, self._min_area_px)
         if hero is None:
             return Sight(labels, None, None)
-        hero_depth_m = math.nan if depth_m is None else hero_depth(hero, labels, depth_m)
+        hero_depth_m = hero_depth(hero, labels, depth_m)
         return Sight(labels, hero, locate_hero(hero, self._intrinsics, self._ranging, frame.stamp_s, hero_depth_m))

@@ -15,8 +15,8 @@ from torch import Tensor
 from fcn_follow.data.frames import BACKGROUND, HERO
 from fcn_follow.errors import UserError
 from fcn_follow.networks.weights import METRES
-from fcn_follow.scoring.depth_map import FARTHEST_M, DepthPair, depth_pair, mean_where
-from fcn_follow.scoring.similarity import WINDOW_PX, ms_ssim, ssim
+from fcn_follow.scoring.depth_map import FARTHEST_M, DepthPair, depth_pair, mean_where, ssim_difference
+from fcn_follow.scoring.similarity import ms_ssim
 from fcn_follow.training.losses import parse_terms
 
 DepthLoss = Callable[[DepthPair, Tensor], Tensor]
@@ -39,9 +39,8 @@ def mse(pair: DepthPair, masks: Tensor) -> Tensor:
 
 
 def ssim_loss(pair: DepthPair, masks: Tensor) -> Tensor:
-    """One minus the SSIM, the mean over the windows whose middle was measured."""
-    edge = WINDOW_PX // 2
-    return mean_where(1.0 - ssim(pair.found, pair.truth), pair.measured[..., edge:-edge, edge:-edge])
+    """`ssim_difference`."""
+    return ssim_difference(pair)
 
 
 def ms_ssim_loss(pair: DepthPair, masks: Tensor) -> Tensor:

@@ -30,12 +30,9 @@ class PetsTrainer(Trainer):
         super().__post_init__()
 
     def judge(self) -> tuple[float, dict[str, float]]:
-        """The weights as they are now on the pictures to judge by."""
-        was_training = self.network.training
-        self.average.eval()
+        """The weights, in eval mode, on the pictures to judge by."""
         with torch.no_grad():
             figures = trimap_figures(self._answers())
-        self.network.train(was_training)
         return figures.iou_without_background, figures.rounded()
 
     def _answers(self) -> Iterator[tuple[Tensor, Tensor]]:

@@ -19,7 +19,7 @@ from fcn_follow.networks.mask_depth import class_logits
 from fcn_follow.networks.registry import build_network
 from fcn_follow.networks.tensor_file import save_tensors
 from fcn_follow.networks.weights import LoadedWeights, ModelCard, save_weights
-from fcn_follow.scoring.evaluation import Evaluation, LabelledFrame, evaluate
+from fcn_follow.scoring.evaluation import LabelledFrame, evaluate
 from fcn_follow.training.checkpoint import (
     Checkpoint,
     checkpoint_path,
@@ -139,16 +139,9 @@ class Trainer:
                 break
 
     def judge(self) -> tuple[float, dict[str, float]]:
-        """The weights as they are now on the held-out frames: the score that chooses the best, and all figures."""
-        result = self.evaluate()
+        """The weights, in eval mode, on the held-out frames: the score that chooses the best, and all figures."""
+        result = evaluate(self.average, self.card, self.held_out)
         return quality(result), card_scores(result)
-
-    def evaluate(self) -> Evaluation:
-        """The weights as they are now on the held-out runs."""
-        was_training = self.network.training
-        result = evaluate(self.average.eval(), self.card, self.held_out)
-        self.network.train(was_training)
-        return result
 
     def batch(self, indices: Tensor) -> tuple[Tensor, Tensor]:
         """Augmented, normalised images N x 3 x S x S and soft targets of the bank's frames at these indices.
@@ -221,7 +214,10 @@ class Trainer:
 
     def _judged(self, report: EpochReport) -> EpochReport:
         """The report with the held-out frames' figures; the weights are kept when they are the best so far."""
+        was_training = self.network.training
+        self.average.eval()
         score, figures = self.judge()
+        self.network.train(was_training)
         if score > self.best_score:
             self.best_score, self.best_epoch = score, report.epoch
             save_weights(self.out, self.average, dataclasses.replace(self.card, scores=figures))

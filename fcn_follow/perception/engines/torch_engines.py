@@ -11,6 +11,7 @@ from torch import Tensor
 
 from fcn_follow.errors import UserError
 from fcn_follow.networks.interpreter import Interpreter, codes, with_depth
+from fcn_follow.networks.mask_depth import class_logits
 from fcn_follow.networks.weights import LoadedWeights
 from fcn_follow.perception.engines.engine import EngineSpec, Output, check_output, deployed_graph, thresholds
 
@@ -34,9 +35,9 @@ class EagerEngine:
     def run(self, images: NDArray[np.uint8]) -> NDArray[Any]:
         pixels = torch.tensor(images, device=self.spec.device).permute(0, 3, 1, 2)  # channels_last as it lies
         answer = self._answer(pixels)
-        p = self._probabilities(answer)
+        p = _probabilities(answer)
         if self._card.flip_average:
-            p = (p + self._probabilities(self._answer(pixels.flip(3))).flip(3)) / 2
+            p = (p + _probabilities(self._answer(pixels.flip(3))).flip(3)) / 2
         if self._output is not Output.PROBABILITIES:
             code = codes(p, thresholds(self._card))
             p = code if self._output is Output.CODES else with_depth(code, answer)
@@ -46,9 +47,6 @@ class EagerEngine:
         with torch.autocast(self.spec.device, self._dtype, enabled=self._dtype is not torch.float32):
             answer: Tensor = self._network(pixels.float() / 127.5 - 1.0)
         return answer.float()
-
-    def _probabilities(self, answer: Tensor) -> Tensor:
-        return (answer[:, :-1] if self._card.depth else answer).softmax(dim=1)
 
 
 class CompiledEngine:
@@ -87,6 +85,10 @@ class CompiledEngine:
         self._images.copy_(torch.from_numpy(np.require(images, requirements="W")))
         self._graph.replay()
         return self._replayed.cpu().numpy()
+
+
+def _probabilities(answer: Tensor) -> Tensor:
+    return class_logits(answer).softmax(dim=1)
 
 
 def _set_threads(spec: EngineSpec) -> None:
