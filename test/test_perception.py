@@ -141,6 +141,14 @@ def test_a_hero_cut_by_the_border_is_not_taken_for_a_far_one(middle):
         assert found.position_camera_m == pytest.approx(middle, abs=0.35)
 
 
+@pytest.mark.parametrize("pitch_rad", [0.0, 0.3])
+def test_what_shows_of_a_half_hidden_hero_is_never_farther_than_its_width_allows(pitch_rad):
+    hero = project((0.3, 0.2, 5.0), pitch_rad, 0.5)
+    found = locate_hero(hero, CAMERA, RangingParameters(camera_pitch_down_rad=pitch_rad), 0.0)
+    assert found is not None
+    assert found.position_camera_m[2] == pytest.approx(1.8 * 5.0, rel=0.05)  # by height alone it would be 17 m
+
+
 def test_a_hero_above_the_horizon_stands_on_no_ground():
     hero = project((0.0, -4.0, 10.0), 0.0, 1.7)
     assert locate_hero(hero, CAMERA, RangingParameters("ground_plane", camera_height_m=2.0), 0.0) is None

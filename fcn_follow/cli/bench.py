@@ -20,7 +20,7 @@ from fcn_follow.deployment.machine import library_versions, machine_name
 from fcn_follow.errors import UserError
 from fcn_follow.perception.engines.engine import ENGINES, check_installed, missing_for
 from fcn_follow.perception.segmenter import find_device
-from fcn_follow.share import share_directory
+from fcn_follow.share import default_weights, share_directory
 
 if TYPE_CHECKING:
     from fcn_follow.nodes.chain_bench import ChainSpeed
@@ -33,7 +33,9 @@ ON_REQUEST = "torch-compiled"  # on a CPU it compiles for a minute
 def bench(
     weights: Annotated[
         Optional[list[Path]],  # noqa: UP045
-        typer.Option(help="Weights files; again for more. Default: all that come along."),
+        typer.Option(
+            help="Weights files; again for more. Default: all that come along; with --offline the project's own."
+        ),
     ] = None,
     engines: Annotated[str, typer.Option(help="Engines, NAME,NAME; default all that are installed and quick.")] = "",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
@@ -140,7 +142,7 @@ def _bench_offline(frames: Path, weights: list[Path] | None) -> list[ScoringSpee
 
     with console.status("") as status:
         speeds = []
-        for path in weights or shipped_weights():
+        for path in weights or [default_weights()]:
             status.update(f"scoring with {path.stem}")
             speeds.append(measure_scoring(frames, path))
     return speeds

@@ -2,6 +2,7 @@
 
 Badrinarayanan, Kendall, Cipolla, "SegNet", 2017, in the form of source 004: an encoder of VGG kind, 2-2-3-3
 convolutions of 64-128-256-512, a mirrored decoder, batch norm and ReLU after every convolution, the last one too.
+What that last ReLU cuts off learns nothing, so its batch norm begins well above zero.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ from fcn_follow.networks.sizes import require_multiple
 CLASS_COUNT = 3
 STAGES = ((3, 64, 2), (64, 128, 2), (128, 256, 3), (256, 512, 3))
 """Channels in, channels out and number of convolutions of each encoder stage; the decoder has them mirrored."""
+
+LAST_NORM = 2.0
+"""Scale and shift with which the last batch norm begins."""
 
 Convolution = Callable[[int, int], nn.Module]
 
@@ -49,6 +53,9 @@ class SegNet(nn.Module):
             _stage(convolution, [filters] * count + [channels if channels > 3 else CLASS_COUNT])
             for channels, filters, count in reversed(STAGES)
         )
+        *_, last_norm = (layer for layer in self.modules() if isinstance(layer, nn.BatchNorm2d))
+        nn.init.constant_(last_norm.weight, LAST_NORM)
+        nn.init.constant_(last_norm.bias, LAST_NORM)
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits of the image's size."""

@@ -20,6 +20,7 @@ from fcn_follow.perception.hero import Hero
 
 METHODS = ("apparent_height", "ground_plane", "depth")
 NARROWEST_GROUND_ANGLE = 0.01  # sine of the ray's angle below the horizon; flatter rays say nothing of the distance
+WIDEST = 1.8  # times its width: arms and stride make no hero wider, but for one in ten of the simulator's
 BODY_BEHIND_SURFACE_M = 0.11  # from what the camera sees of a body to its middle; 0.10 to 0.12 in the simulator
 
 
@@ -122,7 +123,8 @@ def _by_apparent_height(
     """Feet at depth z_f and head at feet + H u give (y_f - y_h) z_f = H (cos p - y_h sin p), y in units of f.
 
     Where the image cuts head or feet off, what is left is too short and the hero would seem too far; then the nearer
-    of the distances by height and by width counts, measured from the end that is visible.
+    of the distances by height and by width counts, measured from the end that is visible. A hero who sits or is hidden
+    to the waist is too short as well, which does not show: never is one farther than the widest hero would be.
     """
     x_px = hero.centroid_px[0]
     head = _ray(camera, x_px, hero.box.top_px - 0.5)
@@ -132,11 +134,9 @@ def _by_apparent_height(
     feet_depth_m = height_m * (cosine - head[1] * sine) / (feet[1] - head[1])
     head_cut = hero.box.top_px <= 0
     feet_cut = hero.box.bottom_px >= camera.height_px
-    if not (head_cut or feet_cut):
-        return np.asarray(feet * feet_depth_m + half_body)
-
-    width = (hero.box.right_px - hero.box.left_px) / camera.fx_px
-    depth_m = min(feet_depth_m, parameters.hero_width_m / width)
-    if head_cut and feet_cut:
+    whole = not (head_cut or feet_cut)
+    width_m = parameters.hero_width_m * (WIDEST if whole else 1.0)
+    depth_m = min(feet_depth_m, width_m * camera.fx_px / (hero.box.right_px - hero.box.left_px))
+    if (head_cut and feet_cut) or (whole and depth_m < feet_depth_m):
         return np.asarray((feet + head) * 0.5 * depth_m)
     return np.asarray(head * depth_m - half_body if feet_cut else feet * depth_m + half_body)
