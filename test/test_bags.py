@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 
 import cv2
 import numpy as np
 import pytest
 from bag_files import MODES, PERIOD_NS, START_NS, camera_and_truth, image, png, write_bag
+from command_line import fcn_follow, invoke
 from drawn_frames import frame, write_frames
 from rosbags.highlevel import AnyReader
 from rosbags.rosbag2 import StoragePlugin
 from rosbags.typesys import Stores, get_typestore
 from std_msgs.msg import String
-from typer.testing import CliRunner
 
 from fcn_follow.bags.frames import decoded, true_labels
 from fcn_follow.bags.images import MessageError
@@ -24,26 +22,11 @@ from fcn_follow.bags.pairing import Tally, moments
 from fcn_follow.bags.reading import open_bag
 from fcn_follow.bags.topics import choose_topics
 from fcn_follow.bags.truth import TrueLabels, message_labels, open_mask_folder
-from fcn_follow.cli.app import app
 from fcn_follow.data.frames import open_frames
 from fcn_follow.errors import UserError
 
 IMAGE, TRUTH = "/cam/image_raw", "/ground_truth/label_mask"
 SQLITE3, MCAP = StoragePlugin.SQLITE3, StoragePlugin.MCAP
-
-
-def run(*arguments):
-    command = [sys.executable, "-m", "fcn_follow", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
-
-
-def invoke(*arguments):
-    """The command in this process; what it printed."""
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    assert result.exit_code == 0, result.output
-    return result.stdout
 
 
 def read(path):
@@ -249,7 +232,7 @@ def test_a_folder_of_masks_by_stamp_by_index_and_neither(tmp_path):
 def test_bag_info_finds_rates_sizes_and_gaps(tmp_path):
     messages = [item for index, item in enumerate(camera_and_truth(20)) if not 20 <= index < 28]
     path = write_bag(tmp_path / "bag", messages)
-    result = run("bag-info", path, "--json")
+    result = fcn_follow("bag-info", path, "--json")
     assert result.returncode == 0, result.stderr
     figures = json.loads(result.stdout)
     camera = next(topic for topic in figures["topics"] if topic["name"] == IMAGE)
@@ -258,7 +241,7 @@ def test_bag_info_finds_rates_sizes_and_gaps(tmp_path):
     assert camera["rate_hz"] == pytest.approx(15 / 1.9)
     assert camera["gaps_s"] == [[pytest.approx(50.9), pytest.approx(0.5)]]
     assert camera["stamps_backwards"] == 0
-    assert "gap in /cam/image_raw: 0.500 s after stamp 50.900" in invoke("bag-info", path)
+    assert "gap in /cam/image_raw: 0.500 s after stamp 50.900" in invoke("bag-info", path)[0]
 
 
 @pytest.mark.parametrize(

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-import subprocess
-import sys
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from command_line import fcn_follow
 from frame_folders import marked_squares, write_depth, write_frames
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -285,11 +284,6 @@ def test_figures_of_depth_by_hand():
     assert figures.mask_mse == 0.0
     with pytest.raises(UserError, match="focal length is not known"):
         tally.add(mask.astype(np.float32), channel, mask, true_m, None)
-
-
-def fcn_follow(*arguments):
-    command = [sys.executable, "-m", "fcn_follow", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=250)
 
 
 def test_depth_is_learned_on_hero_nets_eyes_shown_and_scored(folder):

@@ -2,14 +2,13 @@
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 import torch
+from command_line import fcn_follow
 from frame_folders import write_frames
 
 from fcn_follow.errors import UserError
@@ -40,11 +39,6 @@ def answer_of(network):
     with torch.no_grad():
         logits = network(torch.from_numpy(reference["images"]).permute(0, 3, 1, 2))
     return logits.softmax(1).permute(0, 2, 3, 1).numpy(), reference["probabilities"]
-
-
-def fcn_follow(*arguments):
-    command = [sys.executable, "-m", "fcn_follow", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=200)
 
 
 def test_the_forward_pass_is_that_of_real_keras():

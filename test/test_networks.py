@@ -3,13 +3,12 @@
 import dataclasses
 import json
 import re
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as functional
+from command_line import fcn_follow, invoke
 from safetensors.torch import save_file
 
 from fcn_follow.errors import UserError
@@ -284,25 +283,20 @@ def test_cards_that_say_impossible_things(tmp_path, change, message):
         read_card(path)
 
 
-def run(*arguments):
-    return subprocess.run([sys.executable, "-m", "fcn_follow", *arguments], capture_output=True, text=True, check=False)
-
-
 def test_models_prints_every_network_and_one_networks_layers():
-    table = run("models")
+    table = fcn_follow("models")
     assert table.returncode == 0
     for text in ("fcn_000", "156,446", "272.2", "0.4284", "hero_net_hd"):
         assert text in table.stdout
-    layers = run("models", "fcn_000")
-    assert "separable_conv2d_keras_1         (None, 80, 80, 64)        283" in layers.stdout
-    assert "Total params: 156,446\nTrainable params: 155,166\nNon-trainable params: 1,280" in layers.stdout
-    pairs = run("models", "segnet_separable", "--against", "segnet", "--size", "128")
-    assert pairs.returncode == 0
-    rows = [re.split(r"\s*│\s*", line.strip("│ ")) for line in pairs.stdout.splitlines() if "│" in line]
+    layers, _ = invoke("models", "fcn_000")
+    assert "separable_conv2d_keras_1         (None, 80, 80, 64)        283" in layers
+    assert "Total params: 156,446\nTrainable params: 155,166\nNon-trainable params: 1,280" in layers
+    pairs, _ = invoke("models", "segnet_separable", "--against", "segnet", "--size", "128")
+    rows = [re.split(r"\s*│\s*", line.strip("│ ")) for line in pairs.splitlines() if "│" in line]
     assert rows[0] == ["3 -> 64", "128x128", "1,728", "219", "7.89", "28.31", "3.59", "7.89"]
     assert rows[-1][2:5] == ["15,274,892", "1,749,671", "8.73"]
 
-    wrong = run("models", "fcn_0O0")
+    wrong = fcn_follow("models", "fcn_0O0")
     assert wrong.returncode == 1
     assert wrong.stderr.count("\n") == 1
     assert "did you mean fcn_00" in wrong.stderr

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from command_line import fcn_follow
 from PIL import Image
 
 from fcn_follow.data.augment import AugmentParameters, augment
@@ -48,10 +47,6 @@ def folder(tmp_path):
         write_pet(tmp_path, name)
     write_lists(tmp_path, names[:4], names[4:])
     return tmp_path
-
-
-def run(*arguments):
-    return subprocess.run([sys.executable, "-m", "fcn_follow", *arguments], capture_output=True, text=True, check=False)
 
 
 def test_pictures_and_trimaps_of_the_lists_in_their_order(folder):
@@ -145,7 +140,7 @@ def test_a_training_on_pets_learns_and_tells_the_figures(folder, tmp_path):
                "--tensorboard", str(tmp_path / "board")]  # fmt: skip
     for small in ("input_px=32", "frame_px=32", "batch_size=4", "epochs=5", "steps_per_epoch=12"):
         command += ["--set", small]
-    done = run(*command)
+    done = fcn_follow(*command)
     assert done.returncode == 0, done.stderr
     card = load_weights(out, CLASSES).card
     assert set(card.scores) == {"pixel_accuracy", "iou_without_background", "soft_iou"}
@@ -156,9 +151,9 @@ def test_a_training_on_pets_learns_and_tells_the_figures(folder, tmp_path):
         assert f"{name.replace('_', ' ')} {value:.4f}" in last
     history = json.loads(out.with_suffix(".training.json").read_text())["history"]
     assert len(history) == 5 and history[-1]["figures"].keys() == card.scores.keys()
-    assert run(*command, "--resume", "--start-from", str(out)).returncode == 0
+    assert fcn_follow(*command, "--resume", "--start-from", str(out)).returncode == 0
 
-    flown = run("score", "--weights", str(out), "--data", str(folder))
+    flown = fcn_follow("score", "--weights", str(out), "--data", str(folder))
     assert flown.returncode == 1
     assert "names the classes pet, background, border; wanted are background, other people, hero" in flown.stderr
 
@@ -173,7 +168,7 @@ def test_a_training_on_pets_learns_and_tells_the_figures(folder, tmp_path):
 )
 def test_what_pets_are_not_trained_with(folder, more, message):
     out = folder / "x.safetensors"
-    done = run("train", "--data", f"pets:{folder}", "--recipe", "segnet_separable", "--out", str(out), *more)
+    done = fcn_follow("train", "--data", f"pets:{folder}", "--recipe", "segnet_separable", "--out", str(out), *more)
     assert done.returncode == 1
     assert message in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr

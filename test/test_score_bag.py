@@ -15,12 +15,11 @@ import cv2
 import numpy as np
 import pytest
 from bag_files import PERIOD_NS, START_NS, camera_and_truth, image, point, write_bag
+from command_line import invoke
 from drawn_frames import frame
 from frame_folders import write_frames
 from rosbags.rosbag2 import StoragePlugin
-from typer.testing import CliRunner
 
-from fcn_follow.cli.app import app
 from fcn_follow.data.frames import open_frames
 from fcn_follow.deployment.export import export
 from fcn_follow.errors import UserError
@@ -33,15 +32,6 @@ from fcn_follow.scoring.bag import BagFrame, Published, score_bag
 from fcn_follow.scoring.overlap import overlaps
 
 SCORE_KEYS = ("final_score", "final_iou", "weight", "folders", "honest")
-
-
-def invoke(*arguments):
-    """The command in this process: standard output, standard error."""
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    assert result.exit_code == 0, result.output
-    return result.stdout, result.stderr
 
 
 def figures(*arguments):

@@ -3,13 +3,12 @@
 import csv
 import dataclasses
 import json
-import subprocess
-import sys
 import threading
 
 import cv2
 import numpy as np
 import pytest
+from command_line import fcn_follow
 from frame_folders import draw_frame, write_frames
 
 from fcn_follow.networks.registry import build_network
@@ -172,11 +171,6 @@ def test_calibration_takes_the_lowest_level_that_drops_the_false_alarms():
     assert best_level([curve], "score").evaluation.follow_me.final_score == best
 
 
-def run(*arguments):
-    command = [sys.executable, "-m", "fcn_follow", "score", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=200)
-
-
 @pytest.fixture
 def weights(tmp_path):
     path = tmp_path / "w.safetensors"
@@ -190,7 +184,7 @@ def test_score_of_the_courses_three_folders_as_json_and_report(tmp_path, weights
         write_frames(course / kind.value, 4, hero_heights=(height,))
     truncated = course / Kind.FAR.value / "images" / "1_run1cam1_00002.jpeg"
     truncated.write_bytes(truncated.read_bytes()[:300])
-    result = run("--weights", weights, "--data", course, "--json", "--report", tmp_path / "report")
+    result = fcn_follow("score", "--weights", weights, "--data", course, "--json", "--report", tmp_path / "report")
     assert result.returncode == 0, result.stderr
     figures = json.loads(result.stdout)
     assert {"final_score", "final_iou", "weight", "honest", "folders"} <= set(figures)
@@ -209,7 +203,7 @@ def test_score_of_the_courses_three_folders_as_json_and_report(tmp_path, weights
 
 
 def test_score_prints_tables(tmp_path, weights):
-    result = run("--weights", weights, "--data", write_frames(tmp_path / "town", 3))
+    result = fcn_follow("score", "--weights", weights, "--data", write_frames(tmp_path / "town", 3))
     assert result.returncode == 0
     assert "final_score" in result.stdout
     assert "false alarms" in result.stdout
@@ -218,7 +212,7 @@ def test_score_prints_tables(tmp_path, weights):
 def test_score_refuses_in_one_line(tmp_path, weights):
     write_frames(tmp_path / "course" / Kind.NEAR.value, 1)
     for data, message in ((tmp_path / "nowhere", "no such folder"), (tmp_path / "course", "needs three folders")):
-        result = run("--weights", weights, "--data", data)
+        result = fcn_follow("score", "--weights", weights, "--data", data)
         assert result.returncode == 1
         assert message in result.stderr
         assert len(result.stderr.strip().splitlines()) == 1
