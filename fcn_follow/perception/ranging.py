@@ -37,7 +37,7 @@ class RangingParameters:
     )
     hero_height_m: float = parameter(1.7, "Height of the hero", unit="m", minimum=0.1, maximum=3.0)
     hero_width_m: float = parameter(
-        0.5, "Width of the hero, used when head or feet are out of the image", unit="m", minimum=0.05, maximum=2.0
+        0.5, "Width of the hero: bounds the distance by apparent height", unit="m", minimum=0.05, maximum=2.0
     )
     camera_height_m: float = parameter(
         3.0, "Height of the camera above the ground, for ground_plane", unit="m", minimum=0.1, maximum=200.0
