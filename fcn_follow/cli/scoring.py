@@ -110,11 +110,16 @@ def scored_refs(data: Sequence[Path], held_out: bool, split: Path | None) -> lis
     refs = [item for folder in data for item in refs_of(folder)]
     if not held_out and split is None:
         return refs
-    runs = read_held_out_runs(split or share_directory() / "config" / "split.yaml")
+    runs = held_out_runs(split)
     refs = [(ref, kind) for ref, kind in refs if ref.run in runs]
     if not refs:
         raise UserError(f"none of the frames is of the held-out runs {', '.join(sorted(runs))}")
     return refs
+
+
+def held_out_runs(split: Path | None) -> frozenset[str]:
+    """The runs that a split file holds out, config/split.yaml where none is given."""
+    return read_held_out_runs(split or share_directory() / "config" / "split.yaml")
 
 
 def print_evaluation(result: Evaluation, title: str) -> None:

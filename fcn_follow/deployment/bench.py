@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fcn_follow.deployment.choice import ALLOWED, REFERENCE
 from fcn_follow.deployment.roofs import Roof, best_s, measure_roof
@@ -19,6 +21,7 @@ from fcn_follow.networks.weights import LoadedWeights, load_weights
 from fcn_follow.perception.engines.engine import Engine, EngineSpec, check_installed, open_engine
 
 WARM_UP = 3
+Name = TypeVar("Name")
 Roofs = dict[tuple[str, str, int], Roof]  # by device, precision and threads
 
 
@@ -89,6 +92,18 @@ def measure(plan: Plan, roofs: Roofs, on_step: Callable[[str], None]) -> Iterato
                 yield from _interleaved(path.stem, weights, verification, specs, batch, plan.rounds, roofs)
 
 
+def in_turn_s(engines: Mapping[Name, Engine], frames: NDArray[np.uint8], rounds: int) -> dict[Name, list[float]]:
+    """The seconds that each engine takes for the same frames, each in turn, after a warm-up."""
+    times_s: dict[Name, list[float]] = {name: [] for name in engines}
+    for i in range(WARM_UP + rounds):
+        for name, engine in engines.items():
+            begun_s = time.perf_counter()
+            engine.run(frames)
+            if i >= WARM_UP:
+                times_s[name].append(time.perf_counter() - begun_s)
+    return times_s
+
+
 def _interleaved(
     name: str,
     weights: LoadedWeights,
@@ -110,13 +125,7 @@ def _interleaved(
             problems[spec] = str(error)
     drawn = drawn_frames(card.input_height_px, card.input_width_px)
     frames = np.stack([drawn[i % len(drawn)] for i in range(batch)])
-    times_s: dict[EngineSpec, list[float]] = {spec: [] for spec in engines}
-    for i in range(WARM_UP + rounds):
-        for spec, engine in engines.items():
-            begun_s = time.perf_counter()
-            engine.run(frames)
-            if i >= WARM_UP:
-                times_s[spec].append(time.perf_counter() - begun_s)
+    times_s = in_turn_s(engines, frames, rounds)
     shortest_s = {spec: best_s(times) for spec, times in times_s.items()}
     passes = 2 * batch if card.flip_average else batch  # the mirror image is a frame more
     macs = passes * count_macs(weights.network, card.input_height_px, card.input_width_px)

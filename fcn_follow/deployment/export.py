@@ -12,6 +12,8 @@ import base64
 import dataclasses
 import json
 import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -28,15 +30,22 @@ VERSION = 1
 SUFFIXES = {"onnx": ".onnx", "openvino": ".xml", "torch": ".pt2"}
 
 
-def metadata_of(weights: LoadedWeights) -> dict[str, str]:
-    """What an exported file says of itself: the card, and JSON of version, weights and the expected codes."""
+def metadata_of(
+    weights: LoadedWeights, precision: str = "fp32", scores: Mapping[str, float] | None = None
+) -> dict[str, str]:
+    """What an exported file says of itself: the card, and JSON of version, weights, precision and the expected codes.
+
+    The card's scores are those of the weights, or what is given.
+    """
     expected = Verification(weights).expected
     about = {
         "version": VERSION,
         "weights": weights_digest(weights),
+        "precision": precision,
         "expected": base64.b64encode(zlib.compress(expected.tobytes(), 9)).decode(),
     }
-    return {CARD_KEY: json.dumps(dataclasses.asdict(weights.card)), EXPORT_KEY: json.dumps(about)}
+    card = weights.card if scores is None else dataclasses.replace(weights.card, scores=dict(scores))
+    return {CARD_KEY: json.dumps(dataclasses.asdict(card)), EXPORT_KEY: json.dumps(about)}
 
 
 def export(weights: LoadedWeights, path: Path) -> list[Path]:
@@ -47,11 +56,24 @@ def export(weights: LoadedWeights, path: Path) -> list[Path]:
     kinds = {suffix: kind for kind, suffix in SUFFIXES.items()}
     if path.suffix not in kinds:
         raise UserError(f"{path}: the suffix says what is written; allowed is {', '.join(kinds)}")
+    write = {"onnx": _export_onnx, "openvino": _export_openvino, "torch": _export_torch}[kinds[path.suffix]]
+    with _place(path):
+        return write(weights, path)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file, whole or not at all. Raises UserError when it cannot be written."""
+    with _place(path):
+        part = path.with_name(path.name + ".part")
+        part.write_bytes(content)
+        part.replace(path)
+
+
+@contextmanager
+def _place(path: Path) -> Iterator[None]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        return {"onnx": _export_onnx, "openvino": _export_openvino, "torch": _export_torch}[kinds[path.suffix]](
-            weights, path
-        )
+        yield
     except OSError as error:
         raise UserError(f"{path}: cannot be written: {error.strerror or error}") from error
 
@@ -66,9 +88,7 @@ def _onnx(weights: LoadedWeights) -> bytes:
 
 
 def _export_onnx(weights: LoadedWeights, path: Path) -> list[Path]:
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(_onnx(weights))
-    part.replace(path)
+    write_whole(path, _onnx(weights))
     return [path]
 
 

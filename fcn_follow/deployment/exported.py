@@ -27,12 +27,16 @@ AGAIN = "export it again with fcn-follow export"
 
 @dataclass(frozen=True)
 class Exported:
-    """An exported file: its card, the model as an engine takes it, and what it must give on the drawn frames."""
+    """An exported file: its card, the model as an engine takes it, and what it must give on the drawn frames.
+
+    precision is that of its layers: fp32, which an engine may compute in bf16 or fp16 as well, or int8.
+    """
 
     path: Path
     card: ModelCard
     model: bytes | Path
     expected: NDArray[np.uint8]
+    precision: str = "fp32"
 
 
 Model = LoadedWeights | Exported
@@ -62,6 +66,9 @@ def read_exported(path: Path) -> Exported:
         about = json.loads(metadata[EXPORT_KEY])
         if about["version"] != VERSION:
             raise UserError(f"{path}: exported in version {about['version']}, this package reads {VERSION}; {AGAIN}")
+        precision = about.get("precision", "fp32")
+        if precision not in ("fp32", "int8"):
+            raise UserError(f"{path}: exported in {precision!r}, which this package does not read; {AGAIN}")
         pixels = FRAMES * card.input_height_px * card.input_width_px
         unpacked = zlib.decompressobj().decompress(base64.b64decode(about["expected"]), pixels + 1)
         shape = (FRAMES, card.input_height_px, card.input_width_px)
@@ -71,7 +78,7 @@ def read_exported(path: Path) -> Exported:
     beside = path.with_suffix(".safetensors")
     if beside.is_file() and weights_digest(load_weights(beside)) != about.get("weights"):
         raise UserError(f"{path}: exported from other weights than {beside.name} beside it; {AGAIN}")
-    return Exported(path, card, path.read_bytes() if is_onnx else path, expected)
+    return Exported(path, card, path.read_bytes() if is_onnx else path, expected, precision)
 
 
 def request_for(model: Model, request: EngineRequest) -> EngineRequest:
@@ -96,7 +103,8 @@ def choose_for(
         try:
             problem = _difference(model, spec)
             if not problem:
-                return Choice(open_model(spec, model.model, output), f"{spec}, as it was exported")
+                in_int8 = ", in int8" if model.precision == "int8" else ""
+                return Choice(open_model(spec, model.model, output), f"{spec}, as it was exported{in_int8}")
         except UserError as error:
             problem = str(error)
         problems.append(f"{spec}: {problem}")
@@ -121,7 +129,8 @@ def _specs(request: EngineRequest) -> list[EngineSpec]:
 def _difference(model: Exported, spec: EngineSpec) -> str:
     engine = open_model(spec, model.model, Output.CODES)
     frames = drawn_frames(model.card.input_height_px, model.card.input_width_px)
-    return difference(answers_of(engine, frames), model.expected, spec.precision)
+    precision = "int8" if model.precision == "int8" else spec.precision
+    return difference(answers_of(engine, frames), model.expected, precision)
 
 
 def _onnx_metadata(path: Path) -> dict[str, str]:
