@@ -1,4 +1,4 @@
-"""Where the package's launch, config and weights folders are, in each way of installing it."""
+"""Where the package's launch, config and weights folders are, in each way of installing it, and where its cache is."""
 
 from __future__ import annotations
 
@@ -28,6 +28,11 @@ def share_directory() -> Path:
 def default_weights() -> Path:
     """The weights that fly where nobody names others."""
     return share_directory() / "weights" / "hero_net.safetensors"
+
+
+def cache_directory() -> Path:
+    """Where what can be made anew is kept, $XDG_CACHE_HOME/fcn_follow or in ~/.cache; it need not exist."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fcn_follow"
 
 
 def dds_environment() -> dict[str, str]:

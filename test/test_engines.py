@@ -6,7 +6,10 @@ import dataclasses
 import importlib.util
 import json
 import shutil
+import sys
 from functools import cache
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -227,6 +230,32 @@ def test_engines_that_need_a_gpu_say_so(small):
             candidates(EngineRequest("torch-compiled", "cuda"))
         with pytest.raises(UserError, match="engine tensorrt"):
             candidates(EngineRequest("tensorrt"))
+
+
+def test_tensorrt_keeps_its_engine_in_a_folder_of_this_model_and_these_versions(small, monkeypatch):
+    from fcn_follow.perception.engines import onnxruntime_engine
+
+    def options(model=b"a model", precision="fp16", tensorrt="10.9"):
+        monkeypatch.setitem(sys.modules, "tensorrt", SimpleNamespace(__version__=tensorrt))
+        engine = object.__new__(onnxruntime_engine.TensorRtEngine)  # opening it takes a GPU
+        provider, given = engine._provider(EngineSpec("tensorrt", "cuda", precision), model)
+        assert provider == "TensorrtExecutionProvider"
+        return given
+
+    folder = Path(options()["trt_engine_cache_path"])
+    assert options() == {
+        "trt_fp16_enable": True, "trt_cuda_graph_enable": True,
+        "trt_engine_cache_enable": True, "trt_engine_cache_path": str(folder),
+    }  # fmt: skip
+    assert folder.is_dir()
+    assert folder.parent == cache_folder().with_name("tensorrt")
+    others = [options(b"another"), options(tensorrt="10.10")]
+    monkeypatch.setattr(onnxruntime_engine.onnxruntime, "__version__", "2.0")
+    others.append(options())
+    assert len({str(folder), *(other["trt_engine_cache_path"] for other in others)}) == 4
+    folder.parent.rename(folder.parent.with_name("gone"))
+    folder.parent.write_text("in the way")
+    assert set(options()) == {"trt_fp16_enable", "trt_cuda_graph_enable"}
 
 
 @pytest.mark.slow

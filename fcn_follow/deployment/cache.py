@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fcn_follow.perception.engines.engine import ENGINES, PRECISIONS, EngineSpec
+from fcn_follow.share import cache_directory
 
 MOST_BYTES = 100_000
 
@@ -35,7 +36,7 @@ class Trial:
 
 def cache_folder() -> Path:
     """Where the files are; it need not exist."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fcn_follow" / "engines"
+    return cache_directory() / "engines"
 
 
 def read_trials(key: str) -> list[Trial]:

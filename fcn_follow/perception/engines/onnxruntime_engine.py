@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import numpy as np
@@ -10,13 +11,14 @@ from numpy.typing import NDArray
 
 from fcn_follow.errors import UserError
 from fcn_follow.perception.engines.engine import EngineSpec, Output
+from fcn_follow.share import cache_directory
 
 
 class OnnxRuntimeEngine:
     """An ONNX Runtime session in fp32."""
 
     def __init__(self, spec: EngineSpec, model: bytes, output: Output, batch: int) -> None:
-        provider, options = self._provider(spec)
+        provider, options = self._provider(spec, model)
         if provider not in onnxruntime.get_available_providers():
             raise UserError(
                 f"engine {spec.name} on {spec.device} needs ONNX Runtime with {provider}: pip install onnxruntime-gpu"
@@ -31,7 +33,7 @@ class OnnxRuntimeEngine:
         self._session = onnxruntime.InferenceSession(model, session, providers=[(provider, options)])
         (self._input,) = (value.name for value in self._session.get_inputs())
 
-    def _provider(self, spec: EngineSpec) -> tuple[str, dict[str, Any]]:
+    def _provider(self, spec: EngineSpec, model: bytes) -> tuple[str, dict[str, Any]]:
         if spec.precision != "fp32":
             raise UserError(f"engine onnxruntime computes in fp32, not in {spec.precision}")
         return ("CPUExecutionProvider" if spec.device == "cpu" else "CUDAExecutionProvider"), {}
@@ -42,11 +44,29 @@ class OnnxRuntimeEngine:
 
 
 class TensorRtEngine(OnnxRuntimeEngine):
-    """ONNX Runtime's TensorRT provider, in fp32 or fp16; the first start builds the engine, which takes a minute."""
+    """ONNX Runtime's TensorRT provider, in fp32 or fp16; a model's first start builds its engine: a minute."""
 
-    def _provider(self, spec: EngineSpec) -> tuple[str, dict[str, Any]]:
+    def _provider(self, spec: EngineSpec, model: bytes) -> tuple[str, dict[str, Any]]:
         if spec.device != "cuda":
             raise UserError("engine tensorrt needs a CUDA GPU: device cuda")
         if spec.precision not in ("fp32", "fp16"):
             raise UserError(f"engine tensorrt has no precision {spec.precision}; allowed is fp32, fp16")
-        return "TensorrtExecutionProvider", {"trt_fp16_enable": spec.precision == "fp16", "trt_cuda_graph_enable": True}
+        options = {"trt_fp16_enable": spec.precision == "fp16", "trt_cuda_graph_enable": True}
+        return "TensorrtExecutionProvider", {**options, **_engine_cache(model)}
+
+
+def _engine_cache(model: bytes) -> dict[str, Any]:
+    """The provider's options that keep a built engine for the next start; none where the folder cannot be made.
+
+    ONNX Runtime does not notice that an engine is of another model or another version of itself or of TensorRT
+    (https://onnxruntime.ai/docs/execution-providers/TensorRT-ExecutionProvider.html): each has a folder of its own.
+    """
+    import tensorrt  # here: only with a GPU
+
+    of = f"onnxruntime {onnxruntime.__version__}, tensorrt {tensorrt.__version__}: ".encode()
+    folder = cache_directory() / "tensorrt" / hashlib.sha256(of + model).hexdigest()[:24]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return {}
+    return {"trt_engine_cache_enable": True, "trt_engine_cache_path": str(folder)}
