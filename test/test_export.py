@@ -87,6 +87,8 @@ def test_torch_export(small, tmp_path):
     verification = Verification(small)
     codes = program.module()(torch.from_numpy(verification.frames[:1]))
     assert (codes.numpy() == verification.expected[:1]).mean() > 0.9999
+    with pytest.raises(UserError, match=r"PyTorch unpickles it.*; take the weights, or an export to \.onnx or \.xml"):
+        load_model(path)
 
 
 def test_score_takes_an_exported_file(tmp_path):

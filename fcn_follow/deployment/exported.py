@@ -43,7 +43,15 @@ Model = LoadedWeights | Exported
 
 
 def load_model(path: Path) -> Model:
-    """What a weights file or an exported file holds. Raises UserError, naming the file, when it is refused."""
+    """What a weights file or an exported file holds. Raises UserError, naming the file, when it is refused.
+
+    A file of torch.export is: PyTorch reads it by unpickling and loads compiled code from it, as the file itself says.
+    """
+    if path.suffix == SUFFIXES["torch"]:
+        raise UserError(
+            f"{path}: a file of torch.export is for programs of your own; PyTorch unpickles it, which would run any "
+            f"code in it, so this package does not read it; take the weights, or an export to {' or '.join(FLIES)}"
+        )
     return read_exported(path) if path.suffix in FLIES else load_weights(path)
 
 
