@@ -278,6 +278,15 @@ def test_int8_tells_what_is_wrong(out, int8, data, told):
         export_network(Path(out), int8=int8, data=data)
 
 
+def test_int8_is_not_judged_by_frames_that_show_no_hero(run_frames, tmp_path):
+    empty = write_frames(tmp_path / "empty", 4, run="2_run1", hero_heights=(0,))
+    with pytest.raises(UserError, match="the score is 0 in fp32 already, so that nothing is judged"):
+        export_network(
+            tmp_path / "a.onnx", FCN_000, int8=True, data=[Path(run_frames[1]), empty], split=Path(run_frames[-1])
+        )
+    assert not (tmp_path / "a.onnx").exists()
+
+
 def test_int8_wants_runs_to_calibrate_with_and_runs_to_be_judged_by(tmp_path):
     frames = write_frames(tmp_path / "frames", 3, run="1_run1")
     for held_out, told in (
