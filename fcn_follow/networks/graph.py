@@ -89,6 +89,14 @@ class MaxPool:
 
 
 @dataclass(frozen=True)
+class Unpool2x:
+    """Of a coarse and a fine tensor: the coarse values where in each 2x2 pixels of the fine one the first largest is.
+
+    It is 0 elsewhere: what SegNet's decoder does with the indices of its pooling.
+    """
+
+
+@dataclass(frozen=True)
 class Add:
     """The sum of tensors."""
 
@@ -144,8 +152,8 @@ class WithDepth:
 
 
 Operation = (
-    Pixels | Convolution | MaxPool | Affine | Relu | Shift | Upsample2x | Crop | Join | Add | Multiply | FrameMean
-    | Sigmoid | WithMirrored | Probabilities | Codes | FirstChannels | WithDepth
+    Pixels | Convolution | MaxPool | Unpool2x | Affine | Relu | Shift | Upsample2x | Crop | Join | Add | Multiply
+    | FrameMean | Sigmoid | WithMirrored | Probabilities | Codes | FirstChannels | WithDepth
 )  # fmt: skip
 
 

@@ -28,6 +28,7 @@ from fcn_follow.networks.graph import (
     Relu,
     Shift,
     Sigmoid,
+    Unpool2x,
     Upsample2x,
     WithDepth,
     WithMirrored,
@@ -106,6 +107,12 @@ def upsample_2x(x: Tensor) -> Tensor:
     return torch.stack([x, (x + right) * 0.5], 4).flatten(3, 4)
 
 
+def unpool_2x(coarse: Tensor, fine: Tensor) -> Tensor:
+    """graph.Unpool2x."""
+    _, indices = F.max_pool2d(fine, 2, return_indices=True)
+    return F.max_unpool2d(coarse, indices, (2, 2))
+
+
 def codes(probabilities: Tensor, thresholds: tuple[float, float]) -> Tensor:
     """graph.Codes of probabilities N x 3 x H x W."""
     background, people = probabilities[:, 0], probabilities[:, 1]
@@ -131,6 +138,7 @@ def _probabilities(logits: Tensor, mirrored: bool) -> Tensor:
 
 _SIMPLE: dict[type, Callable[..., Tensor]] = {
     Relu: torch.relu,
+    Unpool2x: unpool_2x,
     Upsample2x: upsample_2x,
     Add: lambda *tensors: functools.reduce(torch.add, tensors),
     Multiply: torch.mul,

@@ -29,6 +29,7 @@ from fcn_follow.networks.graph import (
     Relu,
     Shift,
     Sigmoid,
+    Unpool2x,
     Upsample2x,
     WithDepth,
     WithMirrored,
@@ -105,6 +106,8 @@ class _Writer:
                 "pads": _pads(operation.padding),
             }
             self.add("MaxPool", inputs, name, **window)
+        elif isinstance(operation, Unpool2x):
+            self._unpool(name, *inputs)
         elif isinstance(operation, Affine):
             scaled = self.add("Mul", [inputs[0], self.channels(f"{name}.scale", operation.scale)], f"{name}.scaled")
             self.add("Add", [scaled, self.channels(f"{name}.shift", operation.shift)], name)
@@ -167,6 +170,20 @@ class _Writer:
         weight = self.constant(f"{name}.means", means.reshape(4 * channels, channels, 2, 2))
         four = self.add("Conv", [padded, weight], f"{name}.four")
         self.add("DepthToSpace", [four], name, blocksize=2, mode="DCR")
+
+    def _unpool(self, name: str, coarse: str, fine: str) -> None:
+        # OpenVINO has no MaxUnpool: each of four pixels takes the value where it is the largest, else passes it on
+        four = self.add("SpaceToDepth", [fine], f"{name}.four", blocksize=2)
+        pixels = [f"{name}.pixel{i}" for i in range(4)]
+        self.nodes.append(helper.make_node("Split", [four], pixels, name=f"{name}.split", axis=1, num_outputs=4))
+        largest = self.add("Max", pixels, f"{name}.largest")
+        zero, left, placed = self.constant(f"{name}.zero", 0.0), coarse, []
+        for i, pixel in enumerate(pixels[:-1]):
+            here = self.add("Equal", [pixel, largest], f"{name}.here{i}")
+            placed.append(self.add("Where", [here, left, zero], f"{name}.placed{i}"))
+            left = self.add("Where", [here, zero, left], f"{name}.left{i}")
+        joined = self.add("Concat", [*placed, left], f"{name}.joined", axis=1)
+        self.add("DepthToSpace", [joined], name, blocksize=2, mode="DCR")
 
     def _probabilities(self, name: str, operation: Probabilities, inputs: list[str]) -> None:
         if not operation.mirrored:

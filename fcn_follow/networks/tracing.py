@@ -27,6 +27,7 @@ from fcn_follow.networks.graph import (
     Pixels,
     Relu,
     Sigmoid,
+    Unpool2x,
     Upsample2x,
 )
 from fcn_follow.networks.keras import Add as KerasAdd
@@ -39,13 +40,18 @@ from fcn_follow.networks.keras import (
     pad_same,
     same_padding,
 )
+from fcn_follow.networks.sizes import require_multiple
 
 _OURS = (Conv2dSame, BilinearUpsample2x, Concatenate, MaxPool2d, KerasAdd, BatchNorm)
 
 
+_OF_SIZES = (pad_same, require_multiple)
+"""Functions that look at sizes, which are not known while the network is traced."""
+
+
 class _Tracer(fx.Tracer):
     def __init__(self) -> None:
-        super().__init__(autowrap_functions=(pad_same,))  # it computes with sizes, which are not known yet
+        super().__init__(autowrap_functions=_OF_SIZES)
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         ours = isinstance(m, _OURS)
@@ -88,6 +94,14 @@ class _Builder:
         elif isinstance(module, MaxPool2d):
             around = _same(_size(first), module.pool, module.stride) if module.same else (0, 0, 0, 0)
             self.add(traced, MaxPool(module.pool, module.stride, around), self.names[first])
+        elif isinstance(module, nn.MaxPool2d):
+            (rows, columns), pool, stride = _pair(module.padding), _pair(module.kernel_size), _pair(module.stride)
+            self.add(traced, MaxPool(pool, stride, (rows, rows, columns, columns)), self.names[first])
+        elif isinstance(module, nn.MaxUnpool2d):
+            values, indices = traced.args
+            assert isinstance(values, fx.Node)
+            assert isinstance(indices, fx.Node)
+            self.add(traced, Unpool2x(), self.names[values], self.names[indices])
         elif isinstance(module, nn.Dropout):
             self.names[traced] = self.names[first]
         elif isinstance(module, KerasAdd):
@@ -103,7 +117,8 @@ class _Builder:
 
     def _take_convolution(self, traced: fx.Node, before: fx.Node, module: nn.Conv2d) -> None:
         kernel, stride, dilation = _pair(module.kernel_size), _pair(module.stride), _pair(module.dilation)
-        padding = (0, 0, 0, 0)
+        rows, columns = _pair(module.padding)
+        padding = (rows, rows, columns, columns)
         if isinstance(module, Conv2dSame):
             padding = _same(_size(before), kernel, stride, dilation)
         elif before.target is pad_same:
@@ -120,12 +135,19 @@ class _Builder:
     def _take_function(self, traced: fx.Node, function: Any) -> None:
         tensors = [part for part in traced.args if isinstance(part, fx.Node) and part in self.names]
         names = [self.names[part] for part in tensors]
-        if function in _FUNCTIONS:
+        if function in _FUNCTIONS and len(names) == len(traced.args):
             self.add(traced, _FUNCTIONS[function], *names)
-        elif function is operator.getitem and names and len(traced.meta["tensor_meta"].shape) == 4:
-            self.names[traced] = self._cropped(tensors[0], _size(traced), traced.name)
-        elif function not in (pad_same, getattr, operator.getitem):
+        elif function is operator.getitem and names:
+            self._take_part(traced, tensors[0], traced.args[1])
+        elif function not in (*_OF_SIZES, getattr, operator.getitem):
             raise _unknown(function.__name__)
+
+    def _take_part(self, traced: fx.Node, whole: fx.Node, part: Any) -> None:
+        if isinstance(self._modules.get(str(whole.target)), nn.MaxPool2d):
+            (fine,) = whole.all_input_nodes  # which tells where the largest were, as the indices do
+            self.names[traced] = self.names[whole if part == 0 else fine]
+        elif len(traced.meta["tensor_meta"].shape) == 4:
+            self.names[traced] = self._cropped(whole, _size(traced), traced.name)
 
     def _cropped(self, traced: fx.Node, size: tuple[int, int], name: str) -> str:
         if _size(traced) == size:
@@ -165,8 +187,10 @@ def _affine(norm: nn.BatchNorm2d) -> Affine:
     return Affine(scale, norm.bias.detach() - norm.running_mean * scale)
 
 
-def _pair(size: tuple[int, ...]) -> tuple[int, int]:
-    rows, columns = size
+def _pair(size: int | str | tuple[int, ...]) -> tuple[int, int]:
+    if isinstance(size, str):  # PyTorch's own names of paddings
+        raise _unknown(f"padding {size}")
+    rows, columns = (size, size) if isinstance(size, int) else size
     return rows, columns
 
 
