@@ -82,8 +82,11 @@ def test_the_live_chain_from_image_to_command_and_the_page_of_it(tmp_path):
     assert theirs["BasicPerformanceMetrics.MEAN_LATENCY"] == row["age_mean_ms"]
 
     quick = figures("--weights", FCN_001, "--size", "32", "--rounds", "5", "--engines", "openvino")
-    page, *plots = write_page(tmp_path / "docs" / "performance.md", {**quick, "node": result["node"]})
+    page, *plots = write_page(
+        tmp_path / "docs" / "performance.md", {**quick, "node": result["node"]}, "fcn-follow bench --rounds 3"
+    )
     text = page.read_text()
+    assert "Written by `fcn-follow bench --rounds 3`" in text
     assert "| fcn_001 | openvino | bf16 | 32x32 | 1 | 1 |" in text
     assert f"| 320x240 | 10 | 3 | 30 | {row['commanded']} | {row['age_median_ms']:.1f} |" in text
     assert result["machine"] in text

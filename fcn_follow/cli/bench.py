@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
+import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
@@ -88,7 +90,7 @@ def bench(
     if page:
         from fcn_follow.deployment.page import write_page
 
-        for path in write_page(page, result):
+        for path in write_page(page, result, shlex.join(["fcn-follow", *sys.argv[1:]])):
             console.print(str(path))
     if as_json:
         print(json.dumps(result, indent=1))

@@ -8,7 +8,7 @@ from typing import Any
 
 TEXT = """# Performance
 
-Written by `fcn-follow bench --page docs/performance.md`; run it for the figures of your machine. Every frame goes
+Written by `{command}`; run it for the figures of your machine. Every frame goes
 through every engine in turn, so that whatever else the machine does hits all alike; ratios and shares are of the
 fastest twentieth of the frames, median and 99th percentile of all of them.
 
@@ -108,9 +108,7 @@ COLOURS = {
 }  # fmt: skip
 
 
-def write_page(
-    path: Path, result: dict[str, Any], command: str = "fcn-follow bench --page docs/performance.md"
-) -> list[Path]:
+def write_page(path: Path, result: dict[str, Any], command: str) -> list[Path]:
     """Write the page, and its plots into images/performance beside it; all the paths that were written."""
     images = path.parent / "images" / "performance"
     images.mkdir(parents=True, exist_ok=True)
@@ -121,6 +119,7 @@ def write_page(
     engines, chain = (f"![{plot.stem}](images/performance/{plot.name})" for plot in plots)
     versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items() if version != "-")
     text = TEXT.format(
+        command=command,
         machine=result["machine"],
         load=result["load_average"],
         versions=versions,
