@@ -123,6 +123,7 @@ def test_bench_tells_what_is_wrong(arguments, told):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_results_puts_all_weights_in_one_table():
     command = [sys.executable, "-m", "fcn_follow", "results", "--markdown", "--rounds", "5"]
     command += ["--weights", FCN_001, "--weights", HERO_NET]

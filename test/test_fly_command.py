@@ -158,6 +158,7 @@ def test_demands_on_hidden_heroes_and_on_latency():
 
 
 @pytest.mark.skipif(not WEIGHTS.exists(), reason="needs the trained weights")
+@pytest.mark.slow
 def test_the_default_weights_fly(tmp_path):
     from fcn_follow.simulation.figures import figures
 
@@ -169,6 +170,7 @@ def test_the_default_weights_fly(tmp_path):
     assert result.mean_iou > 0.3
 
 
+@pytest.mark.slow
 def test_ranging_methods_side_by_side(tmp_path):
     from test_depth_ranging import write_depth_weights
 

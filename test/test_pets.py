@@ -134,6 +134,7 @@ def test_the_recipes_are_source_004s(name, rate, schedule, epochs):
     assert recipe.augment == AugmentParameters(flip=0.5, contrast=0.3)
 
 
+@pytest.mark.slow
 def test_a_training_on_pets_learns_and_tells_the_figures(folder, tmp_path):
     out = tmp_path / "pets.safetensors"
     command = ["train", "--data", f"pets:{folder}", "--recipe", "segnet_separable", "--out", str(out),

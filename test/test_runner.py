@@ -140,6 +140,7 @@ def test_without_a_source_the_simulator_flies(domain_id, tmp_path):
 
 
 @pytest.mark.skipif(REAL_FRAMES is None or not WEIGHTS.exists(), reason="needs the real frames and the trained weights")
+@pytest.mark.slow
 def test_real_frames_at_15_a_second_with_the_trained_weights(domain_id, tmp_path):
     """Whether every frame gets its mask and the hero is found; how fast, the measurement says, not a test."""
     out = tmp_path / "out"

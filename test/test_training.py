@@ -300,6 +300,7 @@ def test_a_student_learns_its_teachers_answers(data):
     assert distance() < 0.8 * before
 
 
+@pytest.mark.slow
 def test_the_learning_rate_finder_draws_its_curve_and_suggests(data):
     out = data / "rate.png"
     arguments = [
