@@ -11,10 +11,11 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import Progress
 from rich.table import Table
 
-from fcn_follow.cli.scoring import held_out_runs, scored_refs
+from fcn_follow.cli.bags import progress_bar
+from fcn_follow.cli.scoring import held_out_runs, refs_of_runs
 from fcn_follow.data.resize import resize_image
 from fcn_follow.data.split import FrameRef, fraction_of
 from fcn_follow.deployment.bench import in_turn_s
@@ -74,15 +75,16 @@ def _export_int8(loaded: LoadedWeights, out: Path, data: Sequence[Path], split: 
         raise UserError(f"{out}: with --int8 the file is an {SUFFIXES['onnx']}")
     if not data:
         raise UserError("--int8 needs frames with masks to calibrate with and to be judged by: --data FOLDER_OR_ZIP")
-    card, held_out = loaded.card, scored_refs(data, held_out=True, split=split)
-    runs = held_out_runs(split)
-    training = [ref for path in data for ref, _ in refs_of(path) if ref.run not in runs]
+    card, runs = loaded.card, held_out_runs(split)
+    refs = [item for path in data for item in refs_of(path)]
+    held_out = refs_of_runs(refs, runs)
+    training = [ref for ref, _ in refs if ref.run not in runs]
     if not training:
         raise UserError(
             f"every frame is of a run that is held out ({', '.join(sorted(runs))}); none is left to calibrate"
         )
     chosen = fraction_of(training, min(1.0, CALIBRATION_FRAMES / len(training)))
-    with _progress() as progress:
+    with progress_bar() as progress:
         model = quantised(loaded, _frames(chosen, card, progress))
         name = "onnxruntime" if missing_for("openvino") else "openvino"
         spec = EngineRequest(streams=usable_cores()).spec(name, "cpu", "fp32")
@@ -120,17 +122,13 @@ def _judged(
     engine: Engine, card: ModelCard, refs: Sequence[tuple[FrameRef, Kind | None]], progress: Progress, description: str
 ) -> Evaluation:
     task = progress.add_task(description, total=len(refs))
-    frames = labelled_frames(refs, lambda problem: console.print(f"skipped: {problem}", style="yellow", markup=False))
+    frames = labelled_frames(
+        refs, lambda problem: progress.console.print(f"skipped: {problem}", style="yellow", markup=False)
+    )
     result = evaluate(engine, card, frames, on_frame=lambda: progress.advance(task))
     if not result.frames:
         raise UserError("none of the held-out frames could be read")
     return result
-
-
-def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console
-    )
 
 
 def _print(results: Mapping[str, Evaluation], shortest_s: Mapping[str, float], title: str) -> None:

@@ -8,15 +8,15 @@ from typing import Annotated, Optional
 import typer
 from rich.console import Console
 
+from fcn_follow.cli.scoring import held_out_runs
 from fcn_follow.cli.training import progress_bar, read_parameters
 from fcn_follow.data.bank import load_bank
 from fcn_follow.data.frames import open_frames
-from fcn_follow.data.split import all_frames, read_held_out_runs
+from fcn_follow.data.split import all_frames
 from fcn_follow.errors import UserError
 from fcn_follow.networks.registry import network_info
 from fcn_follow.networks.weights import ModelCard
 from fcn_follow.perception.segmenter import find_device
-from fcn_follow.share import share_directory
 from fcn_follow.training.lr_finder import draw_range_test, range_test
 from fcn_follow.training.trainer import Trainer
 
@@ -42,7 +42,7 @@ def find_lr(
     if lowest >= highest:
         raise UserError(f"--lowest {lowest:g} must be below --highest {highest:g}")
     parameters = read_parameters(recipe, network, setting or [])
-    held_out = read_held_out_runs(share_directory() / "config" / "split.yaml")
+    held_out = held_out_runs(None)
     refs = [ref for ref in all_frames([open_frames(path) for path in data]) if ref.run not in held_out]
     with progress_bar() as progress:
         loading = progress.add_task("decoding frames", total=len(refs))

@@ -10,10 +10,10 @@ from typing import Annotated, Optional
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from torch.nn import Module
 
+from fcn_follow.cli.bags import progress_bar
 from fcn_follow.data.split import FrameRef, read_held_out_runs
 from fcn_follow.deployment.choice import REFERENCE, EngineRequest
 from fcn_follow.deployment.exported import Model, choose_for, load_model, request_for
@@ -59,9 +59,7 @@ def score(
     refs = scored_refs(data, held_out, split)
     network = scored_network(loaded, EngineRequest(engine, device, precision))
     skipped: list[str] = []
-    with Progress(
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console
-    ) as progress:
+    with progress_bar() as progress:
         task = progress.add_task("scoring", total=len(refs))
         frames = labelled_frames(refs, skipped.append, bool(loaded.card.depth))
         result = evaluate(network, loaded.card, frames, skipped=skipped, on_frame=lambda: progress.advance(task))
@@ -110,11 +108,17 @@ def scored_refs(data: Sequence[Path], held_out: bool, split: Path | None) -> lis
     refs = [item for folder in data for item in refs_of(folder)]
     if not held_out and split is None:
         return refs
-    runs = held_out_runs(split)
-    refs = [(ref, kind) for ref, kind in refs if ref.run in runs]
-    if not refs:
+    return refs_of_runs(refs, held_out_runs(split))
+
+
+def refs_of_runs(
+    refs: Sequence[tuple[FrameRef, Kind | None]], runs: frozenset[str]
+) -> list[tuple[FrameRef, Kind | None]]:
+    """Those of the frames that are of held-out runs. Raises UserError when there are none."""
+    chosen = [(ref, kind) for ref, kind in refs if ref.run in runs]
+    if not chosen:
         raise UserError(f"none of the frames is of the held-out runs {', '.join(sorted(runs))}")
-    return refs
+    return chosen
 
 
 def held_out_runs(split: Path | None) -> frozenset[str]:

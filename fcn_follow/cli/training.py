@@ -17,13 +17,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from torch import nn
 
 from fcn_follow.cli.pets import has_pets, pets_trainer
+from fcn_follow.cli.scoring import held_out_runs
 from fcn_follow.data.bank import FrameBank, load_bank
 from fcn_follow.data.frames import open_frames
 from fcn_follow.data.split import (
     FrameRef,
     all_frames,
     fraction_of,
-    read_held_out_runs,
     refuse_leak,
     split_by_run,
     split_by_share,
@@ -148,8 +148,7 @@ def _split(
     elif share > 0:
         return split_by_share(refs, share)
     else:
-        runs = read_held_out_runs(split or share_directory() / "config" / "split.yaml")
-        learning, judging = split_by_run(refs, runs)
+        learning, judging = split_by_run(refs, held_out_runs(split))
     if not allow_same_run:
         refuse_leak(learning, judging)
     return learning, judging
