@@ -94,9 +94,9 @@ def test_segnet_rewritten_gives_the_same(name):
 
 
 class PooledAndBack(torch.nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, size: int = 2) -> None:
         super().__init__()
-        self.pool, self.unpool = torch.nn.MaxPool2d(2, return_indices=True), torch.nn.MaxUnpool2d(2)
+        self.pool, self.unpool = torch.nn.MaxPool2d(size, return_indices=True), torch.nn.MaxUnpool2d(size)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         pooled, indices = self.pool(x)
@@ -113,6 +113,11 @@ def test_unpooling_puts_a_value_where_the_first_largest_was():
     np.testing.assert_allclose(by_onnxruntime, expected.numpy(), atol=1e-6)
     by_openvino = openvino.Core().compile_model(openvino.Core().read_model(model), "CPU")(images.numpy())[0]
     np.testing.assert_allclose(by_openvino, expected.numpy(), atol=1e-6)
+
+
+def test_unpooling_of_other_windows_is_refused():
+    with pytest.raises(UserError, match="MaxUnpool2d is not known"):
+        graph_of(PooledAndBack(4), 16, 24)
 
 
 def test_the_head_goes_before_upsampling_and_crop():

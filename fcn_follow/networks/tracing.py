@@ -97,7 +97,7 @@ class _Builder:
         elif isinstance(module, nn.MaxPool2d):
             (rows, columns), pool, stride = _pair(module.padding), _pair(module.kernel_size), _pair(module.stride)
             self.add(traced, MaxPool(pool, stride, (rows, rows, columns, columns)), self.names[first])
-        elif isinstance(module, nn.MaxUnpool2d):
+        elif isinstance(module, nn.MaxUnpool2d) and _pair(module.kernel_size) == _pair(module.stride) == (2, 2):
             values, indices = traced.args
             assert isinstance(values, fx.Node)
             assert isinstance(indices, fx.Node)
