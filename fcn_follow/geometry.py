@@ -45,13 +45,18 @@ class HeroPosition:
 
 @dataclass(frozen=True)
 class VehicleState:
-    """The drone in odom: nav_msgs/Odometry with the pose kept and the twist turned into odom axes."""
+    """The drone in odom: nav_msgs/Odometry with the pose kept and the twist turned into odom axes.
+
+    The sigmas are the largest standard deviations of its covariances, 0 where these are not known.
+    """
 
     stamp_s: float
     position_odom_m: Vector3
     orientation_odom_xyzw: tuple[float, float, float, float]
     velocity_odom_m_s: Vector3 = (0.0, 0.0, 0.0)
     yaw_rate_rad_s: float = 0.0
+    position_sigma_m: float = 0.0
+    velocity_sigma_m_s: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,8 @@ mavlink = mavutil.mavlink
 COPTER_GUIDED, COPTER_LOITER = 4, 5
 ARMED = mavlink.MAV_MODE_FLAG_SAFETY_ARMED | mavlink.MAV_MODE_FLAG_CUSTOM_MODE_ENABLED
 
+ENABLED = ("-p", "start_enabled:=true")
+
 
 def free_port() -> int:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as each:
@@ -66,7 +68,14 @@ def speeds(target):
 def test_flies_only_an_armed_autopilot_in_guided(ros, domain_id):
     port = free_port()
     process = start_node(
-        "follower", domain_id, "-p", "output:=mavlink", "-p", f"mavlink.address:=udpin:127.0.0.1:{port}"
+        "follower",
+        domain_id,
+        "-p",
+        "start_enabled:=true",
+        "-p",
+        "output:=mavlink",
+        "-p",
+        f"mavlink.address:=udpin:127.0.0.1:{port}",
     )
     try:
         autopilot = Autopilot(port)
@@ -104,7 +113,16 @@ def test_an_autopilot_that_falls_silent_is_a_fault(ros, domain_id):
     port = free_port()
     address = f"mavlink.address:=udpin:127.0.0.1:{port}"
     process = start_node(
-        "follower", domain_id, "-p", "output:=mavlink", "-p", address, "-p", "mavlink.heartbeat_timeout_s:=0.5"
+        "follower",
+        domain_id,
+        "-p",
+        "start_enabled:=true",
+        "-p",
+        "output:=mavlink",
+        "-p",
+        address,
+        "-p",
+        "mavlink.heartbeat_timeout_s:=0.5",
     )
     try:
         autopilot = Autopilot(port)
@@ -123,7 +141,7 @@ def test_an_autopilot_that_falls_silent_is_a_fault(ros, domain_id):
 
 @pytest.mark.parametrize("address", ["tcp:127.0.0.1:1", "/dev/no_such_port"])
 def test_an_address_that_cannot_be_opened_is_one_line(domain_id, address):
-    process = start_node("follower", domain_id, "-p", "output:=mavlink", "-p", f"mavlink.address:={address}")
+    process = start_node("follower", domain_id, *ENABLED, "-p", "output:=mavlink", "-p", f"mavlink.address:={address}")
     output = finish(process)
     assert process.returncode == 1
     assert output.count("\n") == 1, output

@@ -16,6 +16,7 @@ from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
 from ros_tools import finish, interrupt, start_node, wait_until
 from std_srvs.srv import SetBool
 
+from fcn_follow.following.frames import rotated
 from fcn_follow.geometry import ZERO_COMMAND
 
 BEST_EFFORT = QoSProfile(depth=10, reliability=QoSReliabilityPolicy.BEST_EFFORT)
@@ -23,7 +24,10 @@ LATCHED = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
 
 
 class Around:
-    """What stands around the follower: a hero ahead and to the left, odometry on request, ears for all it says."""
+    """What stands around the follower: a hero ahead and to the left, a drone that obeys, ears for all it says.
+
+    The hero stays at one place of the picture but for the last digits, as if it moved with the drone.
+    """
 
     def __init__(self, cmd_vel_type=TwistStamped):
         self.node = rclpy.create_node("around")
@@ -31,7 +35,8 @@ class Around:
         self.odom = self.node.create_publisher(Odometry, "odom", 1)
         self.commands = []
         self.states = []
-        self.stamps_sent = set()
+        self.stamps_sent = []
+        self.place, self.yaw, self.moved_s = [0.0, 0.0, 3.0], 0.0, time.monotonic()
         self.node.create_subscription(cmd_vel_type, "cmd_vel", self.commands.append, 50)
         self.node.create_subscription(KeyValue, "follow/state", lambda m: self.states.append((m.key, m.value)), LATCHED)
         self.last_hero = 0.0
@@ -52,10 +57,44 @@ class Around:
             stamp = self.node.get_clock().now() - rclpy.duration.Duration(seconds=age_s)
             message.header.stamp = stamp.to_msg()
             message.header.frame_id = frame_id
-            message.point.x, message.point.y, message.point.z = x, y, z
-            self.stamps_sent.add((message.header.stamp.sec, message.header.stamp.nanosec))
+            message.point.x, message.point.y, message.point.z = x, y, z + 1e-6 * len(self.stamps_sent)
+            self.stamps_sent.append((message.header.stamp.sec, message.header.stamp.nanosec))
             self.hero.publish(message)
         self.spin()
+
+    def move(self):
+        """Fly what is commanded."""
+        dt_s, self.moved_s = time.monotonic() - self.moved_s, time.monotonic()
+        twist = twist_of(self.commands[-1]) if self.commands else Twist()
+        in_map = (
+            bool(self.commands)
+            and getattr(self.commands[-1], "header", None)
+            and self.commands[-1].header.frame_id == "map"
+        )
+        vx, vy = rotated(twist.linear.x, twist.linear.y, 0.0 if in_map else self.yaw)
+        for axis, speed in enumerate((vx, vy, twist.linear.z)):
+            self.place[axis] += speed * dt_s
+        self.yaw += twist.angular.z * dt_s
+        return twist
+
+    def show_odom(self, frame_id="odom", **changes):
+        """The drone's odometry, with some fields of pose or twist replaced, and the hero; as often as one likes."""
+        twist = self.move()
+        message = Odometry()
+        message.header.stamp = self.node.get_clock().now().to_msg()
+        message.header.frame_id = frame_id
+        pose = message.pose.pose
+        pose.position.x, pose.position.y, pose.position.z = self.place
+        pose.orientation.z, pose.orientation.w = math.sin(self.yaw / 2), math.cos(self.yaw / 2)
+        message.twist.twist = twist
+        for path, value in changes.items():
+            *parents, name = path.split("__")
+            holder = message
+            for parent in parents:
+                holder = getattr(holder, parent)
+            setattr(holder, name, value)
+        self.odom.publish(message)
+        self.show_hero()
 
     def state(self):
         return self.states[-1][0] if self.states else ""
@@ -87,7 +126,7 @@ def follower(domain_id):
     processes = []
 
     def start(*arguments):
-        processes.append(start_node("follower", domain_id, *arguments))
+        processes.append(start_node("follower", domain_id, "-p", "start_enabled:=true", *arguments))
         return processes[-1]
 
     yield start
@@ -109,7 +148,9 @@ def test_follows_then_stops_on_ctrl_c(around, follower):
     assert wait_until(lambda: len(around.commands) > 40, around.show_hero)
     command = around.commands[-1]
     assert command.header.frame_id == "base_link"
-    assert (command.header.stamp.sec, command.header.stamp.nanosec) in around.stamps_sent
+    stamps = [rclpy.time.Time.from_msg(each.header.stamp).nanoseconds for each in around.commands]
+    assert stamps == sorted(stamps)
+    assert 0 <= around.node.get_clock().now().nanoseconds - stamps[-1] < 1e9, "commands are stamped now"
     assert command.twist.linear.x > 0.0, "the hero is 8 m away, 5 m are wanted"
     assert command.twist.angular.z > 0.0, "the hero is on the left"
     output = interrupt(process)
@@ -164,20 +205,11 @@ def test_two_publishers_and_wrong_odom_hold(around, follower):
     around.node.destroy_publisher(second)
     fly(around)
 
-    def with_odom(frame_id="map"):
-        message = Odometry()
-        message.header.stamp = around.node.get_clock().now().to_msg()
-        message.header.frame_id = frame_id
-        message.pose.pose.orientation.w = 1.0
-        message.pose.pose.position.z = 3.0
-        around.odom.publish(message)
-        around.show_hero()
-
-    assert wait_until(lambda: around.state() == "holding", with_odom)
+    assert wait_until(lambda: around.state() == "holding", lambda: around.show_odom("map"))
     assert "frame 'map'" in around.states[-1][1]
-    fly(around, lambda: with_odom("drone/odom"))
+    fly(around, lambda: around.show_odom("drone/odom"))
     assert wait_until(lambda: around.state() == "holding", around.show_hero), "odom has stopped"
-    assert "odometry is stale" in around.states[-1][1]
+    assert "odometry is stale" in around.states[-1][1], around.states
     output = interrupt(process)
     assert output.count("frame 'map'") <= 2, "said when it begins and when it ends"
 
@@ -262,18 +294,11 @@ def test_east_north_up_needs_odom(around, follower):
     assert not any(map(moves, around.commands))
     assert around.states[-1] == ("holding", "output mavros in frame map needs odom")
 
-    def facing_north():
-        message = Odometry()
-        message.header.stamp = around.node.get_clock().now().to_msg()
-        message.header.frame_id = "odom"
-        message.pose.pose.orientation.z = message.pose.pose.orientation.w = math.sqrt(0.5)
-        message.pose.pose.position.z = 3.0
-        around.odom.publish(message)
-        around.show_hero()
-
-    fly(around, facing_north)
-    assert wait_until(lambda: around.commands[-1].twist.linear.y > 0.3, facing_north), "ahead is north"
-    assert around.commands[-1].header.frame_id == "map"
+    around.yaw = math.pi / 2
+    fly(around, around.show_odom)
+    commands = around.commands
+    assert wait_until(lambda: moves(commands[-1]) and commands[-1].header.frame_id == "map", around.show_odom)
+    assert wait_until(lambda: commands[-1].twist.linear.y > 0.3, around.show_odom), "ahead is north"
 
 
 def test_a_clock_that_stands_still_is_a_fault(around, follower):

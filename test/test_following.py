@@ -340,9 +340,9 @@ class TestFlights:
             now_s = index * STEP_S
             follower.observe_frame(now_s)
             if now_s < 3.0:
-                follower.observe_hero(HeroPosition(now_s, (0.0, 1.5, 5.0)))
+                follower.observe_hero(HeroPosition(now_s, (0.0, 1.5, 5.0 + index * 1e-6)))
             if now_s > 12.0:
-                follower.observe_hero(HeroPosition(now_s, (-1.5 * side, 1.5, 4.0)))
+                follower.observe_hero(HeroPosition(now_s, (-1.5 * side, 1.5, 4.0 + index * 1e-6)))
             step = follower.step(now_s)
         assert step.state is State.SEARCHING
         assert step.command.yaw_rate_rad_s * side > 0.0

@@ -103,12 +103,12 @@ def image(stamp_s: int, shape: tuple[int, int] = (120, 160)) -> Image:
 
 
 def test_player_segmenter_and_follower_seen_by_a_plain_subscriber(tmp_path, domain_id, hero_weights):
-    """Masks and centroids carry their image's stamp and frame; commands an image's stamp; the last command is zero."""
+    """Masks and centroids carry their image's stamp and frame; commands are stamped in order; the last one is zero."""
     frames = write_frames(tmp_path / "run", 5)
     subscriber = start([sys.executable, "-c", PLAIN_SUBSCRIBER], domain_id)
     params = ["--params-file", str(ROOT / "config" / "follow.yaml")]
     segmenter = start_node("segmenter", domain_id, *params, *parameter_arguments({"weights": hero_weights}))
-    follower = start_node("follower", domain_id, *params)
+    follower = start_node("follower", domain_id, *params, "-p", "start_enabled:=true")
     given = {"source": frames, "rate_hz": 10.0, "loop": True}
     player = start_node("player", domain_id, *params, *parameter_arguments(given))
     lines: list[list[Any]] = []
@@ -128,7 +128,8 @@ def test_player_segmenter_and_follower_seen_by_a_plain_subscriber(tmp_path, doma
     assert all(said[3:] == ["camera_optical_frame", 160, 120, "mono8"] for said in masks)
     assert stamps("segmentation/label_mask") <= stamps("image_raw")
     assert len(stamps("hero/centroid") - stamps("segmentation/label_mask")) <= 1
-    assert len(stamps("cmd_vel") & stamps("image_raw")) > 3
+    command_stamps = [(said[1], said[2]) for said in lines if said[0] == "cmd_vel"]
+    assert command_stamps == sorted(command_stamps)
     commands = [said[4:] for said in lines if said[0] == "cmd_vel"]
     assert any(command != [0, 0, 0, 0] for command in commands)
     assert commands[-1] == [0, 0, 0, 0]
@@ -375,7 +376,7 @@ def test_memory_does_not_grow(domain_id, tmp_path, hero_weights):
     """Three minutes at 30 Hz, about 5,000 frames: a leak of one mask a frame alone would be 90 MB."""
     frames = write_frames(tmp_path / "run", 20)
     segmenter = start_node("segmenter", domain_id, *parameter_arguments({"weights": hero_weights}))
-    follower = start_node("follower", domain_id)
+    follower = start_node("follower", domain_id, "-p", "start_enabled:=true")
     given = {"source": frames, "rate_hz": 30.0, "loop": True}
     player = start_node("player", domain_id, *parameter_arguments(given))
     nodes = (segmenter, follower, player)

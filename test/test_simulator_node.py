@@ -43,7 +43,7 @@ def test_closed_loop_over_topics(domain_id, tmp_path):
     parameters = {"scenario": "straight", "width_px": 160, "height_px": 120, "report": str(tmp_path)}
     files = ["--params-file", str(ROOT / "config" / "simulator.yaml")]
     simulator = start_node("simulator", domain_id, *files, *parameter_arguments(parameters))
-    follower = start_node("follower", domain_id, *files)
+    follower = start_node("follower", domain_id, *files, "-p", "start_enabled:=true")
     try:
 
         def far_enough():

@@ -9,8 +9,8 @@ Steps make a walker's apparent height, and so the measured range, swing by some 
 velocity swings with it. That does no harm from frame to frame, but would lead a drone far astray while the hero is
 hidden. So a hero who is not seen is carried on along the straight line through the last two seconds.
 
-Who comes out from behind something shows a part at first, looks shorter and so seems far away. For a moment after a gap
-a hero is therefore taken to be no farther than was expected; its direction counts as always.
+A hero who comes out from behind something shows a part at first, looks shorter and so seems far away. For a moment
+after a gap a hero is therefore taken to be no farther than was expected; its direction counts as always.
 """
 
 from __future__ import annotations
@@ -37,6 +37,8 @@ CANDIDATE_GAP_S = 0.7
 CANDIDATE_COUNT = 3
 START_SPEED_M_S = 2.0
 STAMP_ROUNDING_S = 1e-6
+CONTRADICTION_S = 0.4
+CONTRADICTION_COUNT = 3
 
 
 @dataclass(frozen=True)
@@ -77,13 +79,21 @@ class HeroEstimator:
         self.accepted = self.outliers = self.late = self.switched = 0
         self._beliefs: list[_Belief] = []
         self._candidates: list[_Measurement] = []
+        self._out_of_reach_s: list[float] = []
         self._returned_s = -math.inf
 
     def reset(self) -> None:
         """Forget the hero; the counters stay."""
         self._beliefs.clear()
         self._candidates.clear()
+        self._out_of_reach_s.clear()
         self._returned_s = -math.inf
+
+    @property
+    def is_contradicted(self) -> bool:
+        """Whether the hero has for a while been seen only where it cannot have run to: then the estimate is wrong."""
+        stamps_s = self._out_of_reach_s
+        return len(stamps_s) >= CONTRADICTION_COUNT and stamps_s[-1] - stamps_s[0] >= CONTRADICTION_S
 
     @property
     def stamp_s(self) -> float | None:
@@ -100,7 +110,9 @@ class HeroEstimator:
         measurement = self._measurement(stamp_s, position_m, camera_m)
         if self._beliefs and not self._is_within_reach(measurement):
             self.outliers += 1
+            self._note_out_of_reach(stamp_s)
             return False
+        self._out_of_reach_s.clear()
         if not self._beliefs or stamp_s - self._beliefs[-1].stamp_s > abandon_s:
             return self._observe_candidate(measurement)
         after = [belief for belief in self._beliefs if belief.stamp_s >= stamp_s]
@@ -125,6 +137,12 @@ class HeroEstimator:
         while self._beliefs[0].stamp_s < oldest_s and len(self._beliefs) > 1:
             del self._beliefs[0]
         return True
+
+    def _note_out_of_reach(self, stamp_s: float) -> None:
+        seen_s = self._out_of_reach_s
+        if seen_s and not 0.0 <= stamp_s - seen_s[-1] <= CANDIDATE_GAP_S:
+            seen_s.clear()
+        seen_s.append(stamp_s)
 
     def predict(self, stamp_s: float) -> HeroEstimate | None:
         """The hero at a time at or after the newest measurement; None where none is known."""

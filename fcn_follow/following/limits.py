@@ -41,6 +41,12 @@ class Limiter:
         self._vertical = _Motion()
         self.command = ZERO_COMMAND
 
+    def overrule(self, command: VelocityCommand) -> None:
+        """Go on from the command that was let pass instead of the last one."""
+        self._horizontal = _Motion(command.forward_m_s, command.left_m_s)
+        self._vertical = _Motion(command.up_m_s)
+        self.command = command
+
     def step(self, wanted: VelocityCommand, limits: Limits, dt_s: float) -> tuple[VelocityCommand, tuple[str, ...]]:
         """The command dt_s after the last one and what kept it from being the wanted one."""
         if dt_s <= 0.0:

@@ -75,7 +75,18 @@ class Limits:
         2.5, "speed along the circle around the hero, on top of the hero's own", unit="m/s", minimum=0.1, maximum=10.0
     )
     minimum_distance_m: float = parameter(
-        2.0, "nearer than this the drone backs off at any bearing", unit="m", minimum=0.5, maximum=20.0
+        2.0,
+        "nearer than this to the hero the drone backs off, and towards nobody nearer than this does it move",
+        unit="m",
+        minimum=0.5,
+        maximum=20.0,
+    )
+    unseen_speed_m_s: float = parameter(
+        1.0,
+        "anybody may have come nearer at this speed since the camera saw them",
+        unit="m/s",
+        minimum=0.0,
+        maximum=10.0,
     )
     minimum_height_m: float = parameter(
         1.0,
@@ -84,6 +95,13 @@ class Limits:
         unit="m",
         minimum=0.0,
         maximum=50.0,
+    )
+    maximum_height_m: float = parameter(
+        30.0,
+        "above this height the drone does not climb; above where it engaged, or without odom above the hero's feet",
+        unit="m",
+        minimum=2.0,
+        maximum=500.0,
     )
     range_m: float = parameter(
         200.0, "horizontal distance from where it was enabled that is not exceeded", unit="m", minimum=5.0, maximum=2e4
@@ -116,7 +134,21 @@ class Timeouts:
         0.1, "a stamp further ahead of the clock than this is refused", unit="s", minimum=0.0, maximum=1.0
     )
     clock_s: float = parameter(
-        1.0, "a clock that leaps forward by more than this in one step: all is forgotten", unit="s", minimum=0.1
+        1.0,
+        "a clock that leaps forward by more than this in one step: all is forgotten",
+        unit="s",
+        minimum=0.1,
+        maximum=2.0,
+    )
+    frozen_s: float = parameter(
+        0.5,
+        "the same hero position to the last digit for this long while the drone is commanded to move: a frozen picture",
+        unit="s",
+        minimum=0.2,
+        maximum=10.0,
+    )
+    obey_s: float = parameter(
+        2.0, "odometry and commands disagree for this long: zero", unit="s", minimum=0.5, maximum=10.0
     )
     stick_s: float = parameter(0.5, "stick input older than this is let go", unit="s", minimum=0.05, maximum=5.0)
 
@@ -243,6 +275,7 @@ class FollowerParameters:
 
     def __post_init__(self) -> None:
         self._ordered("limits.minimum_distance_m", "set_points.distance_m")
+        self._ordered("limits.minimum_height_m", "limits.maximum_height_m")
         self._ordered("timeouts.tracking_s", "timeouts.coast_s")
         self._ordered("timeouts.coast_s", "timeouts.search_s")
         self._ordered("timeouts.tracking_s", "timeouts.camera_s")

@@ -5,6 +5,7 @@ The first row that fits decides, at every step. Only a hero that is seen leads o
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -47,16 +48,18 @@ SEEN = (State.TRACKING, State.COASTING)
 FOLLOWING = (*SEEN, State.SEARCHING)
 SEARCH_ENDED = "the search has ended"
 WAITING = "waiting for the hero"
+NO_FRAMES, NOT_SEEN, LOST = "no frames", "hero not seen", "hero lost"
+FOR_WANT_OF_INPUT = (WAITING, NO_FRAMES, NOT_SEEN, LOST)
 
 TRANSITIONS = (
     Transition(ANY, lambda now, _: not now.enabled, State.IDLE, "disabled"),
     Transition(ANY, lambda now, _: bool(now.fault), State.HOLDING, "fault"),
-    Transition(FOLLOWING, lambda now, limit: now.frame_age_s > limit.camera_s, State.HOLDING, "no frames"),
+    Transition(FOLLOWING, lambda now, limit: now.frame_age_s > limit.camera_s, State.HOLDING, NO_FRAMES),
     Transition(ANY, lambda now, limit: now.hero_age_s <= limit.tracking_s, State.TRACKING, "hero seen"),
-    Transition(SEEN, lambda now, limit: now.hero_age_s <= limit.coast_s, State.COASTING, "hero not seen"),
-    Transition(FOLLOWING, lambda now, limit: now.hero_age_s <= limit.search_s, State.SEARCHING, "hero lost"),
-    Transition(FOLLOWING, lambda now, limit: True, State.HOLDING, SEARCH_ENDED),
-    Transition((State.IDLE,), lambda now, limit: True, State.HOLDING, WAITING),
+    Transition(SEEN, lambda now, limit: now.hero_age_s <= limit.coast_s, State.COASTING, NOT_SEEN),
+    Transition(FOLLOWING, lambda now, limit: now.hero_age_s <= limit.search_s, State.SEARCHING, LOST),
+    Transition(FOLLOWING, lambda now, limit: now.hero_age_s < math.inf, State.HOLDING, SEARCH_ENDED),
+    Transition((*FOLLOWING, State.IDLE), lambda now, limit: True, State.HOLDING, WAITING),
 )
 
 
@@ -65,4 +68,4 @@ def next_state(state: State, reason: str, now: Situation, timeouts: Timeouts) ->
     for row in TRANSITIONS:
         if state in row.sources and row.applies(now, timeouts):
             return row.target, now.fault or row.reason if row.reason == "fault" else row.reason
-    return State.HOLDING, reason if reason in (SEARCH_ENDED, "no frames") else WAITING
+    return State.HOLDING, reason if reason in (SEARCH_ENDED, NO_FRAMES) else WAITING

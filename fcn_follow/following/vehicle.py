@@ -46,13 +46,8 @@ class VehiclePose:
         )
 
 
-def pose_from_state(state: VehicleState) -> VehiclePose | None:
-    """The pose of an odometry value, or None where a number is not finite or the quaternion has no length."""
-    numbers = (state.stamp_s, *state.position_odom_m, *state.orientation_odom_xyzw, *state.velocity_odom_m_s)
-    if not all(map(math.isfinite, numbers)) or not math.isfinite(state.yaw_rate_rad_s):
-        return None
-    if not 0.5 < math.hypot(*state.orientation_odom_xyzw) < 2.0:
-        return None
+def pose_from_state(state: VehicleState) -> VehiclePose:
+    """The pose of an odometry value that `plausibility.implausible_vehicle` has nothing against."""
     return VehiclePose(
         state.stamp_s,
         state.position_odom_m,
@@ -68,6 +63,8 @@ def vehicle_from_body_twist(
     orientation_odom_xyzw: tuple[float, float, float, float],
     velocity_body_m_s: Vector3,
     yaw_rate_rad_s: float,
+    position_sigma_m: float = 0.0,
+    velocity_sigma_m_s: float = 0.0,
 ) -> VehicleState:
     """The state of an odometry message, whose twist is in the body's frame; NaN where its quaternion is of no use."""
     if not 0.5 < math.hypot(*orientation_odom_xyzw) < 2.0:
@@ -76,7 +73,15 @@ def vehicle_from_body_twist(
         roll, pitch, yaw = roll_pitch_yaw(orientation_odom_xyzw)
         x, y, z = level_from_body(velocity_body_m_s, roll, pitch)
         velocity = (*rotated(x, y, yaw), z)
-    return VehicleState(stamp_s, position_odom_m, orientation_odom_xyzw, velocity, yaw_rate_rad_s)
+    return VehicleState(
+        stamp_s,
+        position_odom_m,
+        orientation_odom_xyzw,
+        velocity,
+        yaw_rate_rad_s,
+        position_sigma_m,
+        velocity_sigma_m_s,
+    )
 
 
 def dead_reckoned(pose: VehiclePose, command: VelocityCommand, dt_s: float, response_s: float) -> VehiclePose:
@@ -107,6 +112,10 @@ class VehicleHistory:
     @property
     def newest(self) -> VehiclePose | None:
         return self._poses[-1] if self._poses else None
+
+    def since(self, stamp_s: float) -> list[VehiclePose]:
+        """The poses from stamp_s on, oldest first."""
+        return [pose for pose in self._poses if pose.stamp_s >= stamp_s]
 
     def add(self, pose: VehiclePose) -> bool:
         """Take a pose; False, and nothing is taken, where its stamp is not newer than the newest."""

@@ -1,47 +1,56 @@
 """The node `follower`: hero/position (and odom) in, velocity commands out at a fixed rate, zero when in doubt.
 
-In: hero/position (geometry_msgs/PointStamped, optical frame), hero/centroid (PointStamped; only its stamp is used: the
-camera lives even when no hero is seen), odom (nav_msgs/Odometry, optional), stick (geometry_msgs/Twist, optional).
+In: hero/position (geometry_msgs/PointStamped, optical frame), people/positions (geometry_msgs/PoseArray: everybody
+else, towards whom the drone must not move), hero/centroid (PointStamped; only its stamp is used: the camera lives even
+when no hero is seen), segmentation/state (diagnostic_msgs/KeyValue: `fault` and why nothing may be flown by it), odom
+(nav_msgs/Odometry, optional), stick (geometry_msgs/Twist, optional).
 Out: cmd_vel or what the parameter output says; follow/state (diagnostic_msgs/KeyValue: state and reason, latched, on
 change and at 1 Hz), follow/request (std_msgs/String, latched: land or return, when the search has ended so),
 follow/debug (diagnostic_msgs/DiagnosticArray, each step while somebody listens), /diagnostics at 1 Hz.
 Services: ~/enable (std_srvs/SetBool), ~/reset (std_srvs/Trigger).
 
-The stamp of a command is that of the newest image with the hero on which it rests, else now.
+A command is stamped now. The stamp of the image on which it rests is in follow/debug.
 """
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, KeyValue
-from geometry_msgs.msg import PointStamped, Twist
+from geometry_msgs.msg import PointStamped, PoseArray, Twist
 from nav_msgs.msg import Odometry
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
+from rclpy.time import Time as RosTime
 from std_msgs.msg import String
 from std_srvs.srv import SetBool, Trigger
 
+from fcn_follow.errors import UserError
 from fcn_follow.following.explanation import explain
 from fcn_follow.following.follower import Follower, FollowerStep
 from fcn_follow.following.states import State
 from fcn_follow.following.vehicle import vehicle_from_body_twist
-from fcn_follow.geometry import ZERO_COMMAND, HeroPosition, VelocityCommand
+from fcn_follow.geometry import ZERO_COMMAND, HeroPosition, VehicleState, VelocityCommand
 from fcn_follow.nodes.follower_parameters import START_ONLY, FollowerNodeParameters
-from fcn_follow.nodes.outputs import make_output
+from fcn_follow.nodes.outputs import make_output, output_topic
 from fcn_follow.nodes.parameters import declare_parameters
 from fcn_follow.nodes.status import ERROR, OK, WARN, diagnostics, wrong_topic_types
 
 LATCHED = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
 STOP_MESSAGES = 5
 STOP_PAUSE_S = 0.02
-GRAPH_PERIOD_S = 0.5
+GRAPH_PERIOD_S = 0.1
 WRONG_FRAME_S = 1.0
-STAMPS_KEPT = 128
+LOOK_ROUND_S = 0.7
+"""How long a follower that starts looks for another one; DDS discovery takes a part of it."""
+GHOST_S = 3.0
+"""How long it waits for another one to go, which may have been killed a moment ago."""
+MAX_PEOPLE = 64
 
 
 class FollowerNode(Node):
@@ -51,28 +60,34 @@ class FollowerNode(Node):
         super().__init__("follower")
         self._settings = declare_parameters(self, FollowerNodeParameters(), self._take_parameters, START_ONLY)
         self._follower = Follower(self._settings, enabled=self._settings.start_enabled)
+        self._topic = self._command_topic()
         self._output = make_output(self, self._settings)
         self._faults: dict[str, str] = {}
         self._camera_frame = ""
-        self._wrong_odom_s = -WRONG_FRAME_S
-        self._stamps: dict[float, Any] = {}
+        self._right_frame_s = self._wrong_frame_s = -math.inf
         self._step: FollowerStep | None = None
         self._said: tuple[State, str] | None = None
         self._steps = self._frames = 0
         self._clock_moved = (self.get_clock().now().nanoseconds, time.monotonic())
+        self._stepped_s = time.monotonic()
+        self._sent_ns = 0
         self._stopped = False
 
         qos = QoSProfile(depth=1, reliability=QoSReliabilityPolicy[self._settings.reliability.upper()])
         self._heard = {}
-        for topic, message_type, callback in (
-            ("hero/position", PointStamped, self._on_hero),
-            ("hero/centroid", PointStamped, self._on_centroid),
-            ("odom", Odometry, self._on_odom),
-            ("stick", Twist, self._on_stick),
+        self._single_sources = [self._topic] if self._topic else []
+        for topic, message_type, callback, profile, is_single in (
+            ("hero/position", PointStamped, self._on_hero, qos, True),
+            ("people/positions", PoseArray, self._on_people, qos, True),
+            ("hero/centroid", PointStamped, self._on_centroid, qos, True),
+            ("segmentation/state", KeyValue, self._on_segmenter_state, LATCHED, True),
+            ("odom", Odometry, self._on_odom, qos, True),
+            ("stick", Twist, self._on_stick, qos, False),
         ):
-            subscription = self.create_subscription(message_type, topic, self._guarded(callback), qos)
+            subscription = self.create_subscription(message_type, topic, self._guarded(callback), profile)
             self._heard[subscription.topic_name] = message_type
-        self._hero_topic = self.resolve_topic_name("hero/position")
+            if is_single:
+                self._single_sources.append(subscription.topic_name)
         self._states = self.create_publisher(KeyValue, "follow/state", LATCHED)
         self._requests = self.create_publisher(String, "follow/request", LATCHED)
         self._debug = self.create_publisher(DiagnosticArray, "follow/debug", 10)
@@ -82,14 +97,36 @@ class FollowerNode(Node):
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._timer = self.create_timer(1.0 / self._settings.rate_hz, self._loop, clock=steady)
         self.create_timer(GRAPH_PERIOD_S, self._guarded(self._watch_graph), clock=steady)
+        self.create_timer(1.0, self._guarded(self._watch_types), clock=steady)
         self.create_timer(1.0, self._guarded(self._report), clock=steady)
         self.get_logger().info(
             f"commands go to {self._settings.output} at {self._settings.rate_hz:g} Hz; "
-            + ("following begins when a hero is seen" if self._follower.enabled else "waiting for ~/enable")
+            + ("following begins when a hero is seen" if self._follower.enabled else self._how_to_enable())
         )
 
+    def _how_to_enable(self) -> str:
+        service = self.resolve_service_name("~/enable")
+        return f'disabled; to follow: ros2 service call {service} std_srvs/srv/SetBool "{{data: true}}"'
+
+    def _command_topic(self) -> str:
+        """The topic of the commands, which nobody else publishes; UserError where another node does."""
+        relative = output_topic(self._settings)
+        if not relative:
+            return ""
+        topic: str = self.resolve_topic_name(relative)
+        begun_s = time.monotonic()
+        while (others := self.get_publishers_info_by_topic(topic)) or time.monotonic() - begun_s < LOOK_ROUND_S:
+            if time.monotonic() - begun_s > GHOST_S:
+                names = ", ".join(sorted({f"{each.node_namespace.rstrip('/')}/{each.node_name}" for each in others}))
+                raise UserError(
+                    f"{names} publishes {topic} already: two nodes must not command one drone; stop it, or wait some "
+                    "seconds if it was killed just now"
+                )
+            time.sleep(0.05)
+        return topic
+
     def stop(self) -> None:
-        """The last word: several zero commands, then nothing more."""
+        """Several zero commands, then nothing more."""
         self._stopped = True
         self._follower.enable(False)
         for _ in range(STOP_MESSAGES):
@@ -114,13 +151,13 @@ class FollowerNode(Node):
 
     def _fail(self, error: Exception) -> None:
         self.get_logger().error(f"zero command: {type(error).__name__}: {error}", throttle_duration_sec=1.0)
-        self._follower.reset()
+        self._follower.start_anew()
         self._send_zero()
 
     def _send_zero(self) -> None:
         try:
             yaw = self._step.yaw_odom_rad if self._step else None
-            self._output.send(ZERO_COMMAND, self.get_clock().now().to_msg(), yaw)
+            self._output.send(ZERO_COMMAND, self._command_stamp(), yaw)
         except Exception as error:
             self.get_logger().error(f"a zero command could not be sent: {error}", throttle_duration_sec=1.0)
 
@@ -131,16 +168,23 @@ class FollowerNode(Node):
             self._watch_clock()
             yaw = self._step.yaw_odom_rad if self._step else None
             self._set_fault("output", self._output.fault(yaw))
-            now = self.get_clock().now()
-            step = self._follower.step(now.nanoseconds * 1e-9, self._fault())
-            kept = self._stamps.get(step.stamp_s) if step.stamp_s is not None else None
-            stamp = kept or now.to_msg()
-            self._output.send(step.command, stamp, step.yaw_odom_rad)
+            now_s, steady_s = self.get_clock().now().nanoseconds * 1e-9, time.monotonic()
+            step = self._follower.step(now_s, self._fault(), steady_s - self._stepped_s)
+            self._stepped_s = steady_s
+            self._output.send(step.command, self._command_stamp(), step.yaw_odom_rad)
             self._step = step
             self._steps += 1
-            self._tell(step, stamp)
+            self._publish(step)
         except Exception as error:
             self._fail(error)
+
+    def _command_stamp(self) -> Time:
+        """Now, and never before the last one, unless the clock was set back."""
+        now_ns = self.get_clock().now().nanoseconds
+        if self._sent_ns - now_ns > self._settings.timeouts.clock_s * 1e9:
+            self._sent_ns = 0
+        self._sent_ns = max(now_ns, self._sent_ns)
+        return RosTime(nanoseconds=self._sent_ns).to_msg()
 
     def _watch_clock(self) -> None:
         """A clock that stands still (a simulator that has gone) is a fault: no age can be told by it."""
@@ -151,13 +195,18 @@ class FollowerNode(Node):
         self._set_fault("clock", "the clock stands still (is anybody publishing /clock?)" if stands else "")
 
     def _watch_graph(self) -> None:
-        """Two sources of heroes, or two of commands, fight each other."""
-        for topic in filter(None, (self._hero_topic, self._output.topic)):
+        """Two sources of the same thing contradict each other, and a command that nobody takes is no command."""
+        for topic in self._single_sources:
             count = self.count_publishers(topic)
             self._set_fault(topic, f"{count} publishers on {topic}; stop all but one" if count > 1 else "")
+        if self._topic:
+            unheard = not self.count_subscribers(self._topic)
+            self._set_fault("vehicle", f"no subscriber on {self._topic}: nobody takes the commands" if unheard else "")
+        if time.monotonic() - self._wrong_frame_s > WRONG_FRAME_S:
+            self._set_fault("frame", "")
+
+    def _watch_types(self) -> None:
         self._set_fault("types", "; ".join(wrong_topic_types(self, self._heard)))
-        if time.monotonic() - self._wrong_odom_s > WRONG_FRAME_S:
-            self._set_fault("odom", "")
 
     def _fault(self) -> str:
         return "; ".join(filter(None, self._faults.values()))
@@ -173,52 +222,50 @@ class FollowerNode(Node):
         self._faults[name] = text
 
     def _on_hero(self, message: PointStamped) -> None:
-        frame = self._settings.camera_frame or self._camera_frame
-        if frame and message.header.frame_id != frame:
-            self.get_logger().error(
-                f"hero/position in frame {message.header.frame_id!r} instead of {frame!r} is not used "
-                "(parameter camera_frame, or ~/reset)",
-                once=True,
-            )
+        if not self._is_of_the_camera(message):
             return
-        self._camera_frame = frame or message.header.frame_id
-        stamp_s = self._keep_stamp(message)
         point = message.point
-        self._follower.observe_hero(HeroPosition(stamp_s, (point.x, point.y, point.z)))
+        self._follower.observe_hero(HeroPosition(_seconds(message), (point.x, point.y, point.z)))
         self._loop()  # a new position is answered at once; the timer then counts anew
         self._timer.reset()
 
+    def _on_people(self, message: PoseArray) -> None:
+        if self._is_of_the_camera(message):
+            positions = (pose.position for pose in message.poses[:MAX_PEOPLE])
+            self._follower.observe_people(_seconds(message), [(each.x, each.y, each.z) for each in positions])
+
     def _on_centroid(self, message: PointStamped) -> None:
         self._frames += 1
-        self._follower.observe_frame(self._keep_stamp(message))
+        self._follower.observe_frame(_seconds(message))
 
-    def _keep_stamp(self, message: PointStamped) -> float:
-        """The stamp in seconds; the message's own is kept, to go out again to the nanosecond."""
-        stamp = message.header.stamp
-        stamp_s: float = stamp.sec + stamp.nanosec * 1e-9
-        self._stamps[stamp_s] = stamp
-        while len(self._stamps) > STAMPS_KEPT:
-            del self._stamps[next(iter(self._stamps))]
-        return stamp_s
+    def _on_segmenter_state(self, message: KeyValue) -> None:
+        self._set_fault("segmenter", f"segmenter: {message.value or 'fault'}" if message.key == "fault" else "")
+
+    def _is_of_the_camera(self, message: PointStamped | PoseArray) -> bool:
+        """Whether a position is in the camera's frame, else a fault; the first frame that lasts is the camera's."""
+        frame, steady_s = message.header.frame_id, time.monotonic()
+        expected = self._settings.camera_frame or self._camera_frame
+        if not expected or frame == expected:
+            self._camera_frame, self._right_frame_s = frame, steady_s
+            return True
+        if not self._settings.camera_frame and steady_s - self._right_frame_s > WRONG_FRAME_S:
+            self.get_logger().warning(f"positions come in frame {frame!r} now, no longer in {expected!r}")
+            self._camera_frame, self._right_frame_s = frame, steady_s
+            self._follower.reset()
+            return True
+        self._wrong_frame_s = steady_s
+        said = f"positions come in frame {frame[:80]!r} instead of {expected!r} (parameter camera_frame)"
+        self._set_fault("frame", said)
+        return False
 
     def _on_odom(self, message: Odometry) -> None:
         expected = self._settings.odom_frame
         if message.header.frame_id.rsplit("/", 1)[-1] != expected.rsplit("/", 1)[-1]:
-            self._wrong_odom_s = time.monotonic()
-            frame = message.header.frame_id
+            frame = message.header.frame_id[:80]
             self._set_fault("odom", f"odom comes in frame {frame!r} instead of {expected!r} (parameter odom_frame)")
             return
-        stamp, pose, twist = message.header.stamp, message.pose.pose, message.twist.twist
-        position, q = pose.position, pose.orientation
-        self._follower.observe_vehicle(
-            vehicle_from_body_twist(
-                stamp.sec + stamp.nanosec * 1e-9,
-                (position.x, position.y, position.z),
-                (q.x, q.y, q.z, q.w),
-                (twist.linear.x, twist.linear.y, twist.linear.z),
-                twist.angular.z,
-            )
-        )
+        self._set_fault("odom", "")
+        self._follower.observe_vehicle(_vehicle(message))
 
     def _on_stick(self, message: Twist) -> None:
         linear = message.linear
@@ -235,22 +282,25 @@ class FollowerNode(Node):
     def _on_reset(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         self._follower.reset()
         self._camera_frame = ""
+        self._set_fault("odom", "")
         self._send_zero()
-        response.success, response.message = True, "all is forgotten: hero, start, stick's trim"
+        response.success, response.message = True, "all is forgotten: hero, start, odometry, stick's trim"
         return response
 
-    def _tell(self, step: FollowerStep, stamp: Time) -> None:
+    def _publish(self, step: FollowerStep) -> None:
         """State and reason where they changed; request and debug where there is one."""
         if self._said != (step.state, step.reason):
             self._said = (step.state, step.reason)
             if not self._fault():
-                self.get_logger().info(f"{step.state.value}: {step.reason}")
+                text = f"{step.state.value}: {step.reason}"
+                if step.fault:
+                    self.get_logger().error(text)
+                else:
+                    self.get_logger().info(text)
             self._publish_state(step)
             self._requests.publish(String(data=step.request))
         if self._debug.get_subscription_count():
-            debug = diagnostics(self, OK, step.reason, explain(step))
-            debug.header.stamp = stamp
-            self._debug.publish(debug)
+            self._debug.publish(diagnostics(self, OK, step.reason, explain(step)))
 
     def _publish_state(self, step: FollowerStep) -> None:
         self._states.publish(KeyValue(key=step.state.value, value=step.reason))
@@ -260,9 +310,8 @@ class FollowerNode(Node):
         if step is None:
             return
         self._publish_state(step)
-        faults = self._fault()
         quiet = step.state in (State.IDLE, State.TRACKING, State.COASTING)
-        level = ERROR if faults else OK if quiet else WARN
+        level = ERROR if step.fault or self._fault() else OK if quiet else WARN
         estimator = self._follower.estimator
         values = {
             "commands_hz": self._steps,
@@ -275,5 +324,30 @@ class FollowerNode(Node):
             **explain(step),
         }
         self._steps = self._frames = 0
-        message = f"{step.state.value}: {step.reason}" + (f" ({faults})" if faults else "")
+        faults = f" ({self._fault()})" if step.state is State.IDLE and self._fault() else ""
+        message = f"{step.state.value}: {step.reason}{faults}"
         self._diagnostics.publish(diagnostics(self, level, message, values))
+
+
+def _seconds(message: PointStamped | PoseArray | Odometry) -> float:
+    stamp = message.header.stamp
+    return float(stamp.sec + stamp.nanosec * 1e-9)
+
+
+def _vehicle(message: Odometry) -> VehicleState:
+    pose, twist = message.pose.pose, message.twist.twist
+    position, q = pose.position, pose.orientation
+    return vehicle_from_body_twist(
+        _seconds(message),
+        (position.x, position.y, position.z),
+        (q.x, q.y, q.z, q.w),
+        (twist.linear.x, twist.linear.y, twist.linear.z),
+        twist.angular.z,
+        _sigma(message.pose.covariance[index] for index in (0, 7, 14)),
+        _sigma(message.twist.covariance[index] for index in (0, 7, 14)),
+    )
+
+
+def _sigma(variances: Iterable[float]) -> float:
+    """The largest standard deviation; variances that are NaN, zero or negative are not known."""
+    return math.sqrt(max((float(each) for each in variances if each > 0.0), default=0.0))

@@ -62,11 +62,14 @@ class FollowerNodeParameters(FollowerParameters):
     output: str = parameter(
         "cmd_vel", "where commands go", choices=("cmd_vel", "mavros", "ardupilot_dds", "px4", "mavlink")
     )
-    start_enabled: bool = parameter(True, "follow as soon as a hero is seen; false waits for the service ~/enable")
+    start_enabled: bool = parameter(
+        False, "follow as soon as a hero is seen, for simulators; false waits for the service ~/enable"
+    )
     rate_hz: float = parameter(50.0, "commands a second", unit="Hz", minimum=10.0, maximum=200.0)
     reliability: str = parameter(
         "best_effort",
-        "of the subscriptions to hero/position, hero/centroid and odom; best_effort hears every publisher",
+        "of the subscriptions to hero/position, hero/centroid, people/positions and odom; best_effort hears every "
+        "publisher",
         choices=("best_effort", "reliable"),
     )
     camera_frame: str = parameter(

@@ -18,20 +18,16 @@ OUTPUTS = {
     "px4": "fcn_follow.nodes.outputs.px4:Px4Output",
     "mavlink": "fcn_follow.nodes.outputs.mavlink:MavlinkOutput",
 }
+TOPICS = {"cmd_vel": "cmd_vel", "ardupilot_dds": "ap/cmd_vel", "px4": "fmu/in/trajectory_setpoint", "mavlink": ""}
 
 
 class Output(Protocol):
-    """One autopilot's way of taking velocities; made with (node, parameters), which raises UserError if it cannot be.
-
-    topic is where commands are published, so that a second publisher there is noticed; empty for other ways.
-    """
-
-    topic: str
+    """One autopilot's way of taking velocities; made with (node, parameters), which may raise UserError."""
 
     def send(self, command: VelocityCommand, stamp: Time, yaw_odom_rad: float | None) -> None:
-        """Send one command; called at the follower's rate.
+        """Send one command, stamped now; called at the follower's rate.
 
-        stamp is that of the image the command rests on, else now; yaw_odom_rad the drone's yaw, None without odom.
+        yaw_odom_rad is the drone's yaw, None without odom.
         """
 
     def fault(self, yaw_odom_rad: float | None) -> str:
@@ -39,6 +35,11 @@ class Output(Protocol):
 
     def close(self) -> None:
         """End what was opened; the last command has been sent."""
+
+
+def output_topic(parameters: FollowerNodeParameters) -> str:
+    """The relative topic on which the output publishes commands; empty for one that needs no topic."""
+    return TOPICS.get(parameters.output, parameters.mavros.topic if parameters.output == "mavros" else "")
 
 
 def make_output(node: Node, parameters: FollowerNodeParameters) -> Output:

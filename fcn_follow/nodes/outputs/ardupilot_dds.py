@@ -19,7 +19,6 @@ class ArdupilotDdsOutput:
 
     def __init__(self, node: Node, _parameters: FollowerNodeParameters) -> None:
         self._publisher = node.create_publisher(TwistStamped, "ap/cmd_vel", BEST_EFFORT)
-        self.topic = self._publisher.topic_name
 
     def send(self, command: VelocityCommand, stamp: Time, _yaw_odom_rad: float | None) -> None:
         self._publisher.publish(twist_stamped(body_velocity(command), command.yaw_rate_rad_s, stamp, "base_link"))

@@ -18,7 +18,6 @@ class CmdVelOutput:
         self._stamped = parameters.cmd_vel.type == "twist_stamped"
         self._frame_id = parameters.cmd_vel.frame_id
         self._publisher = node.create_publisher(TwistStamped if self._stamped else Twist, "cmd_vel", RELIABLE)
-        self.topic = self._publisher.topic_name
 
     def send(self, command: VelocityCommand, stamp: Time, _yaw_odom_rad: float | None) -> None:
         velocity, yaw_rate = body_velocity(command), command.yaw_rate_rad_s

@@ -30,8 +30,6 @@ AUTOPILOT_COMPONENT = 1
 class MavlinkOutput:
     """One MAVLink connection, polled at each command."""
 
-    topic = ""
-
     def __init__(self, node: Node, parameters: FollowerNodeParameters) -> None:
         try:
             from pymavlink import mavutil

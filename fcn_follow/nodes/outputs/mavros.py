@@ -23,7 +23,6 @@ class MavrosOutput:
     def __init__(self, node: Node, parameters: FollowerNodeParameters) -> None:
         self._frame_id = parameters.mavros.frame
         self._publisher = node.create_publisher(TwistStamped, parameters.mavros.topic, RELIABLE)
-        self.topic = self._publisher.topic_name
 
     def send(self, command: VelocityCommand, stamp: Time, yaw_odom_rad: float | None) -> None:
         if self._frame_id == "base_link":

@@ -37,7 +37,6 @@ class Px4Output:
         self._modes = node.create_publisher(OffboardControlMode, "fmu/in/offboard_control_mode", QOS)
         self._setpoints = node.create_publisher(TrajectorySetpoint, "fmu/in/trajectory_setpoint", QOS)
         self._life_sign = node.create_timer(1.0 / LIFE_SIGN_HZ, self._send_mode)
-        self.topic = self._setpoints.topic_name
 
     def send(self, command: VelocityCommand, _stamp: Time, yaw_odom_rad: float | None) -> None:
         """Without odometry there is nothing to turn the velocity with; it is then zero already (see fault)."""
