@@ -148,7 +148,7 @@ class Timeouts:
         maximum=10.0,
     )
     obey_s: float = parameter(
-        2.0, "odometry and commands disagree for this long: zero", unit="s", minimum=0.5, maximum=10.0
+        0.8, "odometry and commands disagree for this long: zero", unit="s", minimum=0.3, maximum=10.0
     )
     stick_s: float = parameter(0.5, "stick input older than this is let go", unit="s", minimum=0.05, maximum=5.0)
 

@@ -14,6 +14,7 @@ from fcn_follow.following.parameters import FollowerParameters
 from fcn_follow.geometry import Vector3, VelocityCommand
 from fcn_follow.simulation.episode import CameraSetup, Episode, Frame
 from fcn_follow.simulation.eyes import Eyes, Sight
+from fcn_follow.simulation.faults import Injector, Seen
 from fcn_follow.simulation.renderer import HERO as HERO_LABEL
 from fcn_follow.simulation.scenarios import Scenario
 
@@ -24,7 +25,8 @@ FOLLOWER_STEP_S = 0.02
 class Moment:
     """The flight at one step of the follower; positions in odom. `estimate_m` is where the follower has the hero.
 
-    `wanted` is the command before the limits, `limited_by` what kept it from being flown (not known over topics).
+    `wanted` is the command before the limits, `limited_by` what kept it from being flown, `reason` why the follower is in
+    its state (not known over topics).
     """
 
     now_s: float
@@ -40,6 +42,7 @@ class Moment:
     clearance_m: float
     wanted: VelocityCommand | None = None
     limited_by: tuple[str, ...] = ()
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -89,8 +92,10 @@ def fly(
     camera: CameraSetup | None = None,
     watch: Callable[[Episode, Frame, Sight, Moment], None] | None = None,
     duration_s: float | None = None,
+    injector: Injector | None = None,
 ) -> FlightLog:
     """Fly a scenario to its end or to a contact; `watch` is called with every frame that was looked at."""
+    injector = injector or Injector()
     camera = camera or CameraSetup()
     parameters = follower_parameters(camera)
     log = FlightLog(scenario, seed, parameters)
@@ -100,16 +105,28 @@ def fly(
             now_s = round(tick * FOLLOWER_STEP_S, 6)
             looked = [(frame, eyes.look(frame)) for frame in episode.advance(now_s)]
             for frame, sight in looked:
-                follower.observe_frame(frame.stamp_s)
-                if sight.position is not None:
-                    follower.observe_hero(sight.position)
                 log.looks.append(judged(frame, sight, now_s))
-            follower.observe_vehicle(episode.odometry())
-            step = follower.step(now_s)
-            episode.command(step.command)
+                hero = sight.position.position_camera_m if sight.position else None
+                seen = injector.seen(now_s, Seen(frame.stamp_s, hero, sight.people))
+                if seen is not None:
+                    follower.observe_frame(seen.stamp_s)
+                    follower.observe_people(seen.stamp_s, seen.people_camera_m)
+                    if seen.hero is not None:
+                        follower.observe_hero(seen.hero)
+            if injector.restarts(now_s):
+                follower = Follower(parameters, enabled=True)
+            state = injector.odometry(now_s, episode.odometry())
+            if state is not None:
+                follower.observe_vehicle(state)
+            if injector.runs(now_s):
+                step = follower.step(now_s)
+                if injector.reaches_the_drone(now_s):
+                    episode.command(step.command)
             estimate = step.hero.position_odom_m if step.hero else None
             now = moment(episode, step.command, step.state.value, estimate)
-            log.moments.append(dataclasses.replace(now, wanted=step.wanted, limited_by=step.limited_by))
+            log.moments.append(
+                dataclasses.replace(now, wanted=step.wanted, limited_by=step.limited_by, reason=step.reason)
+            )
             if watch:
                 for frame, sight in looked:
                     watch(episode, frame, sight, log.moments[-1])

@@ -1,0 +1,218 @@
+"""Faults between the simulator and the follower: what odometry, camera, link and processes do when they fail.
+
+Each kind of fault changes what passes at one place, for a span of time. `KINDS` says how it is drawn, and what the
+follower must report of it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from fcn_follow.geometry import HeroPosition, Vector3, VehicleState
+
+SECOND_PUBLISHER_OFFSET_M = 12.0
+DRIFT_M_S = 4.0
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the segmenter publishes about a frame: its stamp, the hero's place and those of other people in m."""
+
+    stamp_s: float
+    hero_camera_m: Vector3 | None
+    people_camera_m: tuple[Vector3, ...] = ()
+
+    @property
+    def hero(self) -> HeroPosition | None:
+        return None if self.hero_camera_m is None else HeroPosition(self.stamp_s, self.hero_camera_m)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A kind of fault from begin_s to end_s; the direction (rad) and the size (m, rad or s) are what the kind takes."""
+
+    kind: str
+    begin_s: float
+    end_s: float
+    direction_rad: float
+    size: float
+
+    def holds(self, now_s: float) -> bool:
+        """Whether it is at work now."""
+        return self.begin_s <= now_s < self.end_s
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How a kind of fault is drawn and reported.
+
+    sizes and seconds are the ranges from which size and duration are drawn. named holds the texts of which one must
+    show up; empty where the follower itself is what stalls. needs_motion says that it can be noticed only once the drone
+    is commanded to move.
+    """
+
+    named: tuple[str, ...]
+    sizes: tuple[float, float] = (0.0, 0.0)
+    seconds: tuple[float, float] = (2.0, 5.0)
+    needs_motion: bool = False
+
+
+REFUSED, JUMPED, BLIND = "odometry is refused", "jumped", "refused: "
+SAID_ALOUD = ("odometry", "the drone does not do what is commanded", "the drone lags")
+KINDS = {
+    "odom_jump": Kind((JUMPED,), (3.0, 50.0)),
+    "odom_yaw_jump": Kind((JUMPED,), (0.6, 3.1)),
+    "odom_second_publisher": Kind((JUMPED,)),
+    "odom_not_finite": Kind((REFUSED,)),
+    "odom_huge_position": Kind((REFUSED,)),
+    "odom_huge_speed": Kind((REFUSED,)),
+    "odom_no_covariance_left": Kind((REFUSED,)),
+    "odom_stale": Kind(("odometry is stale",)),
+    "odom_old_stamps": Kind((REFUSED,), (1.0, 30.0)),
+    "odom_zero_stamps": Kind((REFUSED,)),
+    "odom_frozen": Kind(SAID_ALOUD, needs_motion=True),
+    "odom_drifts": Kind(SAID_ALOUD),
+    "odom_wrong_axes": Kind(SAID_ALOUD, (1.0, 3.0), needs_motion=True),
+    "picture_frozen": Kind(("frozen", "no frames"), needs_motion=True),
+    "no_frames": Kind(("no frames", "hero not seen")),
+    "frames_late": Kind((BLIND, "no frames", "hero not seen"), (2.0, 30.0)),
+    "frames_early": Kind((BLIND, "no frames", "hero not seen"), (0.5, 30.0)),
+    "hero_not_finite": Kind((BLIND, "hero not seen")),
+    "hero_behind_camera": Kind((BLIND, "hero not seen")),
+    "hero_at_the_lens": Kind((BLIND, "hero not seen")),
+    "hero_hidden": Kind(("hero not seen",)),
+    "hero_elsewhere": Kind(("starting anew", "hero not seen"), (15.0, 60.0)),
+    "link_cut": Kind(SAID_ALOUD, needs_motion=True),
+    "follower_stalls": Kind((), (0.3, 0.9), (1.0, 1.0)),
+    "follower_restarts": Kind(("waiting for the hero",), (0.0, 0.0), (0.02, 0.02)),
+}
+
+
+class Injector:
+    """Passes on what the simulator gives, changed by the faults that are at work; without faults it changes nothing."""
+
+    def __init__(self, faults: Sequence[Fault] = ()) -> None:
+        self.faults = tuple(faults)
+        self._frozen_odometry: VehicleState | None = None
+        self._frozen_sight: Seen | None = None
+        self._messages = 0
+        self._stalled_until_s = -math.inf
+
+    def active(self, kind: str, now_s: float) -> Fault | None:
+        """The fault of that kind that is at work."""
+        return next((fault for fault in self.faults if fault.kind == kind and fault.holds(now_s)), None)
+
+    def seen(self, now_s: float, sight: Seen) -> Seen | None:
+        """What arrives of a frame; None where nothing does."""
+        if self.active("no_frames", now_s):
+            return None
+        if self.active("picture_frozen", now_s):
+            self._frozen_sight = self._frozen_sight or sight
+            sight = dataclasses.replace(self._frozen_sight, stamp_s=sight.stamp_s)
+        else:
+            self._frozen_sight = None
+        for kind, sign in (("frames_late", -1.0), ("frames_early", 1.0)):
+            if fault := self.active(kind, now_s):
+                sight = dataclasses.replace(sight, stamp_s=sight.stamp_s + sign * fault.size)
+        if self.active("hero_hidden", now_s):
+            sight = dataclasses.replace(sight, hero_camera_m=None)
+        if sight.hero_camera_m is None:
+            return sight
+        for kind, place in HERO_PLACES.items():
+            if self.active(kind, now_s):
+                sight = dataclasses.replace(sight, hero_camera_m=place)
+        if fault := self.active("hero_elsewhere", now_s):
+            x, y, z = sight.hero_camera_m
+            elsewhere = (x + math.copysign(fault.size, fault.direction_rad), y, z + fault.size)
+            sight = Seen(sight.stamp_s, elsewhere, (*sight.people_camera_m, sight.hero_camera_m))
+        return sight
+
+    def odometry(self, now_s: float, state: VehicleState) -> VehicleState | None:
+        """What arrives of odometry; None where nothing does."""
+        self._messages += 1
+        if self.active("odom_stale", now_s):
+            return None
+        if self.active("odom_frozen", now_s):
+            still = dataclasses.replace(state, velocity_odom_m_s=(0.0, 0.0, 0.0), yaw_rate_rad_s=0.0)
+            self._frozen_odometry = self._frozen_odometry or still
+            state = dataclasses.replace(self._frozen_odometry, stamp_s=state.stamp_s)
+        else:
+            self._frozen_odometry = None
+        for kind, change in ODOMETRY_CHANGES.items():
+            if fault := self.active(kind, now_s):
+                state = change(state, fault, now_s)
+        if self.active("odom_second_publisher", now_s) and self._messages % 2:
+            state = _moved(state, SECOND_PUBLISHER_OFFSET_M, 0.0)
+        return state
+
+    def reaches_the_drone(self, now_s: float) -> bool:
+        """Whether a command arrives."""
+        return self.active("link_cut", now_s) is None
+
+    def runs(self, now_s: float) -> bool:
+        """Whether the follower gets to compute now; it does not for a while of each second in which it stalls."""
+        fault = self.active("follower_stalls", now_s)
+        return fault is None or now_s - fault.begin_s >= fault.size
+
+    def restarts(self, now_s: float) -> bool:
+        """Whether the follower's process has just been started again."""
+        return self.active("follower_restarts", now_s) is not None
+
+
+def draw_faults(rng: np.random.Generator, duration_s: float, earliest_s: float = 5.0) -> tuple[Fault, ...]:
+    """One to three faults of different kinds, the last one early enough to be noticed."""
+    names = rng.choice(list(KINDS), size=int(rng.integers(1, 4)), replace=False)
+    faults = []
+    for name in names:
+        kind = KINDS[str(name)]
+        begin_s = round(float(rng.uniform(earliest_s, duration_s - 4.0)), 2)
+        length_s = round(float(rng.uniform(*kind.seconds)), 2)
+        faults.append(
+            Fault(str(name), begin_s, begin_s + length_s, float(rng.uniform(-np.pi, np.pi)), float(rng.uniform(*kind.sizes)))
+        )
+    return tuple(sorted(faults, key=lambda fault: fault.begin_s))
+
+
+def _moved(state: VehicleState, distance_m: float, direction_rad: float) -> VehicleState:
+    x, y, z = state.position_odom_m
+    moved = (x + distance_m * math.cos(direction_rad), y + distance_m * math.sin(direction_rad), z)
+    return dataclasses.replace(state, position_odom_m=moved)
+
+
+def _turned(state: VehicleState, angle_rad: float) -> VehicleState:
+    x, y, z, w = state.orientation_odom_xyzw
+    sin, cos = math.sin(angle_rad / 2), math.cos(angle_rad / 2)
+    turned = (x * cos - y * sin, y * cos + x * sin, z * cos + w * sin, w * cos - z * sin)
+    return dataclasses.replace(state, orientation_odom_xyzw=turned)
+
+
+def _with_turned_velocity(state: VehicleState, angle_rad: float) -> VehicleState:
+    vx, vy, vz = state.velocity_odom_m_s
+    sin, cos = math.sin(angle_rad), math.cos(angle_rad)
+    return dataclasses.replace(state, velocity_odom_m_s=(vx * cos - vy * sin, vx * sin + vy * cos, vz))
+
+
+ODOMETRY_CHANGES: dict[str, Callable[[VehicleState, Fault, float], VehicleState]] = {
+    "odom_jump": lambda state, fault, _: _moved(state, fault.size, fault.direction_rad),
+    "odom_yaw_jump": lambda state, fault, _: _turned(state, fault.size),
+    "odom_not_finite": lambda state, *_: dataclasses.replace(state, position_odom_m=(math.nan, 0.0, math.inf)),
+    "odom_huge_position": lambda state, *_: dataclasses.replace(state, position_odom_m=(1.8e308, 0.0, 0.0)),
+    "odom_huge_speed": lambda state, *_: dataclasses.replace(state, velocity_odom_m_s=(1e6, 0.0, 0.0)),
+    "odom_no_covariance_left": lambda state, *_: dataclasses.replace(state, position_sigma_m=100.0),
+    "odom_old_stamps": lambda state, fault, _: dataclasses.replace(state, stamp_s=state.stamp_s - fault.size),
+    "odom_zero_stamps": lambda state, *_: dataclasses.replace(state, stamp_s=0.0),
+    "odom_drifts": lambda state, fault, now_s: _moved(
+        state, DRIFT_M_S * (now_s - fault.begin_s), fault.direction_rad
+    ),
+    "odom_wrong_axes": lambda state, fault, _: _with_turned_velocity(state, fault.size),
+}
+HERO_PLACES: dict[str, Vector3] = {
+    "hero_not_finite": (math.nan, 0.0, math.inf),
+    "hero_behind_camera": (0.0, 0.0, -5.0),
+    "hero_at_the_lens": (0.0, 0.0, 0.05),
+}
