@@ -5,12 +5,13 @@ import pytest
 
 from fcn_follow.errors import UserError
 from fcn_follow.perception.agreement import Agreement, AgreementParameters
-from fcn_follow.perception.hero import Hero, find_hero
+from fcn_follow.perception.blobs import Blob
+from fcn_follow.perception.hero import find_hero
 
 TWO_OF_THREE = AgreementParameters(frames=3, seen=2)
 
 
-def hero_at(x_px: int, y_px: int = 50) -> Hero:
+def hero_at(x_px: int, y_px: int = 50) -> Blob:
     labels = np.zeros((100, 200), np.uint8)
     labels[y_px : y_px + 10, x_px : x_px + 4] = 2
     hero = find_hero(labels)
@@ -18,7 +19,7 @@ def hero_at(x_px: int, y_px: int = 50) -> Hero:
     return hero
 
 
-def answers(parameters: AgreementParameters, frames: list[tuple[float, Hero | None]]) -> list[bool]:
+def answers(parameters: AgreementParameters, frames: list[tuple[float, Blob | None]]) -> list[bool]:
     agreement = Agreement()
     return [agreement.agreed(hero, stamp_s, parameters) is not None for stamp_s, hero in frames]
 

@@ -30,7 +30,7 @@ from fcn_follow.networks.registry import build_network
 from fcn_follow.networks.weights import METRES, PER_IMAGE, LoadedWeights, ModelCard, save_weights
 from fcn_follow.perception.engines.engine import EngineSpec, Output, open_engine
 from fcn_follow.perception.hero import find_hero
-from fcn_follow.perception.ranging import BODY_BEHIND_SURFACE_M, RangingParameters, hero_depth, locate_hero
+from fcn_follow.perception.ranging import BODY_BEHIND_SURFACE_M, RangingParameters, blob_depth, locate_hero
 from fcn_follow.perception.segmenter import Segmenter
 
 CAMERA = CameraIntrinsics(160, 120, 150.0, 150.0, 79.5, 59.5)
@@ -121,13 +121,13 @@ def test_the_position_lies_on_the_ray_of_the_centroid_at_the_median_depth():
     depth_m[HERO_BOX] = 6.0
     depth_m[60:64, 30:50] = 29.0  # a border that sees the background does not move the median
     assert hero is not None
-    assert hero_depth(hero, labels, depth_m) == 6.0
+    assert blob_depth(hero, labels, depth_m) == 6.0
     z = 6.0 + BODY_BEHIND_SURFACE_M
     x, y = hero.centroid_px
     expected = ((x - CAMERA.cx_px) / CAMERA.fx_px * z, (y - CAMERA.cy_px) / CAMERA.fy_px * z, z)
     assert by_depth(hero, 6.0) == pytest.approx(expected)
     depth_m[70, 40] = math.nan
-    assert math.isnan(hero_depth(hero, labels, depth_m))
+    assert math.isnan(blob_depth(hero, labels, depth_m))
 
 
 @pytest.mark.parametrize("depth_m", [math.nan, 0.0, -1.0, math.inf])

@@ -11,7 +11,7 @@ import pytest
 from std_msgs.msg import Header
 
 from fcn_follow.nodes import detections
-from fcn_follow.perception.hero import Box, Hero
+from fcn_follow.perception.blobs import Blob, Box
 
 
 @dataclass(slots=True)
@@ -101,7 +101,7 @@ def test_the_hero_is_one_detection_with_the_images_header(monkeypatch):
     node = FakeNode()
     publisher = detections.make_publisher(node)
     header = Header(frame_id="camera")
-    publisher.publish(header, Hero((14.0, 29.5), 150, Box(10, 20, 19, 40)))
+    publisher.publish(header, Blob(2, (14.0, 29.5), 150, Box(10, 20, 19, 40)))
     publisher.publish(header, None)
     seen, unseen = node.sent["hero/detections"]
     assert seen.header == unseen.header == header

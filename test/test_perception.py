@@ -12,8 +12,9 @@ import torch
 from fcn_follow.errors import UserError
 from fcn_follow.geometry import CameraIntrinsics
 from fcn_follow.networks.weights import LoadedWeights, ModelCard
+from fcn_follow.perception.blobs import Blob, Box
 from fcn_follow.perception.engines.engine import EngineSpec, open_engine
-from fcn_follow.perception.hero import Box, Hero, find_hero
+from fcn_follow.perception.hero import find_hero
 from fcn_follow.perception.labels import confirmed_hero
 from fcn_follow.perception.overlay import draw_overlay
 from fcn_follow.perception.ranging import RangingParameters, locate_hero
@@ -97,10 +98,10 @@ def test_the_largest_blob_is_the_hero():
     assert find_hero(labels, min_area_px=41) == hero
     assert find_hero(labels, min_area_px=42) is None
     assert find_hero(np.zeros((5, 5), np.uint8)) is None
-    assert find_hero(np.full((5, 5), 2, np.uint8)) == Hero((2.0, 2.0), 25, Box(0, 0, 5, 5))
+    assert find_hero(np.full((5, 5), 2, np.uint8)) == Blob(2, (2.0, 2.0), 25, Box(0, 0, 5, 5))
 
 
-def project(middle: tuple[float, float, float], pitch_rad: float, height_m: float, width_m: float = 0.5) -> Hero:
+def project(middle: tuple[float, float, float], pitch_rad: float, height_m: float, width_m: float = 0.5) -> Blob:
     """The blob that an upright board of this size makes on CAMERA, cut by the image's border, in whole pixels."""
     up = np.array([0.0, -math.cos(pitch_rad), -math.sin(pitch_rad)])
     head, feet = np.array(middle) + up * height_m / 2, np.array(middle) - up * height_m / 2
@@ -110,7 +111,7 @@ def project(middle: tuple[float, float, float], pitch_rad: float, height_m: floa
     half_width_px = 0.5 * CAMERA.fx_px * width_m / middle[2]
     top, bottom = max(0, round(top_px)), min(CAMERA.height_px, round(bottom_px))
     left, right = round(x_px + 0.5 - half_width_px), round(x_px + 0.5 + half_width_px)
-    return Hero((x_px, (top + bottom - 1) / 2), (right - left) * (bottom - top), Box(left, top, right, bottom))
+    return Blob(2, (x_px, (top + bottom - 1) / 2), (right - left) * (bottom - top), Box(left, top, right, bottom))
 
 
 @pytest.mark.parametrize("pitch_rad", [-0.1, 0.0, 0.3, 0.7])

@@ -268,12 +268,12 @@ def test_the_ground_has_steps():
 
 
 def test_a_flight_by_true_positions_follows_and_repeats():
-    first = fly(find_scenario("straight"), 1, TrueEyes(), SMALL, duration_s=6.0)
+    first = fly(find_scenario("straight"), 1, TrueEyes(SMALL), SMALL, duration_s=6.0)
     result = figures(first)
     assert first.contact == "" and result.limit_violations == 0
     assert result.hero_in_frame > 0.95 and result.right_person == 1.0
     assert first.moments[-1].state == "tracking"
     assert abs(math.dist(first.moments[-1].drone_m[:2], first.moments[-1].hero_m[:2]) - 5.0) < 1.5
     assert math.dist(first.moments[-1].drone_m, first.moments[0].drone_m) > 2.0
-    again = fly(find_scenario("straight"), 1, TrueEyes(), SMALL, duration_s=6.0)
+    again = fly(find_scenario("straight"), 1, TrueEyes(SMALL), SMALL, duration_s=6.0)
     assert again.moments == first.moments and repr(again.looks) == repr(first.looks)

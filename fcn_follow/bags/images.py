@@ -5,6 +5,7 @@ Reading works on any object with the fields of the message, so bags read without
 
 from __future__ import annotations
 
+import math
 import sys
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,8 @@ from fcn_follow.errors import UserError
 from fcn_follow.geometry import CameraIntrinsics
 
 UInt8Array = NDArray[np.uint8]
+MIN_ASPECT, MAX_ASPECT = 0.5, 2.0  # of fx to fy; pixels are about square
+MIN_FIELD_OF_VIEW_DEG, MAX_FIELD_OF_VIEW_DEG = 5.0, 170.0  # horizontal, of a pinhole camera
 
 
 class MessageError(UserError):
@@ -124,9 +127,27 @@ def intrinsics(message: Any) -> CameraIntrinsics:
     """The pinhole of a sensor_msgs/CameraInfo; MessageError where it is not calibrated or says impossible things."""
     matrix = message.k if hasattr(message, "k") else message.K
     fx, fy, cx, cy = (float(matrix[index]) for index in (0, 4, 2, 5))
-    if not (np.isfinite([fx, fy, cx, cy]).all() and fx > 0 and fy > 0):
+    width_px, height_px = int(message.width), int(message.height)
+    if width_px == 0 or height_px == 0:
+        raise MessageError(f"camera_info is of zero size ({width_px}x{height_px})")
+    if not (0.0 < fx < math.inf and 0.0 < fy < math.inf):
         raise MessageError(f"camera_info has fx = {fx:g}, fy = {fy:g}: the camera is not calibrated; both must be > 0")
-    return CameraIntrinsics(int(message.width), int(message.height), fx, fy, cx, cy)
+    if not MIN_ASPECT <= fx / fy <= MAX_ASPECT:
+        raise MessageError(
+            f"camera_info has fx = {fx:g}, fy = {fy:g}: no camera; fx / fy must be {MIN_ASPECT:g} to {MAX_ASPECT:g}"
+        )
+    field_of_view_deg = 2.0 * math.degrees(math.atan2(0.5 * width_px, fx))
+    if not MIN_FIELD_OF_VIEW_DEG <= field_of_view_deg <= MAX_FIELD_OF_VIEW_DEG:
+        raise MessageError(
+            f"camera_info has fx = {fx:g} at width {width_px}: a horizontal field of view of "
+            f"{field_of_view_deg:.3g} degrees; it must be {MIN_FIELD_OF_VIEW_DEG:g} to {MAX_FIELD_OF_VIEW_DEG:g}"
+        )
+    if not (0.0 <= cx <= width_px and 0.0 <= cy <= height_px):
+        raise MessageError(
+            f"camera_info has cx = {cx:g}, cy = {cy:g}: the principal point must lie in the image "
+            f"of {width_px}x{height_px}"
+        )
+    return CameraIntrinsics(width_px, height_px, fx, fy, cx, cy)
 
 
 def fill_camera_info(message: Any, camera: CameraIntrinsics) -> Any:

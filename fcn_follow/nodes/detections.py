@@ -8,7 +8,7 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
 from fcn_follow.networks.weights import CLASSES
-from fcn_follow.perception.hero import Hero
+from fcn_follow.perception.blobs import Blob
 
 try:
     from vision_msgs import msg as vision_msgs
@@ -19,7 +19,7 @@ except ImportError:
 class NoPublisher:
     """Takes the place of the publisher where vision_msgs is absent."""
 
-    def publish(self, header: Any, hero: Hero | None) -> None:
+    def publish(self, header: Any, hero: Blob | None) -> None:
         """Do nothing."""
 
 
@@ -37,7 +37,7 @@ class DetectionPublisher:
         ]
         self._info_publisher.publish(info)
 
-    def publish(self, header: Any, hero: Hero | None) -> None:
+    def publish(self, header: Any, hero: Blob | None) -> None:
         """One Detection2DArray with the image's header: one detection, or none when the hero is not seen."""
         message = vision_msgs.Detection2DArray(header=header)
         if hero is not None:

@@ -1,4 +1,9 @@
-"""The segmenter node: camera images in; label mask, hero's centroid and position out, depth where weights have it."""
+"""The node `segmenter`: camera images in; label mask, hero and other people out, depth where the weights have it.
+
+What it publishes is flown by. Where that must not be, segmentation/state (diagnostic_msgs/KeyValue, latched, on change
+and at 1 Hz) is `fault` with the reason, else `ok`. A fault of the source, two cameras say, withholds hero and people;
+the mask still goes out for a person's eyes.
+"""
 
 from __future__ import annotations
 
@@ -6,75 +11,45 @@ import math
 import threading
 import time
 import traceback
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from diagnostic_msgs.msg import DiagnosticArray
-from geometry_msgs.msg import PointStamped
+import numpy as np
+from builtin_interfaces.msg import Time as Stamp
+from diagnostic_msgs.msg import DiagnosticArray, KeyValue
+from geometry_msgs.msg import Point, PointStamped, Pose, PoseArray
+from numpy.typing import NDArray
+from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
-from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
-from rclpy.time import Time
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from std_msgs.msg import Header
 
-from fcn_follow.bags.images import MessageError, compressed_to_rgb, fill_image, image_to_rgb, intrinsics
+from fcn_follow.bags.images import MessageError, compressed_to_rgb, fill_image, image_to_rgb
 from fcn_follow.deployment.choice import EngineRequest
 from fcn_follow.deployment.exported import choose_for, load_model
 from fcn_follow.errors import UserError
 from fcn_follow.geometry import CameraIntrinsics
 from fcn_follow.nodes import detections, status
+from fcn_follow.nodes.camera_watch import CameraWatch
+from fcn_follow.nodes.image_watch import PictureWatch, StampWatch
 from fcn_follow.nodes.latest import LatestFrame
 from fcn_follow.nodes.parameters import declare_parameters
-from fcn_follow.parameters import parameter
-from fcn_follow.perception.agreement import Agreement, AgreementParameters
+from fcn_follow.nodes.segmenter_parameters import START_ONLY, SegmenterParameters
+from fcn_follow.nodes.work_watch import WorkWatch
+from fcn_follow.perception.agreement import Agreement
+from fcn_follow.perception.blobs import Blob
 from fcn_follow.perception.depth import require_metres
-from fcn_follow.perception.engines.engine import ENGINES, PRECISIONS, Output, flying_output
+from fcn_follow.perception.engines.engine import Output, flying_output
 from fcn_follow.perception.hero import find_hero
 from fcn_follow.perception.overlay import draw_overlay
-from fcn_follow.perception.ranging import RangingParameters, hero_depth, locate_hero
-from fcn_follow.perception.segmenter import DEVICES, Segmenter
+from fcn_follow.perception.people import locate_people
+from fcn_follow.perception.ranging import blob_depth, locate_hero
+from fcn_follow.perception.segmenter import Segmenter
 from fcn_follow.share import default_weights
 
-RELIABILITIES = {"best_effort": ReliabilityPolicy.BEST_EFFORT, "reliable": ReliabilityPolicy.RELIABLE}
-
-
-@dataclass(frozen=True)
-class SegmenterParameters:
-    """The segmenter's parameters; agreement and ranging can change while it runs."""
-
-    weights: str = parameter(
-        "", "Weights file (safetensors, or exported .onnx, .xml); empty for the package's own hero_net"
-    )
-    device: str = parameter("auto", "Where the network runs; auto takes CUDA where there is one", choices=DEVICES)
-    engine: str = parameter(
-        "auto",
-        "What runs the network; auto measures at the first start and takes the fastest that agrees with plain PyTorch",
-        choices=("auto", *ENGINES),
-    )
-    precision: str = parameter(
-        "auto",
-        "Arithmetic of the network; auto takes bf16 or fp16 too where the hardware computes in it; fp16 needs cuda",
-        choices=PRECISIONS,
-    )
-    threads: int = parameter(
-        1, "Cores that the network may use; one leaves the others to the rest", minimum=1, maximum=64
-    )
-    image_transport: str = parameter(
-        "auto",
-        "Which image topic is read: image_raw, image_raw/compressed, or auto: the one that is published, raw if both",
-        choices=("auto", "raw", "compressed"),
-    )
-    reliability: str = parameter(
-        "best_effort",
-        "Reliability of the image and camera_info subscriptions; best_effort hears every publisher, "
-        "reliable hears only reliable ones",
-        choices=tuple(RELIABILITIES),
-    )
-    stale_after_s: float = parameter(
-        2.0, "Without a frame for so long, the diagnostics go stale", unit="s", minimum=0.1, maximum=60.0
-    )
-    agreement: AgreementParameters = field(default_factory=AgreementParameters)
-    ranging: RangingParameters = field(default_factory=RangingParameters)
+WATCH_PERIOD_S = 0.1
+LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 class SegmenterNode(Node):  # type: ignore[misc]
@@ -82,12 +57,7 @@ class SegmenterNode(Node):  # type: ignore[misc]
 
     def __init__(self) -> None:
         super().__init__("segmenter")
-        self._settings = declare_parameters(
-            self,
-            SegmenterParameters(),
-            on_change=self._take_parameters,
-            read_only=("weights", "device", "engine", "precision", "threads", "image_transport", "reliability"),
-        )
+        self._settings = declare_parameters(self, SegmenterParameters(), self._take_parameters, START_ONLY)
         parameters = self._settings
         weights = Path(parameters.weights or default_weights()).expanduser()
         loaded = load_model(weights)
@@ -99,11 +69,16 @@ class SegmenterNode(Node):  # type: ignore[misc]
         self._segmenter = Segmenter(loaded, choice.engine)
         self._engine = choice.engine
 
-        self._camera: CameraIntrinsics | None = None
         self._latest = LatestFrame()
         self._agreement = Agreement()
-        self._bad_messages = 0
-        self._last_frame_s = time.monotonic()
+        self._camera = CameraWatch()
+        self._pictures = PictureWatch()
+        self._stamps = StampWatch()
+        self._worked = WorkWatch()
+        self._wrong_types: list[str] = []
+        self._wrong_graph = ""
+        self._said = ("", "")
+        self._last_message_s = time.monotonic()
         self._ages_s = status.RollingFigures()
         self._inference_s = status.RollingFigures()
 
@@ -113,20 +88,25 @@ class SegmenterNode(Node):  # type: ignore[misc]
         has_depth = output is Output.CODES_AND_DEPTH
         self._depth_publisher = self.create_publisher(Image, "depth/image", qos) if has_depth else None
         self._centroid_publisher = self.create_publisher(PointStamped, "hero/centroid", qos)
+        self._people_publisher = self.create_publisher(PoseArray, "people/positions", qos)
         self._position_publisher = self.create_publisher(PointStamped, "hero/position", qos)
         self._detections = detections.make_publisher(self)
+        self._state_publisher = self.create_publisher(KeyValue, "segmentation/state", LATCHED)
         self._diagnostics_publisher = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
 
-        self._input = QoSProfile(
-            depth=1, history=HistoryPolicy.KEEP_LAST, reliability=RELIABILITIES[parameters.reliability]
-        )
+        reliability = ReliabilityPolicy[parameters.reliability.upper()]
+        self._input = QoSProfile(depth=1, history=HistoryPolicy.KEEP_LAST, reliability=reliability)
         self._raw_topic = self.resolve_topic_name("image_raw")
         self._compressed_topic = self._raw_topic + "/compressed"
         self._subscription: Any = None
         self._subscribed_to: type[Any] | None = None
         self._choose_transport()
-        self.create_subscription(CameraInfo, "camera_info", self._on_camera_info, self._input)
-        self.create_timer(1.0, self._on_second)
+        cameras = self.create_subscription(CameraInfo, "camera_info", self._camera.take, self._input)
+        self._camera_topic = cameras.topic_name
+        steady = Clock(clock_type=ClockType.STEADY_TIME)  # a simulated clock may stand still
+        self.create_timer(WATCH_PERIOD_S, self._watch, clock=steady)
+        self.create_timer(1.0, self._on_second, clock=steady)
+        self._publish_state()
         self._worker = threading.Thread(target=self._work, name="segmenter", daemon=True)
         self._worker.start()
         self.get_logger().info(
@@ -164,64 +144,84 @@ class SegmenterNode(Node):  # type: ignore[misc]
         if self._subscription is not None:
             self.destroy_subscription(self._subscription)
         topic = self._raw_topic if wanted is Image else self._compressed_topic
-        self._subscription = self.create_subscription(wanted, topic, self._latest.put, self._input)
+        self._subscription = self.create_subscription(wanted, topic, self._on_image, self._input)
         self._subscribed_to = wanted
 
-    def _on_camera_info(self, message: CameraInfo) -> None:
-        try:
-            self._camera = intrinsics(message)
-        except MessageError as error:
-            self._camera = None
-            self.get_logger().warning(f"{error}; hero/position is not published", throttle_duration_sec=1.0)
+    def _on_image(self, message: Any) -> None:
+        self._last_message_s = time.monotonic()
+        self._stamps.take(_nanoseconds(message.header.stamp), self.get_clock().now().nanoseconds)
+        self._latest.put(message)
 
     def _work(self) -> None:
         while (message := self._latest.take()) is not None:
-            self._last_frame_s = time.monotonic()
+            self._worked.started(time.monotonic())
             try:
                 self._process(message)
             except MessageError as error:
-                self._bad_messages += 1
+                self._worked.undecodable(error)
                 self.get_logger().warning(f"a message was dropped: {error}", throttle_duration_sec=1.0)
-            except Exception:  # the node lives on, and without a position the follower stops
+            except Exception as error:  # the node lives on, and says that it is not to be flown by
+                self._worked.failed(time.monotonic(), error)
                 if self.context.ok():
                     self.get_logger().error(traceback.format_exc(), throttle_duration_sec=1.0)
+            else:
+                self._worked.done(time.monotonic())
 
     def _process(self, message: Any) -> None:
         image_rgb = compressed_to_rgb(message) if isinstance(message, CompressedImage) else image_to_rgb(message)
+        header = message.header
+        stamp_ns = _nanoseconds(header.stamp)
+        self._pictures.take(message.data, stamp_ns, time.monotonic())
         started_s = time.monotonic()
-        camera = self._fitting_camera(image_rgb.shape[:2])
+        camera = self._camera.fitting(*image_rgb.shape[:2])
         depth_m = None
         if camera is not None and self._depth_is_wanted():
             labels, depth_m = self._segmenter.segment_with_depth(image_rgb, camera.fy_px)
         else:
             labels = self._segmenter.segment(image_rgb)
         inference_s = time.monotonic() - started_s
-        header = message.header
-        stamp_s = Time.from_msg(header.stamp).nanoseconds * 1e-9
-        found = find_hero(labels, self._min_area_px(labels.shape))
-        hero = self._agreement.agreed(found, stamp_s, self._settings.agreement)
-
-        centroid = PointStamped(header=header)
-        centroid.point.x, centroid.point.y = hero.centroid_px if hero else (math.nan, math.nan)
-        centroid.point.z = float(hero.area_px) if hero else 0.0
-        self._centroid_publisher.publish(centroid)
-        if hero is not None and camera is not None:
-            located = locate_hero(hero, camera, self._settings.ranging, stamp_s, hero_depth(hero, labels, depth_m))
-            if located is not None:
-                position = PointStamped(header=header)
-                position.point.x, position.point.y, position.point.z = located.position_camera_m
-                self._position_publisher.publish(position)
+        hero = find_hero(labels, self._min_area_px(labels.shape))
+        if not self._source_fault():
+            hero = self._agreement.agreed(hero, stamp_ns * 1e-9, self._settings.agreement)
+            self._publish_who_is_where(header, labels, hero, camera, depth_m)
         now_s = time.monotonic()
-        self._ages_s.add(now_s, (self.get_clock().now() - Time.from_msg(header.stamp)).nanoseconds * 1e-9)
+        self._ages_s.add(now_s, (self.get_clock().now().nanoseconds - stamp_ns) * 1e-9)
         self._inference_s.add(now_s, inference_s)
 
         self._mask_publisher.publish(fill_image(Image(header=header), labels))
         if self._depth_publisher and depth_m is not None and self._depth_publisher.get_subscription_count():
             self._depth_publisher.publish(fill_image(Image(header=header), depth_m))
-        self._detections.publish(header, hero)
         if self._overlay_publisher.get_subscription_count():
             overlay = draw_overlay(image_rgb, labels, hero)
             self._overlay_publisher.publish(fill_image(Image(header=header), overlay))
+
+    def _publish_who_is_where(
+        self,
+        header: Header,
+        labels: NDArray[np.uint8],
+        hero: Blob | None,
+        camera: CameraIntrinsics | None,
+        depth_m: NDArray[np.float32] | None,
+    ) -> None:
+        """The people before the hero, so that a follower knows of them when it acts on the hero."""
+        ranging = self._settings.ranging
+        located = None
+        if camera is not None:
+            if hero is not None:
+                located = locate_hero(hero, camera, ranging, 0.0, blob_depth(hero, labels, depth_m))
+            followed = hero if located else None
+            places = locate_people(labels, followed, camera, ranging, self._min_area_px(labels.shape), depth_m)
+            poses = [Pose(position=Point(x=x, y=y, z=z)) for x, y, z in places]
+            self._people_publisher.publish(PoseArray(header=header, poses=poses))
+        centroid = PointStamped(header=header)
+        centroid.point.x, centroid.point.y = hero.centroid_px if hero else (math.nan, math.nan)
+        centroid.point.z = float(hero.area_px) if hero else 0.0
+        self._centroid_publisher.publish(centroid)
+        if located is not None:
+            position = PointStamped(header=header)
+            position.point.x, position.point.y, position.point.z = located.position_camera_m
+            self._position_publisher.publish(position)
+        self._detections.publish(header, hero)
 
     def _depth_is_wanted(self) -> bool:
         """Whether the position goes by it, or somebody listens."""
@@ -234,45 +234,74 @@ class SegmenterNode(Node):  # type: ignore[misc]
         card = self._segmenter.card
         return card.hero_min_area_px * shape[0] * shape[1] / (card.input_height_px * card.input_width_px)
 
-    def _fitting_camera(self, shape: tuple[int, ...]) -> CameraIntrinsics | None:
-        camera = self._camera
-        if camera is None or (camera.height_px, camera.width_px) == shape:
-            return camera
-        self.get_logger().warning(
-            f"camera_info is of {camera.width_px}x{camera.height_px} and the image of "
-            f"{shape[1]}x{shape[0]}; hero/position is not published",
-            throttle_duration_sec=1.0,
-        )
-        return None
+    def _source_fault(self) -> str:
+        """Why nothing that comes in is to be flown by; empty for no such reason."""
+        return "; ".join(filter(None, (self._wrong_graph, *self._wrong_types, self._camera.fault)))
+
+    def _watch(self) -> None:
+        """Look for a second camera, and say what has changed of the state."""
+        assert self._subscription is not None
+        counts = {topic: self.count_publishers(topic) for topic in (self._subscription.topic_name, self._camera_topic)}
+        several = [f"{count} publishers on {topic}; stop all but one" for topic, count in counts.items() if count > 1]
+        self._wrong_graph = "; ".join(several)
+        source = self._source_fault()
+        work = self._worked.fault(time.monotonic())
+        if (source, work) == self._said:
+            return
+        if source != self._said[0]:
+            if source:
+                self.get_logger().error(f"hero and people are not published: {source}")
+            else:
+                self.get_logger().info(f"no longer: {self._said[0]}")
+        self._said = (source, work)
+        self._publish_state()
+
+    def _publish_state(self) -> None:
+        reason = "; ".join(filter(None, self._said))
+        self._state_publisher.publish(KeyValue(key="fault" if reason else "ok", value=reason))
 
     def _on_second(self) -> None:
         self._choose_transport()
-        now_s = time.monotonic()
-        silence_s = now_s - self._last_frame_s
-        wrong = status.wrong_topic_types(
-            self,
-            {
-                self._raw_topic: Image,
-                self._compressed_topic: CompressedImage,
-                self.resolve_topic_name("camera_info"): CameraInfo,
-            },
+        wanted = {self._raw_topic: Image, self._compressed_topic: CompressedImage, self._camera_topic: CameraInfo}
+        self._wrong_types = status.wrong_topic_types(self, wanted)
+        self._watch()
+        self._publish_state()
+        self._report()
+
+    def _level_and_summary(self, now_s: float) -> tuple[bytes, str]:
+        source, work = self._said
+        silence_s = now_s - self._last_message_s
+        stamps = self._stamps.report()
+        if source:
+            return status.ERROR, "; ".join(filter(None, self._said))
+        if silence_s > self._settings.stale_after_s:
+            return status.STALE, f"no frames on {self._raw_topic} for {silence_s:.1f} s"
+        if work:
+            return status.ERROR, work
+        unchanged_s = self._pictures.unchanged_s
+        warnings = (
+            "" if self._camera.camera else "no camera_info: hero/position is not published",
+            f"the picture has not changed for {unchanged_s:.1f} s although new stamps come"
+            if unchanged_s > self._settings.frozen_s
+            else "",
+            stamps,
         )
-        for sentence in wrong:
-            self.get_logger().warning(sentence)
-        level, summary = status.OK, "segmenting"
-        if wrong:
-            level, summary = status.ERROR, "; ".join(wrong)
-        elif silence_s > self._settings.stale_after_s:
-            level, summary = status.STALE, f"no frames on {self._raw_topic} for {silence_s:.1f} s"
-        elif self._camera is None:
-            level, summary = status.WARN, "no valid camera_info: hero/position is not published"
+        warning = "; ".join(filter(None, warnings))
+        return (status.WARN, warning) if warning else (status.OK, "segmenting")
+
+    def _report(self) -> None:
+        now_s = time.monotonic()
+        level, summary = self._level_and_summary(now_s)
         values = {
             "rate_hz": self._ages_s.rate_hz(now_s),
             "age_median_ms": 1e3 * self._ages_s.percentile(50),
             "age_p99_ms": 1e3 * self._ages_s.percentile(99),
             "inference_median_ms": 1e3 * self._inference_s.percentile(50),
             "dropped": self._latest.dropped,
-            "bad_messages": self._bad_messages,
+            "failures": self._worked.failures,
+            "bad_messages": self._worked.bad_messages,
+            "unchanged_s": self._pictures.unchanged_s,
+            **self._stamps.counts,
             "device": self._engine.device_name,
             "engine": self._engine.spec.name,
             "precision": self._engine.spec.precision,
@@ -280,3 +309,9 @@ class SegmenterNode(Node):  # type: ignore[misc]
             "network": self._segmenter.card.network,
         }
         self._diagnostics_publisher.publish(status.diagnostics(self, level, summary, values))
+
+
+def _nanoseconds(stamp: Stamp) -> int:
+    """Also of stamps that rclpy's Time refuses."""
+    nanoseconds: int = stamp.sec * 1_000_000_000 + stamp.nanosec
+    return nanoseconds

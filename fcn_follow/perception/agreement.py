@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from fcn_follow.errors import UserError
 from fcn_follow.parameters import parameter
-from fcn_follow.perception.hero import Box, Hero
+from fcn_follow.perception.blobs import Blob, Box
 
 MEMORY_S = 1.0
 
@@ -33,7 +33,7 @@ class Agreement:
     def __init__(self) -> None:
         self._past: deque[tuple[float, Box | None]] = deque()
 
-    def agreed(self, hero: Hero | None, stamp_s: float, parameters: AgreementParameters) -> Hero | None:
+    def agreed(self, hero: Blob | None, stamp_s: float, parameters: AgreementParameters) -> Blob | None:
         """The hero of this frame when enough of the newest frames agree, this one among them, else None.
 
         Two frames agree when their boxes, each grown by its own size to every side, touch. Stamps that jump back (a

@@ -6,14 +6,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fcn_follow.perception.hero import Hero
+from fcn_follow.perception.blobs import Blob
 
 LABEL_COLOURS_RGB = np.array([[0, 0, 0], [0, 160, 255], [255, 60, 0]], np.uint8)
 LABEL_WEIGHTS = np.array([0.0, 0.45, 0.45], np.float32)
 BOX_COLOUR_RGB = (255, 255, 0)
 
 
-def draw_overlay(image_rgb: NDArray[np.uint8], labels: NDArray[np.uint8], hero: Hero | None) -> NDArray[np.uint8]:
+def draw_overlay(image_rgb: NDArray[np.uint8], labels: NDArray[np.uint8], hero: Blob | None) -> NDArray[np.uint8]:
     """A new HxWx3 uint8 image: people tinted (others blue, the hero orange), the hero boxed and marked."""
     picture: NDArray[np.uint8] = image_rgb.copy()
     people = labels > 0

@@ -13,10 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fcn_follow.data.frames import HERO
 from fcn_follow.geometry import CameraIntrinsics, HeroPosition
 from fcn_follow.parameters import parameter
-from fcn_follow.perception.hero import Hero
+from fcn_follow.perception.blobs import Blob
 
 METHODS = ("apparent_height", "ground_plane", "depth")
 NARROWEST_GROUND_ANGLE = 0.01  # sine of the ray's angle below the horizon; flatter rays say nothing of the distance
@@ -48,7 +47,7 @@ class RangingParameters:
 
 
 def locate_hero(
-    hero: Hero,
+    hero: Blob,
     camera: CameraIntrinsics,
     parameters: RangingParameters,
     stamp_s: float,
@@ -72,25 +71,25 @@ def locate_hero(
         middle = _by_ground_plane(hero, camera, parameters, up, half_body)
     else:
         middle = _by_apparent_height(hero, camera, parameters, up, half_body)
-    if middle is None:
+    if middle is None or not middle[2] > 0.0:
         return None
     y_m, z_m = float(middle[1]), float(middle[2])
     x_m = (hero.centroid_px[0] - camera.cx_px) / camera.fx_px * z_m  # the centroid is of the middle, not of the feet
     return HeroPosition(stamp_s, (x_m, y_m, z_m))
 
 
-def hero_depth(hero: Hero, labels: NDArray[np.uint8], depth_m: NDArray[np.float32] | None) -> float:
-    """The median depth of the hero's pixels in its box, in metres; NaN without depth, or where one of them is NaN.
+def blob_depth(blob: Blob, labels: NDArray[np.uint8], depth_m: NDArray[np.float32] | None) -> float:
+    """The median depth of the blob's pixels in its box, in metres; NaN without depth, or where one of them is NaN.
 
     Args:
-        hero: found in `labels`.
+        blob: found in `labels`.
         labels: H x W uint8.
         depth_m: H x W along the optical axis.
     """
     if depth_m is None:
         return math.nan
-    box = (slice(hero.box.top_px, hero.box.bottom_px), slice(hero.box.left_px, hero.box.right_px))
-    return float(np.median(depth_m[box][labels[box] == HERO]))
+    box = (slice(blob.box.top_px, blob.box.bottom_px), slice(blob.box.left_px, blob.box.right_px))
+    return float(np.median(depth_m[box][labels[box] == blob.label]))
 
 
 def _ray(camera: CameraIntrinsics, x_px: float, y_px: float) -> NDArray[np.float64]:
@@ -99,7 +98,7 @@ def _ray(camera: CameraIntrinsics, x_px: float, y_px: float) -> NDArray[np.float
 
 
 def _by_ground_plane(
-    hero: Hero,
+    hero: Blob,
     camera: CameraIntrinsics,
     parameters: RangingParameters,
     up: NDArray[np.float64],
@@ -114,7 +113,7 @@ def _by_ground_plane(
 
 
 def _by_apparent_height(
-    hero: Hero,
+    hero: Blob,
     camera: CameraIntrinsics,
     parameters: RangingParameters,
     up: NDArray[np.float64],
@@ -125,6 +124,7 @@ def _by_apparent_height(
     Where the image cuts head or feet off, what is left is too short and the hero would seem too far; then the nearer
     of the distances by height and by width counts, measured from the end that is visible. A hero who sits or is hidden
     to the waist is too short as well, which does not show: never is one farther than the widest hero would be.
+    From above the head the height says nothing, and the width alone counts. The answer lies before the camera, always.
     """
     x_px = hero.centroid_px[0]
     head = _ray(camera, x_px, hero.box.top_px - 0.5)
@@ -132,11 +132,14 @@ def _by_apparent_height(
     sine, cosine = -up[2], -up[1]
     height_m = parameters.hero_height_m
     feet_depth_m = height_m * (cosine - head[1] * sine) / (feet[1] - head[1])
+    if feet_depth_m <= 0.0:
+        feet_depth_m = math.inf
     head_cut = hero.box.top_px <= 0
     feet_cut = hero.box.bottom_px >= camera.height_px
     whole = not (head_cut or feet_cut)
     width_m = parameters.hero_width_m * (WIDEST if whole else 1.0)
     depth_m = min(feet_depth_m, width_m * camera.fx_px / (hero.box.right_px - hero.box.left_px))
-    if (head_cut and feet_cut) or (whole and depth_m < feet_depth_m):
-        return np.asarray((feet + head) * 0.5 * depth_m)
-    return np.asarray(head * depth_m - half_body if feet_cut else feet * depth_m + half_body)
+    middle = head * depth_m - half_body if feet_cut else feet * depth_m + half_body
+    if (head_cut and feet_cut) or (whole and depth_m < feet_depth_m) or middle[2] <= 0.0:
+        middle = (feet + head) * 0.5 * depth_m
+    return np.asarray(middle)

@@ -10,7 +10,8 @@ from fcn_follow.following.parameters import FollowerParameters
 from fcn_follow.geometry import CameraIntrinsics
 from fcn_follow.perception.engines.engine import Output
 from fcn_follow.perception.hero import find_hero
-from fcn_follow.perception.ranging import RangingParameters, hero_depth, locate_hero
+from fcn_follow.perception.people import locate_people
+from fcn_follow.perception.ranging import RangingParameters, blob_depth, locate_hero
 from fcn_follow.perception.segmenter import Segmenter
 from fcn_follow.simulation.episode import MOUNT, CameraSetup, Frame
 from fcn_follow.simulation.eyes import Sight
@@ -21,7 +22,7 @@ CAMERA_HEIGHT_M = FollowerParameters().set_points.height_m + MIDDLE_M + MOUNT.po
 
 
 class NetworkEyes:
-    """The segmenter with weights, then the hero's blob, then its place: as the segmenter node does.
+    """The segmenter with weights, then the hero's blob and place, then the others': as the segmenter node does.
 
     The engine computes in fp32 on one thread: flights run side by side, and a flight repeats exactly.
     """
@@ -50,7 +51,10 @@ class NetworkEyes:
         else:
             labels = self._segmenter.segment(frame.rgb)
         hero = find_hero(labels, self._min_area_px)
-        if hero is None:
-            return Sight(labels, None, None)
-        hero_depth_m = hero_depth(hero, labels, depth_m)
-        return Sight(labels, hero, locate_hero(hero, self._intrinsics, self._ranging, frame.stamp_s, hero_depth_m))
+        position = None
+        if hero is not None:
+            hero_depth_m = blob_depth(hero, labels, depth_m)
+            position = locate_hero(hero, self._intrinsics, self._ranging, frame.stamp_s, hero_depth_m)
+        followed = hero if position else None
+        people = locate_people(labels, followed, self._intrinsics, self._ranging, self._min_area_px, depth_m)
+        return Sight(labels, hero, position, people)

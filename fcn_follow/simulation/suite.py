@@ -33,7 +33,7 @@ class EyesSpec:
     def open(self, camera: CameraSetup) -> Eyes:
         """The eyes for a camera. Raises UserError for weights that cannot range so."""
         if self.weights is None:
-            return TrueEyes()
+            return TrueEyes(camera)
         from fcn_follow.simulation.network_eyes import NetworkEyes
 
         return NetworkEyes(self.weights, camera, self.engine, self.ranging)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fcn_follow.data.video import Video
 from fcn_follow.geometry import Vector3
-from fcn_follow.perception.hero import Hero
+from fcn_follow.perception.blobs import Blob
 from fcn_follow.perception.overlay import draw_overlay
 from fcn_follow.simulation.plan import Plan
 from fcn_follow.simulation.town import Town
@@ -36,7 +36,7 @@ class FlightVideo:
         self,
         rgb: NDArray[np.uint8],
         labels: NDArray[np.uint8],
-        hero: Hero | None,
+        hero: Blob | None,
         drone_m: Vector3,
         drone_yaw_rad: float,
         hero_m: Vector3,

@@ -1,0 +1,65 @@
+"""Label mask -> the people who are not followed: where each of them is, so that nothing flies at them."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcn_follow.data.frames import HERO, OTHER_PEOPLE
+from fcn_follow.geometry import CameraIntrinsics, Vector3
+from fcn_follow.perception.blobs import Blob, find_blobs
+from fcn_follow.perception.ranging import RangingParameters, blob_depth, locate_hero
+
+MAX_PEOPLE = 64
+
+
+def find_people(labels: NDArray[np.uint8], hero: Blob | None, min_area_px: float = 1.0) -> list[Blob]:
+    """Every blob of a person but the followed hero's: other people, and whoever else is labelled as the hero.
+
+    Args:
+        labels: HxW uint8 label mask.
+        hero: the blob that is followed, as `find_hero` found it in `labels`; None where none is.
+        min_area_px: smaller blobs are noise; in pixels of this mask.
+    """
+    blobs = [*find_blobs(labels, OTHER_PEOPLE, min_area_px), *find_blobs(labels, HERO, min_area_px)]
+    return [blob for blob in blobs if blob != hero]
+
+
+def locate_people(
+    labels: NDArray[np.uint8],
+    hero: Blob | None,
+    camera: CameraIntrinsics,
+    ranging: RangingParameters,
+    min_area_px: float = 1.0,
+    depth_m: NDArray[np.float32] | None = None,
+) -> tuple[Vector3, ...]:
+    """The middles of the bodies of `find_people` in the camera's optical frame, in metres, the nearest first.
+
+    At most MAX_PEOPLE. The distance is that by apparent height, of people as tall as the hero; where the method is
+    depth, the nearer of the distances by height and by depth.
+
+    Args:
+        labels: HxW uint8 label mask.
+        hero: the blob that is followed, None where none is.
+        camera: of an image of that size.
+        ranging: how the hero is ranged.
+        min_area_px: smaller blobs are noise.
+        depth_m: H x W along the optical axis, where the network gives it.
+    """
+    by_height = dataclasses.replace(ranging, method="apparent_height")
+    places: list[Vector3] = []
+    for blob in find_people(labels, hero, min_area_px):
+        answers = [locate_hero(blob, camera, by_height, 0.0)]
+        if ranging.method == "depth":
+            answers.append(locate_hero(blob, camera, ranging, 0.0, blob_depth(blob, labels, depth_m)))
+        found = [answer.position_camera_m for answer in answers if answer is not None]
+        if found:
+            places.append(min(found, key=_distance_m))
+    return tuple(sorted(places, key=_distance_m)[:MAX_PEOPLE])
+
+
+def _distance_m(place_m: Vector3) -> float:
+    return math.hypot(*place_m)
