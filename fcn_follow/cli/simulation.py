@@ -49,8 +49,16 @@ def fly(
         bool, typer.Option("--compare-ranging", help="Fly the suite by each way to find the distance; one table.")
     ] = False,
     suite: Annotated[bool, typer.Option("--suite", help="Fly many and make a table.")] = False,
-    seeds: Annotated[int, typer.Option(help="Seeds for each scenario of the suite.", min=1, max=1000)] = 3,
+    seeds: Annotated[
+        int, typer.Option(help="Seeds for each scenario of the suite, or flights with faults.", min=1, max=10000)
+    ] = 3,
     duration: Annotated[Optional[float], typer.Option(help="Seconds, instead of the scenario's own.", min=1)] = None,  # noqa: UP045
+    faults: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(
+            help="Fly with random faults: this seed and the --seeds - 1 after it draw flight and faults.", min=0
+        ),
+    ] = None,
     processes: Annotated[int, typer.Option(help="Flights side by side in the suite.", min=1, max=64)] = 2,
     list_scenarios: Annotated[bool, typer.Option("--list", help="List the scenarios and stop.")] = False,
 ) -> None:
@@ -71,6 +79,9 @@ def fly(
     methods = METHODS if compare_ranging else (ranging,)
     eyes = [_eyes(true_positions, weights, engine, method) for method in methods]
     try:
+        if faults is not None:
+            _fly_with_faults(faults, seeds, eyes[0], processes, out)
+            return
         if compare_ranging:
             _compare(chosen, seeds, eyes, duration, processes, out)
         elif suite:
@@ -147,6 +158,38 @@ def _fly_suite(
     console.print(f"tables and report: {out}", highlight=False)
 
 
+def _fly_with_faults(first_seed: int, flights: int, eyes: EyesSpec, processes: int, out: Path) -> None:
+    from fcn_follow.simulation.fault_flights import FaultFlight, Task, run_all, save_flights
+
+    make_folder(out)
+    tasks = [Task(seed, eyes) for seed in range(first_seed, first_seed + flights)]
+    flown: list[FaultFlight] = []
+    table = Table(title="What went wrong")
+    for column in ("seed", "scenario", "faults", "failures"):
+        table.add_column(column)
+    with _progress() as progress:
+        bar = progress.add_task("flying", total=len(tasks))
+        for flight in run_all(tasks, processes):
+            flown.append(flight)
+            save_flights(out, flown)
+            progress.update(bar, advance=1, description=f"flew {flight.scenario} {flight.seed}")
+            if flight.failures:
+                kinds = ", ".join(f"{fault.kind} at {fault.begin_s:g} s" for fault in flight.faults)
+                table.add_row(str(flight.seed), flight.scenario, kinds, "; ".join(flight.failures))
+    failed = sum(bool(flight.failures) for flight in flown)
+    if failed:
+        _wide_console().print(table)
+    approach_m = min(flight.approach_m for flight in flown)
+    faults = sum(len(flight.faults) for flight in flown)
+    print(
+        f"{len(flown)} flights with {faults} faults: {failed} failed; nearest to anybody while flying at them "
+        f"{approach_m:.2f} m, contacts {sum(bool(flight.contact) for flight in flown)}"
+    )
+    console.print(f"table: {out / 'faults.json'}", highlight=False)
+    if failed:
+        raise typer.Exit(1)
+
+
 def _compare(
     scenarios: list[Scenario],
     seeds: int,
@@ -182,6 +225,14 @@ def _flights(
     from fcn_follow.simulation.suite import Task, run_suite
 
     tasks = [Task(scenario.name, seed, eyes, duration_s) for scenario in scenarios for seed in range(seeds)]
+    with _progress() as progress:
+        task = progress.add_task("flying", total=len(tasks))
+        for log in run_suite(tasks, processes):
+            progress.update(task, advance=1, description=f"flew {log.scenario.name} {log.seed}")
+            yield figures(log)
+
+
+def _progress() -> Progress:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -189,11 +240,7 @@ def _flights(
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task("flying", total=len(tasks))
-        for log in run_suite(tasks, processes):
-            progress.update(task, advance=1, description=f"flew {log.scenario.name} {log.seed}")
-            yield figures(log)
+    return Progress(*columns, console=console)
 
 
 def print_figures(flown: list[Figures]) -> None:

@@ -30,7 +30,9 @@ MAX_STEP_S = 0.1
 ACCELERATION_TOLERANCE = 1.02
 """The limiter's clock and the one that measures the elapsed time are not the same one."""
 HEIGHT_GAIN_1_S = 1.0
-MARGIN_M = 0.3
+LAG_SHARE = 1.5
+"""A drone that lags behind a speed that falls with the distance would overshoot with 1 (0.3 m from 6 m/s)."""
+MARGIN_M = 0.1
 PASSES = 4
 """Cutting the motion towards one person may turn it towards another: so often everybody is looked at again."""
 
@@ -214,10 +216,10 @@ def _within_limits(command: VelocityCommand, limits: Limits) -> VelocityCommand:
 
 
 def _stopping_speed(spare_m: float, braking_m_s2: float, response_s: float) -> float:
-    """The speed from which spare_m is enough to stop: v * response + v^2 / (2 * braking) = spare."""
+    """The speed from which spare_m is enough to stop: v * response * LAG_SHARE + v^2 / (2 * braking) = spare."""
     if spare_m <= 0.0:
         return 0.0
-    lag_m_s = braking_m_s2 * response_s
+    lag_m_s = braking_m_s2 * response_s * LAG_SHARE
     return math.sqrt(lag_m_s * lag_m_s + 2.0 * braking_m_s2 * spare_m) - lag_m_s
 
 
@@ -236,10 +238,10 @@ def _kept_behind(x: float, y: float, walls: Sequence[tuple[float, float, float]]
 
 def _shrinks(command: VelocityCommand, last: VelocityCommand) -> bool:
     """Whether the horizontal command is a part of the last one: between it and zero."""
-    cross = command.forward_m_s * last.left_m_s - command.left_m_s * last.forward_m_s
     along = command.forward_m_s * last.forward_m_s + command.left_m_s * last.left_m_s
-    squared = last.forward_m_s**2 + last.left_m_s**2
-    return abs(cross) <= 1e-9 * max(1.0, squared) and 0.0 <= along <= squared
+    cross = command.forward_m_s * last.left_m_s - command.left_m_s * last.forward_m_s
+    speed, last_speed = math.hypot(command.forward_m_s, command.left_m_s), math.hypot(last.forward_m_s, last.left_m_s)
+    return speed <= last_speed and along >= 0.0 and abs(cross) <= 1e-9 * max(1.0, last_speed**2)
 
 
 def _between(value: float, last: float) -> bool:

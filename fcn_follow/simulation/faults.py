@@ -52,8 +52,8 @@ class Kind:
     """How a kind of fault is drawn and reported.
 
     sizes and seconds are the ranges from which size and duration are drawn. named holds the texts of which one must
-    show up; empty where the follower itself is what stalls. needs_motion says that it can be noticed only once the drone
-    is commanded to move.
+    show up; empty where the follower itself is what stalls. needs_motion says that it can be noticed only once the
+    drone is commanded to move.
     """
 
     named: tuple[str, ...]
@@ -121,15 +121,16 @@ class Injector:
                 sight = dataclasses.replace(sight, stamp_s=sight.stamp_s + sign * fault.size)
         if self.active("hero_hidden", now_s):
             sight = dataclasses.replace(sight, hero_camera_m=None)
-        if sight.hero_camera_m is None:
+        hero = sight.hero_camera_m
+        if hero is None:
             return sight
         for kind, place in HERO_PLACES.items():
             if self.active(kind, now_s):
                 sight = dataclasses.replace(sight, hero_camera_m=place)
         if fault := self.active("hero_elsewhere", now_s):
-            x, y, z = sight.hero_camera_m
+            x, y, z = hero
             elsewhere = (x + math.copysign(fault.size, fault.direction_rad), y, z + fault.size)
-            sight = Seen(sight.stamp_s, elsewhere, (*sight.people_camera_m, sight.hero_camera_m))
+            sight = Seen(sight.stamp_s, elsewhere, (*sight.people_camera_m, hero))
         return sight
 
     def odometry(self, now_s: float, state: VehicleState) -> VehicleState | None:
@@ -173,7 +174,13 @@ def draw_faults(rng: np.random.Generator, duration_s: float, earliest_s: float =
         begin_s = round(float(rng.uniform(earliest_s, duration_s - 4.0)), 2)
         length_s = round(float(rng.uniform(*kind.seconds)), 2)
         faults.append(
-            Fault(str(name), begin_s, begin_s + length_s, float(rng.uniform(-np.pi, np.pi)), float(rng.uniform(*kind.sizes)))
+            Fault(
+                str(name),
+                begin_s,
+                begin_s + length_s,
+                float(rng.uniform(-np.pi, np.pi)),
+                float(rng.uniform(*kind.sizes)),
+            )
         )
     return tuple(sorted(faults, key=lambda fault: fault.begin_s))
 
@@ -206,9 +213,7 @@ ODOMETRY_CHANGES: dict[str, Callable[[VehicleState, Fault, float], VehicleState]
     "odom_no_covariance_left": lambda state, *_: dataclasses.replace(state, position_sigma_m=100.0),
     "odom_old_stamps": lambda state, fault, _: dataclasses.replace(state, stamp_s=state.stamp_s - fault.size),
     "odom_zero_stamps": lambda state, *_: dataclasses.replace(state, stamp_s=0.0),
-    "odom_drifts": lambda state, fault, now_s: _moved(
-        state, DRIFT_M_S * (now_s - fault.begin_s), fault.direction_rad
-    ),
+    "odom_drifts": lambda state, fault, now_s: _moved(state, DRIFT_M_S * (now_s - fault.begin_s), fault.direction_rad),
     "odom_wrong_axes": lambda state, fault, _: _with_turned_velocity(state, fault.size),
 }
 HERO_PLACES: dict[str, Vector3] = {

@@ -9,6 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from fcn_follow.following.follower import MAX_STEP_S
 from fcn_follow.following.parameters import Limits
 from fcn_follow.simulation.flight import FlightLog, Moment
 
@@ -72,7 +73,7 @@ def figures(log: FlightLog) -> Figures:
         peak_acceleration_m_s2=float(np.linalg.norm(accelerations, axis=1).max()),
         peak_jerk_m_s3=float(np.linalg.norm(jerks, axis=1).max()) if len(jerks) else 0.0,
         yaw_sign_changes_1_s=_sign_changes_1_s([m.command.yaw_rate_rad_s for m in settled], dt),
-        limit_violations=_violations(log.moments, log.parameters.limits, dt),
+        limit_violations=_violations(log.moments, log.parameters.limits),
         mean_iou=mean([look.iou for look in shown]),
         centroid_error_px=mean([look.centroid_error_px for look in shown if look.seen]),
         duration_s=log.moments[-1].now_s + dt,
@@ -126,22 +127,24 @@ def _reacquire_s(log: FlightLog) -> float:
     return longest
 
 
-def _violations(moments: Sequence[Moment], limits: Limits, dt_s: float) -> int:
-    """Commands beyond a limit; a stop to zero is the one jump that is allowed."""
-    velocity = np.array([(m.command.forward_m_s, m.command.left_m_s, m.command.up_m_s) for m in moments])
-    yaw_rate = np.array([m.command.yaw_rate_rad_s for m in moments])
+def _violations(moments: Sequence[Moment], limits: Limits) -> int:
+    """Commands beyond a limit. Stops to zero, and what the guard takes away, are the jumps that are allowed."""
+    steps = [after for before, after in pairwise(moments) if after.stepped_s > before.stepped_s]
+    velocity = np.array([(m.command.forward_m_s, m.command.left_m_s, m.command.up_m_s) for m in steps]).reshape(-1, 3)
+    yaw_rate = np.array([m.command.yaw_rate_rad_s for m in steps])
     level = np.hypot(velocity[:, 0], velocity[:, 1])
     up = velocity[:, 2]
     count = int((level > limits.speed_m_s * _TOLERANCE).sum() + (up > limits.up_m_s * _TOLERANCE).sum())
     count += int((up < -limits.down_m_s * _TOLERANCE).sum())
     count += int((np.abs(yaw_rate) > limits.yaw_rate_rad_s * _TOLERANCE).sum())
-    stopped = np.abs(velocity).sum(1) == 0.0
+    free = (np.abs(velocity).sum(1) == 0.0) | [any(each.startswith("guard: ") for each in m.limited_by) for m in steps]
+    dt_s = np.minimum(np.diff([m.stepped_s for m in steps]), MAX_STEP_S)[:, None]
     change = np.diff(velocity, axis=0) / dt_s
-    bumps = np.diff(change, axis=0) / dt_s
+    bumps = np.diff(change, axis=0) / dt_s[1:]
     for part in (slice(0, 2), slice(2, 3)):
         pushes = np.linalg.norm(change[:, part], axis=1) > limits.acceleration_m_s2 * _TOLERANCE
         jerks = np.linalg.norm(bumps[:, part], axis=1) > limits.jerk_m_s3 * _TOLERANCE
-        count += int((pushes & ~stopped[1:]).sum() + (jerks & ~stopped[2:] & ~stopped[1:-1]).sum())
+        count += int((pushes & ~free[1:]).sum() + (jerks & ~free[2:] & ~free[1:-1] & ~free[:-2]).sum())
     return count
 
 

@@ -25,8 +25,8 @@ FOLLOWER_STEP_S = 0.02
 class Moment:
     """The flight at one step of the follower; positions in odom. `estimate_m` is where the follower has the hero.
 
-    `wanted` is the command before the limits, `limited_by` what kept it from being flown, `reason` why the follower is in
-    its state (not known over topics).
+    `wanted` is the command before the limits, `limited_by` what kept it from being flown, `reason` why the follower is
+    in its state (not known over topics); `stepped_s` is when the follower gave the command.
     """
 
     now_s: float
@@ -43,6 +43,7 @@ class Moment:
     wanted: VelocityCommand | None = None
     limited_by: tuple[str, ...] = ()
     reason: str = ""
+    stepped_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,9 @@ def fly(
             estimate = step.hero.position_odom_m if step.hero else None
             now = moment(episode, step.command, step.state.value, estimate)
             log.moments.append(
-                dataclasses.replace(now, wanted=step.wanted, limited_by=step.limited_by, reason=step.reason)
+                dataclasses.replace(
+                    now, wanted=step.wanted, limited_by=step.limited_by, reason=step.reason, stepped_s=step.now_s
+                )
             )
             if watch:
                 for frame, sight in looked:
@@ -151,6 +154,7 @@ def moment(episode: Episode, command: VelocityCommand, state: str, estimate_m: V
         state,
         estimate_m,
         episode.clearance_m(),
+        stepped_s=episode.now_s,
     )
 
 

@@ -1,0 +1,165 @@
+"""Flights with random faults: drawn by a seed, flown in lockstep, and held against what must never happen."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import multiprocessing
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from fcn_follow.errors import UserError
+from fcn_follow.scoring.page import write_whole
+from fcn_follow.simulation.episode import CameraSetup
+from fcn_follow.simulation.faults import KINDS, Fault, Injector, draw_faults
+from fcn_follow.simulation.figures import figures
+from fcn_follow.simulation.flight import FlightLog, Moment, fly
+from fcn_follow.simulation.scenarios import SCENARIOS, Scenario
+from fcn_follow.simulation.suite import EyesSpec, rounded
+from fcn_follow.simulation.synthesize import leave_ctrl_c_to_parent
+
+DURATION_S = 20.0
+NEAR_M, OWN_SPEED_M_S = 1.5, 0.5
+NAMED_WITHIN_S = 1.0
+COMMANDED_M_S, COMMANDED_RAD_S = 1.5, 0.9
+"""A command of this size that is not obeyed, or not seen in the picture, can be noticed."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One flight: the seed draws scenario and faults."""
+
+    seed: int
+    eyes: EyesSpec
+
+
+@dataclass(frozen=True)
+class FaultFlight:
+    """What came of a flight. Distances in m; delays in s from when a fault could first be noticed, by kind.
+
+    approach_m is the nearest that the drone came to anybody while it moved towards them at more than OWN_SPEED_M_S;
+    unnamed are the kinds that were not reported within NAMED_WITHIN_S.
+    """
+
+    seed: int
+    scenario: str
+    faults: tuple[Fault, ...]
+    contact: str
+    closest_m: float
+    approach_m: float
+    limit_violations: int
+    not_finite: int
+    named_after_s: dict[str, float]
+    unnamed: tuple[str, ...]
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """What must not have happened; empty for a good flight."""
+        found = (
+            (f"touched {self.contact}", bool(self.contact)),
+            (f"flew at somebody {self.approach_m:.2f} m away", self.approach_m < NEAR_M),
+            (f"{self.limit_violations} limits violated", self.limit_violations > 0),
+            (f"{self.not_finite} commands not finite", self.not_finite > 0),
+            (f"not named: {', '.join(self.unnamed)}", bool(self.unnamed)),
+        )
+        return tuple(text for text, happened in found if happened)
+
+
+def scenario_and_faults(seed: int) -> tuple[Scenario, tuple[Fault, ...]]:
+    """The flight that a seed stands for."""
+    rng = np.random.default_rng([seed, 77])
+    scenarios = [scenario for scenario in SCENARIOS if not scenario.misleads_height]
+    scenario = scenarios[int(rng.integers(len(scenarios)))]
+    return scenario, draw_faults(rng, min(DURATION_S, scenario.duration_s))
+
+
+def run(task: Task) -> FaultFlight:
+    """Fly one task in this process."""
+    scenario, faults = scenario_and_faults(task.seed)
+    camera = CameraSetup()
+    log = fly(scenario, task.seed, task.eyes.open(camera), camera, None, DURATION_S, Injector(faults))
+    return judged(log, faults)
+
+
+def run_all(tasks: Sequence[Task], processes: int) -> Iterator[FaultFlight]:
+    """Fly all tasks, yielding each flight as it ends, in the order of the tasks."""
+    if processes == 1:
+        yield from map(run, tasks)
+        return
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(processes, leave_ctrl_c_to_parent) as pool:
+        yield from pool.imap(run, tasks)
+
+
+def judged(log: FlightLog, faults: Sequence[Fault]) -> FaultFlight:
+    """The flight held against what must never happen."""
+    found = figures(log)
+    delays = {fault.kind: _named_after_s(log.moments, fault) for fault in faults if KINDS[fault.kind].named}
+    commands = [dataclasses.astuple(moment.command) for moment in log.moments]
+    return FaultFlight(
+        log.seed,
+        log.scenario.name,
+        tuple(faults),
+        log.contact,
+        found.closest_person_m,
+        min((_approach_m(moment) for moment in log.moments), default=math.inf),
+        found.limit_violations,
+        sum(not all(map(math.isfinite, command)) for command in commands),
+        delays,
+        tuple(kind for kind, delay_s in delays.items() if delay_s > NAMED_WITHIN_S),
+    )
+
+
+def _approach_m(moment: Moment) -> float:
+    """The level distance to the nearest person towards whom the drone moves by itself."""
+    x, y = moment.drone_m[:2]
+    nearest_m = math.inf
+    for px, py in (moment.hero_m[:2], *moment.people_m):
+        away_m = math.hypot(px - x, py - y)
+        closing = (px - x) * moment.drone_velocity_m_s[0] + (py - y) * moment.drone_velocity_m_s[1]
+        if away_m > 0.0 and closing / away_m > OWN_SPEED_M_S:
+            nearest_m = min(nearest_m, away_m)
+    return nearest_m
+
+
+def _named_after_s(moments: Sequence[Moment], fault: Fault) -> float:
+    """From when the fault could first be noticed to its being named; NaN where it never could be."""
+    kind = KINDS[fault.kind]
+    noticeable_s = math.nan
+    for moment in moments:
+        if moment.now_s < fault.begin_s:
+            continue
+        if any(name in text for name in kind.named for text in (moment.reason, *moment.limited_by)):
+            return 0.0 if math.isnan(noticeable_s) else moment.now_s - noticeable_s
+        if not fault.holds(moment.now_s):
+            return math.nan if math.isnan(noticeable_s) else moment.now_s - noticeable_s
+        if math.isnan(noticeable_s) and (not kind.needs_motion or _is_commanded(moment)):
+            noticeable_s = moment.now_s
+    return math.nan
+
+
+def _is_commanded(moment: Moment) -> bool:
+    command = moment.command
+    speed = math.hypot(command.forward_m_s, command.left_m_s)
+    return speed > COMMANDED_M_S or abs(command.yaw_rate_rad_s) > COMMANDED_RAD_S
+
+
+def save_flights(out: Path, flights: Sequence[FaultFlight]) -> None:
+    """Write faults.json; UserError where that fails."""
+    rows = [
+        {
+            **{name: rounded(value) if isinstance(value, float) else value for name, value in vars(flight).items()},
+            "faults": [dataclasses.asdict(fault) for fault in flight.faults],
+            "named_after_s": {kind: rounded(delay_s) for kind, delay_s in flight.named_after_s.items()},
+            "failures": flight.failures,
+        }
+        for flight in flights
+    ]
+    try:
+        write_whole(out / "faults.json", json.dumps(rows, indent=1) + "\n")
+    except OSError as error:
+        raise UserError(f"cannot write to {out}: {error.strerror or error}") from error

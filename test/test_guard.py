@@ -1,0 +1,167 @@
+"""The guard alone: whatever command comes and whoever was seen, what leaves it is finite, limited and hits nobody."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fcn_follow.following.guard import Guard, Heights
+from fcn_follow.following.parameters import FollowerParameters, Limits
+from fcn_follow.geometry import ZERO_COMMAND, VelocityCommand
+from fcn_follow.parameters import with_values
+
+NUMBER = st.floats(allow_nan=True, allow_infinity=True) | st.floats(-8.0, 8.0)
+COMMAND = st.builds(VelocityCommand, NUMBER, NUMBER, NUMBER, NUMBER)
+PERSON = st.tuples(st.floats(-4.0, 4.0), st.floats(-1.0, 2.0), st.floats(0.3, 8.0))
+UNKNOWN = Heights()
+AHEAD = VelocityCommand(forward_m_s=6.0)
+
+
+def with_set(**values):
+    return with_values(FollowerParameters(), {name.replace("__", "."): value for name, value in values.items()})
+
+
+def settled(guard, command, seconds, see=lambda guard, now_s: None, begin_s=0.0, heights=UNKNOWN):
+    """What the guard lets pass of a command that is asked for steadily."""
+    for index in range(round(seconds / 0.02)):
+        now_s = begin_s + index * 0.02
+        guard.advance(now_s)
+        see(guard, now_s)
+        passed = guard.check(command, now_s, 0.02, heights)
+    return passed
+
+
+def towards(command, place_camera_m):
+    """The speed of a command towards a place in the level optical frame, in m/s."""
+    right, _, forward = place_camera_m
+    return (command.forward_m_s * forward - command.left_m_s * right) / math.hypot(forward, right)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(
+        st.tuples(COMMAND, st.lists(PERSON, max_size=5), st.booleans(), st.floats(0.0, 1.0)), min_size=1, max_size=20
+    )
+)
+def test_whatever_comes_is_finite_limited_and_away_from_people(steps):
+    guard, limits = Guard(FollowerParameters()), Limits()
+    now_s, last = 100.0, ZERO_COMMAND
+    for command, people, sees_hero, dt_s in steps:
+        now_s += dt_s
+        guard.advance(now_s)
+        guard.see_people(now_s, people)
+        if sees_hero and people:
+            guard.see_hero(now_s, people[0])
+        guarded = guard.check(command, now_s, dt_s)
+        passed = guarded.command
+        numbers = (passed.forward_m_s, passed.left_m_s, passed.up_m_s, passed.yaw_rate_rad_s)
+        assert all(map(math.isfinite, numbers))
+        asked = (command.forward_m_s, command.left_m_s, command.up_m_s, command.yaw_rate_rad_s)
+        assert bool(guarded.fault) == (not all(map(math.isfinite, asked)))
+        speed = math.hypot(passed.forward_m_s, passed.left_m_s)
+        assert speed <= limits.speed_m_s + 1e-6
+        assert -limits.down_m_s <= passed.up_m_s <= limits.up_m_s
+        assert abs(passed.yaw_rate_rad_s) <= limits.yaw_rate_rad_s
+        growth = speed - math.hypot(last.forward_m_s, last.left_m_s)
+        assert growth <= limits.acceleration_m_s2 * 0.1 * 1.02 + 1e-6
+        for person in people:
+            if math.hypot(person[0], person[2]) < limits.minimum_distance_m:
+                assert towards(passed, person) <= 1e-6
+                assert passed.up_m_s >= 0.0
+        last = passed
+
+
+@pytest.mark.parametrize("kind", ["see_hero", "see_people"])
+def test_it_stops_before_anybody_ahead_whatever_is_commanded(kind):
+    """A person 10 m ahead; the drone flies what the guard lets pass of full speed, and the camera sees them come."""
+    guard, ahead_m, speed, nearest_m = Guard(FollowerParameters()), 10.0, 0.0, 10.0
+    for index in range(600):
+        now_s = index * 0.02
+        guard.advance(now_s)
+        if index % 3 == 0:
+            place = (0.0, 0.5, ahead_m)
+            guard.see_hero(now_s, place) if kind == "see_hero" else guard.see_people(now_s, [place])
+        passed = guard.check(AHEAD, now_s, 0.02).command
+        speed += (passed.forward_m_s - speed) * 0.02 / 0.3
+        ahead_m -= speed * 0.02
+        nearest_m = min(nearest_m, ahead_m)
+    assert 1.8 <= nearest_m < 2.6
+    assert abs(speed) < 0.1
+
+
+def test_a_hero_who_is_not_seen_any_more_may_have_come_nearer():
+    guard = Guard(FollowerParameters())
+    settled(guard, ZERO_COMMAND, 0.1, lambda guard, now_s: guard.see_hero(now_s, (0.0, 0.0, 5.0)))
+    assert guard.check(AHEAD, 0.1, 0.1).command.forward_m_s > 0.0
+    for index in range(200):
+        guard.advance(0.1 + index * 0.02)
+        guard.check(ZERO_COMMAND, 0.1 + index * 0.02, 0.02)
+    assert guard.check(AHEAD, 4.1, 0.02).command.forward_m_s <= 0.0, "after 4 s nobody knows where the hero is"
+
+
+def test_a_drone_that_comes_nearer_by_its_own_commands_knows_it_without_a_picture():
+    guard = Guard(with_set(limits__unseen_speed_m_s=0.0))
+    guard.advance(0.0)
+    guard.see_hero(0.0, (0.0, 0.0, 6.0))
+    flown_m = 0.0
+    for index in range(500):
+        now_s = index * 0.02
+        pose = guard.advance(now_s)
+        flown_m = pose.position_m[0]
+        guard.check(AHEAD, now_s, 0.02)
+    assert flown_m == pytest.approx(4.0, abs=0.2)
+
+
+def test_sideways_and_away_are_free():
+    guard = Guard(FollowerParameters())
+
+    def near(guard, now_s):
+        guard.see_hero(now_s, (0.0, 0.0, 1.0))
+
+    assert settled(guard, VelocityCommand(forward_m_s=-2.0), 1.0, near).command.forward_m_s == pytest.approx(-2.0)
+    guard = Guard(FollowerParameters())
+    assert settled(guard, VelocityCommand(left_m_s=1.0), 0.5, near).command.left_m_s == pytest.approx(1.0, abs=0.05)
+
+
+def test_ceiling_and_floor():
+    guard = Guard(FollowerParameters())
+    up, down = VelocityCommand(up_m_s=1.0), VelocityCommand(up_m_s=-1.0)
+    assert settled(guard, up, 1.0, heights=Heights(10.0, 10.0)).command.up_m_s == 1.0
+    at_the_ceiling = guard.check(up, 1.0, 0.02, Heights(30.0, 45.0))
+    assert at_the_ceiling.command.up_m_s == 0.0
+    assert at_the_ceiling.limited_by == ("guard: height",)
+    assert guard.check(up, 1.02, 0.02, Heights(99.0, 99.0)).command.up_m_s == 0.0
+    assert settled(guard, down, 1.0, begin_s=2.0, heights=Heights(5.0, 5.0)).command.up_m_s == -1.0
+    assert guard.check(down, 3.0, 0.02, Heights(0.0, 1.0)).command.up_m_s == 0.0
+
+
+def test_without_odometry_the_ceiling_is_above_the_hero_s_feet_or_the_start():
+    guard = Guard(FollowerParameters())
+    below = (0.0, 31.0 - 0.85, 20.0)  # the middle of the body so far under a level camera: 31 m above the feet
+    climb = VelocityCommand(up_m_s=1.0)
+    assert settled(guard, climb, 1.0, lambda guard, now_s: guard.see_hero(now_s, below)).command.up_m_s == 0.0
+    guard = Guard(FollowerParameters())
+    settled(guard, climb, 60.0)
+    assert guard.history.newest.position_m[2] == pytest.approx(30.0, abs=0.5)
+
+
+def test_a_clock_at_ten_times_its_speed_gives_no_more_acceleration():
+    guard = Guard(FollowerParameters())
+    real_s, steady = 0.0, []
+    for index in range(50):
+        guard.advance(index * 0.2)
+        steady.append(guard.check(AHEAD, index * 0.2, 0.02).command.forward_m_s)
+        real_s += 0.02
+    assert max(steady) <= 4.0 * real_s * 1.02
+    assert steady[-1] == pytest.approx(4.0 * real_s, rel=0.05)
+
+
+def test_a_long_pause_does_not_let_the_command_leap():
+    guard = Guard(FollowerParameters())
+    guard.advance(0.0)
+    guard.check(ZERO_COMMAND, 0.0, 0.02)
+    guard.advance(0.9)
+    assert guard.check(AHEAD, 0.9, 0.9).command.forward_m_s <= 4.0 * 0.1 * 1.02
