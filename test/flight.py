@@ -12,7 +12,8 @@ import numpy as np
 from fcn_follow.following.follower import Follower, FollowerStep
 from fcn_follow.following.frames import rotated, wrapped
 from fcn_follow.following.parameters import FollowerParameters
-from fcn_follow.geometry import HeroPosition, VehicleState
+from fcn_follow.geometry import ZERO_COMMAND, VehicleState
+from fcn_follow.simulation.faults import Injector, Seen
 
 STEP_S = 0.02
 HERO_MIDDLE_M = 0.87
@@ -83,6 +84,7 @@ class Flight:
     start: tuple[float, float, float, float] = (0.0, 0.0, 2.4, 0.0)
     frames_end_s: float = math.inf
     at: Callable[[float, Follower], None] = lambda t, follower: None
+    injector: Injector = field(default_factory=Injector)
 
     times: list[float] = field(default_factory=list)
     steps: list[FollowerStep] = field(default_factory=list)
@@ -90,6 +92,17 @@ class Flight:
     heights_m: list[float] = field(default_factory=list)
     in_view: list[bool] = field(default_factory=list)
     drone_m: list[tuple[float, float, float]] = field(default_factory=list)
+    velocities_m_s: list[tuple[float, float]] = field(default_factory=list)
+
+    def approach_m(self, begin_s: float = 0.0) -> float:
+        """The least distance to the hero at which the drone moved towards it at more than 0.5 m/s by itself."""
+        nearest_m = math.inf
+        for t, (x, y, _), (vx, vy) in zip(self.times, self.drone_m, self.velocities_m_s, strict=True):
+            hero_x, hero_y = self.path(t)
+            away_m = math.hypot(hero_x - x, hero_y - y)
+            if t >= begin_s and (hero_x - x) * vx + (hero_y - y) * vy > 0.5 * away_m:
+                nearest_m = min(nearest_m, away_m)
+        return nearest_m
 
     def fly(self) -> Flight:
         rng = random.Random(self.seed)
@@ -126,14 +139,22 @@ class Flight:
                 waiting.append((t + self.latency_s, t, position))
             while waiting and waiting[0][0] <= t + 1e-9:
                 _, stamp_s, position = waiting.pop(0)
-                follower.observe_frame(stamp_s)
-                if position:
-                    follower.observe_hero(HeroPosition(stamp_s, position))
+                seen = self.injector.seen(t, Seen(stamp_s, position))
+                if seen:
+                    follower.observe_frame(seen.stamp_s)
+                    follower.observe_people(seen.stamp_s, seen.people_camera_m)
+                    if seen.hero:
+                        follower.observe_hero(seen.hero)
             if self.with_odom:
                 orientation = (0.0, 0.0, math.sin(yaw / 2), math.cos(yaw / 2))
-                follower.observe_vehicle(VehicleState(t, (x, y, z), orientation, (vx, vy, vz), yaw_rate))
+                state = VehicleState(t, (x, y, z), orientation, (vx, vy, vz), yaw_rate)
+                if odometry := self.injector.odometry(t, state):
+                    follower.observe_vehicle(odometry)
             self.at(t, follower)
-            step = follower.step(t)
+            if self.injector.restarts(t):
+                follower = self.follower = Follower(self.parameters, enabled=True)
+            if self.injector.runs(t):
+                step = follower.step(t)
             self.times.append(t)
             self.steps.append(step)
             self.distances_m.append(math.hypot(dx, dy))
@@ -141,7 +162,8 @@ class Flight:
             self.in_view.append(view)
             self.drone_m.append((x, y, z))
 
-            command = step.command
+            self.velocities_m_s.append((vx, vy))
+            command = step.command if self.injector.reaches_the_drone(t) else ZERO_COMMAND
             wanted_vx, wanted_vy = rotated(command.forward_m_s, command.left_m_s, yaw)
             share, yaw_share = STEP_S / self.velocity_lag_s, STEP_S / self.yaw_lag_s
             vx, vy, vz = (

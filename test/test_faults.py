@@ -1,0 +1,154 @@
+"""Faults in a closed loop: whatever fails, the drone does not fly at the hero, and says what is wrong."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from flight import STEP_S, Flight, running, straight
+
+from fcn_follow.following.follower import Follower
+from fcn_follow.following.states import State
+from fcn_follow.geometry import ZERO_COMMAND, HeroPosition, VehicleState
+from fcn_follow.parameters import with_values
+from fcn_follow.simulation.faults import KINDS, Fault, Injector
+
+BEGIN_S, END_S = 10.0, 13.0
+TOWARDS_HERO = 0.0
+
+
+def flown(kind, size=0.0, direction_rad=TOWARDS_HERO, path=None, end_s=END_S, **options):
+    """The hero stops at the moment when the fault begins, which is the worst that it can do."""
+    walk = path or straight()
+
+    def stops(t):
+        return walk(min(t, BEGIN_S))
+
+    injector = Injector([Fault(kind, BEGIN_S, end_s, direction_rad, size)])
+    return Flight(stops, duration_s=20.0, injector=injector, drop_share=0.0, **options).fly()
+
+
+def said(flight, text, within_s=math.inf):
+    """When a text was first reported after the fault began; None where it never was."""
+    for t, step in zip(flight.times, flight.steps, strict=True):
+        if BEGIN_S <= t <= BEGIN_S + within_s and any(text in each for each in (step.reason, *step.limited_by)):
+            return t
+    return None
+
+
+@pytest.mark.parametrize("speed_m_s", [1.4, 3.5])
+@pytest.mark.parametrize("size_m", [3.0, 8.0, 15.0, 30.0, 50.0])
+@pytest.mark.parametrize("direction_rad", [0.0, math.pi, 1.5])
+def test_a_jump_of_odometry_holds_and_flies_at_nobody(size_m, direction_rad, speed_m_s):
+    flight = flown("odom_jump", size_m, direction_rad, straight(speed_m_s))
+    assert min(flight.distances_m[flight.after(BEGIN_S)]) > 2.0
+    assert said(flight, "odometry jumped by", within_s=0.05)
+    held = [s for t, s in zip(flight.times, flight.steps, strict=True) if BEGIN_S + 0.05 < t < BEGIN_S + 0.9]
+    assert {step.command for step in held} == {ZERO_COMMAND}
+    assert flight.steps[-1].state is State.TRACKING, "it follows again"
+    assert flight.distances_m[-1] == pytest.approx(5.0, abs=0.7)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.startswith("odom_")])
+def test_odometry_that_lies_moves_nothing(kind):
+    flight = flown(kind, size=2.0, path=running())
+    assert flight.approach_m(BEGIN_S) > 1.5
+    assert any(said(flight, name) for name in KINDS[kind].named) or KINDS[kind].needs_motion
+    assert all(map(math.isfinite, (step.command.forward_m_s for step in flight.steps)))
+
+
+@pytest.mark.parametrize("kind", ["odom_not_finite", "odom_huge_position", "odom_huge_speed", "odom_zero_stamps"])
+def test_odometry_that_was_never_good_is_a_fault_and_not_no_odometry(kind):
+    injector = Injector([Fault(kind, 0.0, 99.0, 0.0, 0.0)])
+    flight = Flight(straight(), duration_s=6.0, injector=injector).fly()
+    assert {step.command for step in flight.steps[flight.after(0.6)]} == {ZERO_COMMAND}
+    assert "odometry is refused: " in flight.steps[-1].reason
+    assert flight.follower.counters.odom_refused > 200
+
+
+def test_odometry_that_appears_or_vanishes_in_flight_never_asks_for_a_landing():
+    parameters = with_values(Flight(straight()).parameters, {"search.action": "land"})
+
+    for begin_s, end_s in ((0.0, BEGIN_S), (BEGIN_S, 99.0)):
+        injector = Injector([Fault("odom_stale", begin_s, end_s, 0.0, 0.0)])
+        flight = Flight(straight(), duration_s=14.0, injector=injector, parameters=parameters).fly()
+        assert {step.request for step in flight.steps} == {""}
+        assert said(flight, "odometry has appeared" if begin_s == 0.0 else "odometry is stale", within_s=0.6)
+        assert flight.approach_m() > 1.5
+
+
+@pytest.mark.parametrize("path", [straight(), running()], ids=["walking", "running"])
+@pytest.mark.parametrize("kind", ["hero_hidden", "no_frames", "picture_frozen"])
+def test_a_hero_who_stops_the_moment_it_is_not_seen_is_not_run_at(kind, path):
+    flight = flown(kind, path=path, end_s=18.0)
+    assert min(flight.distances_m[flight.after(BEGIN_S)]) > 1.5
+
+
+def test_a_frozen_picture_is_named_and_stops_the_drone():
+    flight = flown("picture_frozen", path=straight(3.0), end_s=19.0)
+    named_s = said(flight, "the picture is frozen")
+    assert named_s is not None
+    assert named_s < BEGIN_S + 1.0
+    end = flight.steps[-60]
+    assert end.command == ZERO_COMMAND
+    after = [step.state for t, step in zip(flight.times, flight.steps, strict=True) if t > 19.8]
+    assert State.TRACKING in after, "it follows again once the picture lives"
+
+
+def test_a_picture_that_stays_the_same_while_nothing_moves_is_no_fault():
+    """A camera without noise before a hero who stands still, and a drone that hovers at its set point."""
+    flight = Flight(straight(0.0), duration_s=15.0, range_noise=0.0, angle_noise_rad=0.0, drop_share=0.0).fly()
+    assert not any(step.fault for step in flight.steps)
+    assert flight.steps[-1].state is State.TRACKING
+
+
+@pytest.mark.parametrize("seconds", [2.0, 6.0])
+def test_a_cut_link_does_not_wind_up_the_command(seconds):
+    flight = flown("link_cut", path=lambda t: (5.0 + 3.0 * t, 0.0), end_s=BEGIN_S + seconds)
+    commands = [step.command.forward_m_s for step in flight.steps[flight.after(BEGIN_S + 0.5)]]
+    assert max(commands) < 4.0
+    assert flight.approach_m(BEGIN_S) > 1.5
+    flight = Flight(
+        lambda t: (5.0 + 3.0 * t, 0.0), duration_s=16.0, injector=Injector([Fault("link_cut", BEGIN_S, 14.0, 0.0, 0.0)])
+    ).fly()
+    assert said(flight, "the drone does not do what is commanded", within_s=1.6)
+    cut = flight.steps[flight.after(BEGIN_S + 2.0)][:100]
+    assert max(step.command.forward_m_s for step in cut) < 2.6, "it lets go, and no try leads by more than LEAD_M_S"
+
+
+def test_a_hero_that_stays_above_all_the_same_is_not_climbed_after_for_ever():
+    """A gimbal that keeps the hero at one place of the picture, and a parameter that says the camera is fixed."""
+    for with_odom in (True, False):
+        follower, height_m, climb_m_s, reasons = Follower(enabled=True), 2.0, 0.0, set()
+        for index in range(3000):
+            now_s = index * STEP_S
+            follower.observe_hero(HeroPosition(now_s, (0.0, -1.0, 5.0 + 1e-6 * index)))
+            if with_odom:
+                orientation = (0.0, 0.0, 0.0, 1.0)
+                follower.observe_vehicle(VehicleState(now_s, (0.0, 0.0, height_m), orientation, (0.0, 0.0, climb_m_s)))
+            step = follower.step(now_s)
+            reasons.add(step.reason)
+            climb_m_s += (step.command.up_m_s - climb_m_s) * STEP_S / 0.3
+            height_m += climb_m_s * STEP_S
+        assert height_m < 8.0
+        assert any("climbing does not bring the hero into place" in reason for reason in reasons)
+        follower.reset()
+        assert "climbing" not in follower.step(now_s).reason
+
+
+def test_positions_that_nobody_can_have_are_named():
+    for kind, text in (
+        ("hero_not_finite", "positions that are not finite"),
+        ("hero_behind_camera", "positions behind the camera"),
+        ("hero_at_the_lens", "positions nearer than 0.3 m"),
+    ):
+        assert said(flown(kind, end_s=19.0), text, within_s=1.0), kind
+
+
+def test_stamps_that_are_not_of_now_are_named():
+    for kind, size, text in (
+        ("frames_late", 3.0, "old, older than"),
+        ("frames_early", 5.0, "ahead of the clock"),
+        ("frames_late", 1e9, "zero stamps"),
+    ):
+        assert said(flown(kind, size, end_s=19.0), text, within_s=2.0), kind
