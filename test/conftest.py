@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator
 
 import pytest
-from ros_tools import STARTED
+from ros_tools import STARTED, start_node
 
 
 @pytest.fixture(autouse=True)
@@ -45,3 +45,27 @@ def ros(domain_id: int) -> Iterator[None]:
     rclpy.init(args=[], domain_id=domain_id, signal_handler_options=SignalHandlerOptions.NO)
     yield
     rclpy.try_shutdown()
+
+
+@pytest.fixture
+def around(ros):
+    """What stands around a follower; see follower_rig."""
+    from follower_rig import Around
+
+    return Around()
+
+
+@pytest.fixture
+def follower(domain_id):
+    """Starts a follower that follows at once, with the arguments given, and ends it after the test."""
+    processes = []
+
+    def start(*arguments):
+        processes.append(start_node("follower", domain_id, "-p", "start_enabled:=true", *arguments))
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()

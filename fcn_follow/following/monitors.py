@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 
 from fcn_follow.geometry import Vector3, VelocityCommand
 
 REMEMBERED_S = 1.0
+FIGURE = re.compile(r"[\d.]+")
 FROZEN_FRAMES = 3
 FROZEN_M = 0.6
 FROZEN_RAD = 0.3
@@ -22,12 +24,12 @@ class Refusals:
 
     def __init__(self) -> None:
         self._reason = ""
-        self._since_s = self._last_s = -math.inf
+        self._last_s = -math.inf
 
     def note(self, reason: str, now_s: float) -> None:
-        """Something was refused; ages in words change with each message, so the first reason is kept."""
-        if not self._reason or now_s - self._last_s > REMEMBERED_S:
-            self._reason, self._since_s = reason, now_s
+        """Something was refused; of reasons that differ in their figures alone, the first is kept."""
+        if now_s - self._last_s > REMEMBERED_S or FIGURE.sub("", reason) != FIGURE.sub("", self._reason):
+            self._reason = reason
         self._last_s = now_s
 
     def accepted(self) -> None:

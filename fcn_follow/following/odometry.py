@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from fcn_follow.following.frames import rotated, wrapped
+from fcn_follow.following.monitors import Refusals
 from fcn_follow.following.parameters import Timeouts
 from fcn_follow.following.plausibility import implausible_vehicle, wrong_stamp
 from fcn_follow.following.vehicle import VehicleHistory, VehiclePose, pose_from_state
@@ -60,8 +61,8 @@ class Odometry:
         """Forget that there was odometry."""
         self.history.clear()
         self.heard = False
-        self._refusal = ""
-        self._refused_s = self._settled_s = -math.inf
+        self._refusals = Refusals()
+        self._settled_s = -math.inf
         self._unsettled = ""
         self._disobeys_since_s: float | None = None
         self._rests_until_s = -math.inf
@@ -83,9 +84,7 @@ class Odometry:
             refusal = "stamps that do not advance"
         if refusal:
             self.refused += 1
-            if now_s - self._refused_s > timeouts.odom_s or not self._refusal:
-                self._refusal = refusal  # ages in words change with each message; the first is kept
-            self._refused_s = now_s
+            self._refusals.note(refusal, now_s)
             return self._void(now_s, (0.0, 0.0, 0.0), "odometry has appeared") if appeared else None
         pose = pose_from_state(state)
         jump = None
@@ -107,8 +106,8 @@ class Odometry:
         if not self.heard:
             return ""
         if self.newest is None or now_s - self.newest.stamp_s > timeouts.odom_s:
-            refused = now_s - self._refused_s <= max(timeouts.odom_s, 1.0)
-            return f"odometry is refused: {self._refusal}" if refused else "odometry is stale"
+            refused = self._refusals.reason(now_s)
+            return f"odometry is refused: {refused}" if refused else "odometry is stale"
         if now_s < self._settled_s:
             return self._unsettled
         return CONTRADICTION if self._contradicts_itself(now_s) else ""

@@ -65,7 +65,7 @@ def wrong_stamp(stamp_s: float, now_s: float, max_age_s: float, timeouts: Timeou
         return f"stamps {_in_words(-age_s)} ahead of the clock"
     if age_s <= max_age_s:
         return ""
-    return f"stamps {_in_words(age_s)} old, older than {max_age_s:g} s" if stamp_s > 0.0 else "zero stamps"
+    return f"stamps {_in_words(age_s)} old, older than {max_age_s:g} s" if stamp_s >= 1.0 else "zero stamps"
 
 
 def _in_words(seconds: float) -> str:

@@ -1,0 +1,239 @@
+"""The follower as a process, and what may come in over real DDS: each fault is zero, and is named while it lasts."""
+
+from __future__ import annotations
+
+import math
+import time
+
+import rclpy
+from diagnostic_msgs.msg import KeyValue
+from follower_rig import LATCHED, Around, fly, moves
+from geometry_msgs.msg import PointStamped, Pose, PoseArray, TwistStamped
+from nav_msgs.msg import Odometry
+from rclpy.qos import QoSProfile
+from ros_tools import finish, interrupt, start_node, wait_until
+from rosgraph_msgs.msg import Clock
+from std_srvs.srv import SetBool
+
+
+def held_for(around, text, show):
+    """Whether the follower holds, says so, and commands zero, while `show` is called."""
+
+    def is_so():
+        return around.state() == "holding" and text in around.states[-1][1] and not moves(around.commands[-1])
+
+    assert wait_until(is_so, show), (text, around.states[-5:])
+
+
+def shifted(around, **offsets):
+    place = list(around.place)
+    for axis, metres in offsets.items():
+        place["xyz".index(axis)] += metres
+    around.place = place
+
+
+def test_odometry_that_lies_holds_and_is_named(around, follower):
+    follower()
+    fly(around, around.show_odom)
+    refused = "odometry is refused: "
+    for text, changes in (
+        (refused + "a position beyond", {"pose__pose__position__x": 1.7e308}),
+        (refused + "values that are not finite", {"pose__pose__position__y": math.nan}),
+        (refused + "an orientation that is no unit quaternion", {"pose__pose__orientation__w": math.inf}),
+        (refused + "a speed above 40 m/s", {"twist__twist__linear__x": 1e6}),
+        (refused + "a position known to no better than", {"pose__covariance": [1e6] + [0.0] * 35}),
+        (refused + "zero stamps", {"header__stamp__sec": 0}),
+        (refused + "stamps", {"header__stamp__sec": int(time.time()) - 10}),
+    ):
+        held_for(around, text, lambda changes=changes: around.show_odom(**changes))
+        fly(around, around.show_odom)
+    shifted(around, x=30.0)
+    held_for(around, "odometry jumped by 30", around.show_odom)
+    fly(around, around.show_odom)
+    around.yaw += 2.0
+    held_for(around, "odometry's yaw jumped", around.show_odom)
+    fly(around, around.show_odom)
+    around.place, still = list(around.place), list(around.place)
+
+    def disobedient():
+        around.show_odom(
+            twist__twist__linear__x=0.0, twist__twist__linear__y=0.0, twist__twist__linear__z=0.0,
+            twist__twist__angular__z=0.0,
+        )  # fmt: skip
+        around.place = list(still)
+
+    held_for(around, "the drone does not do what is commanded", disobedient)
+
+
+def test_odometry_that_is_bad_from_the_first_message_on_is_not_no_odometry(around, follower):
+    follower()
+    assert wait_until(lambda: len(around.commands) > 150, lambda: around.show_odom(pose__pose__position__x=math.nan))
+    assert not any(map(moves, around.commands))
+    assert around.states[-1] == ("holding", "odometry is refused: values that are not finite")
+
+
+def test_each_source_is_the_only_one(around, follower):
+    follower()
+    fly(around, around.show_odom)
+    for topic, kind, qos in (
+        ("hero/centroid", PointStamped, 1),
+        ("people/positions", PoseArray, 1),
+        ("segmentation/state", KeyValue, LATCHED),
+        ("odom", Odometry, 1),
+    ):
+        first = None if topic == "odom" else around.node.create_publisher(kind, topic, qos)
+        second = around.node.create_publisher(kind, topic, qos)
+        held_for(around, f"2 publishers on /{topic}; stop all but one", around.show_odom)
+        for publisher in filter(None, (first, second)):
+            around.node.destroy_publisher(publisher)
+        fly(around, around.show_odom)
+
+
+def test_what_the_segmenter_says_of_itself_is_a_fault(around, follower):
+    follower()
+    fly(around)
+    state = around.node.create_publisher(KeyValue, "segmentation/state", LATCHED)
+    state.publish(KeyValue(key="fault", value="2 publishers on /image_raw; stop all but one"))
+    held_for(around, "segmenter: 2 publishers on /image_raw", around.show_hero)
+    state.publish(KeyValue(key="ok", value=""))
+    fly(around)
+
+
+def test_people_in_the_way_stop_the_drone(around, follower):
+    follower()
+    people = around.node.create_publisher(PoseArray, "people/positions", 1)
+
+    def show(forward_m):
+        around.show_hero(x=0.0)
+        message = PoseArray()
+        message.header.stamp = around.node.get_clock().now().to_msg()
+        message.header.frame_id = "camera_optical_frame"
+        for place in ((0.0, 0.5, forward_m), (math.nan, 0.0, 0.0)):
+            pose = Pose()
+            pose.position.x, pose.position.y, pose.position.z = place
+            message.poses.append(pose)
+        people.publish(message)
+
+    fly(around, lambda: show(6.0))
+    assert wait_until(lambda: around.commands[-1].twist.linear.x > 1.0, lambda: show(6.0)), "the hero is 8 m away"
+    assert wait_until(lambda: around.commands[-1].twist.linear.x <= 1e-6, lambda: show(1.5))
+    around.commands.clear()
+    assert wait_until(lambda: len(around.commands) > 30, lambda: show(1.5))
+    assert max(command.twist.linear.x for command in around.commands) <= 1e-6
+    assert around.state() == "tracking"
+
+
+def test_positions_that_are_refused_are_named(around, follower):
+    follower("-p", "camera_frame:=camera_optical_frame")
+    for text, changes in (
+        ("refused: positions that are not finite", {"x": math.nan}),
+        ("refused: positions nearer than 0.3 m", {"x": 0.0, "y": 0.0, "z": 0.05}),
+        ("refused: positions behind the camera", {"z": -3.0}),
+        ("refused: hero positions with stamps", {"age_s": 3.0}),
+        ("ahead of the clock", {"age_s": -5.0}),
+        ("in frame 'wing' instead of 'camera_optical_frame'", {"frame_id": "wing"}),
+    ):
+        held_for(around, text, lambda changes=changes: around.show_hero(**changes))
+    fly(around)
+
+
+def test_one_early_position_in_a_wrong_frame_locks_nobody_out(around, follower):
+    follower()
+    assert wait_until(lambda: len(around.commands) > 5, around.spin)
+    around.show_hero(frame_id="early")
+    held_for(around, "instead of 'early'", around.show_hero)
+    fly(around)
+    frames = ("camera_optical_frame", "wing")
+
+    def two_frames():
+        around.show_hero(frame_id=frames[len(around.stamps_sent) % 2])
+
+    held_for(around, "in frame 'wing'", two_frames)
+    fly(around)
+
+
+def test_a_frozen_picture_stops_the_drone(around, follower):
+    follower()
+    fly(around)
+
+    def frozen():
+        around.show_hero(z=8.0 - 1e-6 * len(around.stamps_sent))
+
+    held_for(around, "the picture is frozen", frozen)
+    fly(around)
+
+
+def test_a_second_follower_does_not_start_and_the_first_flies_on(around, follower, domain_id):
+    first = follower()
+    fly(around)
+    second = start_node("follower", domain_id, "-r", "__node:=other", "-p", "start_enabled:=true")
+    around.commands.clear()
+    assert wait_until(lambda: second.poll() is not None, around.show_hero)
+    output = finish(second)
+    assert second.returncode == 1
+    assert "/follower publishes /cmd_vel already" in output
+    assert len(output.strip().splitlines()) == 1, output
+    assert around.state() == "tracking"
+    assert all(map(moves, around.commands))
+    interrupt(first)
+
+
+def test_commands_that_nobody_takes_are_zero(ros, follower):
+    around = Around()
+    around.node.destroy_subscription(next(each for each in around.node.subscriptions if each.topic_name == "/cmd_vel"))
+    follower()
+    assert wait_until(
+        lambda: bool(around.states) and "no subscriber on /cmd_vel" in around.states[-1][1], around.show_hero
+    )
+    around.node.create_subscription(TwistStamped, "cmd_vel", around.commands.append, 50)
+    fly(around)
+    growth = [twist.twist.linear.x for twist in around.commands if moves(twist)]
+    assert growth[0] < 0.5, "it begins with the ramp"
+
+
+def test_a_flood_does_not_keep_the_switch_from_working(around, follower):
+    follower()
+    fly(around)
+    flood = around.node.create_publisher(PointStamped, "hero/centroid", QoSProfile(depth=1))
+    client = around.node.create_client(SetBool, "follower/enable")
+    assert client.wait_for_service(10.0)
+    future = client.call_async(SetBool.Request(data=False))
+
+    def many():
+        for _ in range(200):
+            message = PointStamped()
+            message.header.stamp = around.node.get_clock().now().to_msg()
+            flood.publish(message)
+        around.show_hero()
+
+    began_s = time.monotonic()
+    assert wait_until(future.done, many)
+    print(f"~/enable answered after {time.monotonic() - began_s:.3f} s under the flood")
+    assert future.result().success
+    assert wait_until(lambda: around.state() == "idle" and not moves(around.commands[-1]), many)
+
+
+def test_a_clock_at_ten_times_its_speed_gives_no_more_acceleration(around, follower):
+    follower("-p", "use_sim_time:=true")
+    clock = around.node.create_publisher(Clock, "/clock", 1)
+    begun_s, speeds = time.monotonic(), []
+    first_s = None
+
+    def show():
+        nonlocal first_s
+        ten_times = rclpy.time.Time(nanoseconds=int((100.0 + 10.0 * (time.monotonic() - begun_s)) * 1e9)).to_msg()
+        clock.publish(Clock(clock=ten_times))
+        if time.monotonic() - around.last_hero >= 0.02:
+            around.last_hero = time.monotonic()
+            message = PointStamped()
+            message.header.stamp, message.header.frame_id = ten_times, "camera_optical_frame"
+            message.point.y, message.point.z = 1.5, 30.0 + 1e-6 * len(speeds)
+            around.hero.publish(message)
+        before_s = time.monotonic()
+        around.spin()
+        if around.commands and moves(around.commands[-1]):
+            first_s = first_s or before_s - 0.1
+            speeds.append((time.monotonic() - first_s, around.commands[-1].twist.linear.x))
+
+    assert wait_until(lambda: bool(speeds) and speeds[-1][1] > 3.0, show)
+    assert all(speed <= 4.0 * 1.05 * elapsed_s for elapsed_s, speed in speeds)
