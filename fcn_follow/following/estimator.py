@@ -39,6 +39,7 @@ START_SPEED_M_S = 2.0
 STAMP_ROUNDING_S = 1e-6
 CONTRADICTION_S = 0.4
 CONTRADICTION_COUNT = 3
+SAME_DIRECTION_RAD = 0.2
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,8 @@ class HeroEstimator:
         measurement = self._measurement(stamp_s, position_m, camera_m)
         if self._beliefs and not self._is_within_reach(measurement):
             self.outliers += 1
-            self._note_out_of_reach(stamp_s)
+            if not self._is_only_farther(measurement, camera_m):
+                self._note_out_of_reach(stamp_s)
             return False
         self._out_of_reach_s.clear()
         if not self._beliefs or stamp_s - self._beliefs[-1].stamp_s > abandon_s:
@@ -137,6 +139,15 @@ class HeroEstimator:
         while self._beliefs[0].stamp_s < oldest_s and len(self._beliefs) > 1:
             del self._beliefs[0]
         return True
+
+    def _is_only_farther(self, measurement: _Measurement, camera_m: Vector3) -> bool:
+        """Whether it lies in the hero's direction and beyond: so does a hero who is half hidden and looks short."""
+        expected = self.predict(measurement.stamp_s)
+        if expected is None:
+            return False
+        seen, known = measurement.position - camera_m, np.array(expected.position_odom_m) - camera_m
+        seen_m, known_m = float(np.linalg.norm(seen)), float(np.linalg.norm(known))
+        return seen_m > known_m and float(seen @ known) > math.cos(SAME_DIRECTION_RAD) * seen_m * known_m
 
     def _note_out_of_reach(self, stamp_s: float) -> None:
         seen_s = self._out_of_reach_s
