@@ -15,7 +15,7 @@ import numpy as np
 import psutil
 import pytest
 import rclpy
-from diagnostic_msgs.msg import DiagnosticArray
+from diagnostic_msgs.msg import DiagnosticArray, KeyValue
 from drawn_frames import frame, write_frames, write_weights
 from geometry_msgs.msg import PointStamped
 from rclpy.node import Node
@@ -218,6 +218,28 @@ def test_with_agreement_the_first_frame_alone_shows_no_hero_and_the_second_does(
     assert seen(0) == {False}
     assert (image_to_rgb(listener.heard["segmentation/label_mask"][0]) == 2).all()
     assert interrupt(segmenter).count("Traceback") == 0
+
+
+def test_a_segmenter_that_was_killed_and_started_again_goes_on(listener, domain_id, hero_weights):
+    listener.listen(KeyValue, "segmentation/state")
+    listener.listen(PointStamped, "hero/position")
+    images = listener.node.create_publisher(Image, "image_raw", 1)
+    infos = listener.node.create_publisher(CameraInfo, "camera_info", 1)
+
+    def send() -> None:
+        infos.publish(fill_camera_info(CameraInfo(), CAMERA))
+        images.publish(image(7))
+        listener.spin()
+
+    for _ in range(2):
+        segmenter = start_node("segmenter", domain_id, *parameter_arguments({"weights": hero_weights}))
+        assert wait_until(lambda: all(listener.heard.values()), send)
+        assert {state.key for state in listener.heard["segmentation/state"]} == {"ok"}
+        segmenter.kill()
+        segmenter.communicate()
+        listener.wait(lambda: False, timeout_s=0.5)  # what is on its way still
+        for heard in listener.heard.values():
+            heard.clear()
 
 
 def test_bad_messages_are_dropped_counted_and_told_and_the_node_lives_on(listener, domain_id, hero_weights):

@@ -9,10 +9,13 @@ import pytest
 from fcn_follow.errors import UserError
 from fcn_follow.following.frames import hero_in_odom
 from fcn_follow.geometry import VelocityCommand
+from fcn_follow.perception.hero import find_hero
+from fcn_follow.perception.people import find_people, locate_people
+from fcn_follow.perception.ranging import RangingParameters
 from fcn_follow.simulation.camera import DelayLine, Sensor, expose, pinhole
 from fcn_follow.simulation.drone import Drone, Odometry, OdometryNoise, Wind, body_velocity_m_s, quaternion_xyzw
 from fcn_follow.simulation.episode import CameraSetup, Episode
-from fcn_follow.simulation.eyes import TrueEyes
+from fcn_follow.simulation.eyes import MIN_AREA_PX, TrueEyes
 from fcn_follow.simulation.figures import figures
 from fcn_follow.simulation.flight import fly
 from fcn_follow.simulation.outfits import HERO, dressed, parse_colour, random_outfit
@@ -54,6 +57,30 @@ def test_labels_depth_and_projection_agree(world):
     hero_colour = picture.rgb[picture.labels == 2].mean(0)
     assert hero_colour[0] > 2 * hero_colour[1] and hero_colour[0] > 2 * hero_colour[2]
     assert (picture.depth_m[:10] == 0).any()  # sky
+
+
+def test_other_people_are_located_where_they_are(world):
+    hero = PersonView((-4.0, -4.4, 0.1), 1.0, 0, HERO, 2)
+    clothes = random_outfit(np.random.default_rng(0))
+    others = [PersonView((x, y, 0.1), 2.0, 3, clothes, 1) for x, y in ((-5.0, -6.5), (-1.0, -8.5))]
+    intrinsics, camera, picture = straight_ahead(world, 320, 240, [hero, *others])
+    ranging = RangingParameters(hero_height_m=clothes.height_m, camera_pitch_down_rad=0.2)
+    found = locate_people(picture.labels, find_hero(picture.labels), intrinsics, ranging)
+    assert len(found) == 2
+    for person, place in zip(others, found, strict=True):  # the nearest first
+        middle = np.array(person.position_m) + np.array([0, 0, 0.5 * person.outfit.height_m])
+        truth = camera.rotation.T @ (middle - camera.position_m)
+        assert math.dist(place, truth) < 0.05 * np.linalg.norm(truth)
+
+
+def test_true_eyes_see_the_crowd_and_the_hero_apart():
+    with Episode(find_scenario("crowd"), 1, SMALL) as episode:
+        frames = episode.advance(2.0)
+    sights = [TrueEyes(SMALL).look(frame) for frame in frames]
+    assert all(sight.hero and sight.position for sight in sights)
+    blobs = [find_people(frame.labels, sight.hero, MIN_AREA_PX) for frame, sight in zip(frames, sights, strict=True)]
+    assert [len(sight.people) for sight in sights] == [len(people) for people in blobs]
+    assert max(len(sight.people) for sight in sights) > 2
 
 
 def test_a_hidden_person_has_no_pixels(world):

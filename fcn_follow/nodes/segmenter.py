@@ -31,12 +31,10 @@ from fcn_follow.deployment.exported import choose_for, load_model
 from fcn_follow.errors import UserError
 from fcn_follow.geometry import CameraIntrinsics
 from fcn_follow.nodes import detections, status
-from fcn_follow.nodes.camera_watch import CameraWatch
-from fcn_follow.nodes.image_watch import PictureWatch, StampWatch
 from fcn_follow.nodes.latest import LatestFrame
 from fcn_follow.nodes.parameters import declare_parameters
+from fcn_follow.nodes.segmenter_health import SegmenterHealth
 from fcn_follow.nodes.segmenter_parameters import START_ONLY, SegmenterParameters
-from fcn_follow.nodes.work_watch import WorkWatch
 from fcn_follow.perception.agreement import Agreement
 from fcn_follow.perception.blobs import Blob
 from fcn_follow.perception.depth import require_metres
@@ -71,14 +69,8 @@ class SegmenterNode(Node):  # type: ignore[misc]
 
         self._latest = LatestFrame()
         self._agreement = Agreement()
-        self._camera = CameraWatch()
-        self._pictures = PictureWatch()
-        self._stamps = StampWatch()
-        self._worked = WorkWatch()
-        self._wrong_types: list[str] = []
-        self._wrong_graph = ""
-        self._said = ("", "")
-        self._last_message_s = time.monotonic()
+        self._health = SegmenterHealth()
+        self._fault = self._source_fault = ""
         self._ages_s = status.RollingFigures()
         self._inference_s = status.RollingFigures()
 
@@ -101,7 +93,7 @@ class SegmenterNode(Node):  # type: ignore[misc]
         self._subscription: Any = None
         self._subscribed_to: type[Any] | None = None
         self._choose_transport()
-        cameras = self.create_subscription(CameraInfo, "camera_info", self._camera.take, self._input)
+        cameras = self.create_subscription(CameraInfo, "camera_info", self._health.camera.take, self._input)
         self._camera_topic = cameras.topic_name
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # a simulated clock may stand still
         self.create_timer(WATCH_PERIOD_S, self._watch, clock=steady)
@@ -148,32 +140,33 @@ class SegmenterNode(Node):  # type: ignore[misc]
         self._subscribed_to = wanted
 
     def _on_image(self, message: Any) -> None:
-        self._last_message_s = time.monotonic()
-        self._stamps.take(_nanoseconds(message.header.stamp), self.get_clock().now().nanoseconds)
+        now_ns = self.get_clock().now().nanoseconds
+        self._health.message(_nanoseconds(message.header.stamp), now_ns, time.monotonic())
         self._latest.put(message)
 
     def _work(self) -> None:
+        work = self._health.work
         while (message := self._latest.take()) is not None:
-            self._worked.started(time.monotonic())
+            work.started(time.monotonic())
             try:
                 self._process(message)
             except MessageError as error:
-                self._worked.undecodable(error)
+                work.undecodable(error)
                 self.get_logger().warning(f"a message was dropped: {error}", throttle_duration_sec=1.0)
             except Exception as error:  # the node lives on, and says that it is not to be flown by
-                self._worked.failed(time.monotonic(), error)
+                work.failed(time.monotonic(), error)
                 if self.context.ok():
                     self.get_logger().error(traceback.format_exc(), throttle_duration_sec=1.0)
             else:
-                self._worked.done(time.monotonic())
+                work.done(time.monotonic())
 
     def _process(self, message: Any) -> None:
         image_rgb = compressed_to_rgb(message) if isinstance(message, CompressedImage) else image_to_rgb(message)
         header = message.header
         stamp_ns = _nanoseconds(header.stamp)
-        self._pictures.take(message.data, stamp_ns, time.monotonic())
+        self._health.pictures.take(message.data, stamp_ns, time.monotonic())
         started_s = time.monotonic()
-        camera = self._camera.fitting(*image_rgb.shape[:2])
+        camera = self._health.camera.fitting(*image_rgb.shape[:2])
         depth_m = None
         if camera is not None and self._depth_is_wanted():
             labels, depth_m = self._segmenter.segment_with_depth(image_rgb, camera.fy_px)
@@ -181,7 +174,7 @@ class SegmenterNode(Node):  # type: ignore[misc]
             labels = self._segmenter.segment(image_rgb)
         inference_s = time.monotonic() - started_s
         hero = find_hero(labels, self._min_area_px(labels.shape))
-        if not self._source_fault():
+        if not self._health.source_fault():
             hero = self._agreement.agreed(hero, stamp_ns * 1e-9, self._settings.agreement)
             self._publish_who_is_where(header, labels, hero, camera, depth_m)
         now_s = time.monotonic()
@@ -234,74 +227,42 @@ class SegmenterNode(Node):  # type: ignore[misc]
         card = self._segmenter.card
         return card.hero_min_area_px * shape[0] * shape[1] / (card.input_height_px * card.input_width_px)
 
-    def _source_fault(self) -> str:
-        """Why nothing that comes in is to be flown by; empty for no such reason."""
-        return "; ".join(filter(None, (self._wrong_graph, *self._wrong_types, self._camera.fault)))
-
     def _watch(self) -> None:
         """Look for a second camera, and say what has changed of the state."""
-        assert self._subscription is not None
         counts = {topic: self.count_publishers(topic) for topic in (self._subscription.topic_name, self._camera_topic)}
-        several = [f"{count} publishers on {topic}; stop all but one" for topic, count in counts.items() if count > 1]
-        self._wrong_graph = "; ".join(several)
-        source = self._source_fault()
-        work = self._worked.fault(time.monotonic())
-        if (source, work) == self._said:
-            return
-        if source != self._said[0]:
+        self._health.several = [
+            f"{count} publishers on {topic}; stop all but one" for topic, count in counts.items() if count > 1
+        ]
+        source = self._health.source_fault()
+        if source != self._source_fault:
             if source:
                 self.get_logger().error(f"hero and people are not published: {source}")
             else:
-                self.get_logger().info(f"no longer: {self._said[0]}")
-        self._said = (source, work)
-        self._publish_state()
+                self.get_logger().info(f"no longer: {self._source_fault}")
+            self._source_fault = source
+        fault = self._health.fault(time.monotonic())
+        if fault != self._fault:
+            self._fault = fault
+            self._publish_state()
 
     def _publish_state(self) -> None:
-        reason = "; ".join(filter(None, self._said))
-        self._state_publisher.publish(KeyValue(key="fault" if reason else "ok", value=reason))
+        self._state_publisher.publish(KeyValue(key="fault" if self._fault else "ok", value=self._fault))
 
     def _on_second(self) -> None:
         self._choose_transport()
         wanted = {self._raw_topic: Image, self._compressed_topic: CompressedImage, self._camera_topic: CameraInfo}
-        self._wrong_types = status.wrong_topic_types(self, wanted)
+        self._health.wrong_types = status.wrong_topic_types(self, wanted)
         self._watch()
         self._publish_state()
-        self._report()
-
-    def _level_and_summary(self, now_s: float) -> tuple[bytes, str]:
-        source, work = self._said
-        silence_s = now_s - self._last_message_s
-        stamps = self._stamps.report()
-        if source:
-            return status.ERROR, "; ".join(filter(None, self._said))
-        if silence_s > self._settings.stale_after_s:
-            return status.STALE, f"no frames on {self._raw_topic} for {silence_s:.1f} s"
-        if work:
-            return status.ERROR, work
-        unchanged_s = self._pictures.unchanged_s
-        warnings = (
-            "" if self._camera.camera else "no camera_info: hero/position is not published",
-            f"the picture has not changed for {unchanged_s:.1f} s although new stamps come"
-            if unchanged_s > self._settings.frozen_s
-            else "",
-            stamps,
-        )
-        warning = "; ".join(filter(None, warnings))
-        return (status.WARN, warning) if warning else (status.OK, "segmenting")
-
-    def _report(self) -> None:
         now_s = time.monotonic()
-        level, summary = self._level_and_summary(now_s)
+        level, summary = self._health.level_and_summary(now_s, self._settings, self._raw_topic)
         values = {
             "rate_hz": self._ages_s.rate_hz(now_s),
             "age_median_ms": 1e3 * self._ages_s.percentile(50),
             "age_p99_ms": 1e3 * self._ages_s.percentile(99),
             "inference_median_ms": 1e3 * self._inference_s.percentile(50),
             "dropped": self._latest.dropped,
-            "failures": self._worked.failures,
-            "bad_messages": self._worked.bad_messages,
-            "unchanged_s": self._pictures.unchanged_s,
-            **self._stamps.counts,
+            **self._health.values(),
             "device": self._engine.device_name,
             "engine": self._engine.spec.name,
             "precision": self._engine.spec.precision,
