@@ -76,9 +76,10 @@ class FollowerNode(Node):
         qos = QoSProfile(depth=1, reliability=QoSReliabilityPolicy[self._settings.reliability.upper()])
         self._heard = {}
         self._single_sources = [self._topic] if self._topic else []
+        # Callbacks run in this order: people are known when the hero of the same frame is acted upon.
         for topic, message_type, callback, profile, is_single in (
-            ("hero/position", PointStamped, self._on_hero, qos, True),
             ("people/positions", PoseArray, self._on_people, qos, True),
+            ("hero/position", PointStamped, self._on_hero, qos, True),
             ("hero/centroid", PointStamped, self._on_centroid, qos, True),
             ("segmentation/state", KeyValue, self._on_segmenter_state, LATCHED, True),
             ("odom", Odometry, self._on_odom, qos, True),
