@@ -35,7 +35,19 @@ def cache_directory() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fcn_follow"
 
 
-def dds_environment() -> dict[str, str]:
-    """What lets a process send large images through shared memory; nothing where the user has a profile already."""
+def dds_environment(*, network: bool) -> dict[str, str]:
+    """What lets a process send large images, and be heard and commanded by this machine alone or by the network too.
+
+    With `network`, a profile of Fast DDS that the user has chosen stays.
+    """
     variable = "FASTRTPS_DEFAULT_PROFILES_FILE"
-    return {} if variable in os.environ else {variable: str(share_directory() / "config" / "fastdds_large_images.xml")}
+    config = share_directory() / "config"
+    if network:
+        return {} if variable in os.environ else {variable: str(config / "fastdds_large_images.xml")}
+    environment = {
+        variable: str(config / "fastdds_this_machine.xml"),
+        "ROS_AUTOMATIC_DISCOVERY_RANGE": "SYSTEM_DEFAULT",  # any other adds a transport that listens on every network
+    }
+    if "ROS_LOCALHOST_ONLY" in os.environ:  # the same in older words
+        environment["ROS_LOCALHOST_ONLY"] = "0"
+    return environment
