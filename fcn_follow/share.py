@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from fcn_follow.errors import UserError
+from fcn_follow.files import private_folder
 
 
 def share_directory() -> Path:
@@ -33,6 +34,11 @@ def default_weights() -> Path:
 def cache_directory() -> Path:
     """Where what can be made anew is kept, $XDG_CACHE_HOME/fcn_follow or in ~/.cache; it need not exist."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fcn_follow"
+
+
+def make_cache(name: str) -> Path:
+    """A folder of the cache, made where it is not there, that only the user can enter. Raises OSError without one."""
+    return private_folder(private_folder(cache_directory()) / name)
 
 
 def dds_environment(*, network: bool) -> dict[str, str]:

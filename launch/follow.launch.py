@@ -47,8 +47,8 @@ ARGUMENTS = [
         "enabled",
         default_value="",
         choices=["", "true", "false"],
-        description="Follow as soon as a hero is seen. Empty: yes with simulator:=true or source:=... while commands go "
-        "to cmd_vel alone; else what the parameter file says, and that waits for the service ~/enable.",
+        description="Follow as soon as a hero is seen. Empty: yes with simulator:=true or source:=... while commands "
+        "go to cmd_vel alone; else what the parameter file says, and that waits for the service ~/enable.",
     ),
     DeclareLaunchArgument(
         "network",

@@ -248,8 +248,12 @@ def plain(text: str) -> Text:
 
 
 def _how_it_ended(node: NodeProcess) -> str:
+    """In words; the node has ended."""
     node.wait(1.0)
-    return f"the {node.name} ended with exit code {node.exit_code}: {node.last_words().removeprefix('error: ')}"
+    code = node.exit_code or 0
+    if code < 0:
+        return f"the {node.name} was killed by signal {-code}"
+    return f"the {node.name} ended with exit code {code}: {node.last_words().removeprefix('error: ')}"
 
 
 class _Nothing:
