@@ -158,9 +158,8 @@ def flying(domain_id: int, tmp_path: Path, *arguments: object) -> tuple[subproce
     """A runner that plays frames again and again, whose every pixel is taken for the hero; and what it has said."""
     frames = write_frames(tmp_path / "run", 5, masks=False)
     weights = write_weights(tmp_path / "everywhere.safetensors", hero_everywhere=True)
-    runner = start_runner(
-        domain_id, tmp_path / "out", "--source", frames, "--rate", "10", "--loop", "--weights", weights, *arguments
-    )
+    endless = ("--rate", "10", "--loop", "--duration", "200")  # which a test that fails waits for
+    runner = start_runner(domain_id, tmp_path / "out", "--source", frames, *endless, "--weights", weights, *arguments)
     return runner, listen(runner, "tracking")
 
 
