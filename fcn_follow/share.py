@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from fcn_follow.errors import UserError
+from fcn_follow.files import private_folder
 
 
 def share_directory() -> Path:
@@ -35,7 +36,24 @@ def cache_directory() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fcn_follow"
 
 
-def dds_environment() -> dict[str, str]:
-    """What lets a process send large images through shared memory; nothing where the user has a profile already."""
+def make_cache(name: str) -> Path:
+    """A folder of the cache, made where it is not there, that only the user can enter. Raises OSError without one."""
+    return private_folder(private_folder(cache_directory()) / name)
+
+
+def dds_environment(*, network: bool) -> dict[str, str]:
+    """What lets a process send large images, and be heard and commanded by this machine alone or by the network too.
+
+    With `network`, a profile of Fast DDS that the user has chosen stays.
+    """
     variable = "FASTRTPS_DEFAULT_PROFILES_FILE"
-    return {} if variable in os.environ else {variable: str(share_directory() / "config" / "fastdds_large_images.xml")}
+    config = share_directory() / "config"
+    if network:
+        return {} if variable in os.environ else {variable: str(config / "fastdds_large_images.xml")}
+    environment = {
+        variable: str(config / "fastdds_this_machine.xml"),
+        "ROS_AUTOMATIC_DISCOVERY_RANGE": "SYSTEM_DEFAULT",  # any other adds a transport that listens on every network
+    }
+    if "ROS_LOCALHOST_ONLY" in os.environ:  # the same in older words
+        environment["ROS_LOCALHOST_ONLY"] = "0"
+    return environment

@@ -3,11 +3,14 @@
 ros2 launch fcn_follow follow.launch.py image:=/camera/image_raw camera_info:=/camera/camera_info
 """
 
+from pathlib import Path
+
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
-from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable, Shutdown
+from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction, SetEnvironmentVariable, Shutdown
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
+from fcn_follow.nodes.interlock import commands_stay_on_cmd_vel, enable_command
 from fcn_follow.share import dds_environment, share_directory
 
 SHARE = share_directory()
@@ -39,6 +42,19 @@ ARGUMENTS = [
         "cmd_vel_type",
         default_value="",
         description="twist_stamped or twist (geometry_msgs). Empty: what the parameter file says.",
+    ),
+    DeclareLaunchArgument(
+        "enabled",
+        default_value="",
+        choices=["", "true", "false"],
+        description="Follow as soon as a hero is seen. Empty: yes with simulator:=true or source:=... while commands "
+        "go to cmd_vel alone; else what the parameter file says, and that waits for the service ~/enable.",
+    ),
+    DeclareLaunchArgument(
+        "network",
+        default_value="",
+        choices=["", "true", "false"],
+        description="Let other machines hear and command the nodes. Empty: not with simulator:=true.",
     ),
     DeclareLaunchArgument("odom", default_value="odom", description="Odometry topic of the drone; may be silent."),
     DeclareLaunchArgument(
@@ -85,11 +101,18 @@ def make_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     def text(name: str) -> ParameterValue:
         return ParameterValue(value[name], value_type=str)
 
+    simulated = value["simulator"] == "true"
+    vehicle_file = value["vehicle_file"] or (str(SHARE / "config" / "simulator.yaml") if simulated else "")
+    params_files = [Path(path) for path in (value["params_file"], vehicle_file) if path]
+
     camera = [("image_raw", value["image"].removesuffix("/compressed")), ("camera_info", value["camera_info"])]
     segmenter = {name: text(name) for name in ("weights", "device") if value[name]}
     if value["image"].endswith("/compressed"):
         segmenter["image_transport"] = "compressed"
     follower = {"cmd_vel.type": text("cmd_vel_type")} if value["cmd_vel_type"] else {}
+    pretended = simulated or value["source"] != ""
+    if value["enabled"] or (pretended and commands_stay_on_cmd_vel(params_files)):
+        follower["start_enabled"] = value["enabled"] != "false"
     player = {
         "source": text("source"),
         "rate_hz": ParameterValue(float(value["rate"]), value_type=float),
@@ -98,24 +121,22 @@ def make_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
 
     logger_prefix = "".join(part + "." for part in value["namespace"].split("/") if part)
 
-    simulated = value["simulator"] == "true"
-    vehicle_file = value["vehicle_file"] or (str(SHARE / "config" / "simulator.yaml") if simulated else "")
-    params_files = [path for path in (value["params_file"], vehicle_file) if path]
-
     def node(name: str, parameters: dict, remappings: list[tuple[str, str]]) -> Node:
         return Node(
             package="fcn_follow",
             executable=name,
             name=name,
             namespace=value["namespace"],
-            parameters=[*params_files, {"use_sim_time": value["use_sim_time"] == "true"}, parameters],
+            parameters=[*map(str, params_files), {"use_sim_time": value["use_sim_time"] == "true"}, parameters],
             remappings=remappings,
             arguments=["--ros-args", "--log-level", f"{logger_prefix}{name}:={value['log_level']}"],
             output="screen",
             on_exit=Shutdown(reason=f"the {name} has ended"),
         )
 
+    profile = dds_environment(network=value["network"] == "true" or (value["network"] == "" and not simulated))
     nodes = [
+        *(SetEnvironmentVariable(name, setting) for name, setting in profile.items()),
         node("segmenter", segmenter, camera),
         node("follower", follower, [("cmd_vel", value["cmd_vel"]), ("odom", value["odom"])]),
     ]
@@ -127,9 +148,11 @@ def make_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         nodes.append(node("simulator", simulator, [*camera, ("cmd_vel", value["cmd_vel"]), ("odom", value["odom"])]))
     elif value["source"]:
         nodes.append(node("player", player, camera))
+    if not follower.get("start_enabled"):
+        command = enable_command(value["namespace"])
+        nodes.append(LogInfo(msg=f"Commands are zero until the follower is enabled, by start_enabled or: {command}"))
     return nodes
 
 
 def generate_launch_description() -> LaunchDescription:
-    profile = [SetEnvironmentVariable(name, value) for name, value in dds_environment().items()]
-    return LaunchDescription([*ARGUMENTS, *profile, OpaqueFunction(function=make_nodes)])
+    return LaunchDescription([*ARGUMENTS, OpaqueFunction(function=make_nodes)])

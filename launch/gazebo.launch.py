@@ -150,6 +150,7 @@ def make_everything(context: LaunchContext) -> list[LaunchDescriptionEntity]:
                 "camera_info": "camera/camera_info",
                 "vehicle_file": str(SHARE / "config" / vehicle_file),
                 "use_sim_time": "true",
+                "enabled": "true",
                 **{name: value[name] for name in ("weights", "device", "params_file", "log_level")},
             }.items(),
         ),

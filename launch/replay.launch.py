@@ -94,5 +94,5 @@ def make_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
 
 
 def generate_launch_description() -> LaunchDescription:
-    profile = [SetEnvironmentVariable(name, value) for name, value in dds_environment().items()]
+    profile = [SetEnvironmentVariable(name, value) for name, value in dds_environment(network=True).items()]
     return LaunchDescription([*ARGUMENTS, *profile, OpaqueFunction(function=make_nodes)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -15,6 +16,8 @@ REAL_FRAMES = next(
     (path for path in (up / "shared" / "data" / "validation.zip" for up in ROOT.parents) if path.is_file()), None
 )
 STARTED: list[subprocess.Popen[str]] = []
+LOOPBACK = "0100007F" if sys.byteorder == "little" else "7F000001"
+"""127.0.0.1 as /proc/net writes it."""
 PROFILE = ROOT / "config" / "fastdds_large_images.xml"
 
 
@@ -78,3 +81,39 @@ def wait_until(condition: Callable[[], bool], step: Callable[[], None], timeout_
             return False
         step()
     return True
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs; one that has ended and is not yet waited for does not."""
+    try:
+        return stat_of(pid)[0] != "Z"
+    except OSError:
+        return False
+
+
+def children(pid: int) -> dict[str, int]:
+    """The pids of the node processes that a process has started, by the nodes' names."""
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if int(stat_of(int(folder.name))[1]) == pid:
+                words = (folder / "cmdline").read_bytes().decode().split("\0")
+                found[words[words.index("fcn_follow.nodes.executables") + 1]] = int(folder.name)
+        except (OSError, ValueError):
+            continue
+    return found
+
+
+def stat_of(pid: int) -> list[str]:
+    """The fields of /proc/PID/stat from the state on: state, parent, ..."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+
+
+def udp_addresses(pid: int) -> set[str]:
+    """The local addresses of a process's UDP sockets, as /proc/net writes them."""
+    targets = []
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(OSError):  # closed meanwhile
+            targets.append(str(link.readlink()))
+    lines = [line.split() for name in ("udp", "udp6") for line in Path(f"/proc/net/{name}").read_text().splitlines()]
+    return {fields[1].partition(":")[0] for fields in lines if f"socket:[{fields[9]}]" in targets}

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import csv
 import math
+import os
+import re
+import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -11,7 +15,18 @@ from pathlib import Path
 import cv2
 import pytest
 from drawn_frames import write_frames, write_weights
-from ros_tools import REAL_FRAMES, ROOT, finish, interrupt, start
+from ros_tools import (
+    LOOPBACK,
+    REAL_FRAMES,
+    ROOT,
+    children,
+    finish,
+    interrupt,
+    is_alive,
+    start,
+    udp_addresses,
+    wait_until,
+)
 from rosbags.highlevel import AnyReader
 from rosbags.typesys import Stores, get_typestore
 
@@ -137,6 +152,136 @@ def test_without_a_source_the_simulator_flies(domain_id, tmp_path):
     assert (first.width, first.height, first.encoding) == (320, 240, "rgb8")
     for topic in ("/image_raw", "/odom", "/cmd_vel", "/segmentation/label_mask", "/ground_truth/hero", "/follow/state"):
         assert counts.get(topic, 0) > 0, (topic, counts)
+
+
+def flying(domain_id: int, tmp_path: Path, *arguments: object) -> tuple[subprocess.Popen[str], list[str]]:
+    """A runner that plays frames again and again, whose every pixel is taken for the hero; and what it has said."""
+    frames = write_frames(tmp_path / "run", 5, masks=False)
+    weights = write_weights(tmp_path / "everywhere.safetensors", hero_everywhere=True)
+    endless = ("--rate", "10", "--loop", "--duration", "200")  # which a test that fails waits for
+    runner = start_runner(domain_id, tmp_path / "out", "--source", frames, *endless, "--weights", weights, *arguments)
+    return runner, listen(runner, "tracking")
+
+
+def listen(runner: subprocess.Popen[str], text: str) -> list[str]:
+    """Its lines up to one that has `text`."""
+    said: list[str] = []
+    assert runner.stdout is not None
+    for line in runner.stdout:
+        said.append(line)
+        if text in line:
+            return said
+    raise AssertionError("".join(said))
+
+
+def wait_for_node(runner: subprocess.Popen[str], name: str, other_than: int = 0) -> int:
+    """The pid of one of the runner's nodes, once it is there."""
+    assert wait_until(lambda: children(runner.pid).get(name, other_than) != other_than, lambda: time.sleep(0.05))
+    return children(runner.pid)[name]
+
+
+@pytest.mark.parametrize("network", [False, True], ids=["default", "--network"])
+def test_nothing_listens_to_the_network_but_by_the_option(network, domain_id, tmp_path):
+    runner, _ = flying(domain_id, tmp_path, *(["--network"] if network else []))
+    nodes = children(runner.pid)
+    assert set(nodes) == {"segmenter", "follower", "player"}
+    for pid in (runner.pid, *nodes.values()):
+        assert (udp_addresses(pid) == {LOOPBACK}) is not network
+    interrupt(runner)
+
+
+def test_no_node_outlives_a_killed_runner(domain_id, tmp_path):
+    runner, _ = flying(domain_id, tmp_path)
+    nodes = children(runner.pid)
+    assert len(nodes) == 3
+    runner.kill()
+    assert wait_until(lambda: not any(map(is_alive, nodes.values())), lambda: time.sleep(0.05))
+
+
+def test_what_dies_in_flight_starts_anew_and_following_goes_on(domain_id, tmp_path):
+    runner, said = flying(domain_id, tmp_path)
+    for name in ("segmenter", "follower"):
+        os.kill(wait_for_node(runner, name), signal.SIGKILL)
+        said += listen(runner, f"the {name} was killed by signal 9; it starts anew")
+        said += listen(runner, "tracking")
+    output = "".join(said) + interrupt(runner)
+    assert runner.returncode == 0, output
+    assert "Traceback" not in output and "publishers" not in output
+    states = [row["state"] for row in rows_of(tmp_path / "out")]
+    assert states[-1] == "tracking"
+
+
+def test_what_dies_again_and_again_ends_the_flight_with_one_line(domain_id, tmp_path):
+    runner, _ = flying(domain_id, tmp_path)
+    nodes = children(runner.pid)
+    pid = nodes["follower"]
+    for _ in range(4):
+        os.kill(pid, signal.SIGKILL)
+        if runner.poll() is None:
+            wait_until(lambda: children(runner.pid).get("follower", pid) != pid, lambda: time.sleep(0.02), 5.0)  # noqa: B023
+        pid = children(runner.pid).get("follower", pid)
+    output = finish(runner)
+    assert runner.returncode == 1
+    expected = "error: the follower was killed by signal 9; after 3 restarts in 60 s the flight ends"
+    assert output.strip().splitlines()[-1] == expected
+    assert "Traceback" not in output
+    assert not any(map(is_alive, nodes.values()))
+
+
+def test_no_message_ends_the_flight(ros, domain_id, tmp_path):
+    """What each of them does to the runner is held in test_flight_watcher.py; here they meet the whole flight."""
+    import rclpy
+    from builtin_interfaces.msg import Time
+    from diagnostic_msgs.msg import KeyValue
+    from geometry_msgs.msg import PointStamped
+    from sensor_msgs.msg import Image
+    from std_msgs.msg import Header
+
+    runner, said = flying(domain_id, tmp_path)
+    stranger = rclpy.create_node("stranger")
+    hostile = {
+        "segmentation/label_mask": Image(encoding="mono8", width=640, height=480, step=1),
+        "ground_truth/label_mask": Image(encoding="mono8", width=1, height=2, step=1, data=b"ab"),
+        "hero/centroid": PointStamped(header=Header(stamp=Time(sec=-5))),
+        "follow/state": KeyValue(key="[/x]", value="\x1b[31mred"),
+    }
+    publishers = {topic: stranger.create_publisher(type(message), topic, 10) for topic, message in hostile.items()}
+    wait_until(lambda: all(p.get_subscription_count() for p in publishers.values()), lambda: time.sleep(0.05))
+    for _ in range(20):
+        for topic, message in hostile.items():
+            publishers[topic].publish(message)
+        time.sleep(0.05)
+    stranger.destroy_node()
+    said += listen(runner, "tracking")
+    output = "".join(said) + interrupt(runner)
+    assert runner.returncode == 0, output
+    assert "Traceback" not in output and "\x1b[31m" not in output
+    assert re.search(r"not usable +│ \d+ messages; the last: ", output)
+
+
+def test_the_runner_enables_the_follower_where_no_vehicle_can_hear_it(domain_id, tmp_path):
+    params = tmp_path / "waits.yaml"
+    params.write_text("/**/follower: {ros__parameters: {start_enabled: false}}")
+    runner, _ = flying(domain_id, tmp_path, "--params", params)  # which waits for "tracking"
+    interrupt(runner)
+    assert runner.returncode == 0
+
+
+def test_the_runner_enables_nothing_that_could_move_a_vehicle(domain_id, tmp_path):
+    pytest.importorskip("pymavlink", reason="the output mavlink needs pymavlink")
+    params = tmp_path / "drone.yaml"
+    params.write_text(
+        "/**/follower: {ros__parameters: {output: mavlink, start_enabled: false, "
+        "mavlink: {address: 'udpin:127.0.0.1:0'}}}"
+    )
+    frames = write_frames(tmp_path / "run", 30, masks=False)
+    weights = write_weights(tmp_path / "everywhere.safetensors", hero_everywhere=True)
+    out = tmp_path / "out"
+    runner = start_runner(domain_id, out, "--source", frames, "--rate", "10", "--weights", weights, "--params", params)
+    output = finish(runner)
+    assert runner.returncode == 0, output
+    assert 'ros2 service call /follower/enable std_srvs/srv/SetBool "{data: true}"' in output
+    assert {row["state"] for row in rows_of(out)} <= {"-", "idle"}
 
 
 @pytest.mark.skipif(REAL_FRAMES is None or not WEIGHTS.exists(), reason="needs the real frames and the trained weights")

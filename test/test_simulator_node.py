@@ -91,3 +91,28 @@ def test_an_unknown_scenario_is_one_line(domain_id):
     assert process.returncode == 1
     assert "there is no scenario 'stright'; did you mean straight?" in said
     assert "Traceback" not in said
+
+
+@pytest.mark.usefixtures("ros")
+def test_masks_that_are_none_do_not_end_the_simulation(domain_id, tmp_path):
+    import rclpy
+    from sensor_msgs.msg import Image
+
+    node = rclpy.create_node("stranger")
+    stamps = []
+    node.create_subscription(Image, "image_raw", lambda image: stamps.append(image.header.stamp), 5)
+    masks = node.create_publisher(Image, "segmentation/label_mask", 5)
+    simulator = start_node("simulator", domain_id, *parameter_arguments({"wait_s": 0.0, "report": str(tmp_path)}))
+    assert wait_until(lambda: len(stamps) > 3, lambda: rclpy.spin_once(node, timeout_sec=0.1), 60.0)
+    for index in range(20):  # each as the mask of an image that the simulator remembers
+        mask = Image(encoding="mono8", width=640, height=480, step=1 + index)
+        mask.header.stamp = stamps[-1]
+        masks.publish(mask)
+        rclpy.spin_once(node, timeout_sec=0.1)
+    before = len(stamps)
+    assert wait_until(lambda: len(stamps) > before + 5, lambda: rclpy.spin_once(node, timeout_sec=0.1))
+    said = interrupt(simulator, timeout_s=60.0)
+    node.destroy_node()
+    assert simulator.returncode == 0, said
+    assert "a label mask was dropped: image step" in said
+    assert "Traceback" not in said

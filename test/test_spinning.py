@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
+import pytest
 import rclpy
 from geometry_msgs.msg import Twist
 from ros_tools import finish, interrupt, start, wait_until
@@ -50,13 +52,18 @@ def start_mover(end: str, domain_id: int, *arguments: str):
     return start([sys.executable, "-c", SCRIPT.replace("{end}", end), *arguments], domain_id)
 
 
-def test_the_last_command_on_ctrl_c_is_zero(ros, domain_id):
+@pytest.mark.parametrize("ends", ["on ctrl-c", "with its parent"])
+def test_the_last_command_is_zero(ends, ros, domain_id):
     node = rclpy.create_node("listener")
     speeds: list[float] = []
     node.create_subscription(Twist, "cmd_vel", lambda message: speeds.append(message.linear.x), 10)
     process = start_mover("never", domain_id)
     assert wait_until(lambda: len(speeds) > 5, lambda: rclpy.spin_once(node, timeout_sec=0.1))
-    output = interrupt(process)
+    if ends == "on ctrl-c":
+        output = interrupt(process)
+    else:
+        process.send_signal(signal.SIGTERM)  # what end_with_parent asks the kernel for
+        output = finish(process)
     wait_until(lambda: speeds[-1] == 0.0, lambda: rclpy.spin_once(node, timeout_sec=0.1), timeout_s=5)
     assert process.returncode == 0
     assert output.splitlines() == ["stopped"]

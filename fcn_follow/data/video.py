@@ -15,6 +15,7 @@ import numpy as np
 
 from fcn_follow.data.frames import UInt8Array
 from fcn_follow.errors import UserError
+from fcn_follow.files import written_aside
 
 _WAITING = 32
 
@@ -26,7 +27,8 @@ class Video:
     """
 
     def __init__(self, path: Path, rate_hz: float) -> None:
-        self._path, self._temporary, self._rate_hz = path, path.with_name("." + path.name), rate_hz
+        self._path, self._rate_hz = path, rate_hz
+        self._aside = contextlib.ExitStack()
         self._writer: cv2.VideoWriter | None = None
         self._size_px = (0, 0)
         self._pictures: queue.Queue[UInt8Array | None] = queue.Queue(_WAITING)
@@ -37,11 +39,17 @@ class Video:
         picture = np.ascontiguousarray(rgb[..., ::-1])
         if self._writer is None:
             self._size_px = (picture.shape[1], picture.shape[0])
-            self._writer = _open_writer(self._temporary, self._rate_hz, *self._size_px)
+            self._writer = _open_writer(self._open_part(), self._rate_hz, *self._size_px)
             self._encoder.start()
         if (picture.shape[1], picture.shape[0]) != self._size_px:
             picture = cv2.resize(picture, self._size_px).astype(np.uint8)
         self._pictures.put(picture)
+
+    def _open_part(self) -> Path:
+        try:
+            return self._aside.enter_context(written_aside(self._path))
+        except OSError as error:
+            raise UserError(f"cannot write a video to {self._path}: {error.strerror or error}") from error
 
     def _encode(self) -> None:
         assert self._writer is not None
@@ -50,28 +58,29 @@ class Video:
 
     def close(self) -> None:
         """Finish the file and give it its name."""
-        if self._finished():
-            self._temporary.replace(self._path)
+        self._finish()
+        self._aside.close()
 
-    def _finished(self) -> bool:
-        """Let the encoder come to its end; whether there is a file."""
+    def _finish(self) -> None:
+        """Let the encoder come to its end."""
         if self._writer is None:
-            return False
+            return
         self._pictures.put(None)
         self._encoder.join()
         self._writer.release()
         self._writer = None
-        return True
 
     def __enter__(self) -> Video:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: object, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if kind is None or kind is KeyboardInterrupt:
             self.close()
         else:
-            self._finished()
-            self._temporary.unlink(missing_ok=True)
+            self._finish()
+            self._aside.__exit__(kind, value, trace)
 
 
 def _open_writer(path: Path, rate_hz: float, width_px: int, height_px: int) -> cv2.VideoWriter:

@@ -10,13 +10,13 @@ import dataclasses
 import hashlib
 import json
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from fcn_follow.files import written_aside
 from fcn_follow.perception.engines.engine import ENGINES, PRECISIONS, EngineSpec
-from fcn_follow.share import cache_directory
+from fcn_follow.share import cache_directory, make_cache
 
 MOST_BYTES = 100_000
 
@@ -56,12 +56,10 @@ def read_trials(key: str) -> list[Trial]:
 
 def write_trials(key: str, trials: Sequence[Trial]) -> None:
     """Keep trials, whole or not at all; where nothing can be written, the next start measures again."""
-    path = _path(key)
-    part = path.with_suffix(f".{os.getpid()}.part")
     with contextlib.suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(json.dumps({"key": key, "trials": list(map(dataclasses.asdict, trials))}, indent=1))
-        part.replace(path)
+        make_cache("engines")
+        with written_aside(_path(key)) as part:
+            part.write_text(json.dumps({"key": key, "trials": list(map(dataclasses.asdict, trials))}, indent=1))
 
 
 def _path(key: str) -> Path:

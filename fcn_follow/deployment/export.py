@@ -21,6 +21,7 @@ import torch
 from fcn_follow.deployment.machine import weights_digest
 from fcn_follow.deployment.verification import Verification
 from fcn_follow.errors import UserError
+from fcn_follow.files import written_aside
 from fcn_follow.networks.interpreter import Interpreter
 from fcn_follow.networks.weights import CARD_KEY, LoadedWeights
 from fcn_follow.perception.engines.engine import Output, check_installed, deployed_graph, flying_output
@@ -63,10 +64,8 @@ def export(weights: LoadedWeights, path: Path) -> list[Path]:
 
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file, whole or not at all. Raises UserError when it cannot be written."""
-    with _place(path):
-        part = path.with_name(path.name + ".part")
+    with _place(path), written_aside(path) as part:
         part.write_bytes(content)
-        part.replace(path)
 
 
 @contextmanager
@@ -99,12 +98,11 @@ def _export_openvino(weights: LoadedWeights, path: Path) -> list[Path]:
     model = openvino.Core().read_model(_onnx(weights))
     for key, value in metadata_of(weights).items():
         model.set_rt_info(value, [key])
-    part = path.with_name(f"part_{path.name}")
-    openvino.save_model(model, part, compress_to_fp16=False)
-    files = [path.with_suffix(".bin"), path]
-    for file in files:
-        part.with_suffix(file.suffix).replace(file)
-    return files
+    weights_path = path.with_suffix(".bin")
+    with written_aside(path) as part:
+        openvino.save_model(model, part, compress_to_fp16=False)
+        part.with_suffix(".bin").replace(weights_path)
+    return [weights_path, path]
 
 
 def _export_torch(weights: LoadedWeights, path: Path) -> list[Path]:
@@ -113,7 +111,6 @@ def _export_torch(weights: LoadedWeights, path: Path) -> list[Path]:
     images = torch.zeros((1, card.input_height_px, card.input_width_px, 3), dtype=torch.uint8)
     with torch.no_grad():
         program = torch.export.export(module, (images,))
-    part = path.with_name(f"part_{path.name}")  # torch wants the suffix
-    torch.export.save(program, part, extra_files=metadata_of(weights))
-    part.replace(path)
+    with written_aside(path) as part:
+        torch.export.save(program, part, extra_files=metadata_of(weights))
     return [path]

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from fcn_follow.files import written_aside
+
 TEXT = """# Performance
 
 Written by `{command}`; run it for the figures of your machine. Every frame goes
@@ -128,9 +130,8 @@ def write_page(path: Path, result: dict[str, Any], command: str) -> list[Path]:
         limits="\n".join(map(_limit, result["roofs"])),
         chain=f"{chain}\n\n{_table(CHAIN_COLUMNS, map(_chain_cells, result['node']))}",
     )
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
+    with written_aside(path) as part:
+        part.write_text(text, encoding="utf-8")
     return [path, *plots]
 
 

@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from fcn_follow.errors import UserError
+from fcn_follow.files import written_aside
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> None:
@@ -17,14 +18,12 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, 
 
     Raises UserError when the folder or the file cannot be written, a full disk among the reasons.
     """
-    temporary = path.with_name(path.name + ".part")
     whole = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(whole, temporary, metadata=metadata)
-        temporary.chmod(0o644)  # safetensors leaves it to the owner alone
-        temporary.replace(path)
+        with written_aside(path) as part:
+            save_file(whole, part, metadata=metadata)
+            part.chmod(0o644)  # safetensors leaves it to the owner alone
     except (OSError, SafetensorError) as error:
-        temporary.unlink(missing_ok=True)
         kept = "; what was there before is untouched" if path.exists() else ""
         raise UserError(f"{path}: cannot be written ({error}){kept}") from error

@@ -33,6 +33,8 @@ class BagRecorder:
             self._writer.open()
         except (WriterError, OSError) as error:
             raise UserError(f"cannot record to {folder}: {error}; move it away or give another --out") from error
+        self.problems: list[str] = []
+        """Why the bag is not whole, in one sentence, where it is not."""
         self._node = Node("bag_recorder")
         self._connections: dict[str, Any] = {}
         self._node.create_timer(LOOK_PERIOD_S, self._look)
@@ -47,11 +49,23 @@ class BagRecorder:
         self._closing.set()
         self._thread.join()
         self._node.destroy_node()
-        self._writer.close()
+        try:
+            self._writer.close()
+        except (WriterError, OSError) as error:
+            self._note(error)
 
     def _spin(self) -> None:
         while not self._closing.is_set():
-            self._executor.spin_once(timeout_sec=0.1)
+            try:
+                self._executor.spin_once(timeout_sec=0.1)
+            except (WriterError, OSError) as error:  # a full disk
+                self._note(error)
+                return
+            except Exception as error:  # a topic that nobody can record is not the end of the others
+                self._note(error)
+
+    def _note(self, error: Exception) -> None:
+        self.problems = self.problems or [f"the bag is not whole: {str(error) or type(error).__name__}"]
 
     def _look(self) -> None:
         """Subscribe to topics that are new."""
@@ -59,8 +73,8 @@ class BagRecorder:
             if topic in self._connections or topic in NOT_RECORDED or not self._node.count_publishers(topic):
                 continue
             kind = kinds[0]
-            message = _message_class(kind)
-            if kind not in self._types.types or message is None:
+            message = _message_class(kind) if kind in self._types.types else None
+            if message is None:
                 continue
             self._connections[topic] = self._writer.add_connection(topic, kind, typestore=self._types)
             latched = any(

@@ -145,14 +145,14 @@ def measure_chain(
     Raises UserError when a node does not start, or when the picture's hero is not followed.
     """
     os.environ["ROS_DOMAIN_ID"] = str(random.randint(1, 100))  # noqa: S311 - apart from other robots, no secret
-    os.environ.update(dds_environment())
+    os.environ.update(dds_environment(network=False))
     pictures = {(run.width_px, run.height_px): crowded_frame(run.width_px, run.height_px) for run in runs}
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     camera, executor = _Camera(), SingleThreadedExecutor()
     executor.add_node(camera)
     parameters = {} if weights is None else {"weights": str(weights.resolve())}
     config = [share_directory() / "config" / "follow.yaml"]
-    nodes = [start_node("segmenter", config, parameters), start_node("follower", config, {})]
+    nodes = [start_node("segmenter", config, parameters), start_node("follower", config, {"start_enabled": True})]
     try:
         on_step("starting the nodes")
         _wait_for_commands(camera, executor, nodes, next(iter(pictures.values())))

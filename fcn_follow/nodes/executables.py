@@ -9,6 +9,7 @@ import importlib
 import sys
 from typing import Any
 
+from fcn_follow.nodes.processes import end_with_parent
 from fcn_follow.nodes.spinning import run_node
 
 NODES = {
@@ -22,6 +23,7 @@ NODES = {
 
 
 def _run(name: str) -> int:
+    end_with_parent()
     module, node_class = NODES[name].split(":")
 
     def make_node() -> Any:

@@ -5,27 +5,35 @@ from __future__ import annotations
 import statistics
 import time
 from collections import deque
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, KeyValue
 from geometry_msgs.msg import PointStamped, TwistStamped
+from numpy.typing import NDArray
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.time import Time
 from sensor_msgs.msg import Image
 
-from fcn_follow.bags.images import image_to_rgb
+from fcn_follow.bags.images import MessageError, image_to_rgb
 from fcn_follow.geometry import VelocityCommand
 from fcn_follow.nodes.recording import FlightRecorder, FrameRecord
 from fcn_follow.nodes.status import RollingFigures
 
 COMPLETE_AFTER_S = 0.5  # by then everything about an image has come
 AGES_KEPT = 100_000
+MAX_IMAGE_PX = 4096 * 4096
 
 
 class FlightWatcher:
-    """Subscribes to all topics of a flight and hands complete frame records to the recorder."""
+    """Subscribes to all topics of a flight and hands complete frame records to the recorder.
+
+    No message ends it: what cannot be used is counted, and the last reason is kept.
+    """
 
     def __init__(self, recorder: FlightRecorder) -> None:
         self._recorder = recorder
@@ -42,6 +50,8 @@ class FlightWatcher:
         self._ages_s: deque[float] = deque(maxlen=AGES_KEPT)
         self._recent = RollingFigures()
         self._seen = 0
+        self._unusable = 0
+        self._why_unusable = ""
         self._dropped = "0"
         self._device = ""
         self._state = "-"
@@ -67,13 +77,21 @@ class FlightWatcher:
         """Take in what comes for about so long."""
         end_s = time.monotonic() + seconds
         while (left_s := end_s - time.monotonic()) > 0:
-            self._executor.spin_once(timeout_sec=left_s)
-        self._hand_over(time.monotonic() - COMPLETE_AFTER_S)
+            self._survive(partial(self._executor.spin_once, timeout_sec=left_s))
+        self._survive(partial(self._hand_over, time.monotonic() - COMPLETE_AFTER_S))
 
     def finish(self) -> None:
         """Hand over what is left."""
-        self._hand_over(float("inf"))
+        self._survive(partial(self._hand_over, float("inf")))
         self._node.destroy_node()
+
+    def _survive(self, step: Callable[[], None]) -> None:
+        """One step, whatever it meets: anybody may publish anything, and the flight goes on."""
+        try:
+            step()
+        except Exception as error:
+            self._unusable += 1
+            self._why_unusable = str(error) or type(error).__name__
 
     def segmenter_is_ready(self) -> bool:
         """Whether somebody publishes label masks."""
@@ -103,7 +121,7 @@ class FlightWatcher:
         }
         if iou is not None:
             lines["hero IoU"] = f"{iou:.3f}"
-        return lines
+        return lines | self._unusable_in_words()
 
     def one_line(self) -> str:
         """The live status for a log file."""
@@ -123,7 +141,7 @@ class FlightWatcher:
                 f"{1e3 * statistics.median(ages):.1f} ms median, {1e3 * p99:.1f} ms 99th percentile"
             )
         lines["last command"] = self._command_in_words()
-        return lines
+        return lines | self._unusable_in_words()
 
     def _record(self, header: Any) -> FrameRecord:
         """The record of the image with this stamp."""
@@ -141,15 +159,15 @@ class FlightWatcher:
                 self._recorder.write(record)
 
     def _on_image(self, message: Image) -> None:
-        self._record(message.header).image_rgb = image_to_rgb(message)
+        self._record(message.header).image_rgb = _pixels(message)
         self.frames += 1
 
     def _on_truth(self, message: Image) -> None:
-        self._record(message.header).truth = image_to_rgb(message)[:, :, 0]
+        self._record(message.header).truth = _pixels(message)[:, :, 0]
 
     def _on_mask(self, message: Image) -> None:
         record = self._record(message.header)
-        record.labels = image_to_rgb(message)[:, :, 0]
+        record.labels = _pixels(message)[:, :, 0]
         record.command, record.state, record.explanation = self._command, self._state, self._explanation
         self._latest = record
         self._last_mask_s = time.monotonic()
@@ -185,6 +203,9 @@ class FlightWatcher:
                 self._dropped = values.get("dropped", "0")
                 self._device = values.get("device", "")
 
+    def _unusable_in_words(self) -> dict[str, str]:
+        return {"not usable": f"{self._unusable} messages; the last: {self._why_unusable}"} if self._unusable else {}
+
     def _hero_in_words(self) -> str:
         if self._latest is None or self._latest.centroid is None or not self._latest.centroid[2] > 0:
             return "not seen"
@@ -202,3 +223,10 @@ class FlightWatcher:
             return "zero"
         speeds = f"forward {c.forward_m_s:+.2f}, left {c.left_m_s:+.2f}, up {c.up_m_s:+.2f} m/s"
         return f"{speeds}, yaw {c.yaw_rate_rad_s:+.2f} rad/s"
+
+
+def _pixels(message: Image) -> NDArray[np.uint8]:
+    """The image H x W x 3; MessageError where it is none, or larger than the runner keeps."""
+    if message.width * message.height > MAX_IMAGE_PX:
+        raise MessageError(f"an image of {message.width}x{message.height}: the runner takes {MAX_IMAGE_PX} pixels")
+    return image_to_rgb(message)

@@ -1,27 +1,44 @@
-"""The nodes as child processes of the runner: started with argument lists, watched, ended."""
+"""The nodes as child processes of the runner: started with argument lists, watched, ended with it at the latest."""
 
 from __future__ import annotations
 
+import ctypes
 import json
+import os
 import signal
 import subprocess
 import sys
 import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
+PARENT_VARIABLE = "FCN_FOLLOW_PARENT_PID"
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
-@dataclass
+
 class NodeProcess:
-    """One node of this package in a process of its own; the last lines that it wrote are kept."""
+    """One node of this package in a process of its own; the last lines that it wrote are kept.
 
-    name: str
-    process: subprocess.Popen[str]
-    last_lines: deque[str] = field(default_factory=lambda: deque(maxlen=20))
+    It ends with the thread that started it, which should be the main thread.
+    """
 
-    def __post_init__(self) -> None:
+    def __init__(self, name: str, command: Sequence[str]) -> None:
+        self.name = name
+        self._command = command
+        self.start()
+
+    def start(self) -> None:
+        """Start it, again where it has ended."""
+        self.last_lines: deque[str] = deque(maxlen=20)
+        self.process = subprocess.Popen(  # noqa: S603
+            self._command,
+            env={**os.environ, PARENT_VARIABLE: str(os.getpid())},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -62,5 +79,18 @@ def start_node(name: str, params_files: Sequence[Path], parameters: Mapping[str,
         command += ["--params-file", str(path)]
     for key, value in parameters.items():
         command += ["-p", f"{key}:={json.dumps(value)}"]  # JSON is YAML, and text stays text
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)  # noqa: S603
-    return NodeProcess(name, process)
+    return NodeProcess(name, command)
+
+
+def end_with_parent() -> None:
+    """Let the kernel send SIGTERM to this process when the one that made it a NodeProcess dies, however it dies.
+
+    Any other process is left alone. Raises SystemExit where the parent is dead already.
+    """
+    parent = os.environ.pop(PARENT_VARIABLE, None)
+    if parent is None:
+        return
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if str(os.getppid()) != parent:  # it died before the kernel was asked
+        raise SystemExit(1)

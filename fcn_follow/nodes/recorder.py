@@ -34,3 +34,5 @@ class RecorderNode(Node):  # type: ignore[misc]
     def stop(self) -> None:
         """Finish the bag."""
         self._bag.close()
+        for problem in self._bag.problems:
+            self.get_logger().error(problem)

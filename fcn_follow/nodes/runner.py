@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from fcn_follow.errors import UserError
+from fcn_follow.nodes.interlock import commands_stay_on_cmd_vel, enable_command
 from fcn_follow.nodes.processes import NodeProcess, start_node
 from fcn_follow.perception.ranging import METHODS
 from fcn_follow.share import dds_environment, share_directory
@@ -33,6 +35,9 @@ CAMERA = "camera"
 SIMULATED_S = 60.0
 LAST_WORD_S = 60.0  # for a node to end; the simulator writes its report then
 DRAIN_S = 1.0  # for what is still under way when the source has ended
+MAX_RESTARTS = 3  # of segmenter and follower together, within RESTART_WINDOW_S
+RESTART_WINDOW_S = 60.0
+MAX_TEXT_LENGTH = 500
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -56,6 +61,9 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), help="where the network runs")
     parser.add_argument("--engine", help="what runs the network (default: auto, the fastest that is installed)")
     parser.add_argument("--params", type=Path, metavar="YAML", help="parameter file; default: config/follow.yaml")
+    parser.add_argument(
+        "--network", action="store_true", help="let other machines hear and command the nodes; default: this one alone"
+    )
     parser.add_argument("--out", type=Path, default=Path("out"), help="folder of the recording (default: out)")
     options = parser.parse_args(arguments)
     if not 0 <= options.rate <= 1000:
@@ -70,7 +78,10 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 class Runner:
-    """Starts the nodes, watches them, and ends them: first the camera, then the follower with its zero commands."""
+    """Starts the nodes, watches them, and ends them: first the camera, then the follower with its zero commands.
+
+    A segmenter or follower that dies in flight is started anew, and the drone holds until the hero is found again.
+    """
 
     def __init__(self, options: argparse.Namespace, console: Console) -> None:
         self._options = options
@@ -80,6 +91,7 @@ class Runner:
         if options.source is None:
             self._params.append(config / "simulator.yaml")
         self._nodes: dict[str, NodeProcess] = {}
+        self._restarts_s: list[float] = []
         self.stopping = False
 
     def run(self) -> int:
@@ -87,7 +99,7 @@ class Runner:
         for path in self._params:
             if not path.is_file():
                 raise UserError(f"{path}: there is no such parameter file")
-        os.environ.update(dds_environment())
+        os.environ.update(dds_environment(network=self._options.network))
         import rclpy
         from rclpy.signals import SignalHandlerOptions
 
@@ -118,6 +130,8 @@ class Runner:
                 bag.close()
             rclpy.try_shutdown()
         self._report(watcher, recorder)
+        for problem in [*recorder.problems, *(bag.problems if bag is not None else ())]:
+            self._console.print(plain(problem), soft_wrap=True)
         return 0
 
     def _start_nodes(self, watcher: FlightWatcher) -> None:
@@ -132,7 +146,14 @@ class Runner:
         if self._options.engine is not None:
             segmenter["engine"] = self._options.engine
         self._nodes["segmenter"] = start_node("segmenter", self._params, segmenter)
-        self._nodes["follower"] = start_node("follower", self._params, {})
+        follower: dict[str, object] = {}
+        if commands_stay_on_cmd_vel(self._params):  # to a simulator or nobody: no vehicle can move
+            follower["start_enabled"] = True
+        else:
+            self._console.print(
+                plain(f"The commands leave cmd_vel: to let it follow, {enable_command()}"), soft_wrap=True
+            )
+        self._nodes["follower"] = start_node("follower", self._params, follower)
         end_s = time.monotonic() + START_TIMEOUT_S
         while not (watcher.segmenter_is_ready() or self.stopping):
             watcher.spin(0.1)
@@ -162,10 +183,21 @@ class Runner:
         for role, node in self._nodes.items():
             code = node.exit_code
             if code is not None and (code != 0 or role != CAMERA):
-                node.wait(1.0)
-                raise UserError(
-                    f"the {node.name} ended with exit code {code}: {node.last_words().removeprefix('error: ')}"
-                )
+                raise UserError(_how_it_ended(node))
+
+    def _restart_nodes(self) -> None:
+        """Start segmenter and follower anew where they have ended; UserError when that happens too often."""
+        for role, node in self._nodes.items():
+            if role == CAMERA or node.exit_code is None or self.stopping:
+                continue
+            words = _how_it_ended(node)
+            now_s = time.monotonic()
+            self._restarts_s = [then_s for then_s in self._restarts_s if now_s - then_s < RESTART_WINDOW_S]
+            if len(self._restarts_s) == MAX_RESTARTS:
+                raise UserError(f"{words}; after {MAX_RESTARTS} restarts in {RESTART_WINDOW_S:.0f} s the flight ends")
+            self._restarts_s.append(now_s)
+            self._console.print(plain(f"{words}; it starts anew"), soft_wrap=True)
+            node.start()
 
     def _fly(self, watcher: FlightWatcher, camera: NodeProcess) -> None:
         live = Live(console=self._console, refresh_per_second=4, transient=True) if self._console.is_terminal else None
@@ -173,7 +205,7 @@ class Runner:
         with live or _Nothing():
             while not self.stopping and camera.exit_code is None:
                 watcher.spin(0.05)
-                self._check_nodes()
+                self._restart_nodes()
                 now_s = time.monotonic()
                 if self._options.duration and watcher.flight_time_s() >= self._options.duration:
                     return
@@ -182,7 +214,7 @@ class Runner:
                     if live:
                         live.update(status_table(watcher))
                     elif watcher.masks:
-                        self._console.print(watcher.one_line())
+                        self._console.print(plain(watcher.one_line()))
         self._check_nodes()
         end_s = time.monotonic() + DRAIN_S
         while not self.stopping and time.monotonic() < end_s:
@@ -203,11 +235,25 @@ class Runner:
         table = summary_table(watcher, recorder)
         for name in ("flight.html", "flight.webm", "bag"):
             if (self._options.out / name).exists():
-                table.add_row("written", str(self._options.out / name))
+                table.add_row("written", plain(str(self._options.out / name)))
         self._console.print(table)
         for line in self._nodes[CAMERA].last_lines:
             if "the drone touched" in line:
-                self._console.print(line[line.index("the drone touched") :])
+                self._console.print(plain(line[line.index("the drone touched") :]))
+
+
+def plain(text: str) -> Text:
+    """Text from anywhere, fit for a terminal: no markup, no control characters, and not for ever."""
+    return Text("".join(c if c.isprintable() else " " for c in text[:MAX_TEXT_LENGTH]))
+
+
+def _how_it_ended(node: NodeProcess) -> str:
+    """In words; the node has ended."""
+    node.wait(1.0)
+    code = node.exit_code or 0
+    if code < 0:
+        return f"the {node.name} was killed by signal {-code}"
+    return f"the {node.name} ended with exit code {code}: {node.last_words().removeprefix('error: ')}"
 
 
 class _Nothing:
@@ -221,7 +267,7 @@ def status_table(watcher: FlightWatcher) -> Table:
     """What a person watches during the flight."""
     table = Table(title="fcn_follow", show_header=False, min_width=64)
     for name, value in watcher.status().items():
-        table.add_row(name, value)
+        table.add_row(name, plain(value))
     table.caption = "Ctrl-C ends the flight"
     return table
 
@@ -230,7 +276,7 @@ def summary_table(watcher: FlightWatcher, recorder: FlightRecorder) -> Table:
     """What the flight was like, and where its recording lies."""
     table = Table(title="The flight", show_header=False, min_width=64)
     for name, value in watcher.summary().items():
-        table.add_row(name, value)
+        table.add_row(name, plain(value))
     total = recorder.total.iou
     if total is not None:
         ious = recorder.frame_ious
@@ -239,7 +285,7 @@ def summary_table(watcher: FlightWatcher, recorder: FlightRecorder) -> Table:
         )
     for path in (recorder.csv_path, recorder.video_path):
         if path.exists():
-            table.add_row("written", str(path))
+            table.add_row("written", plain(str(path)))
     return table
 
 
@@ -263,8 +309,11 @@ def main() -> int:
         runner.stopping = interrupted
         return runner.run()
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+        message = str(error)
+    except Exception as error:  # the nodes have ended all the same
+        message = f"the runner failed: {type(error).__name__}: {error}"
+    print(f"error: {plain(message)}", file=sys.stderr)
+    return 1
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from rclpy.qos import QoSDurabilityPolicy, QoSProfile
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image
 
-from fcn_follow.bags.images import fill_camera_info, fill_image, image_to_rgb
+from fcn_follow.bags.images import MessageError, fill_camera_info, fill_image, image_to_rgb
 from fcn_follow.geometry import CameraMount, VelocityCommand
 from fcn_follow.nodes import status
 from fcn_follow.nodes.parameters import declare_parameters
@@ -233,10 +233,15 @@ class SimulatorNode(Node):  # type: ignore[misc]
 
     def _on_mask(self, message: Image) -> None:
         stamp = message.header.stamp
+        try:
+            labels = image_to_rgb(message)[..., 0]
+        except MessageError as error:
+            self.get_logger().warning(f"a label mask was dropped: {error}", throttle_duration_sec=1.0)
+            return
         with self._lock:
             taken_s = self._taken_s.get((stamp.sec, stamp.nanosec))
             if taken_s is not None:
-                self._looks.append((taken_s, self._now_s, image_to_rgb(message)[..., 0]))
+                self._looks.append((taken_s, self._now_s, labels))
 
     def _on_state(self, message: KeyValue) -> None:
         self._state = message.key

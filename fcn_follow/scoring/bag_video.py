@@ -46,7 +46,9 @@ class BagVideo:
     def __enter__(self) -> BagVideo:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: object, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._video is None and self._first is not None:
             self._begin(self._first[0])
         if self._video is not None:

@@ -13,6 +13,7 @@ import cv2
 
 from fcn_follow.data.frames import UInt8Array
 from fcn_follow.errors import UserError
+from fcn_follow.files import written_aside
 
 STYLE = """body{font:15px/1.5 system-ui,sans-serif;margin:2em auto;max-width:70em;padding:0 1em;color:#222}
 table{border-collapse:collapse;margin:1em 0}td,th{padding:.25em .8em;border-bottom:1px solid #ddd;text-align:right}
@@ -34,10 +35,9 @@ def write_page(path: Path, title: str, parts: Sequence[str]) -> None:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """To a temporary name, then renamed."""
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    """Write a file, whole or not at all. Raises OSError where it cannot be written."""
+    with written_aside(path) as part:
+        part.write_text(text, encoding="utf-8")
 
 
 def plot(figure: Any, caption: str) -> str:

@@ -12,6 +12,7 @@ from torch import nn
 
 from fcn_follow.data.frames import HERO, OTHER_PEOPLE, UInt8Array
 from fcn_follow.data.split import FrameRef
+from fcn_follow.files import written_aside
 from fcn_follow.networks.weights import ModelCard
 from fcn_follow.perception.engines.engine import Engine
 from fcn_follow.perception.labels import labels_of
@@ -55,12 +56,10 @@ def worst_frames(frames: Sequence[FrameResult], count: int = WORST) -> list[Fram
 
 def write_csv(path: Path, frames: Sequence[FrameResult]) -> None:
     """One line a frame."""
-    temporary = path.with_name(path.name + ".part")
-    with temporary.open("w", newline="", encoding="utf-8") as file:
+    with written_aside(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(CSV_COLUMNS)
         writer.writerows(csv_row(frame) for frame in frames)
-    temporary.replace(path)
 
 
 def csv_row(frame: FrameResult) -> list[str]:

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcn_follow.errors import UserError
+from fcn_follow.files import written_aside
 from fcn_follow.simulation.camera import expose
 from fcn_follow.simulation.outfits import HERO, Outfit, dressed, parse_colour
 from fcn_follow.simulation.renderer import HERO as HERO_LABEL
@@ -201,11 +202,6 @@ def _write_image(path: Path, image: NDArray[Any], settings: list[int] | None = N
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Whole or not at all: to a temporary name, then renamed."""
-    partial_path = path.with_name(path.name + ".part")
-    try:
-        partial_path.write_bytes(data)
-        partial_path.replace(path)
-    except OSError:
-        partial_path.unlink(missing_ok=True)
-        raise
+    """Write a file, whole or not at all. Raises OSError where it cannot be written."""
+    with written_aside(path) as part:
+        part.write_bytes(data)

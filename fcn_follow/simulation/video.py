@@ -67,5 +67,7 @@ class FlightVideo:
     def __enter__(self) -> FlightVideo:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: object, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._video.__exit__(kind, value, trace)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from fcn_follow.files import written_aside
 from fcn_follow.networks.weights import ModelCard
 from fcn_follow.training.parameters import TrainingParameters
 from fcn_follow.training.trainer import MAIN_FIGURES, EpochReport
@@ -27,9 +28,8 @@ def write_record(out: Path, parameters: TrainingParameters, card: ModelCard, his
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or "cpu",
     }
     path = out.with_suffix(".training.json")
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    with written_aside(path) as part:
+        part.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     draw_history(out.with_suffix(".training.png"), history, title=parameters.network)
 
 

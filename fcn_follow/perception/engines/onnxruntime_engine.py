@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fcn_follow.errors import UserError
 from fcn_follow.perception.engines.engine import EngineSpec, Output
-from fcn_follow.share import cache_directory
+from fcn_follow.share import make_cache
 
 
 class OnnxRuntimeEngine:
@@ -64,9 +64,9 @@ def _engine_cache(model: bytes) -> dict[str, Any]:
     import tensorrt  # here: only with a GPU
 
     of = f"onnxruntime {onnxruntime.__version__}, tensorrt {tensorrt.__version__}: ".encode()
-    folder = cache_directory() / "tensorrt" / hashlib.sha256(of + model).hexdigest()[:24]
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = make_cache("tensorrt") / hashlib.sha256(of + model).hexdigest()[:24]
+        folder.mkdir(mode=0o700, exist_ok=True)
     except OSError:
         return {}
     return {"trt_engine_cache_enable": True, "trt_engine_cache_path": str(folder)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from fcn_follow.networks.interpreter import Interpreter, codes, with_depth
 from fcn_follow.networks.mask_depth import class_logits
 from fcn_follow.networks.weights import LoadedWeights
 from fcn_follow.perception.engines.engine import EngineSpec, Output, check_output, deployed_graph, thresholds
+from fcn_follow.share import make_cache
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
@@ -49,6 +51,15 @@ class EagerEngine:
         return answer.float()
 
 
+def _keep_compiled_code_private() -> None:
+    """Give torch.compile and Triton a folder of the user's own; theirs has a name that anybody can take in /tmp."""
+    if "TORCHINDUCTOR_CACHE_DIR" not in os.environ:
+        try:
+            os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(make_cache("torchinductor"))
+        except OSError as error:
+            raise UserError(f"torch.compile has no place for its code ({error}); use engine torch") from error
+
+
 class CompiledEngine:
     """The rewritten graph through torch.compile; on a GPU one CUDA graph is captured and replayed."""
 
@@ -58,6 +69,7 @@ class CompiledEngine:
         _set_threads(spec)
         card = weights.card
         module = Interpreter(deployed_graph(weights, output), _dtype(spec)).to(spec.device).eval()
+        _keep_compiled_code_private()
         self._run = torch.compile(module, dynamic=False)
         self._images = torch.zeros(
             (batch, card.input_height_px, card.input_width_px, 3), dtype=torch.uint8, device=spec.device

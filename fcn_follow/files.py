@@ -1,0 +1,31 @@
+"""Files that are whole or not there, and folders that nobody else can enter."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def written_aside(path: Path) -> Iterator[Path]:
+    """Where to write a file that takes the name `path` when the block has ended without an error.
+
+    That is a new folder beside it which only the user can enter: nobody can have laid a link or a file there. The
+    folder of `path` must exist. Raises OSError where it cannot be written.
+    """
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent, ignore_cleanup_errors=True) as folder:
+        part = Path(folder) / path.name
+        yield part
+        part.replace(path)
+
+
+def private_folder(path: Path) -> Path:
+    """Make a folder, where it is not there, that only the user can enter. Raises OSError where it is another's."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if path.stat().st_uid != os.getuid():
+        raise PermissionError(f"{path} belongs to another user")
+    path.chmod(0o700)
+    return path

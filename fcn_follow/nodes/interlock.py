@@ -1,0 +1,44 @@
+"""Who may begin to follow without being asked: nobody whose commands could reach a vehicle."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from fcn_follow.errors import UserError
+
+ENABLE = 'ros2 service call {follower}/enable std_srvs/srv/SetBool "{{data: true}}"'
+
+
+def commands_stay_on_cmd_vel(params_files: Sequence[Path]) -> bool:
+    """Whether no parameter file sends commands anywhere but to the topic cmd_vel, for whatever node it says so.
+
+    Raises UserError for a file that cannot be read.
+    """
+    return all(output == "cmd_vel" for path in params_files for output in _outputs(_read(path)))
+
+
+def enable_command(namespace: str = "") -> str:
+    """What a user types to let the follower in this namespace follow."""
+    parts = [part for part in namespace.split("/") if part]
+    return ENABLE.format(follower="/" + "/".join([*parts, "follower"]))
+
+
+def _read(path: Path) -> Any:
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UserError(f"{path}: the parameter file cannot be read: {str(error).splitlines()[0]}") from error
+
+
+def _outputs(tree: Any) -> Iterator[Any]:
+    """The values of every key `output`; a node's name or namespace may stand at any depth."""
+    if isinstance(tree, dict):
+        for key, value in tree.items():
+            if key == "output":
+                yield value
+            else:
+                yield from _outputs(value)

@@ -1,0 +1,104 @@
+"""The launch files: who may move without being asked, and who is heard. The real launch loads them where it is."""
+
+from __future__ import annotations
+
+import ast
+
+import pytest
+from ros_tools import ROOT
+
+from fcn_follow.errors import UserError
+from fcn_follow.nodes.interlock import commands_stay_on_cmd_vel, enable_command
+
+
+@pytest.mark.parametrize(
+    ("text", "stay"),
+    [
+        ("", True),
+        ("/**/follower: {ros__parameters: {rate_hz: 50.0}}", True),
+        ("/**/follower: {ros__parameters: {output: cmd_vel}}", True),
+        ("/**/follower: {ros__parameters: {output: mavlink}}", False),
+        ("/**: {ros__parameters: {output: px4}}", False),
+        ("drone1: {follower: {ros__parameters: {output: mavros}}}", False),
+        ("/follower: {ros__parameters: {output: }}", False),
+    ],
+)
+def test_only_commands_on_cmd_vel_are_known_to_reach_no_vehicle(tmp_path, text, stay):
+    (tmp_path / "mine.yaml").write_text(text)
+    assert commands_stay_on_cmd_vel([ROOT / "config" / "simulator.yaml", tmp_path / "mine.yaml"]) is stay
+
+
+@pytest.mark.parametrize("text", ["a: [", "\x00"])
+def test_a_file_that_is_no_yaml_is_one_line(tmp_path, text):
+    (tmp_path / "mine.yaml").write_text(text)
+    with pytest.raises(UserError, match=r"mine\.yaml: the parameter file cannot be read: ") as caught:
+        commands_stay_on_cmd_vel([tmp_path / "mine.yaml"])
+    assert "\n" not in str(caught.value)
+
+
+def test_how_to_enable_is_said_with_the_namespace():
+    assert enable_command() == 'ros2 service call /follower/enable std_srvs/srv/SetBool "{data: true}"'
+    assert "/a/b/follower/enable " in enable_command("a/b")
+    assert "/a/follower/enable " in enable_command("/a/")
+
+
+def test_gazebo_has_no_vehicle_to_move():
+    tree = ast.parse((ROOT / "launch" / "gazebo.launch.py").read_text(encoding="utf-8"))
+    constants = {
+        key.value: value.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Dict)
+        for key, value in zip(node.keys, node.values, strict=True)
+        if isinstance(key, ast.Constant) and isinstance(value, ast.Constant)
+    }
+    assert constants["enabled"] == "true"
+
+
+MINE = "/**/follower: {ros__parameters: {output: mavlink}}"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "start_enabled", "profile"),
+    [
+        ({}, None, "fastdds_large_images.xml"),
+        ({"enabled": "true"}, True, "fastdds_large_images.xml"),
+        ({"network": "false"}, None, "fastdds_this_machine.xml"),
+        ({"source": "frames.zip"}, True, "fastdds_large_images.xml"),
+        ({"source": "frames.zip", "enabled": "false"}, False, "fastdds_large_images.xml"),
+        ({"source": "frames.zip", "params_file": MINE}, None, "fastdds_large_images.xml"),
+        ({"simulator": "true"}, True, "fastdds_this_machine.xml"),
+        ({"simulator": "true", "network": "true"}, True, "fastdds_large_images.xml"),
+        ({"simulator": "true", "params_file": MINE}, None, "fastdds_this_machine.xml"),
+        ({"simulator": "true", "params_file": MINE, "enabled": "true"}, True, "fastdds_this_machine.xml"),
+    ],
+    ids=str,
+)
+def test_nothing_with_a_vehicle_moves_until_it_is_enabled(arguments, start_enabled, profile, tmp_path, monkeypatch):
+    for module in ("launch", "launch_ros"):
+        pytest.importorskip(module, reason="launch and launch_ros come with a ROS install")
+    import launch
+    from launch.launch_description_sources import get_launch_description_from_python_launch_file
+    from launch_ros.actions import Node
+
+    monkeypatch.delenv("FASTRTPS_DEFAULT_PROFILES_FILE", raising=False)
+    given = {}
+    monkeypatch.setattr(Node, "__init__", lambda self, **options: given.update({options["name"]: options}))
+    if arguments.get("params_file") == MINE:
+        (tmp_path / "mine.yaml").write_text(MINE)
+        arguments = {**arguments, "params_file": str(tmp_path / "mine.yaml")}
+    description = get_launch_description_from_python_launch_file(str(ROOT / "launch" / "follow.launch.py"))
+    context = launch.LaunchContext()
+    context.launch_configurations.update({"namespace": "drone1", **arguments})
+    for entity in description.entities:
+        if isinstance(entity, launch.actions.DeclareLaunchArgument):
+            entity.execute(context)
+    (function,) = (e for e in description.entities if isinstance(e, launch.actions.OpaqueFunction))
+    entities = function.execute(context)
+
+    assert given["follower"]["parameters"][-1].get("start_enabled") is start_enabled
+    said = "".join(part.text for e in entities if isinstance(e, launch.actions.LogInfo) for part in e.msg)
+    assert ("/drone1/follower/enable" in said) is (start_enabled is not True)
+    for entity in entities:
+        if isinstance(entity, launch.actions.SetEnvironmentVariable):
+            entity.execute(context)
+    assert context.environment["FASTRTPS_DEFAULT_PROFILES_FILE"].endswith(profile)
