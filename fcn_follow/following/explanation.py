@@ -33,7 +33,7 @@ def explain(step: FollowerStep) -> dict[str, str | float]:
         "reason": step.reason,
         "limited_by": ", ".join(step.limited_by),
         "fault": step.fault,
-        "image_stamp_s": step.stamp_s if step.stamp_s is not None else math.nan,
+        "image_stamp_s": f"{step.stamp_s:.6f}" if step.stamp_s is not None else "nan",
         "hero_age_s": step.now_s - step.stamp_s if step.stamp_s is not None else math.nan,
         "distance_m": where.distance_m if where else math.nan,
         "height_m": where.height_m if where else math.nan,

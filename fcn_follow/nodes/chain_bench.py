@@ -1,6 +1,7 @@
 """The live chain measured from outside: images over DDS into segmenter and follower, commands back.
 
-A command carries the stamp of the image that it rests on: the age of an image at its command is what is measured.
+follow/debug reports with each command the stamp of the image that it rests on: the age of an image at its command is
+what is measured.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from fcn_follow.simulation.camera import pinhole
 
 READY_S, SETTLE_S, DRAIN_S = 120.0, 2.0, 0.5
 MINUTE_S = 60.0
+Pictures = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
 
 @dataclass(frozen=True)
@@ -90,17 +92,19 @@ class _Camera(Node):  # type: ignore[misc]
         quality = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
         self._images = self.create_publisher(Image, "image_raw", quality)
         self._infos = self.create_publisher(CameraInfo, "camera_info", quality)
-        self.create_subscription(TwistStamped, "cmd_vel", self._on_command, QoSProfile(depth=20))
+        self.create_subscription(TwistStamped, "cmd_vel", lambda _: None, QoSProfile(depth=20))  # the vehicle
+        self.create_subscription(DiagnosticArray, "follow/debug", self._on_debug, QoSProfile(depth=20))
         self.create_subscription(Image, "segmentation/label_mask", self._on_mask, QoSProfile(depth=5))
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, QoSProfile(depth=20))
         self.inference_ms: list[float] = []
-        self.sent_ns: set[int] = set()
+        self.sent_us: dict[int, int] = {}
+        """The images' stamps in ns, by their microseconds: a debug message gives no more."""
         self.masks: set[int] = set()
         self.ages_ms: dict[int, float] = {}
         self.heard_s: list[float] = []
 
     def forget(self) -> None:
-        for found in (self.sent_ns, self.masks, self.ages_ms, self.heard_s, self.inference_ms):
+        for found in (self.sent_us, self.masks, self.ages_ms, self.heard_s, self.inference_ms):
             found.clear()
 
     def send(self, picture: NDArray[np.uint8]) -> None:
@@ -110,12 +114,18 @@ class _Camera(Node):  # type: ignore[misc]
         image.header.frame_id = info.header.frame_id = "camera_optical_frame"
         height_px, width_px = picture.shape[:2]
         self._infos.publish(fill_camera_info(info, pinhole(width_px, height_px, 1.2)))
-        self.sent_ns.add(now.nanoseconds)
+        self.sent_us[round(now.nanoseconds / 1000)] = now.nanoseconds
         self._images.publish(fill_image(image, picture))
 
-    def _on_command(self, message: TwistStamped) -> None:
-        stamp_ns = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
-        if stamp_ns in self.sent_ns and stamp_ns not in self.ages_ms:  # the first command that rests on this image
+    def _on_debug(self, message: DiagnosticArray) -> None:
+        values = {pair.key: pair.value for status in message.status for pair in status.values}
+        stamp_s = float(values.get("image_stamp_s", "nan"))
+        if math.isnan(stamp_s):
+            return
+        microseconds = round(stamp_s * 1e6)
+        near = (self.sent_us.get(microseconds + offset) for offset in (0, -1, 1))
+        stamp_ns = next((each for each in near if each is not None), None)
+        if stamp_ns is not None and stamp_ns not in self.ages_ms:  # the first command that rests on this image
             self.ages_ms[stamp_ns] = 1e-6 * (self.get_clock().now().nanoseconds - stamp_ns)
             self.heard_s.append(time.monotonic())
 
@@ -146,7 +156,7 @@ def measure_chain(
     """
     os.environ["ROS_DOMAIN_ID"] = str(random.randint(1, 100))  # noqa: S311 - apart from other robots, no secret
     os.environ.update(dds_environment(network=False))
-    pictures = {(run.width_px, run.height_px): crowded_frame(run.width_px, run.height_px) for run in runs}
+    pictures = {(run.width_px, run.height_px): _living(crowded_frame(run.width_px, run.height_px)) for run in runs}
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     camera, executor = _Camera(), SingleThreadedExecutor()
     executor.add_node(camera)
@@ -158,9 +168,9 @@ def measure_chain(
         _wait_for_commands(camera, executor, nodes, next(iter(pictures.values())))
         for run in runs:
             on_step(f"{run.width_px}x{run.height_px} at {run.rate_hz:g} Hz for {run.seconds:g} s")
-            picture = pictures[run.width_px, run.height_px]
-            _feed(camera, executor, picture, run.rate_hz, SETTLE_S)
-            yield _measure_one(camera, executor, nodes, picture, run)
+            shown = pictures[run.width_px, run.height_px]
+            _feed(camera, executor, shown, run.rate_hz, SETTLE_S)
+            yield _measure_one(camera, executor, nodes, shown, run)
     finally:
         for node in nodes:
             node.interrupt()
@@ -174,13 +184,13 @@ def _measure_one(
     camera: _Camera,
     executor: SingleThreadedExecutor,
     nodes: Sequence[NodeProcess],
-    picture: NDArray[np.uint8],
+    pictures: Pictures,
     run: ChainRun,
 ) -> ChainSpeed:
     processes = [psutil.Process(node.process.pid) for node in nodes]
     camera.forget()
     memory_mb, cpu_s, begun_s = _memory_mb(processes), _cpu_s(processes), time.monotonic()
-    _feed(camera, executor, picture, run.rate_hz, run.seconds)
+    _feed(camera, executor, pictures, run.rate_hz, run.seconds)
     cores = (_cpu_s(processes) - cpu_s) / (time.monotonic() - begun_s)
     end_s = time.monotonic() + DRAIN_S
     while time.monotonic() < end_s:
@@ -196,8 +206,8 @@ def _measure_one(
         height_px=run.height_px,
         rate_hz=run.rate_hz,
         seconds=run.seconds,
-        sent=len(camera.sent_ns),
-        masks=len(camera.masks & camera.sent_ns),
+        sent=len(camera.sent_us),
+        masks=len(camera.masks & set(camera.sent_us.values())),
         commanded=len(ages),
         first_latency_ms=camera.ages_ms[min(camera.ages_ms)],
         age_median_ms=statistics.median(ages),
@@ -222,18 +232,23 @@ def _begin_and_end_ms(ages_ms: dict[int, float], part_s: float) -> tuple[float, 
     return statistics.median(begin), statistics.median(end)
 
 
+def _living(picture: NDArray[np.uint8]) -> Pictures:
+    """The picture, and itself moved by a pixel: the follower takes one that never changes for frozen."""
+    return picture, np.roll(picture, 1, axis=1)
+
+
 def _feed(
-    camera: _Camera, executor: SingleThreadedExecutor, picture: NDArray[np.uint8], rate_hz: float, seconds: float
+    camera: _Camera, executor: SingleThreadedExecutor, pictures: Pictures, rate_hz: float, seconds: float
 ) -> None:
     begun_s = time.monotonic()
     for i in range(int(seconds * rate_hz)):
         while (left_s := begun_s + i / rate_hz - time.monotonic()) > 0:
             executor.spin_once(timeout_sec=left_s)
-        camera.send(picture)
+        camera.send(pictures[i % 2])
 
 
 def _wait_for_commands(
-    camera: _Camera, executor: SingleThreadedExecutor, nodes: Sequence[NodeProcess], picture: NDArray[np.uint8]
+    camera: _Camera, executor: SingleThreadedExecutor, nodes: Sequence[NodeProcess], pictures: Pictures
 ) -> None:
     end_s = time.monotonic() + READY_S
     while not camera.ages_ms:
@@ -243,7 +258,7 @@ def _wait_for_commands(
                 raise UserError(f"the {node.name} ended: {node.last_words().removeprefix('error: ')}")
         if time.monotonic() > end_s:
             raise UserError(f"no command came in {READY_S:.0f} s: the hero of the picture was not followed")
-        _feed(camera, executor, picture, 10.0, 0.5)
+        _feed(camera, executor, pictures, 10.0, 0.5)
 
 
 def _cpu_s(processes: Sequence[psutil.Process]) -> float:
