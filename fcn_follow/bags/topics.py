@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from fcn_follow.bags.reading import Bag, Topic
+from fcn_follow.bags.reading import Bag
+from fcn_follow.bags.storage import Topic
 from fcn_follow.errors import UserError
 
 IMAGE, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
