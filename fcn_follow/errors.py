@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import reprlib
 
-MAX_SHOWN = 80
+MAX_SHOWN, MAX_LINE = 80, 4000
 _REPR = reprlib.Repr()
 _REPR.maxstring = _REPR.maxother = _REPR.maxlong = MAX_SHOWN
 
@@ -13,11 +13,12 @@ class UserError(Exception):
     """A mistake that the user can mend: the message says what was wrong, where, and what to do.
 
     Commands print it as one line and exit with 1; nodes log it and refuse to start. Line breaks, terminal codes and
-    all else that cannot be printed, as names in files may hold, are escaped.
+    all else that cannot be printed, as names in files may hold, are escaped, and what is endless is cut.
     """
 
     def __init__(self, message: object = "") -> None:
-        super().__init__(one_line(str(message)))
+        line = one_line(str(message))
+        super().__init__(line if len(line) <= MAX_LINE else line[: MAX_LINE - 3] + "...")
 
 
 def one_line(text: str) -> str:

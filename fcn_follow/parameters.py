@@ -78,7 +78,7 @@ def walk_parameters(parameters: object, prefix: str = "") -> Iterator[tuple[str,
 def check_value(name: str, info: ParameterInfo, value: object, default: ParameterValue) -> ParameterValue:
     """`value` as the default's type, or UserError with the name, the value and what is allowed."""
     if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
+        value = float(value) if abs(value) < 1 << 1000 else math.inf  # of more digits than a float can have
     if type(value) is not type(default):
         raise UserError(f"parameter {name}: {shown(value)} is not allowed; it must be {TYPES_IN_WORDS[type(default)]}")
     wrong = False
@@ -88,7 +88,7 @@ def check_value(name: str, info: ParameterInfo, value: object, default: Paramete
         wrong = info.needed and not value.strip()
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
         wrong = (
-            not math.isfinite(value)
+            (isinstance(value, float) and not math.isfinite(value))
             or (info.minimum is not None and value < info.minimum)
             or (info.maximum is not None and value > info.maximum)
         )

@@ -41,8 +41,8 @@ def open_mcap(path: Path) -> StorageFile:
         try:
             for message in _messages(path):
                 counts[message.topic, message.type] += 1
-        except _DAMAGE:
-            pass
+        except _DAMAGE as found:
+            damage = str(found) or damage
     topics = tuple(Topic(*key, count) for key, count in counts.items())
     return StorageFile(topics, partial(_messages_of, path, bool(damage)), damage)
 

@@ -41,10 +41,12 @@ class Bag:
 
     def messages(self, topics: Collection[str], tell: Tell) -> Iterator[RawMessage]:
         """The messages of these topics in the order of their recording; `tell` hears why it ends early."""
-        wanted = set(topics)
+        types = {topic.name: topic.type for topic in self.topics if topic.name in topics}
         for file in self._files:
             try:
-                yield from file.messages(wanted)
+                for message in file.messages(types):
+                    if message.type == types[message.topic]:
+                        yield message
             except GeneratorExit:
                 raise
             except Exception as error:  # a damaged file makes its reader raise nearly anything
@@ -107,9 +109,19 @@ def open_bag(path: Path) -> Iterator[Bag]:
         for file in files:
             for topic in file.topics:
                 counts[topic.name, topic.type] += topic.count
-        topics = tuple(Topic(name, kind, count) for (name, kind), count in sorted(counts.items()))
+        topics = _one_type_each(path, counts, damage)
         storage = "mcap" if any(".mcap" in file.suffixes for file in paths) else "sqlite3"
         yield Bag(path, storage, topics, tuple(damage), tuple(files))
+
+
+def _one_type_each(path: Path, counts: Counter[tuple[str, str]], damage: list[str]) -> tuple[Topic, ...]:
+    """The topics by name; of one with several types, the one of most messages, which alone is read."""
+    topics: dict[str, Topic] = {}
+    for (name, kind), count in counts.most_common():
+        if name in topics:
+            damage.append(f"{path}: topic {name} has several types; only its {topics[name].type} are read")
+        topics.setdefault(name, Topic(name, kind, count))
+    return tuple(topics[name] for name in sorted(topics))
 
 
 def _contents(folder: Path, damage: list[str]) -> tuple[list[Path], int]:

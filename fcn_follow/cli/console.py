@@ -1,4 +1,4 @@
-"""What the commands print on: names of files and topics stay plain text, whatever markup or terminal codes they hold."""
+"""What the commands print on: names of files and topics stay plain text, whatever markup or codes they hold."""
 
 from __future__ import annotations
 

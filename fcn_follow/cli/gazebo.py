@@ -16,8 +16,8 @@ def gazebo_assets(
     """Make the world, the people and the drone for Gazebo anew; the same bytes each time."""
     from fcn_follow.gazebo.assets import write_assets
 
-    out = output(120)
-    with out.status("making meshes, textures and SDF"):
+    screen = output(120)
+    with screen.status("making meshes, textures and SDF"):
         written = write_assets(out)
     size_mb = sum(path.stat().st_size for part in ("models", "worlds") for path in (out / part).rglob("*.*")) / 1e6
-    out.print(f"{len(written)} models and worlds in {out}, {size_mb:.1f} MB")
+    screen.print(f"{len(written)} models and worlds in {out}, {size_mb:.1f} MB")

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from fcn_follow.deployment.choice import ALLOWED, REFERENCE, Choice, EngineRequest, choose_engine, pays
 from fcn_follow.deployment.export import EXPORT_KEY, SUFFIXES, VERSION
-from fcn_follow.deployment.foreign import MAX_MODEL_BYTES, read_onnx, read_openvino
+from fcn_follow.deployment.foreign import MAX_MODEL_BYTES, openvino_metadata, read_onnx
 from fcn_follow.deployment.machine import weights_digest
 from fcn_follow.deployment.verification import FRAMES, answers_of, difference, drawn_frames
 from fcn_follow.errors import UserError, shown
@@ -151,7 +151,4 @@ def _onnx_metadata(path: Path) -> dict[str, str]:
 
 def _openvino_metadata(path: Path) -> dict[str, str]:
     check_installed("openvino")
-    model = read_openvino(path)
-    return {
-        key: str(model.get_rt_info([key]).astype(str)) for key in (CARD_KEY, EXPORT_KEY) if model.has_rt_info([key])
-    }
+    return openvino_metadata(path, (CARD_KEY, EXPORT_KEY))

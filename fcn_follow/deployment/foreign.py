@@ -7,7 +7,7 @@ have, none of which loops, and no result larger than a network on a frame gives.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +53,8 @@ def read_onnx(path: Path) -> Any:
     return model
 
 
-def read_openvino(path: Path) -> Any:
-    """The openvino.Model of an .xml and its .bin. Raises UserError, naming the file, where it is damaged or refused."""
+def openvino_metadata(path: Path, keys: Collection[str]) -> dict[str, str]:
+    """What an .xml with its .bin says under the keys. Raises UserError, naming it, where it is damaged or refused."""
     import openvino
 
     if path.stat().st_size > MAX_STRUCTURE_BYTES:
@@ -69,12 +69,13 @@ def read_openvino(path: Path) -> Any:
             if shape.rank.is_static else math.inf
             for shape in shapes
         ]  # fmt: skip
-    except RuntimeError as error:
+        metadata = {key: str(model.get_rt_info([key]).astype(str)) for key in keys if model.has_rt_info([key])}
+    except (RuntimeError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not an OpenVINO IR with its .bin beside it, or a truncated one") from error
     if strange:
         raise UserError(f"{path}: has an operation {shown(strange[0])}, which no export of this package has")
     _check_results(path, iter(sizes))
-    return model
+    return metadata
 
 
 def _check_results(path: Path, sizes: Iterator[float]) -> None:
