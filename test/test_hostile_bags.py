@@ -168,3 +168,14 @@ def test_a_topic_of_two_types_is_read_as_one(tmp_path, told):
     messages = read_all(storage_file(path), told)
     assert {message.type for message in messages} == {"sensor_msgs/msg/Image"}
     assert "topic /cam/image_raw has several types; only its sensor_msgs/msg/Image are read" in told[0]
+
+
+def test_a_database_whose_definitions_are_no_text_is_refused_in_one_line(tmp_path):
+    path = storage_file(write_bag(tmp_path / "bag", camera_and_truth(1), SQLITE3))
+    data = path.read_bytes()
+    for sound, damaged in ((b"tabletopics", b"table\xff\xf6pics"), (b"CREATE TABLE topics", b"CREATE TABXE topics")):
+        assert sound in data
+        data = data.replace(sound, damaged)
+    path.write_bytes(data)
+    with pytest.raises(UserError, match="not a rosbag2 recording"), open_bag(path):
+        pass

@@ -193,3 +193,14 @@ def test_names_in_a_zip_may_have_more_digits_than_python_turns_into_a_number(tmp
             archive.writestr(f"{'7' * 5000}{index:02}.png", PNG)
     keys = open_frames(tmp_path / "a.zip").keys
     assert [int(key[-2:]) for key in keys] == [9, 10, 9, 10]
+
+
+def test_a_member_of_a_zip_without_a_name_is_passed_over(tmp_path):
+    path = tmp_path / "a.zip"
+    zipped(path)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("x", PNG)
+    data = bytearray(path.read_bytes())
+    struct.pack_into("<HH", data, data.rindex(b"PK\x01\x02") + 28, 0, 1)
+    path.write_bytes(data)
+    assert open_frames(path).keys == ("a_00001",)

@@ -16,6 +16,7 @@ from fcn_follow.bags.compression import MAX_MESSAGE_BYTES
 from fcn_follow.bags.storage import RawMessage, StorageFile, Topic
 from fcn_follow.errors import UserError
 
+_DAMAGE = (sqlite3.Error, UnicodeError)  # SQLite's own messages may hold a damaged file's bytes
 _STEPS = 100_000  # of SQLite's virtual machine between two looks at how many it has taken
 _STEPS_A_BYTE = 10  # a row has ten bytes at least, and takes some twenty steps
 _COUNTS = "SELECT topic_id, count(*) FROM messages GROUP BY topic_id"
@@ -32,7 +33,7 @@ def open_sqlite(path: Path) -> StorageFile:
             topics, counts = _topics(database), dict(database.execute(_COUNTS))
         found = tuple(Topic(*topics[key], counts.get(key, 0)) for key in topics)
         return StorageFile(found, partial(_messages, path, False))
-    except sqlite3.Error as error:
+    except _DAMAGE as error:
         damage = str(error)
     counted: dict[tuple[str, str], int] = {}
     for message in _messages(path, True, None):
@@ -45,7 +46,7 @@ def _messages(path: Path, damaged: bool, topics: Collection[str] | None) -> Iter
     """The messages of some topics or all, by time; of a damaged file in the order of its pages, up to the damage."""
     with contextlib.ExitStack() as stack:
         if damaged:
-            stack.enter_context(contextlib.suppress(sqlite3.Error))
+            stack.enter_context(contextlib.suppress(*_DAMAGE))
         database = stack.enter_context(_open(path, damaged))
         names = {key: name for key, name in _topics(database).items() if topics is None or name[0] in topics}
         order = "" if damaged else f" WHERE topic_id IN ({','.join('?' * len(names))}) ORDER BY timestamp"

@@ -66,7 +66,7 @@ class _Zip:
     file: zipfile.ZipFile
 
     def names(self) -> list[PurePosixPath]:
-        return [PurePosixPath(entry.filename) for entry in self.file.infolist() if not entry.is_dir()]
+        return [PurePosixPath(entry.filename) for entry in self.file.infolist() if not entry.filename.endswith("/")]
 
     def read(self, name: PurePosixPath) -> bytes:
         entry = self.file.getinfo(str(name))
