@@ -53,6 +53,12 @@ def test_values_of_impossible_length_are_refused_in_a_short_line(tmp_path, value
         assert len(str(caught.value)) < 400
 
 
+def test_a_name_that_is_a_number_of_endless_digits_is_refused(tmp_path):
+    (tmp_path / "a.yaml").write_text(f"? 0x{'f' * 5000}\n: 1")
+    with pytest.raises(UserError, match="unknown parameter a huge int"):
+        read_recipe(tmp_path / "a.yaml")
+
+
 def test_a_text_parameter_that_has_a_default_must_not_be_empty():
     parameters = FollowerNodeParameters()
     for value in ("", "  "):

@@ -17,9 +17,8 @@ MAX_PIXELS = 32_000_000
 MAX_FILE_BYTES = 128 << 20
 MAX_JPEG_SCANS = 100  # a progressive JPEG has about ten; each costs a pass over the whole picture
 
-_JPEG_MARKER = re.compile(rb"\xff+([^\x00\xff])", re.DOTALL)
+_JPEG_MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])")  # those that stand alone are of no interest
 _JPEG_SIZES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_JPEG_BARE = frozenset({0x01, *range(0xD0, 0xD9)})
 _JPEG_SCAN, _JPEG_END = 0xDA, 0xD9
 _NO_PICTURE = "not a picture, or a damaged one (JPEG and PNG are read)"
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -77,8 +76,6 @@ def _jpeg_length(data: bytes | memoryview) -> int:
             if not (sized and scans):
                 raise UserError("a JPEG without pixels")
             return position
-        if marker in _JPEG_BARE:
-            continue
         if marker in _JPEG_SIZES:
             height_px, width_px = struct.unpack_from(">HH", data, position + 3)
             check_size(width_px, height_px)

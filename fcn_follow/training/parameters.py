@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fcn_follow.data.augment import AugmentParameters
-from fcn_follow.errors import UserError
+from fcn_follow.errors import UserError, shown
 from fcn_follow.networks.weights import METRES, PER_IMAGE
 from fcn_follow.parameters import parameter, with_values
 from fcn_follow.yaml_text import read_yaml
@@ -84,6 +84,7 @@ def read_recipe(path: Path) -> TrainingParameters:
 def flatten(content: Mapping[object, object], prefix: str = "") -> dict[str, object]:
     """Nested mappings to dotted names."""
     flat: dict[str, object] = {}
-    for name, value in content.items():
-        flat.update(flatten(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value})
+    for key, value in content.items():
+        name = prefix + (key if isinstance(key, str) else shown(key))
+        flat.update(flatten(value, f"{name}.") if isinstance(value, dict) else {name: value})
     return flat
