@@ -179,3 +179,12 @@ def test_a_database_whose_definitions_are_no_text_is_refused_in_one_line(tmp_pat
     path.write_bytes(data)
     with pytest.raises(UserError, match="not a rosbag2 recording"), open_bag(path):
         pass
+
+
+def test_a_file_that_metadata_names_a_thousand_times_is_read_once(tmp_path, told):
+    path = write_bag(tmp_path / "bag", camera_and_truth(1), MCAP)
+    text = (path / "metadata.yaml").read_text()
+    line = next(line for line in text.splitlines() if line.strip() == "- bag.mcap")
+    (path / "metadata.yaml").write_text(text.replace(line, "\n".join([line] * 1000)))
+    assert len(read_all(path, told)) == 2
+    assert told == []

@@ -129,9 +129,10 @@ def _contents(folder: Path, damage: list[str]) -> tuple[list[Path], int]:
 
     Where metadata.yaml is missing or damaged, they are the storage files that there are.
     """
+    announced = 0
     try:
         about = read_yaml(folder / "metadata.yaml", "a recording's metadata")["rosbag2_bagfile_information"]
-        names = [PurePosixPath(name).name for name in about["relative_file_paths"]]
+        names = list(dict.fromkeys(PurePosixPath(name).name for name in about["relative_file_paths"]))
         announced = int(about["message_count"])
         missing = [name for name in names if not (folder / name).is_file()]
         if not missing:
@@ -139,10 +140,8 @@ def _contents(folder: Path, damage: list[str]) -> tuple[list[Path], int]:
         damage.append(f"{folder}: {missing[0]} is in metadata.yaml, and not there")
     except UserError as error:
         damage.append(str(error))
-        announced = 0
     except (TypeError, KeyError, ValueError, OverflowError):
         damage.append(f"{folder}: metadata.yaml is not that of a recording")
-        announced = 0
     there = sorted(file for file in folder.iterdir() if _plain_name(file).suffix in STORAGES)
     return there, announced
 
