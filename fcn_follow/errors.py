@@ -1,8 +1,35 @@
 """The one exception whose message is written for the person at the terminal."""
 
+from __future__ import annotations
+
+import reprlib
+
+MAX_SHOWN, MAX_LINE = 80, 4000
+_REPR = reprlib.Repr()
+_REPR.maxstring = _REPR.maxother = _REPR.maxlong = MAX_SHOWN
+
 
 class UserError(Exception):
     """A mistake that the user can mend: the message says what was wrong, where, and what to do.
 
-    Commands print it as one line and exit with 1; nodes log it and refuse to start.
+    Commands print it as one line and exit with 1; nodes log it and refuse to start. Line breaks, terminal codes and
+    all else that cannot be printed, as names in files may hold, are escaped, and what is endless is cut.
     """
+
+    def __init__(self, message: object = "") -> None:
+        line = one_line(str(message))
+        super().__init__(line if len(line) <= MAX_LINE else line[: MAX_LINE - 3] + "...")
+
+
+def one_line(text: str) -> str:
+    """The text with everything that cannot be printed in a line escaped as Python does it."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def shown(value: object) -> str:
+    """A value as a message shows it, whatever it is: its repr, cut to about MAX_SHOWN characters."""
+    try:
+        text = _REPR.repr(value)
+    except ValueError:  # an integer of more digits than Python prints
+        text = f"a huge {type(value).__name__}"
+    return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 3] + "..."

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from fcn_follow.errors import UserError
+from fcn_follow.errors import MAX_SHOWN, UserError, shown
 
 ParameterValue = bool | int | float | str
 DataclassT = TypeVar("DataclassT")
@@ -30,6 +30,8 @@ class ParameterInfo:
     minimum: float | None = None
     maximum: float | None = None
     choices: tuple[str, ...] = ()
+    needed: bool = False
+    """Of a text: it may not be empty."""
 
     @property
     def allowed(self) -> str:
@@ -37,6 +39,8 @@ class ParameterInfo:
         if self.choices:
             return "one of " + ", ".join(self.choices)
         unit = f" {self.unit}" if self.unit else ""
+        if self.needed:
+            return "any text but an empty one"
         if self.minimum is not None and self.maximum is not None:
             return f"{self.minimum:g} to {self.maximum:g}{unit}"
         if self.minimum is not None:
@@ -56,7 +60,8 @@ def parameter(
     choices: tuple[str, ...] = (),
 ) -> Any:
     """A dataclass field that is a parameter; range ends are inclusive."""
-    info = ParameterInfo(description, unit, minimum, maximum, choices)
+    needed = isinstance(default, str) and bool(default)  # what is empty by default may be emptied
+    info = ParameterInfo(description, unit, minimum, maximum, choices, needed)
     return field(default=default, metadata={"parameter": info})
 
 
@@ -73,20 +78,24 @@ def walk_parameters(parameters: object, prefix: str = "") -> Iterator[tuple[str,
 def check_value(name: str, info: ParameterInfo, value: object, default: ParameterValue) -> ParameterValue:
     """`value` as the default's type, or UserError with the name, the value and what is allowed."""
     if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
+        value = float(value) if abs(value) < 1 << 1000 else math.inf  # of more digits than a float can have
     if type(value) is not type(default):
-        raise UserError(f"parameter {name}: {value!r} is not allowed; it must be {TYPES_IN_WORDS[type(default)]}")
+        raise UserError(f"parameter {name}: {shown(value)} is not allowed; it must be {TYPES_IN_WORDS[type(default)]}")
     wrong = False
     if info.choices:
         wrong = value not in info.choices
+    elif isinstance(value, str):
+        wrong = info.needed and not value.strip()
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
         wrong = (
-            not math.isfinite(value)
+            (isinstance(value, float) and not math.isfinite(value))
             or (info.minimum is not None and value < info.minimum)
             or (info.maximum is not None and value > info.maximum)
         )
     if wrong:
-        raise UserError(f"parameter {name}: {value!r} is not allowed; allowed is {info.allowed or 'a finite number'}")
+        raise UserError(
+            f"parameter {name}: {shown(value)} is not allowed; allowed is {info.allowed or 'a finite number'}"
+        )
     assert isinstance(value, (bool, int, float, str))
     return value
 
@@ -101,7 +110,7 @@ def with_values(parameters: DataclassT, values: Mapping[str, object]) -> Datacla
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"; did you mean {near[0]}?" if near else f"; known are {', '.join(sorted(known))}"
-            raise UserError(f"unknown parameter {name}{hint}")
+            raise UserError(f"unknown parameter {str(name)[:MAX_SHOWN]}{hint}")
     checked = {name: check_value(name, known[name][0], value, known[name][1]) for name, value in values.items()}
     return _replaced(parameters, checked, "")
 

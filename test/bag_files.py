@@ -19,6 +19,7 @@ from fcn_follow.bags.images import fill_image
 MODES = {"raw": None, "file": CompressionMode.FILE, "message": CompressionMode.MESSAGE}
 PERIOD_NS = 100_000_000
 START_NS = 50 * 10**9
+SQLITE3, MCAP = StoragePlugin.SQLITE3, StoragePlugin.MCAP
 
 
 def stamped(message: Any, nanoseconds: int) -> Any:
@@ -62,6 +63,11 @@ def write_bag(
                 connections[topic] = writer.add_connection(topic, kind, typestore=types)
             writer.write(connections[topic], recorded_ns, serialize_message(message))
     return path
+
+
+def storage_file(path: Path) -> Path:
+    """The one file of a bag's folder that is not its metadata."""
+    return next(file for file in path.iterdir() if file.name != "metadata.yaml")
 
 
 def camera_and_truth(count: int) -> list[tuple[str, int, Any]]:

@@ -7,7 +7,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "fcn_follow"
 FLOORS = {
-    **dict.fromkeys(("geometry", "parameters", "errors", "files", "share"), 0),
+    **dict.fromkeys(("geometry", "parameters", "errors", "files", "share", "yaml_text"), 0),
     **dict.fromkeys(("networks", "data"), 1),
     **dict.fromkeys(("perception", "following"), 2),
     **dict.fromkeys(("bags", "deployment", "training", "scoring", "simulation", "gazebo"), 3),

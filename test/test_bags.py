@@ -8,11 +8,10 @@ import re
 import cv2
 import numpy as np
 import pytest
-from bag_files import MODES, PERIOD_NS, START_NS, camera_and_truth, image, png, write_bag
+from bag_files import MCAP, MODES, PERIOD_NS, SQLITE3, START_NS, camera_and_truth, image, png, storage_file, write_bag
 from command_line import fcn_follow, invoke
 from drawn_frames import frame, write_frames
 from rosbags.highlevel import AnyReader
-from rosbags.rosbag2 import StoragePlugin
 from rosbags.typesys import Stores, get_typestore
 from std_msgs.msg import String
 
@@ -26,7 +25,6 @@ from fcn_follow.data.frames import open_frames
 from fcn_follow.errors import UserError
 
 IMAGE, TRUTH = "/cam/image_raw", "/ground_truth/label_mask"
-SQLITE3, MCAP = StoragePlugin.SQLITE3, StoragePlugin.MCAP
 
 
 def read(path):
@@ -37,10 +35,6 @@ def read(path):
         told.extend(bag.damage)
         images = decoded(bag, topics, tolerance_ns=0, tally=Tally(), tell=told.append)
         return [(moment.image.stamp_ns, rgb, true_labels(moment, topics, rgb)) for moment, rgb in images], told
-
-
-def storage_file(path):
-    return next(file for file in path.iterdir() if file.name != "metadata.yaml")
 
 
 def check_frames(frames, indices):

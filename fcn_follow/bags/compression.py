@@ -1,8 +1,10 @@
-"""What rosbag2 compresses with; the modules come with rosbags."""
+"""What rosbag2 compresses with, unpacked up to a bound; the modules come with rosbags."""
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
+from typing import Any
 
 import lz4.frame  # type: ignore[import-untyped]
 
@@ -11,19 +13,59 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+from fcn_follow.errors import UserError
 
-ERRORS = (zstd.ZstdError, RuntimeError, EOFError)
-"""What the functions here raise for damaged bytes."""
+ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+MAX_MESSAGE_BYTES = 256 << 20
+"""Of a message or a chunk of messages; the largest image that is read has 128 MB with four bytes a pixel."""
+_COPIED_BYTES = 1 << 20
 
 
 def plain_message(data: bytes) -> bytes:
-    """A message's CDR bytes, which never begin as a zstd frame does; decompressed where they are one."""
-    return zstd.decompress(data) if data[:4] == ZSTD_MAGIC else data
+    """A message's CDR bytes, which never begin as a zstd frame does; unpacked where they are one."""
+    return _unpacked(zstd.ZstdDecompressor(), data, MAX_MESSAGE_BYTES) if data[:4] == ZSTD_MAGIC else data
 
 
-def plain_chunk(records: bytes, compression: str) -> bytes:
-    """The records of an mcap chunk; compression is "", "zstd" or "lz4"."""
-    if not compression:
-        return records
-    return zstd.decompress(records) if compression == "zstd" else bytes(lz4.frame.decompress(records))
+def plain_chunk(records: bytes, compression: str, size: int) -> bytes:
+    """The records of an mcap chunk, of the size that it says; compression is "", "zstd" or "lz4".
+
+    Raises UserError where it has another size, is larger than any chunk, or of another compression.
+    """
+    if size > MAX_MESSAGE_BYTES:
+        raise UserError(f"a chunk of {size:,} bytes; allowed are {MAX_MESSAGE_BYTES:,}")
+    if compression == "zstd":
+        records = _unpacked(zstd.ZstdDecompressor(), records, size)
+    elif compression == "lz4":
+        records = _unpacked(lz4.frame.LZ4FrameDecompressor(), records, size)
+    elif compression:
+        raise UserError(f"compression {compression[:20]} is not known")
+    if len(records) != size:
+        raise UserError(f"a chunk of {len(records):,} bytes says that it has {size:,}")
+    return records
+
+
+def unpack_file(packed: Path, plain: Path, max_bytes: int) -> str:
+    """Unpack a zstd file, as far as it goes; the problem in words where that is not to its end, or an empty string."""
+    written = 0
+    try:
+        with zstd.open(packed, "rb") as source, plain.open("wb") as target:
+            while piece := source.read(_COPIED_BYTES):
+                written += len(piece)
+                if written > max_bytes:
+                    return f"unpacks to more than the {max_bytes >> 20} MB that there is room for"
+                target.write(piece)
+    except (zstd.ZstdError, EOFError, OSError) as error:
+        return str(error)
+    return ""
+
+
+def _unpacked(decompressor: Any, data: bytes, max_bytes: int) -> bytes:
+    try:
+        plain = decompressor.decompress(data, max_length=max_bytes + 1)
+    except (zstd.ZstdError, RuntimeError, EOFError) as error:
+        raise UserError(f"damaged, it cannot be unpacked ({error})") from error
+    if len(plain) > max_bytes:
+        raise UserError(f"unpacks to more than {max_bytes:,} bytes")
+    if not decompressor.eof:
+        raise UserError("compressed, and cut short")
+    return bytes(plain)

@@ -14,7 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fcn_follow.errors import UserError
+from fcn_follow.data.pictures import MAX_SIDE_PX, check_size, decode_picture
+from fcn_follow.errors import UserError, shown
 from fcn_follow.geometry import CameraIntrinsics
 
 UInt8Array = NDArray[np.uint8]
@@ -70,17 +71,24 @@ def image_to_rgb(message: Any) -> UInt8Array:
     """A sensor_msgs/Image as HxWx3 uint8 RGB (a read-only view where it is rgb8 already); 16 bits are scaled to 8.
 
     Raises:
-        MessageError: unknown encoding, zero size, a step shorter than a row, or data shorter than height * step.
+        MessageError: unknown encoding, zero size or a larger one than data/pictures.py allows, a step that no row of
+            that width has, or data shorter than height * step.
     """
     encoding = _ENCODINGS.get(message.encoding)
     if encoding is None:
-        raise MessageError(f"image encoding {message.encoding!r} is not known; allowed are {', '.join(ENCODINGS)}")
+        raise MessageError(f"image encoding {shown(message.encoding)} is not known; allowed are {', '.join(ENCODINGS)}")
     width_px, height_px, step = message.width, message.height, message.step
     if width_px == 0 or height_px == 0:
         raise MessageError(f"image of zero size ({width_px}x{height_px})")
+    try:
+        check_size(width_px, height_px)
+    except UserError as error:
+        raise MessageError(str(error)) from error
     row_bytes = width_px * encoding.channels * encoding.bits // 8
     if step < row_bytes:
         raise MessageError(f"image step {step} is shorter than a row of {row_bytes} bytes ({message.encoding})")
+    if step > MAX_SIDE_PX * 8:
+        raise MessageError(f"image step {step} is longer than any row")
     if len(message.data) < height_px * step:
         raise MessageError(f"image data has {len(message.data)} bytes; height * step is {height_px * step}")
     if encoding.channels == 2 and width_px % 2:
@@ -98,13 +106,15 @@ def image_to_rgb(message: Any) -> UInt8Array:
 
 
 def compressed_to_rgb(message: Any) -> UInt8Array:
-    """A sensor_msgs/CompressedImage (JPEG, PNG, what OpenCV reads) as HxWx3 uint8 RGB; MessageError otherwise."""
-    data = np.frombuffer(message.data, np.uint8)
-    truncated = data[:2].tobytes() == b"\xff\xd8" and b"\xff\xd9" not in data[-64:].tobytes()
-    picture = None if truncated or data.size == 0 else cv2.imdecode(data, cv2.IMREAD_COLOR)
-    if picture is None:
-        kind = "truncated" if truncated else "not a picture that OpenCV reads"
-        raise MessageError(f"compressed image of {data.size} bytes, format {message.format!r}: {kind}")
+    """A sensor_msgs/CompressedImage (JPEG, PNG) as HxWx3 uint8 RGB.
+
+    Raises MessageError for other formats, and for what is damaged, truncated or larger than data/pictures.py allows.
+    """
+    try:
+        picture = decode_picture(memoryview(message.data).cast("B"))
+    except UserError as error:
+        kind = f"compressed image of {len(message.data)} bytes, format {shown(message.format)}"
+        raise MessageError(f"{kind}: {error}") from error
     rgb: UInt8Array = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
     return rgb
 

@@ -13,7 +13,7 @@ from fcn_follow.bags.reading import Bag, Tell, decode, stamp_ns
 
 PATIENCE_NS = 3 * 10**9
 """So much later in the recording a partner may come, and so much earlier."""
-MOST_WAITING_BYTES = 256 << 20
+MAX_WAITING_BYTES = 256 << 20
 
 
 @dataclass(frozen=True)
@@ -74,10 +74,11 @@ def moments(
             waiting_bytes += len(message.data)
         else:
             partners[raw.topic][item.stamp_ns] = item
+            _bound(partners[raw.topic], raw.topic, tally)
         while waiting and (
             all(waiting[0].stamp_ns in stamps for stamps in partners.values())
             or raw.recorded_ns - waiting[0].recorded_ns > PATIENCE_NS
-            or waiting_bytes > MOST_WAITING_BYTES
+            or waiting_bytes > MAX_WAITING_BYTES
         ):
             waiting_bytes -= len(waiting[0].message.data)
             yield _moment(next(indices), waiting.popleft(), partners, tolerance_ns, tally)
@@ -102,6 +103,15 @@ def _moment(
                 del stamps[stamp]
                 tally.without_image[topic] += 1
     return Moment(index, image, found)
+
+
+def _bound(stamps: dict[int, Stamped], topic: str, tally: Tally) -> None:
+    """Give up the oldest partners that wait where they fill the memory."""
+    while (
+        len(stamps) > 1 and sum(len(getattr(item.message, "data", "")) for item in stamps.values()) > MAX_WAITING_BYTES
+    ):
+        del stamps[next(iter(stamps))]
+        tally.without_image[topic] += 1
 
 
 def _take(stamps: dict[int, Stamped], wanted_ns: int, tolerance_ns: int) -> Stamped | None:

@@ -3,43 +3,30 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-import yaml
-from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_typestore
 
-from fcn_follow.bags.compression import plain_message
+from fcn_follow.bags.compression import plain_message, unpack_file
 from fcn_follow.bags.images import MessageError
-from fcn_follow.bags.salvage import RawMessage, salvage
+from fcn_follow.bags.mcap import open_mcap
+from fcn_follow.bags.sqlite import open_sqlite
+from fcn_follow.bags.storage import RawMessage, StorageFile, Topic
 from fcn_follow.errors import UserError
+from fcn_follow.yaml_text import read_yaml
 
-STORAGE_SUFFIXES = (".mcap", ".db3")
+STORAGES = {".mcap": open_mcap, ".db3": open_sqlite}
+PACKED = ".zstd"
 TYPES = get_typestore(Stores.ROS2_JAZZY)
 """The messages that are read here are the same from Humble to Kilted."""
 
 Tell = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Topic:
-    """A topic of a bag and how many messages the bag says it has of it."""
-
-    name: str
-    type: str
-    count: int
-
-
-@dataclass(frozen=True)
-class _Part:
-    """A storage file, or the whole of an intact bag: `messages(topics)` goes through it from its start."""
-
-    topics: tuple[Topic, ...]
-    messages: Callable[[Collection[str]], Iterator[RawMessage]]
 
 
 @dataclass(frozen=True)
@@ -50,14 +37,16 @@ class Bag:
     storage: str
     topics: tuple[Topic, ...]
     damage: tuple[str, ...]
-    _parts: tuple[_Part, ...]
+    _files: tuple[StorageFile, ...]
 
     def messages(self, topics: Collection[str], tell: Tell) -> Iterator[RawMessage]:
         """The messages of these topics in the order of their recording; `tell` hears why it ends early."""
-        wanted = set(topics)
-        for part in self._parts:
+        types = {topic.name: topic.type for topic in self.topics if topic.name in topics}
+        for file in self._files:
             try:
-                yield from part.messages(wanted)
+                for message in file.messages(types):
+                    if message.type == types[message.topic]:
+                        yield message
             except GeneratorExit:
                 raise
             except Exception as error:  # a damaged file makes its reader raise nearly anything
@@ -71,7 +60,7 @@ class Bag:
 def decode(message: RawMessage) -> Any:
     """The fields of a message. Raises MessageError where its bytes are not one of its type."""
     try:
-        return TYPES.deserialize_cdr(message.data, message.type)
+        return TYPES.deserialize_cdr(plain_message(message.data), message.type)
     except Exception as error:  # hostile bytes make the deserialiser raise nearly anything
         raise MessageError(f"not a {message.type} ({_reason(error)})") from error
 
@@ -90,8 +79,8 @@ def stamp_text(nanoseconds: int) -> str:
 def is_bag(path: Path) -> bool:
     """Whether a path is meant as a bag: a folder with metadata.yaml or a storage file, or such a file."""
     if path.is_dir():
-        return (path / "metadata.yaml").is_file() or any(file.suffix in STORAGE_SUFFIXES for file in path.iterdir())
-    return path.suffix in STORAGE_SUFFIXES
+        return (path / "metadata.yaml").is_file() or any(file.suffix in STORAGES for file in path.iterdir())
+    return path.suffix in STORAGES
 
 
 @contextlib.contextmanager
@@ -104,75 +93,82 @@ def open_bag(path: Path) -> Iterator[Bag]:
         raise UserError(f"{path}: there is no such bag")
     if path.suffix == ".bag":
         raise UserError(f"{path}: a ROS 1 bag; `rosbags-convert` (it comes with rosbags) makes a rosbag2 of it")
-    if not path.is_dir() and path.suffix not in STORAGE_SUFFIXES:
+    if not path.is_dir() and path.suffix not in STORAGES:
         raise UserError(f"{path}: not a rosbag2; wanted is its folder, or a file that ends in .mcap or .db3")
     with contextlib.ExitStack() as stack:
         damage: list[str] = []
-        whole = _intact(path, stack)
-        parts = [whole] if isinstance(whole, _Part) else []
-        if not isinstance(whole, _Part):
-            if path.is_dir():
-                damage.append(f"{path}: {whole}")
-            files = sorted(f for f in path.iterdir() if f.suffix in STORAGE_SUFFIXES) if path.is_dir() else [path]
-            for file in files:
-                part = _intact(file, stack) if path.is_dir() else whole
-                if not isinstance(part, _Part):
-                    damage.append(f"{file}: damaged ({part}); read up to there")
-                    part = _salvaged(file)
-                parts.append(part)
-            if not any(part.topics for part in parts):
-                raise UserError(f"{path}: not a rosbag2 recording that can be read ({whole})")
-            announced, there = _announced(path), sum(topic.count for part in parts for topic in part.topics)
-            if announced > there:
-                damage.append(f"{path}: {announced - there} of {announced} messages are lost")
+        paths, announced = _contents(path, damage) if path.is_dir() else ([path], 0)
+        files = [_open_file(file, stack, damage) for file in paths]
+        if not any(file.topics for file in files):
+            reason = damage[0].removeprefix(f"{path}: ") if damage else "it is empty"
+            raise UserError(f"{path}: not a rosbag2 recording that can be read ({reason})")
+        there = sum(topic.count for file in files for topic in file.topics)
+        if damage and announced > there:
+            damage.append(f"{path}: {announced - there} of {announced} messages are lost")
         counts: Counter[tuple[str, str]] = Counter()
-        for part in parts:
-            for topic in part.topics:
+        for file in files:
+            for topic in file.topics:
                 counts[topic.name, topic.type] += topic.count
-        topics = tuple(Topic(name, kind, count) for (name, kind), count in sorted(counts.items()))
-        yield Bag(path, _storage(path), topics, tuple(dict.fromkeys(damage)), tuple(parts))
+        topics = _one_type_each(path, counts, damage)
+        storage = "mcap" if any(".mcap" in file.suffixes for file in paths) else "sqlite3"
+        yield Bag(path, storage, topics, tuple(damage), tuple(files))
 
 
-def _intact(path: Path, stack: contextlib.ExitStack) -> _Part | str:
-    """The bag or file as rosbags reads it, else the reason why it does not."""
+def _one_type_each(path: Path, counts: Counter[tuple[str, str]], damage: list[str]) -> tuple[Topic, ...]:
+    """The topics by name; of one with several types, the one of most messages, which alone is read."""
+    topics: dict[str, Topic] = {}
+    for (name, kind), count in counts.most_common():
+        if name in topics:
+            damage.append(f"{path}: topic {name} has several types; only its {topics[name].type} are read")
+        topics.setdefault(name, Topic(name, kind, count))
+    return tuple(topics[name] for name in sorted(topics))
+
+
+def _contents(folder: Path, damage: list[str]) -> tuple[list[Path], int]:
+    """The storage files of a recording in their order, and how many messages metadata.yaml says they have.
+
+    Where metadata.yaml is missing or damaged, they are the storage files that there are.
+    """
+    announced = 0
     try:
-        reader = stack.enter_context(Reader(path))
-        connections = list(reader.connections)
-    except Exception as error:  # a damaged file makes it raise nearly anything
-        return _reason(error)
+        about = read_yaml(folder / "metadata.yaml", "a recording's metadata")["rosbag2_bagfile_information"]
+        names = list(dict.fromkeys(PurePosixPath(name).name for name in about["relative_file_paths"]))
+        announced = int(about["message_count"])
+        missing = [name for name in names if not (folder / name).is_file()]
+        if not missing:
+            return [folder / name for name in names], announced
+        damage.append(f"{folder}: {missing[0]} is in metadata.yaml, and not there")
+    except UserError as error:
+        damage.append(str(error))
+    except (TypeError, KeyError, ValueError, OverflowError):
+        damage.append(f"{folder}: metadata.yaml is not that of a recording")
+    there = sorted(file for file in folder.iterdir() if _plain_name(file).suffix in STORAGES)
+    return there, announced
 
-    def messages(topics: Collection[str]) -> Iterator[RawMessage]:
-        wanted = [connection for connection in connections if connection.topic in topics]
-        for connection, recorded_ns, data in reader.messages(wanted) if wanted else ():
-            yield RawMessage(connection.topic, connection.msgtype, recorded_ns, plain_message(data))
 
-    return _Part(tuple(Topic(c.topic, c.msgtype, c.msgcount) for c in connections), messages)
-
-
-def _announced(path: Path) -> int:
-    """How many messages metadata.yaml says a bag has; 0 where it does not say."""
+def _open_file(path: Path, stack: contextlib.ExitStack, damage: list[str]) -> StorageFile:
+    """A storage file, unpacked where it is packed; what is wrong with it is added to `damage`."""
+    open_plain = STORAGES.get(_plain_name(path).suffix)
+    if open_plain is None:
+        damage.append(f"{path}: not a file of a recording; they end in .mcap and .db3")
+        return StorageFile((), lambda _topics: iter(()))
+    plain, problem = path, ""
+    if path.suffix == PACKED:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        plain = folder / _plain_name(path).name
+        problem = unpack_file(path, plain, shutil.disk_usage(folder).free // 2)
     try:
-        content = yaml.safe_load((path / "metadata.yaml").read_text(encoding="utf-8"))
-        return int(content["rosbag2_bagfile_information"]["message_count"])
-    except (OSError, ValueError, TypeError, KeyError, yaml.YAMLError):
-        return 0
+        file = open_plain(plain)
+    except (UserError, OSError) as error:
+        file = StorageFile((), lambda _topics: iter(()), str(error))
+    if problem or file.damage:
+        damage.append(f"{path}: damaged ({_reason(problem or file.damage)}); read up to there")
+    return file
 
 
-def _salvaged(path: Path) -> _Part:
-    counts = Counter((message.topic, message.type) for message in salvage(path))
-
-    def messages(topics: Collection[str]) -> Iterator[RawMessage]:
-        for message in salvage(path):
-            if message.topic in topics:
-                yield message._replace(data=plain_message(message.data))
-
-    return _Part(tuple(Topic(name, kind, count) for (name, kind), count in counts.items()), messages)
+def _plain_name(path: Path) -> Path:
+    return path.with_suffix("") if path.suffix == PACKED else path
 
 
-def _storage(path: Path) -> str:
-    files = path.iterdir() if path.is_dir() else [path]
-    return "mcap" if any(".mcap" in file.suffixes for file in files) else "sqlite3"
-
-
-def _reason(error: Exception) -> str:
+def _reason(error: Exception | str) -> str:
     return (str(error) or type(error).__name__).splitlines()[0].rstrip(".")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from fcn_follow.bags.reading import Bag, Topic
+from fcn_follow.bags.reading import Bag
+from fcn_follow.bags.storage import Topic
 from fcn_follow.errors import UserError
 
 IMAGE, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
@@ -35,13 +36,14 @@ def choose_topics(bag: Bag, image: str = "", truth: str = "", *, with_truth: boo
     """
     camera = _asked(bag, image, IMAGE_TYPES, "image") if image else _camera(bag)
     namespace = camera.removesuffix("/compressed").rpartition("/")[0]
-    names = {topic.name for topic in bag.topics}
+    names = {topic.name for topic in bag.topics if topic.type == CAMERA_INFO}
+    camera_info = f"{namespace}/camera_info"
     return BagTopics(
         image=camera,
         truth=(_asked(bag, truth, (IMAGE,), "truth") if truth else _truth(bag)) if with_truth else "",
         mask=_first(bag, IMAGE, PUBLISHED_MASK),
         centroid=_first(bag, POINT, PUBLISHED_CENTROID),
-        camera_info=f"{namespace}/camera_info" if f"{namespace}/camera_info" in names else "",
+        camera_info=camera_info if camera_info in names else "",
     )
 
 

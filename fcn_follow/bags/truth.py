@@ -12,10 +12,11 @@ import numpy as np
 
 from fcn_follow.bags.images import MessageError, UInt8Array, image_to_rgb
 from fcn_follow.data.frames import BACKGROUND, HERO, IMAGE_SUFFIXES, OTHER_PEOPLE
+from fcn_follow.data.pictures import decode_picture, read_file
 from fcn_follow.errors import UserError
 
-_STAMP = re.compile(r"(?:^|\D)(\d{1,10})[_.](\d{9})$")
-_INDEX = re.compile(r"(\d+)$")
+_STAMP = re.compile(r"(?:^|\D)(\d{1,10})[_.](\d{9})$", re.ASCII)
+_INDEX = re.compile(r"(\d+)$", re.ASCII)
 _ADDED = re.compile(r"_?(?:data_pack\d+|mask)$")
 
 
@@ -98,16 +99,17 @@ def open_mask_folder(path: Path) -> MaskFolder:
 
 def _read_mask(path: Path) -> UInt8Array:
     """Red background, green people, blue hero as the frames' masks; or grey 0, 1, 2 as the topic's."""
-    picture = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    if picture is None:
-        raise MessageError(f"{path}: not a picture, or a damaged one")
+    try:
+        picture = decode_picture(read_file(path), cv2.IMREAD_UNCHANGED)
+    except (OSError, UserError) as error:
+        raise MessageError(f"{path}: {error}") from error
     if picture.ndim == 2:
         if picture.dtype != np.uint8 or picture.max() > HERO:
             raise MessageError(f"{path}: a grey mask has the values 0 background, 1 people, 2 hero")
         grey: UInt8Array = picture.astype(np.uint8)
         return grey
     channels = picture[:, :, 2::-1] > 127
-    if not (channels.sum(axis=2) == 1).all():
+    if picture.dtype != np.uint8 or not (channels.sum(axis=2) == 1).all():
         raise MessageError(f"{path}: each pixel must have one of red, green and blue set")
     labels: UInt8Array = channels.argmax(axis=2).astype(np.uint8)
     return labels

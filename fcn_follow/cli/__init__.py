@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from rich.console import Console
-
 from fcn_follow.cli.app import app
+from fcn_follow.cli.console import console
 from fcn_follow.errors import UserError
 
 
@@ -15,5 +14,5 @@ def main() -> None:
     try:
         app()
     except UserError as error:
-        Console(stderr=True, soft_wrap=True, highlight=False).print(f"fcn-follow: {error}", markup=False, style="red")
+        console.print(f"fcn-follow: {error}", style="red")
         sys.exit(1)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
-from rich.console import Console
 
 from fcn_follow.bags.frames import FrameFolder, decoded
 from fcn_follow.bags.reading import Bag, open_bag
@@ -21,11 +20,11 @@ from fcn_follow.cli.bags import (
     ImageTopic,
     Tolerance,
     TruthTopic,
-    console,
     progress_bar,
     tell_losses,
     tell_unpaired,
 )
+from fcn_follow.cli.console import console, output
 from fcn_follow.cli.scoring import (
     EngineName,
     Precision,
@@ -128,9 +127,9 @@ def score_recording(
     if report:
         write_bag_report(report, f"{path.name} on {bag.name}", score, worst)
         write_whole(report / "figures.json", figures + "\n")
-        console.print(f"report: {report / 'report.html'}", markup=False)
+        console.print(f"report: {report / 'report.html'}")
     if video:
-        console.print(f"video: {video}", markup=False)
+        console.print(f"video: {video}")
 
 
 def _segmenter(weights: Path, request: EngineRequest) -> Segmenter:
@@ -162,7 +161,7 @@ def _nothing_scored(path: Path, reading: Reading, losses: Losses, complete: bool
 def print_bag_score(score: BagScore, title: str) -> None:
     """The figures as tables on standard output: the network's, then those of the flight."""
     print_evaluation(score.network, title)
-    out = Console(width=None if Console().is_terminal else 110, highlight=False)
+    out = output(110)
     flight = score.in_flight
     if flight is not None:
         total = len(flight.published.frames)
@@ -214,4 +213,4 @@ def label(
         tell_losses(losses.sentences)
         if not folder.frames:
             raise UserError(f"{bag}: not one image of {topics.image} could be read")
-    console.print(f"{out}: {folder.frames} frames with masks: red background, green people, blue hero", markup=False)
+    console.print(f"{out}: {folder.frames} frames with masks: red background, green people, blue hero")

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -23,10 +22,10 @@ from fcn_follow.bags.reading import open_bag
 from fcn_follow.bags.topics import choose_topics
 from fcn_follow.bags.truth import TrueLabels
 from fcn_follow.bags.writing import BagWriter
+from fcn_follow.cli.console import console, output
 from fcn_follow.data.frames import open_frames
 from fcn_follow.errors import UserError
 
-console = Console(stderr=True, soft_wrap=True, highlight=False)
 SHOWN_LOSSES = 5
 SHOWN_GAPS = 8
 
@@ -50,7 +49,7 @@ def progress_bar() -> Progress:
 def tell_losses(losses: Sequence[str]) -> None:
     """What could not be read: the first few sentences, and how many more."""
     for sentence in losses[:SHOWN_LOSSES]:
-        console.print(f"skipped: {sentence}", style="yellow", markup=False)
+        console.print(f"skipped: {sentence}", style="yellow")
     if len(losses) > SHOWN_LOSSES:
         console.print(f"skipped: {len(losses) - SHOWN_LOSSES} more like these", style="yellow")
 
@@ -59,13 +58,13 @@ def tell_unpaired(tally: Tally, image: str) -> None:
     """What had no partner, topic by topic."""
     for topic, count in tally.images_without.items():
         if topic != image and count:
-            console.print(f"{count} images have no partner on {topic}", style="yellow", markup=False)
+            console.print(f"{count} images have no partner on {topic}", style="yellow")
     for topic, count in tally.without_image.items():
         if count:
-            console.print(f"{count} messages of {topic} have no image", style="yellow", markup=False)
+            console.print(f"{count} messages of {topic} have no image", style="yellow")
     if tally.stamps_backwards:
         backwards = f"the stamps of {image} go backwards {tally.stamps_backwards} times"
-        console.print(backwards, style="yellow", markup=False)
+        console.print(backwards, style="yellow")
 
 
 def bag_info(
@@ -89,11 +88,11 @@ def bag_info(
         }  # fmt: skip
         print(json.dumps(figures, indent=1))
         return
-    out = Console(width=None if Console().is_terminal else 140, highlight=False)
+    out = output(140)
     start = datetime.datetime.fromtimestamp(start_s, datetime.timezone.utc)
     messages = sum(topic.messages for topic in topics)
     when = f"{duration_s:.2f} s from {start:%Y-%m-%d %H:%M:%S} UTC"
-    out.print(f"{bag}: {storage}, {messages} messages in {when}", markup=False)
+    out.print(f"{bag}: {storage}, {messages} messages in {when}")
     table = Table("topic", "type", "images")
     for column in ("messages", "Hz", "MB", "gaps", "backwards"):
         table.add_column(column, justify="right")
@@ -108,9 +107,9 @@ def bag_info(
     out.print(table)
     for topic in topics:
         for stamp_s, length_s in topic.gaps_s[:SHOWN_GAPS]:
-            out.print(f"gap in {topic.name}: {length_s:.3f} s after stamp {stamp_s:.3f}", markup=False)
+            out.print(f"gap in {topic.name}: {length_s:.3f} s after stamp {stamp_s:.3f}")
         if len(topic.gaps_s) > SHOWN_GAPS:
-            out.print(f"gap in {topic.name}: {len(topic.gaps_s) - SHOWN_GAPS} more", markup=False)
+            out.print(f"gap in {topic.name}: {len(topic.gaps_s) - SHOWN_GAPS} more")
 
 
 def _topic_figures(topic: TopicInfo) -> dict[str, object]:
@@ -140,7 +139,7 @@ def folder_to_bag(
         tell_losses(losses)
         if not written:
             raise UserError(f"{folder}: none of the frames could be read")
-    console.print(f"{out}: {written} frames{' with masks' if frames.has_masks else ''}", markup=False)
+    console.print(f"{out}: {written} frames{' with masks' if frames.has_masks else ''}")
 
 
 def bag_to_folder(
@@ -180,4 +179,4 @@ def bag_to_folder(
         tell_unpaired(tally, topics.image)
         if not folder.frames:
             raise UserError(f"{bag}: not one frame of {topics.image} could be written")
-    console.print(f"{out}: {folder.frames} frames{' with masks' if topics.truth else ''}", markup=False)
+    console.print(f"{out}: {folder.frames} frames{' with masks' if topics.truth else ''}")

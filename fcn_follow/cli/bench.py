@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from fcn_follow.cli.console import console, output
 from fcn_follow.deployment.bench import Plan, Roofs, Speed, measure
 from fcn_follow.deployment.choice import ALLOWED, check_threads
 from fcn_follow.deployment.exported import load_model
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from fcn_follow.nodes.chain_bench import ChainSpeed
     from fcn_follow.scoring.bench import ScoringSpeed
 
-console = Console(stderr=True, highlight=False)
 ON_REQUEST = "torch-compiled"  # on a CPU it compiles for a minute
 
 
@@ -83,7 +83,7 @@ def bench(
     if page or not (node or offline):
         plan = _plan(weights, engines, device, threads, batch, size, rounds)
         with console.status("") as status:
-            speeds = list(measure(plan, roofs, status.update))
+            speeds = list(measure(plan, roofs, lambda line: status.update(Text(line))))
         result["roofs"] = [asdict(roof) for roof in roofs.values()]
         result["engines"] = [asdict(speed) for speed in speeds]
     result["load_average"] = os.getloadavg()[0]
@@ -136,7 +136,7 @@ def _bench_node(
     if endurance_s:
         runs.append(replace(runs[-1], seconds=endurance_s))
     with console.status("") as status:
-        return list(measure_chain(runs, weights[0] if weights else None, status.update))
+        return list(measure_chain(runs, weights[0] if weights else None, lambda line: status.update(Text(line))))
 
 
 def _bench_offline(frames: Path, weights: list[Path] | None) -> list[ScoringSpeed]:
@@ -145,7 +145,7 @@ def _bench_offline(frames: Path, weights: list[Path] | None) -> list[ScoringSpee
     with console.status("") as status:
         speeds = []
         for path in weights or [default_weights()]:
-            status.update(f"scoring with {path.stem}")
+            status.update(Text(f"scoring with {path.stem}"))
             speeds.append(measure_scoring(frames, path))
     return speeds
 
@@ -160,11 +160,11 @@ def _bench_simulator() -> None:
     for row in measure_renderer():
         shadows = "yes" if row.shadows else "no"
         table.add_row(f"{row.width_px}x{row.height_px}", shadows, f"{row.rgb_hz:.1f}", f"{row.rgb_and_labels_hz:.1f}")
-    _out().print(table)
+    output(150).print(table)
 
 
 def _print_engines(speeds: list[Speed], roofs: Roofs) -> None:
-    out = _out()
+    out = output(150)
     table = Table(title=f"Engines on {machine_name()}; each frame by all of them in turn")
     for column in ("network", "engine", "precision"):
         table.add_column(column)
@@ -200,7 +200,7 @@ def _print_chain(chain: list[ChainSpeed]) -> None:
             f"{row.age_end_ms:.1f}", f"{row.inference_median_ms:.1f}", f"{row.cores:.2f}", f"{row.memory_mb:.0f}",
             f"{row.memory_growth_mb:+.1f}",
         )  # fmt: skip
-    _out().print(table)
+    output(150).print(table)
 
 
 def _print_scoring(speeds: list[ScoringSpeed]) -> None:
@@ -214,7 +214,7 @@ def _print_scoring(speeds: list[ScoringSpeed]) -> None:
             rates = (f"{rate:.0f}" for rate in (speed.decoding_hz, row.network_hz, row.scoring_hz))
             shares = (f"{100 * share:.0f} %" for share in (row.share_of_decoding, row.share_of_limit))
             table.add_row(speed.network, row.engine, *rates, *shares)
-    _out().print(table)
+    output(150).print(table)
 
 
 def _numbers(text: str, option: str) -> list[float]:
@@ -231,7 +231,3 @@ def _sizes(text: str) -> list[tuple[int, int]]:
             raise UserError(f"--sizes {text}: wanted is WIDTHxHEIGHT, such as 640x480, with commas between them")
         sizes.append((int(match[1]), int(match[2])))
     return sizes
-
-
-def _out() -> Console:
-    return Console(width=None if Console().is_terminal else 150, highlight=False)

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
-from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from fcn_follow.cli.console import console, output
 from fcn_follow.cli.scoring import scored_refs
 from fcn_follow.errors import UserError
 from fcn_follow.networks.weights import load_weights, save_weights
@@ -31,8 +31,6 @@ from fcn_follow.scoring.predict import predictions
 from fcn_follow.training.judgement import card_scores
 
 ROWS_BETWEEN = 5  # the table prints every fifth level
-
-console = Console(stderr=True)
 
 
 def calibrate(
@@ -62,7 +60,7 @@ def calibrate(
     refs = scored_refs(data, held_out=True, split=split)
     with Progress(console=console) as progress:
         task = progress.add_task("frames", total=len(refs))
-        frames = labelled_frames(refs, lambda problem: console.print(f"skipped: {problem}", markup=False))
+        frames = labelled_frames(refs, lambda problem: console.print(f"skipped: {problem}"))
         judged = []
         for frame, probabilities in predictions(network, card, frames):
             judged.append(judge_at_levels(frame, probabilities, card))
@@ -97,4 +95,4 @@ def _print(curve: Sequence[Level], best: Level) -> None:
             f"{folders['following_images'].iou_hero:.4f}", f"{folders['patrol_with_targ'].iou_hero:.4f}",
             f"{level.false_alarms_per_1000:.1f}", *("-" if r is None else f"{100 * r:.1f} %" for r in recall),
         )  # fmt: skip
-    Console(width=None if Console().is_terminal else 140).print(table)
+    output(140).print(table)

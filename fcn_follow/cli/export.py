@@ -10,11 +10,11 @@ from typing import Annotated, Optional
 import numpy as np
 import typer
 from numpy.typing import NDArray
-from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
 from fcn_follow.cli.bags import progress_bar
+from fcn_follow.cli.console import console, output
 from fcn_follow.cli.scoring import held_out_runs, refs_of_runs
 from fcn_follow.data.resize import resize_image
 from fcn_follow.data.split import FrameRef, fraction_of
@@ -35,8 +35,6 @@ from fcn_follow.share import default_weights
 from fcn_follow.training.judgement import card_scores
 
 ROUNDS = 50  # frames by each precision, for how much faster it is
-
-console = Console(stderr=True, highlight=False)
 
 
 def export_network(
@@ -67,7 +65,7 @@ def export_network(
     else:
         written = export(loaded, out)
     for path in written:
-        console.print(f"{path} ({path.stat().st_size / 1e6:.2f} MB)", markup=False)
+        console.print(f"{path} ({path.stat().st_size / 1e6:.2f} MB)")
 
 
 def _export_int8(loaded: LoadedWeights, out: Path, data: Sequence[Path], split: Path | None) -> Path:
@@ -122,9 +120,7 @@ def _judged(
     engine: Engine, card: ModelCard, refs: Sequence[tuple[FrameRef, Kind | None]], progress: Progress, description: str
 ) -> Evaluation:
     task = progress.add_task(description, total=len(refs))
-    frames = labelled_frames(
-        refs, lambda problem: progress.console.print(f"skipped: {problem}", style="yellow", markup=False)
-    )
+    frames = labelled_frames(refs, lambda problem: progress.console.print(f"skipped: {problem}", style="yellow"))
     result = evaluate(engine, card, frames, on_frame=lambda: progress.advance(task))
     if not result.frames:
         raise UserError("none of the held-out frames could be read")
@@ -142,4 +138,4 @@ def _print(results: Mapping[str, Evaluation], shortest_s: Mapping[str, float], t
             f"{folders['patrol_with_targ'].iou_hero:.4f}", "-" if alarms is None else f"{alarms:.1f}",
             f"{shortest_s['fp32'] / shortest_s[precision]:.2f}",
         )  # fmt: skip
-    Console(width=None if Console().is_terminal else 110, highlight=False).print(table)
+    output(110).print(table)

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
-from rich.console import Console
 
+from fcn_follow.cli.console import console
 from fcn_follow.cli.scoring import held_out_runs
 from fcn_follow.cli.training import progress_bar, read_parameters
 from fcn_follow.data.bank import load_bank
@@ -19,8 +19,6 @@ from fcn_follow.networks.weights import ModelCard
 from fcn_follow.perception.segmenter import find_device
 from fcn_follow.training.lr_finder import draw_range_test, range_test
 from fcn_follow.training.trainer import Trainer
-
-console = Console(stderr=True, soft_wrap=True, highlight=False)
 
 
 def find_lr(

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
+
+from fcn_follow.cli.console import output
 
 
 def gazebo_assets(
@@ -15,8 +16,8 @@ def gazebo_assets(
     """Make the world, the people and the drone for Gazebo anew; the same bytes each time."""
     from fcn_follow.gazebo.assets import write_assets
 
-    console = Console(highlight=False)
-    with console.status("making meshes, textures and SDF"):
+    screen = output(120)
+    with screen.status("making meshes, textures and SDF"):
         written = write_assets(out)
     size_mb = sum(path.stat().st_size for part in ("models", "worlds") for path in (out / part).rglob("*.*")) / 1e6
-    console.print(f"{len(written)} models and worlds in {out}, {size_mb:.1f} MB")
+    screen.print(f"{len(written)} models and worlds in {out}, {size_mb:.1f} MB")

@@ -8,14 +8,12 @@ from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
-from rich.console import Console
 
+from fcn_follow.cli.console import console
 from fcn_follow.errors import UserError
 from fcn_follow.networks.keras_graph import to_card
 from fcn_follow.networks.summary import count_parameters
 from fcn_follow.networks.weights import ModelCard, save_weights
-
-console = Console(stderr=True, soft_wrap=True, highlight=False)
 
 
 def import_keras(

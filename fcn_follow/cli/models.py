@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from fcn_follow.cli.console import output
 from fcn_follow.errors import UserError
 from fcn_follow.networks.registry import NETWORKS, NetworkInfo, network_info
 from fcn_follow.networks.summary import convolution_pairs, count_macs, count_parameters, layer_table
@@ -46,7 +46,7 @@ def models(
             info.name, info.source, f"{count.total:,}", f"{count.trainable:,}", f"{macs / 1e6:,.1f}",
             f"{info.input_px}x{info.input_px}", published,
         )  # fmt: skip
-    Console(width=None if Console().is_terminal else 140).print(table)
+    output(140).print(table)
 
 
 def _print_pairs(standard: NetworkInfo, other: NetworkInfo, size: int) -> None:
@@ -75,7 +75,7 @@ def _print_pairs(standard: NetworkInfo, other: NetworkInfo, size: int) -> None:
     trainable = [count_parameters(network).trainable for network in networks]
     macs = [count_macs(network, size, size) for network in networks]
     add("the networks, with batch norms", "", (trainable[0], trainable[1]), (macs[0], macs[1]))
-    Console(width=None if Console().is_terminal else 140).print(table)
+    output(140).print(table)
 
 
 def _print_layers(info: NetworkInfo, size: int) -> None:

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from fcn_follow.cli.bench import shipped_weights
+from fcn_follow.cli.console import console, output
 from fcn_follow.deployment.bench import Plan, Roofs, Speed, measure
 from fcn_follow.networks.summary import count_macs, count_parameters
 from fcn_follow.networks.weights import load_weights
@@ -31,8 +32,8 @@ def results(
     """All weights in one table: size, held-out figures of their cards, milliseconds a frame on one CPU thread."""
     paths = weights or shipped_weights()
     engines = [] if missing_for(FASTEST) else [FASTEST]
-    with Console(stderr=True).status("measuring") as status:
-        speeds = list(measure(Plan(paths, engines, rounds=rounds), Roofs(), status.update))
+    with console.status("measuring") as status:
+        speeds = list(measure(Plan(paths, engines, rounds=rounds), Roofs(), lambda line: status.update(Text(line))))
     rows = [_row(path, [speed for speed in speeds if speed.network == path.stem]) for path in paths]
     columns = list(dict.fromkeys(name for row in rows for name in row))
     if markdown:
@@ -44,7 +45,7 @@ def results(
         table.add_column(name, justify="left" if name == "weights" else "right")
     for row in rows:
         table.add_row(*(row.get(name, "") for name in columns))
-    Console(width=None if Console().is_terminal else 200).print(table)
+    output(200).print(table)
 
 
 def _row(path: Path, speeds: list[Speed]) -> dict[str, str]:

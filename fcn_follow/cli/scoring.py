@@ -14,6 +14,7 @@ from rich.table import Table
 from torch.nn import Module
 
 from fcn_follow.cli.bags import progress_bar
+from fcn_follow.cli.console import console, output
 from fcn_follow.data.split import FrameRef, read_held_out_runs
 from fcn_follow.deployment.choice import REFERENCE, EngineRequest
 from fcn_follow.deployment.exported import Model, choose_for, load_model, request_for
@@ -28,8 +29,6 @@ from fcn_follow.scoring.evaluation import Evaluation, evaluate, labelled_frames,
 from fcn_follow.scoring.follow_me import Kind
 from fcn_follow.scoring.report import write_report
 from fcn_follow.share import default_weights, share_directory
-
-console = Console(stderr=True)
 
 EngineName = Annotated[
     str,
@@ -64,7 +63,7 @@ def score(
         frames = labelled_frames(refs, skipped.append, bool(loaded.card.depth))
         result = evaluate(network, loaded.card, frames, skipped=skipped, on_frame=lambda: progress.advance(task))
     for problem in skipped:
-        console.print(f"skipped: {problem}", style="yellow", markup=False)
+        console.print(f"skipped: {problem}", style="yellow")
     if not result.frames:
         raise UserError("none of the frames could be read")
     pattern = {"checkerboard": checkerboard(network)} if loaded.card.depth and isinstance(network, Module) else {}
@@ -91,8 +90,8 @@ def scored_network(loaded: Model, request: EngineRequest) -> Module | Engine:
     if isinstance(loaded, LoadedWeights) and request.engine in plain and request.precision == "fp32":
         return loaded.network.to(device)
     request = replace(request_for(loaded, request), streams=usable_cores())
-    choice = choose_for(loaded, request, lambda told: console.print(told, markup=False), Output.PROBABILITIES)
-    console.print(choice.reason, highlight=False)
+    choice = choose_for(loaded, request, console.print, Output.PROBABILITIES)
+    console.print(choice.reason)
     return choice.engine
 
 
@@ -128,7 +127,7 @@ def held_out_runs(split: Path | None) -> frozenset[str]:
 
 def print_evaluation(result: Evaluation, title: str) -> None:
     """The figures as tables on standard output."""
-    out = Console(width=None if Console().is_terminal else 110, highlight=False)
+    out = output(110)
     score_table = Table(title=f"Follow-Me score of {title}; JPEGs decoded by libjpeg-turbo")
     score_table.add_column("frames of")
     for column in ("frames", "IoU background", "IoU people", "IoU hero", "found", "missed", "false alarms"):

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from fcn_follow.cli.console import console, output
 from fcn_follow.deployment.choice import EngineRequest, candidates
 from fcn_follow.deployment.exported import load_model
 from fcn_follow.errors import UserError
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from fcn_follow.simulation.figures import Figures
     from fcn_follow.simulation.scenarios import Scenario
     from fcn_follow.simulation.suite import EyesSpec
-
-console = Console(stderr=True)
 
 
 def fly(
@@ -89,7 +87,7 @@ def fly(
         else:
             _fly_one(chosen[0], seed, eyes[0], duration, out)
     except KeyboardInterrupt:
-        console.print(f"stopped; what was finished is in {out}", highlight=False)
+        console.print(f"stopped; what was finished is in {out}")
         raise typer.Exit(130) from None
 
 
@@ -127,7 +125,7 @@ def _fly_one(scenario: Scenario, seed: int, eyes: EyesSpec, duration_s: float | 
             scenario, seed, eyes, out, duration_s, lambda now_s: progress.update(task, completed=now_s)
         )
     print_figures([result])
-    console.print(f"report: {page}", highlight=False)
+    console.print(f"report: {page}")
 
 
 def _fly_suite(
@@ -154,8 +152,8 @@ def _fly_suite(
         demands.add_column(column)
     for row in judge(flown, scenarios):
         demands.add_row(row.demand, row.found, "yes" if row.met else "no")
-    _wide_console().print(demands)
-    console.print(f"tables and report: {out}", highlight=False)
+    output(150).print(demands)
+    console.print(f"tables and report: {out}")
 
 
 def _fly_with_faults(first_seed: int, flights: int, eyes: EyesSpec, processes: int, out: Path) -> None:
@@ -213,8 +211,8 @@ def _compare(
     for row in ranging_rows(flown):
         cells = zip(row.distance_rms_m.values(), row.contacts.values(), strict=True)
         table.add_row(row.scenario, *(f"{error_m:.2f}" + (" contact" if hit else "") for error_m, hit in cells))
-    _wide_console().print(table)
-    console.print(f"table: {out / 'ranging.json'}", highlight=False)
+    output(150).print(table)
+    console.print(f"table: {out / 'ranging.json'}")
 
 
 def _flights(
@@ -257,7 +255,7 @@ def print_figures(flown: list[Figures]) -> None:
         table.add_column(title, justify="right")
     for row in scenario_means(flown):
         table.add_row(str(row["scenario"]), *(_cell(name, float(row[name])) for name in shown))
-    _wide_console().print(table)
+    output(150).print(table)
 
 
 def make_folder(out: Path) -> None:
@@ -274,7 +272,3 @@ def _cell(name: str, value: float) -> str:
     if name in ("hero_in_frame", "right_person"):
         return f"{100 * value:.1f} %"
     return f"{value:.0f}" if name in ("contacts", "limit_violations") else f"{value:.2f}"
-
-
-def _wide_console() -> Console:
-    return Console(width=None if Console().is_terminal else 150, highlight=False)

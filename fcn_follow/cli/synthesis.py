@@ -10,12 +10,10 @@ from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from fcn_follow.cli.console import console
 from fcn_follow.errors import UserError
-
-console = Console(stderr=True)
 
 
 def synthesize(
@@ -57,7 +55,7 @@ def synthesize(
         except KeyboardInterrupt:
             console.print("stopped; the same command goes on from here")
             raise typer.Exit(130) from None
-    console.print(f"{count} frames in {out}", highlight=False)
+    console.print(f"{count} frames in {out}")
 
 
 def pictures(
@@ -67,7 +65,7 @@ def pictures(
     from fcn_follow.simulation.pictures import write_pictures
 
     for path in write_pictures(out):
-        console.print(str(path), highlight=False)
+        console.print(str(path))
 
 
 def _size(text: str) -> tuple[int, int]:

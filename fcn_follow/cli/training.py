@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
-import yaml
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from torch import nn
 
+from fcn_follow.cli.console import console
 from fcn_follow.cli.pets import has_pets, pets_trainer
 from fcn_follow.cli.scoring import held_out_runs
 from fcn_follow.data.bank import FrameBank, load_bank
@@ -38,11 +37,10 @@ from fcn_follow.share import share_directory
 from fcn_follow.training.parameters import TrainingParameters, read_recipe
 from fcn_follow.training.record import write_record
 from fcn_follow.training.trainer import MAIN_FIGURES, EpochReport, Trainer
+from fcn_follow.yaml_text import parse_yaml
 
 if TYPE_CHECKING:
     from fcn_follow.training.board import Board
-
-console = Console(stderr=True)
 
 
 def train(
@@ -120,7 +118,7 @@ def train(
         raise UserError("stopped before the first look at the held-out runs; there are no weights yet")
     write_record(out, parameters, trainer.card, trainer.history)
     figures = {report.epoch: report.figures for report in trainer.history}.get(trainer.best_epoch, {})
-    console.print(f"best after epoch {trainer.best_epoch + 1}: {told(figures)}; {out}", highlight=False)
+    console.print(f"best after epoch {trainer.best_epoch + 1}: {told(figures)}; {out}")
 
 
 def read_parameters(recipe: str, network: str, settings: Sequence[str]) -> TrainingParameters:
@@ -135,7 +133,10 @@ def read_parameters(recipe: str, network: str, settings: Sequence[str]) -> Train
         name, equals, value = item.partition("=")
         if not equals:
             raise UserError(f"--set {item}: wanted is NAME=VALUE")
-        changes[name] = yaml.safe_load(value)
+        try:
+            changes[name] = parse_yaml(value)
+        except UserError as error:
+            raise UserError(f"--set {item}: {error}") from error
     return with_values(read_recipe(path), changes)
 
 
@@ -167,9 +168,9 @@ def _load(
             held_out.append(frame)
             progress.advance(task)
     for problem in skipped:
-        console.print(f"skipped: {problem}", style="yellow", markup=False)
+        console.print(f"skipped: {problem}", style="yellow")
     for problem in empty_classes(bank, held_out):
-        console.print(problem, style="yellow", markup=False)
+        console.print(problem, style="yellow")
     return bank, held_out
 
 

@@ -83,8 +83,6 @@ def load_bank(
         finally:
             on_frame()
         assert mask_labels is not None
-        if mask_labels.shape != image.shape[:2]:
-            return f"{ref.frames.path}: {ref.name}: its mask has another size than the image"
         images[place] = resize_image(image, size_px, size_px)
         labels[place] = cv2.resize(mask_labels, size, interpolation=cv2.INTER_NEAREST)
         if depths is not None and depth_m is not None:

@@ -13,7 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fcn_follow.errors import UserError
+from fcn_follow.data.pictures import decode_picture
+from fcn_follow.errors import UserError, shown
 
 NOT_MEASURED_MM = (0, 65535)  # the sky, what is out of reach, what a depth camera has missed
 LISTING = "frames.jsonl"
@@ -24,9 +25,7 @@ def decode_depth(data: bytes) -> NDArray[np.float32]:
 
     Raises UserError, saying what is wrong, for anything but a 16-bit grey PNG with at least one measured pixel.
     """
-    picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) if data else None
-    if picture is None:
-        raise UserError("not a picture, or a damaged one")
+    picture = decode_picture(data, cv2.IMREAD_UNCHANGED)
     if picture.dtype != np.uint16 or picture.ndim != 2:
         kind = f"{picture.dtype.itemsize * 8}-bit" + ("" if picture.ndim == 2 else f" with {picture.shape[2]} channels")
         raise UserError(f"depth must be 16-bit grey, in millimetres; this is {kind}")
@@ -37,16 +36,19 @@ def decode_depth(data: bytes) -> NDArray[np.float32]:
     return depth_m
 
 
-def read_focal_lengths(text: str) -> dict[int, float]:
-    """Vertical focal length in pixels by frame number, of the lines of a frames.jsonl. Raises UserError for others."""
+def read_focal_lengths(text: str) -> dict[str, float]:
+    """Vertical focal length in pixels by frame number (its digits, without leading zeros), of a frames.jsonl's lines.
+
+    Raises UserError, naming the line, for others.
+    """
     found = {}
     for number, line in enumerate(text.splitlines(), 1):
         try:
             values = json.loads(line)
             frame, focal_px = int(values["frame"]), float(values["focal_lengths_px"][1])
-        except (ValueError, TypeError, KeyError, IndexError) as error:
-            raise UserError(f"{LISTING}, line {number}: no frame with its focal_lengths_px ({error!r})") from error
+        except (ValueError, TypeError, KeyError, IndexError, OverflowError, RecursionError) as error:
+            raise UserError(f"{LISTING}, line {number}: no frame with its focal_lengths_px ({shown(error)})") from error
         if not (math.isfinite(focal_px) and focal_px > 0):
             raise UserError(f"{LISTING}, line {number}: an impossible focal length of {focal_px}")
-        found[frame] = focal_px
+        found[str(frame)] = focal_px
     return found

@@ -9,9 +9,12 @@ other people, blue the hero.
 
 from __future__ import annotations
 
+import os
 import re
+import struct
 import zipfile
-from dataclasses import dataclass
+import zlib
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Protocol
@@ -21,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcn_follow.data.depth import LISTING, decode_depth, read_focal_lengths
+from fcn_follow.data.pictures import MAX_FILE_BYTES, decode_picture, read_file
 from fcn_follow.errors import UserError
 
 UInt8Array = NDArray[np.uint8]
@@ -29,6 +33,11 @@ BACKGROUND, OTHER_PEOPLE, HERO = 0, 1, 2
 IMAGE_SUFFIXES = frozenset({".jpeg", ".jpg", ".png"})
 _KIND = re.compile(r"_?(?:cam\d+|mask|depth)(?=_|$)")
 _CLASSES_SET = np.ones((1, 3), np.float32)  # the sum of a mask's channels
+_ZIP_ERRORS = (zipfile.BadZipFile, OSError, RuntimeError, ValueError, EOFError, zlib.error, struct.error, OverflowError)
+"""What zipfile raises for damaged files."""
+_ZIP_TAIL_BYTES = 66_000  # the end record with the longest comment, and those of zip64 before it
+_IN_ZIP64 = 0xFFFFFFFF
+MAX_ZIP_DIRECTORY_BYTES = 32 << 20
 _FRAME_NUMBER = re.compile(r"\d{4,}")
 
 
@@ -49,7 +58,7 @@ class _Folder:
         return [PurePosixPath(path.relative_to(self.root)) for path in self.root.rglob("*") if path.is_file()]
 
     def read(self, name: PurePosixPath) -> bytes:
-        return (self.root / name).read_bytes()
+        return read_file(self.root / name)
 
 
 @dataclass(frozen=True)
@@ -57,10 +66,18 @@ class _Zip:
     file: zipfile.ZipFile
 
     def names(self) -> list[PurePosixPath]:
-        return [PurePosixPath(entry.filename) for entry in self.file.infolist() if not entry.is_dir()]
+        return [PurePosixPath(entry.filename) for entry in self.file.infolist() if not entry.filename.endswith("/")]
 
     def read(self, name: PurePosixPath) -> bytes:
-        return self.file.read(str(name))
+        entry = self.file.getinfo(str(name))
+        if entry.flag_bits & 1:
+            raise UserError("encrypted")
+        if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # others take any memory they like
+            raise UserError("packed in another way than deflate; zip the frames again")
+        if entry.file_size > MAX_FILE_BYTES:
+            raise UserError(f"larger than {MAX_FILE_BYTES >> 20} MB")
+        with self.file.open(entry) as member:
+            return member.read(MAX_FILE_BYTES)  # ends at the size that was checked
 
 
 @dataclass(frozen=True)
@@ -78,6 +95,8 @@ class FrameSet:
     _images: tuple[PurePosixPath, ...]
     _masks: tuple[PurePosixPath, ...] | None
     _depths: tuple[PurePosixPath, ...] | None = None
+    _shapes: dict[int, tuple[int, ...]] = field(default_factory=dict, compare=False, repr=False)
+    """H x W x 3 of the images decoded so far, which their masks must have."""
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -88,7 +107,9 @@ class FrameSet:
 
     def image(self, index: int) -> UInt8Array:
         """The frame as uint8 H x W x 3, RGB. Raises FrameError, naming the file, when it cannot be decoded."""
-        return self._decode(self._images[index])
+        rgb = self._decode(self._images[index])
+        self._shapes[index] = rgb.shape
+        return rgb
 
     def image_file(self, index: int) -> bytes:
         """The frame's JPEG or PNG file as it is. Raises FrameError where it cannot be read."""
@@ -101,7 +122,14 @@ class FrameSet:
         """
         if self._masks is None:
             return None
-        _, mask = cv2.threshold(self._decode(self._masks[index]), 127, 1, cv2.THRESH_BINARY)
+        picture = self._decode(self._masks[index])
+        image_shape = self._shapes.get(index) or self.image(index).shape
+        if picture.shape != image_shape:
+            sizes = [f"{width}x{height}" for height, width, _ in (picture.shape, image_shape)]
+            raise FrameError(
+                f"{self.path}: {self._masks[index]}: mask of {sizes[0]} pixels, but its image has {sizes[1]}"
+            )
+        _, mask = cv2.threshold(picture, 127, 1, cv2.THRESH_BINARY)
         if bool((cv2.transform(mask, _CLASSES_SET) != 1).any()):
             raise FrameError(f"{self.path}: {self._masks[index]}: each pixel must have one of red, green and blue set")
         classes: UInt8Array = mask.astype(np.uint8, copy=False)
@@ -127,7 +155,7 @@ class FrameSet:
         name = self._depths[index]
         data = self._read(name)
         try:
-            depth_m = decode_depth(b"" if _is_truncated(data) else data)
+            depth_m = decode_depth(data)
         except UserError as error:
             raise FrameError(f"{self.path}: {name}: {error}") from error
         if depth_m.shape != image.shape[:2]:
@@ -148,22 +176,21 @@ class FrameSet:
             by_number = read_focal_lengths(self._read(listing).decode())
         except (UserError, UnicodeDecodeError) as error:
             raise UserError(f"{self.path}: {error}") from error
-        numbers = [re.findall(r"\d+", key) for key in self.keys]
-        return tuple(by_number.get(int(found[-1])) if found else None for found in numbers)
+        numbers = [re.findall(r"[0-9]+", key) for key in self.keys]
+        return tuple(by_number.get(found[-1].lstrip("0") or "0") if found else None for found in numbers)
 
     def _read(self, name: PurePosixPath) -> bytes:
         try:
             return self._source.read(name)
-        except (OSError, zipfile.BadZipFile) as error:
+        except (UserError, KeyError, *_ZIP_ERRORS) as error:
             raise FrameError(f"{self.path}: {name}: cannot be read ({error})") from error
 
     def _decode(self, name: PurePosixPath) -> UInt8Array:
         data = self._read(name)
-        if _is_truncated(data):
-            raise FrameError(f"{self.path}: {name}: truncated")
-        picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
-        if picture is None:
-            raise FrameError(f"{self.path}: {name}: not a picture, or a damaged one")
+        try:
+            picture = decode_picture(data)
+        except UserError as error:
+            raise FrameError(f"{self.path}: {name}: {error}") from error
         rgb: UInt8Array = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
         return rgb
 
@@ -219,8 +246,13 @@ def _run(key: str, root: str) -> str:
 
 
 def _natural(key: str) -> tuple[tuple[int, int, str], ...]:
-    parts = re.findall(r"\d+|\D+", key)
-    return tuple((0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts)
+    """Text as it is, numbers by their size; of any length, which int() does not take."""
+    parts = re.findall(r"[0-9]+|[^0-9]+", key)
+    numbers = [part.lstrip("0") if part[0] in "0123456789" else None for part in parts]
+    return tuple(
+        (1, 0, part) if number is None else (0, len(number), number)
+        for part, number in zip(parts, numbers, strict=True)
+    )
 
 
 def _by_key(path: Path, names: list[PurePosixPath]) -> dict[str, PurePosixPath]:
@@ -246,16 +278,21 @@ def _open_source(path: Path) -> tuple[_Source, str]:
         return _Folder(path), path.resolve().name
     if path.is_file():
         try:
+            _check_zip_directory(path)
             return _Zip(zipfile.ZipFile(path)), path.stem
-        except (zipfile.BadZipFile, OSError) as error:
+        except (UserError, *_ZIP_ERRORS) as error:
             raise UserError(f"{path}: not a folder of frames and not a zip of one ({error})") from error
     raise UserError(f"{path}: there is no such folder or zip")
 
 
-def _is_truncated(data: bytes) -> bool:
-    """Whether a JPEG or PNG lacks its end marker; decoders fill such a picture with grey and say nothing."""
-    if data.startswith(b"\xff\xd8"):
-        return b"\xff\xd9" not in data[-64:]
-    if data.startswith(b"\x89PNG"):
-        return b"IEND" not in data[-16:]
-    return False
+def _check_zip_directory(path: Path) -> None:
+    """UserError where a zip's list of members, which is read as a whole, is larger than that of any frame set."""
+    with path.open("rb") as file:
+        file.seek(-min(path.stat().st_size, _ZIP_TAIL_BYTES), os.SEEK_END)
+        tail = file.read()
+    sizes = [struct.unpack_from("<I", tail, found.start() + 12) for found in re.finditer(b"PK\x05\x06(?s:.){12}", tail)]
+    sizes += [
+        struct.unpack_from("<Q", tail, found.start() + 40) for found in re.finditer(b"PK\x06\x06(?s:.){44}", tail)
+    ]
+    if any(MAX_ZIP_DIRECTORY_BYTES < size != _IN_ZIP64 for (size,) in sizes):
+        raise UserError(f"its list of members is larger than {MAX_ZIP_DIRECTORY_BYTES >> 20} MB")

@@ -17,6 +17,7 @@ from PIL import Image
 
 from fcn_follow.data.bank import FrameBank
 from fcn_follow.data.frames import UInt8Array
+from fcn_follow.data.pictures import check_size
 from fcn_follow.data.resize import resize_image
 from fcn_follow.errors import UserError
 
@@ -104,6 +105,7 @@ def _open(path: Path, mode: str) -> UInt8Array:
         with Image.open(path, formats=_FORMATS) as picture:
             if mode == "L" and picture.mode not in ("L", "P"):
                 raise UserError(f"{path}: is no trimap of one byte a pixel, but {picture.mode}")
+            check_size(*picture.size)
             return np.array(picture if mode == "L" else picture.convert(mode))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise UserError(f"{path}: not a picture, or a damaged one ({error})") from error

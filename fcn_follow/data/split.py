@@ -13,11 +13,11 @@ from typing import TypeVar
 
 import cv2
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from fcn_follow.data.frames import FrameSet, UInt8Array
 from fcn_follow.errors import UserError
+from fcn_follow.yaml_text import read_yaml
 
 THUMBNAIL_PX = 32
 Item = TypeVar("Item")
@@ -52,10 +52,7 @@ def fraction_of(items: Sequence[Item], fraction: float) -> list[Item]:
 
 def read_held_out_runs(path: Path) -> frozenset[str]:
     """The runs that a split file (YAML, key held_out_runs) holds out. Raises UserError when it says anything else."""
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise UserError(f"{path}: cannot be read as a split file ({error})") from error
+    content = read_yaml(path, "a split file")
     runs = content.get("held_out_runs") if isinstance(content, dict) and set(content) == {"held_out_runs"} else None
     if not isinstance(runs, list) or not all(isinstance(run, str) for run in runs):
         raise UserError(f"{path}: a split file has one key, held_out_runs, with a list of run names")

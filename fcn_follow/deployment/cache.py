@@ -18,7 +18,7 @@ from fcn_follow.files import written_aside
 from fcn_follow.perception.engines.engine import ENGINES, PRECISIONS, EngineSpec
 from fcn_follow.share import cache_directory, make_cache
 
-MOST_BYTES = 100_000
+MAX_BYTES = 100_000
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def read_trials(key: str) -> list[Trial]:
     """What is kept under a key; nothing where there is no such file, or one that is damaged."""
     path = _path(key)
     try:
-        if path.stat().st_size > MOST_BYTES:
+        if path.stat().st_size > MAX_BYTES:
             return []
         kept = json.loads(path.read_text(encoding="utf-8"))
         if kept["key"] != key:

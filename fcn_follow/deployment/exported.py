@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 
 from fcn_follow.deployment.choice import ALLOWED, REFERENCE, Choice, EngineRequest, choose_engine, pays
 from fcn_follow.deployment.export import EXPORT_KEY, SUFFIXES, VERSION
+from fcn_follow.deployment.foreign import MAX_MODEL_BYTES, openvino_metadata, read_onnx
 from fcn_follow.deployment.machine import weights_digest
 from fcn_follow.deployment.verification import FRAMES, answers_of, difference, drawn_frames
-from fcn_follow.errors import UserError
+from fcn_follow.errors import UserError, shown
 from fcn_follow.networks.weights import CARD_KEY, LoadedWeights, ModelCard, card_of, load_weights
 from fcn_follow.perception.engines.engine import EngineSpec, Output, check_installed, missing_for, open_model
 
-MOST_BYTES = 500_000_000
 FLIES = (SUFFIXES["onnx"], SUFFIXES["openvino"])
 AGAIN = "export it again with fcn-follow export"
 
@@ -63,8 +63,9 @@ def read_exported(path: Path) -> Exported:
     """
     if not path.is_file():
         raise UserError(f"{path}: there is no such exported file")
-    if path.stat().st_size > MOST_BYTES:
-        raise UserError(f"{path}: larger than {MOST_BYTES // 1_000_000} MB; no network of this package is")
+    weights = path if path.suffix == SUFFIXES["onnx"] else path.with_suffix(".bin")
+    if weights.is_file() and weights.stat().st_size > MAX_MODEL_BYTES:
+        raise UserError(f"{path}: larger than {MAX_MODEL_BYTES >> 20} MB; no network of this package is")
     is_onnx = path.suffix == SUFFIXES["onnx"]
     metadata = _onnx_metadata(path) if is_onnx else _openvino_metadata(path)
     if CARD_KEY not in metadata or EXPORT_KEY not in metadata:
@@ -73,15 +74,17 @@ def read_exported(path: Path) -> Exported:
     try:
         about = json.loads(metadata[EXPORT_KEY])
         if about["version"] != VERSION:
-            raise UserError(f"{path}: exported in version {about['version']}, this package reads {VERSION}; {AGAIN}")
+            raise UserError(
+                f"{path}: exported in version {shown(about['version'])}, this package reads {VERSION}; {AGAIN}"
+            )
         precision = about.get("precision", "fp32")
         if precision not in ("fp32", "int8"):
-            raise UserError(f"{path}: exported in {precision!r}, which this package does not read; {AGAIN}")
+            raise UserError(f"{path}: exported in {shown(precision)}, which this package does not read; {AGAIN}")
         pixels = FRAMES * card.input_height_px * card.input_width_px
         unpacked = zlib.decompressobj().decompress(base64.b64decode(about["expected"]), pixels + 1)
         shape = (FRAMES, card.input_height_px, card.input_width_px)
         expected = np.frombuffer(unpacked, np.uint8).reshape(shape)
-    except (ValueError, TypeError, KeyError, zlib.error) as error:
+    except (ValueError, TypeError, KeyError, RecursionError, zlib.error) as error:
         raise UserError(f"{path}: what it says of its export cannot be read ({error}); {AGAIN}") from error
     beside = path.with_suffix(".safetensors")
     if beside.is_file() and weights_digest(load_weights(beside)) != about.get("weights"):
@@ -143,26 +146,9 @@ def _difference(model: Exported, spec: EngineSpec) -> str:
 
 def _onnx_metadata(path: Path) -> dict[str, str]:
     check_installed("onnxruntime")
-    import onnx
-    from google.protobuf.message import DecodeError
-
-    try:
-        model = onnx.load_model_from_string(path.read_bytes())
-    except DecodeError as error:
-        raise UserError(f"{path}: not an ONNX file, or a truncated one ({error})") from error
-    if any(tensor.external_data for tensor in model.graph.initializer):
-        raise UserError(f"{path}: refers to other files, which no file of this package does")
-    return {item.key: item.value for item in model.metadata_props}
+    return {item.key: item.value for item in read_onnx(path).metadata_props}
 
 
 def _openvino_metadata(path: Path) -> dict[str, str]:
     check_installed("openvino")
-    import openvino
-
-    try:
-        model = openvino.Core().read_model(path)
-        return {
-            key: str(model.get_rt_info([key]).astype(str)) for key in (CARD_KEY, EXPORT_KEY) if model.has_rt_info([key])
-        }
-    except RuntimeError as error:
-        raise UserError(f"{path}: not an OpenVINO IR with its .bin beside it, or a truncated one") from error
+    return openvino_metadata(path, (CARD_KEY, EXPORT_KEY))

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from fcn_follow.errors import UserError
+from fcn_follow.errors import UserError, shown
 from fcn_follow.networks.keras import (
     BATCH_NORM_EPSILON,
     Add,
@@ -25,14 +25,17 @@ from fcn_follow.networks.keras import (
     MaxPool2d,
     SeparableConv2dSame,
 )
+from fcn_follow.networks.summary import count_macs
 
 KINDS = ("conv", "separable_conv", "batch_norm", "upsample", "concatenate", "max_pool", "dropout", "add")
 JOINING = ("concatenate", "add")
 INPUT = "input"
 CLASS_COUNT = 3
-MOST_LAYERS = 500
-MOST_FILTERS = 8192
-MOST_PARAMETERS = 100_000_000
+MAX_LAYERS = 500
+MAX_FILTERS = 8192
+MAX_PARAMETERS = 100_000_000
+MAX_VALUES = 1 << 29  # of all layers, 2 GB; most are gone before the last is there
+MAX_MACS = 100_000_000_000
 INPUT_PX = (8, 1024)
 
 
@@ -71,13 +74,13 @@ class KerasGraph:
         if not (low <= self.input_height_px <= high and low <= self.input_width_px <= high):
             size = f"{self.input_width_px}x{self.input_height_px}"
             raise UserError(f"an input of {size} pixels is not possible; allowed is {low} to {high}")
-        if not 1 <= len(self.layers) <= MOST_LAYERS:
-            raise UserError(f"a network of {len(self.layers)} layers is not possible; allowed is 1 to {MOST_LAYERS}")
+        if not 1 <= len(self.layers) <= MAX_LAYERS:
+            raise UserError(f"a network of {len(self.layers)} layers is not possible; allowed is 1 to {MAX_LAYERS}")
         known = {INPUT}
         for layer in self.layers:
             problem = _layer_problem(layer, known)
             if problem:
-                raise UserError(f"layer {layer.name[:80]!r}: {problem}")
+                raise UserError(f"layer {shown(layer.name)}: {problem}")
             known.add(layer.name)
 
 
@@ -117,15 +120,28 @@ def build_graph(graph: KerasGraph) -> GraphNetwork:
 
     Raises UserError where the layers do not fit each other or the output is not three classes of the input's size.
     """
+    size = (graph.input_height_px, graph.input_width_px)
+    values = 0
+
+    def count(_module: nn.Module, _inputs: object, output: Tensor) -> None:
+        nonlocal values
+        values += output.numel()
+        if values > MAX_VALUES:
+            raise UserError(f"the layers give more than {MAX_VALUES:,} numbers for an image; no computer flies that")
+
     with torch.device("meta"):
-        network = GraphNetwork(graph).eval()
-        if sum(p.numel() for p in network.parameters()) > MOST_PARAMETERS:
-            raise UserError(f"the network has more than {MOST_PARAMETERS:,} parameters")
-        size = (graph.input_height_px, graph.input_width_px)
         try:
+            network = GraphNetwork(graph).eval()
+            if sum(p.numel() for p in network.parameters()) > MAX_PARAMETERS:
+                raise UserError(f"the network has more than {MAX_PARAMETERS:,} parameters")
+            hooks = [layer.register_forward_hook(count) for layer in network.layers]
             shape = tuple(network(torch.empty(1, 3, *size)).shape)
-        except RuntimeError as error:
-            raise UserError(f"the layers do not fit each other: {str(error).splitlines()[0]}") from error
+            for hook in hooks:
+                hook.remove()
+            if count_macs(network, *size) > MAX_MACS:
+                raise UserError(f"the network multiplies more than {MAX_MACS:,} times for an image")
+        except (RuntimeError, TypeError, ValueError, OverflowError) as error:
+            raise UserError(f"the layers do not fit each other: {error}") from error
     if shape != (1, CLASS_COUNT, *size):
         raise UserError(
             f"its output is {shape[3]}x{shape[2]} of {shape[1]} classes; "
@@ -157,23 +173,23 @@ def _tuple(value: Any) -> Any:
 def _layer_problem(layer: GraphLayer, known: set[str]) -> str:
     """What is wrong with a layer in words, or an empty string; `known` are the names before it."""
     if layer.kind not in KINDS:
-        return f"{layer.kind!r} is not known"
+        return f"{shown(layer.kind)} is not known"
     if layer.name in known:
         return "there are two of this name"
     if not layer.inputs or (len(layer.inputs) > 1) != (layer.kind in JOINING):
         return f"takes {len(layer.inputs)} inputs"
     missing = [name for name in layer.inputs if name not in known]
     if missing:
-        return f"takes {missing[0]!r}, which does not come before it"
-    if layer.kind in ("conv", "separable_conv") and not 1 <= layer.filters <= MOST_FILTERS:
-        return f"has {layer.filters} filters; allowed is 1 to {MOST_FILTERS}"
+        return f"takes {shown(missing[0])}, which does not come before it"
+    if layer.kind in ("conv", "separable_conv") and not 1 <= layer.filters <= MAX_FILTERS:
+        return f"has {shown(layer.filters)} filters; allowed is 1 to {MAX_FILTERS}"
     for name, pair in (("kernel", layer.kernel_px), ("stride", layer.stride_px), ("dilation", layer.dilation_px)):
         if len(pair) != 2 or not all(type(value) is int and 1 <= value <= 64 for value in pair):
-            return f"has an impossible {name} of {pair}"
+            return f"has an impossible {name} of {shown(pair)}"
     if layer.kind == "upsample" and (layer.kernel_px[0] != layer.kernel_px[1] or layer.kernel_px[0] not in (2, 4, 8)):
-        return f"enlarges by {layer.kernel_px}; known are 2, 4 and 8 in both directions"
+        return f"enlarges by {shown(layer.kernel_px)}; known are 2, 4 and 8 in both directions"
     if not 0.0 < layer.epsilon < 1.0 or not 0.0 <= layer.rate < 1.0:
-        return f"has an impossible epsilon of {layer.epsilon} or rate of {layer.rate}"
+        return f"has an impossible epsilon of {shown(layer.epsilon)} or rate of {shown(layer.rate)}"
     return ""
 
 

@@ -18,8 +18,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fcn_follow.errors import UserError
-from fcn_follow.networks.keras_graph import INPUT, MOST_PARAMETERS, GraphLayer, GraphNetwork, KerasGraph, build_graph
+from fcn_follow.errors import MAX_SHOWN, UserError, shown
+from fcn_follow.networks.keras_graph import INPUT, MAX_PARAMETERS, GraphLayer, GraphNetwork, KerasGraph, build_graph
 
 Arrays = dict[str, NDArray[np.float32]]
 
@@ -34,9 +34,9 @@ LAYER_KINDS = {
     "Dropout": "dropout",
     "Add": "add",
 }
-MOST_JSON_BYTES = 16 << 20
-MOST_DATASETS = 10_000
-MOST_DEPTH = 8
+MAX_JSON_BYTES = 16 << 20
+MAX_DATASETS = 10_000
+MAX_DEPTH = 8
 
 
 def import_keras(weights: Path, architecture: Path | None = None) -> GraphNetwork:
@@ -76,13 +76,15 @@ def parse_architecture(text: str) -> KerasGraph:
         name, first = _input_layer(layers)
         height, width, channels = (first.get("batch_input_shape") or first["batch_shape"])[1:]
         if channels != 3:
-            raise UserError(f"layer {name!r}: takes {channels} channels; wanted are the 3 of an RGB image")
+            raise UserError(f"layer {shown(name)}: takes {channels} channels; wanted are the 3 of an RGB image")
         last = outputs[0][0] if isinstance(outputs[0], list) else outputs[0]
         graph = [_layer(entry, name, last) for entry in layers if entry["class_name"] != "InputLayer"]
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
-        raise UserError(f"not the architecture of a Keras network (its functional API's to_json): {error!r}") from error
+        raise UserError(
+            f"not the architecture of a Keras network (its functional API's to_json): {shown(error)}"
+        ) from error
     if not graph or graph[-1].name != last:
-        raise UserError(f"its output {str(last)[:80]!r} is not its last layer")
+        raise UserError(f"its output {shown(str(last))} is not its last layer")
     return KerasGraph(height, width, tuple(graph))
 
 
@@ -96,7 +98,7 @@ def _input_layer(layers: list[Mapping[str, Any]]) -> tuple[str, Mapping[str, Any
 def _layer(entry: Mapping[str, Any], input_name: str, output_name: str) -> GraphLayer:
     """One layer of the JSON; UserError, naming it, where it is or does what this family does not."""
     name, kind, config = entry["name"], entry["class_name"], entry["config"]
-    where = f"layer {name[:80]!r} ({kind[:80]})"
+    where = f"layer {shown(name)} ({str(kind)[:MAX_SHOWN]})"
     if kind not in LAYER_KINDS:
         raise UserError(f"{where}: this layer is not known; known are {', '.join(LAYER_KINDS)}")
     if len(entry["inbound_nodes"]) != 1:
@@ -108,15 +110,16 @@ def _layer(entry: Mapping[str, Any], input_name: str, output_name: str) -> Graph
     softmax = activation == "softmax" and name == output_name and layer_kind == "conv"
     kernel = _pair(config.get("kernel_size", config.get("pool_size", config.get("size", 1))))
     same = config.get("padding", "same") == "same"
+    unknown = f"the activation {shown(activation)} is not known"
     for wrong, problem in (
         (config.get("data_format") == "channels_first", "has its channels first; wanted are channels last"),
-        (is_conv and not (softmax or activation in ("linear", "relu")), f"the activation {activation!r} is not known"),
+        (is_conv and not (softmax or activation in ("linear", "relu")), unknown),
         (name == output_name and not softmax, "is the output; wanted is a Conv2D with softmax"),
         (is_conv and not same and kernel != (1, 1), "the padding must be 'same'"),
-        (config.get("depth_multiplier", 1) != 1, f"has a depth_multiplier of {config.get('depth_multiplier')}"),
-        (config.get("groups", 1) != 1, f"has {config.get('groups')} groups"),
+        (config.get("depth_multiplier", 1) != 1, f"has a depth_multiplier of {shown(config.get('depth_multiplier'))}"),
+        (config.get("groups", 1) != 1, f"has {shown(config.get('groups'))} groups"),
         (layer_kind in ("batch_norm", "concatenate") and config.get("axis", -1) not in (-1, 3, [3], [-1]),
-         f"works along the axis {config.get('axis')}; wanted are the channels"),
+         f"works along the axis {shown(config.get('axis'))}; wanted are the channels"),
     ):  # fmt: skip
         if wrong:
             raise UserError(f"{where}: {problem}")
@@ -143,7 +146,7 @@ def _pair(value: Any) -> tuple[int, int]:
 
 def _architecture_text(path: Path) -> str:
     try:
-        if path.stat().st_size > MOST_JSON_BYTES:
+        if path.stat().st_size > MAX_JSON_BYTES:
             raise UserError(f"{path}: too large for the architecture of a network")
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -154,7 +157,7 @@ def _architecture_inside(path: Path, file: h5py.File) -> str:
     text = file.attrs.get("model_config")
     if isinstance(text, bytes):
         text = text.decode("utf-8", "replace")
-    if not isinstance(text, str) or len(text) > MOST_JSON_BYTES:
+    if not isinstance(text, str) or len(text) > MAX_JSON_BYTES:
         raise UserError(
             f"{path}: holds weights alone; name the architecture file too (the course's config_model_weights)"
         )
@@ -182,7 +185,7 @@ def _read_arrays(file: h5py.File) -> dict[str, Arrays]:
         found = floats = 0
         for layer, name, dataset in _datasets(root):
             found, floats = found + 1, floats + dataset.size
-            if found > MOST_DATASETS or floats > 2 * MOST_PARAMETERS:
+            if found > MAX_DATASETS or floats > 2 * MAX_PARAMETERS:
                 raise UserError("holds more than a network of this family can have")
             layers.setdefault(layer, {})[name.split(":")[0]] = np.asarray(dataset[()], np.float32)
     except (OSError, RuntimeError, KeyError, ValueError, UnicodeError) as error:
@@ -200,7 +203,7 @@ def _datasets(root: h5py.Group) -> Iterator[tuple[str, str, h5py.Dataset]]:
             raise UserError(f"{where} is a link; wanted is plain data")
         item = parent[name]
         if isinstance(item, h5py.Group):
-            if depth == MOST_DEPTH or len(pending) + len(item) > MOST_DATASETS:
+            if depth == MAX_DEPTH or len(pending) + len(item) > MAX_DATASETS:
                 raise UserError(f"{where} is nested deeper or wider than Keras writes")
             pending += [(layer, item, inner, depth + 1) for inner in item]
         elif depth > 1 and isinstance(item, h5py.Dataset):
@@ -214,7 +217,7 @@ def _tensors(graph: KerasGraph, arrays: Mapping[str, Arrays], network: GraphNetw
     names = {layer.name for layer in graph.layers}
     strange = sorted(name for name, content in arrays.items() if content and name not in names)
     if strange:
-        raise UserError(f"holds weights of {strange[0][:80]!r}, a layer that the architecture does not have")
+        raise UserError(f"holds weights of {shown(strange[0])}, a layer that the architecture does not have")
     state: dict[str, Tensor] = {}
     for i, (layer, module) in enumerate(zip(graph.layers, network.layers, strict=True)):
         given = _torch_arrays(arrays.get(layer.name, {}))
@@ -224,12 +227,14 @@ def _tensors(graph: KerasGraph, arrays: Mapping[str, Arrays], network: GraphNetw
             elif key not in given and layer.kind == "batch_norm" and key in ("weight", "bias"):
                 given[key] = np.full(expected.shape, float(key == "weight"), np.float32)  # scale or center is off
             if key not in given:
-                raise UserError(f"layer {layer.name!r}: its {key} is missing")
+                raise UserError(f"layer {shown(layer.name)}: its {key} is missing")
             if given[key].shape != expected.shape:
                 shapes = f"{given[key].shape} instead of {tuple(expected.shape)}"
-                raise UserError(f"layer {layer.name!r}: its {key} is {shapes}; architecture and weights do not fit")
+                raise UserError(
+                    f"layer {shown(layer.name)}: its {key} is {shapes}; architecture and weights do not fit"
+                )
             if not np.isfinite(given[key]).all():
-                raise UserError(f"layer {layer.name!r}: its {key} holds NaN or infinite numbers")
+                raise UserError(f"layer {shown(layer.name)}: its {key} holds NaN or infinite numbers")
             state[f"layers.{i}.{key}"] = torch.from_numpy(np.ascontiguousarray(given[key]))
     return state
 
@@ -250,7 +255,7 @@ def _torch_arrays(keras: Arrays) -> dict[str, NDArray[Any]]:
     result = {}
     for name, array in keras.items():
         if name not in names:
-            raise UserError(f"holds an array {name[:80]!r}, which no layer of this family has")
+            raise UserError(f"holds an array {shown(name)}, which no layer of this family has")
         if array.ndim == 4:  # rows, columns, in, out; a depthwise kernel has its channels where others have inputs
             array = array.transpose((2, 3, 0, 1) if name == "depthwise_kernel" else (3, 2, 0, 1))
         result[names[name]] = array

@@ -1,16 +1,48 @@
-"""Safetensors files that are written whole or not at all."""
+"""Safetensors files: written whole or not at all; read only where their header is one that a network has."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from safetensors import SafetensorError
+import torch
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from fcn_follow.errors import UserError
 from fcn_follow.files import written_aside
+
+MAX_HEADER_BYTES = 16 << 20
+MAX_FILE_BYTES = 1 << 31
+
+
+@contextmanager
+def open_tensors(path: Path) -> Iterator[Any]:
+    """The opened file, whose tensors are exactly the bytes that it has; none is read yet.
+
+    Raises UserError, naming the file, when it is no safetensors file, a damaged one, or larger than any network.
+    """
+    try:
+        with path.open("rb") as head:
+            header_bytes = int.from_bytes(head.read(8), "little")
+        if header_bytes > MAX_HEADER_BYTES or path.stat().st_size > MAX_FILE_BYTES:
+            raise UserError(f"{path}: not a safetensors file, or larger than that of any network")
+        with safe_open(path, framework="pt") as file:
+            yield file
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{path}: not a safetensors file, or a truncated one ({error})") from error
+
+
+def finite_tensors(path: Path, file: Any) -> dict[str, Tensor]:
+    """The tensors of an opened file. Raises UserError, naming the tensor, where one holds NaN or infinite numbers."""
+    tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+    for name, tensor in tensors.items():
+        if not torch.isfinite(tensor).all():
+            raise UserError(f"{path}: its tensor {name} holds NaN or infinite numbers; train or export it again")
+    return tensors
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> None:

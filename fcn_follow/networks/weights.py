@@ -4,22 +4,34 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-from torch import Tensor, nn
+from torch import nn
 
-from fcn_follow.errors import UserError
+from fcn_follow.errors import MAX_SHOWN, UserError, shown
 from fcn_follow.networks.keras_graph import build_graph, from_card
 from fcn_follow.networks.registry import build_network, network_info
-from fcn_follow.networks.tensor_file import save_tensors
+from fcn_follow.networks.tensor_file import finite_tensors, open_tensors, save_tensors
 
 CARD_KEY = "fcn_follow_card"
 CLASSES = ("background", "other people", "hero")
 NORMALISATION = "value / 127.5 - 1"
 METRES, PER_IMAGE = "metres", "per_image"
+MAX_CARD_CHARACTERS = 4 << 20
+MAX_INPUT_SIDE_PX, MAX_INPUT_PX = 2048, 1024 * 1024
+_FLOATS = ("F32", "F16", "BF16")
+_KINDS: dict[str, tuple[type, ...]] = {
+    "str": (str,),
+    "int": (int,),
+    "float": (int, float),
+    "bool": (bool,),
+    "tuple[str, ...]": (tuple,),
+    "dict[str, float]": (dict,),
+    "dict[str, Any] | None": (dict, type(None)),
+}  # what JSON gives for a field of a card
 
 
 @dataclass(frozen=True)
@@ -72,7 +84,8 @@ def save_weights(path: Path, network: nn.Module, card: ModelCard) -> None:
 
 def read_card(path: Path) -> ModelCard:
     """The model card of a weights file. Raises UserError when it has none or one that says impossible things."""
-    return _read(path)[0]
+    with _open(path) as file:
+        return _card(path, file)
 
 
 def load_weights(path: Path, classes: tuple[str, ...] = CLASSES) -> LoadedWeights:
@@ -81,25 +94,49 @@ def load_weights(path: Path, classes: tuple[str, ...] = CLASSES) -> LoadedWeight
     It must tell these classes apart; what flies and is scored by the Follow-Me score has the package's own.
 
     Raises UserError, naming the file, when it is missing, truncated, no safetensors, without a card, or when its
-    tensors are not those of the network that the card names.
+    tensors are not those of the network that the card names, or not finite.
     """
-    card, tensors = _read(path, classes)
-    network = _network(path, card)
-    expected = network.state_dict()
-    problems = [f"{name} is missing" for name in expected if name not in tensors]
-    problems += [f"{name} is not part of it" for name in tensors if name not in expected]
-    problems += [
-        f"{name} is {tuple(tensors[name].shape)} instead of {tuple(expected[name].shape)}"
-        for name in expected
-        if name in tensors and tensors[name].shape != expected[name].shape
-    ]
-    if problems:
-        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        raise UserError(f"{path}: these are not weights of the network {card.network}: {problems[0]}{more}")
+    with _open(path) as file:
+        card = _card(path, file, classes)
+        network = _network(path, card)
+        _check_shapes(path, card, file, network)
+        tensors = finite_tensors(path, file)
     if card.graph is not None:
         network.to_empty(device="cpu")
     network.load_state_dict(tensors)
     return LoadedWeights(network.eval(), card)
+
+
+def _open(path: Path) -> AbstractContextManager[Any]:
+    if not path.is_file():
+        there = sorted(other.name for other in path.parent.glob("*.safetensors")) if path.parent.is_dir() else []
+        hint = f"; in that folder are {', '.join(there)}" if there else ""
+        raise UserError(f"{path}: there is no such weights file{hint}")
+    return open_tensors(path)
+
+
+def _card(path: Path, file: Any, classes: tuple[str, ...] = CLASSES) -> ModelCard:
+    metadata = file.metadata() or {}
+    if CARD_KEY not in metadata:
+        raise UserError(f"{path}: a safetensors file without a model card of fcn_follow; it was made by something else")
+    return card_of(path, metadata[CARD_KEY], classes)
+
+
+def _check_shapes(path: Path, card: ModelCard, file: Any, network: nn.Module) -> None:
+    """UserError, before a tensor is read, where the tensors of a file are not those of the network."""
+    slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+    found = {name: (tuple(item.get_shape()), item.get_dtype() in _FLOATS) for name, item in slices.items()}
+    wanted = {name: (tuple(item.shape), item.is_floating_point()) for name, item in network.state_dict().items()}
+    problems = [f"{name} is missing" for name in wanted if name not in found]
+    problems += [f"{name} is not part of it" for name in found if name not in wanted]
+    problems += [
+        f"{name} is {found[name][0]} instead of {shape}, or of another type"
+        for name, (shape, is_float) in wanted.items()
+        if name in found and found[name] != (shape, is_float)
+    ]
+    if problems:
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        raise UserError(f"{path}: these are not weights of the network {card.network}: {problems[0][:200]}{more}")
 
 
 def _network(path: Path, card: ModelCard) -> nn.Module:
@@ -114,50 +151,49 @@ def _network(path: Path, card: ModelCard) -> nn.Module:
         raise UserError(f"{path}: its model card describes no possible network ({error})") from error
 
 
-def _read(path: Path, classes: tuple[str, ...] = CLASSES) -> tuple[ModelCard, dict[str, Tensor]]:
-    if not path.is_file():
-        there = sorted(other.name for other in path.parent.glob("*.safetensors")) if path.parent.is_dir() else []
-        hint = f"; in that folder are {', '.join(there)}" if there else ""
-        raise UserError(f"{path}: there is no such weights file{hint}")
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-    except (SafetensorError, OSError, ValueError) as error:
-        raise UserError(f"{path}: not a safetensors file, or a truncated one ({error})") from error
-    if CARD_KEY not in metadata:
-        raise UserError(f"{path}: a safetensors file without a model card of fcn_follow; it was made by something else")
-    return card_of(path, metadata[CARD_KEY], classes), tensors
-
-
 def card_of(path: Path, text: str, classes: tuple[str, ...] = CLASSES) -> ModelCard:
     """The model card that a file holds as text. Raises UserError, naming the file, when it says impossible things."""
+    if len(text) > MAX_CARD_CHARACTERS:
+        raise UserError(f"{path}: its model card is larger than any; it was made by something else")
     try:
         values: dict[str, Any] = json.loads(text)
         values["classes"] = tuple(values["classes"])
         card = ModelCard(**values)
-        problem = _card_problem(card, classes)
-    except (ValueError, TypeError, KeyError) as error:
+        problem = _kind_problem(card) or _card_problem(card, classes)
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise UserError(f"{path}: its model card cannot be read ({error})") from error
     if problem:
         raise UserError(f"{path}: its model card {problem}")
     return card
 
 
+def _kind_problem(card: ModelCard) -> str:
+    """Which field of the card is of another type, in words, or an empty string."""
+    for item in dataclasses.fields(card):
+        value = getattr(card, item.name)
+        if type(value) not in _KINDS[str(item.type)]:
+            return f"has {shown(value)} as {item.name}; wanted is {item.type}"
+    for name, score in card.scores.items():
+        if type(score) not in (int, float):
+            return f"has {shown(score)} as the score {shown(name)}; wanted is a number"
+    return ""
+
+
 def _card_problem(card: ModelCard, classes: tuple[str, ...]) -> str:
     """What is wrong with the card in words, or an empty string."""
     if card.classes != classes:
-        return f"names the classes {', '.join(card.classes)}; wanted are {', '.join(classes)}"
+        return f"names the classes {', '.join(map(str, card.classes))[:MAX_SHOWN]}; wanted are {', '.join(classes)}"
     if card.normalisation != NORMALISATION:
-        return f"wants the input as {card.normalisation!r}; this package feeds {NORMALISATION!r}"
-    if not (8 <= card.input_height_px <= 4096 and 8 <= card.input_width_px <= 4096):
+        return f"wants the input as {shown(card.normalisation)}; this package feeds {NORMALISATION!r}"
+    sides_px = card.input_height_px, card.input_width_px
+    if not (min(sides_px) >= 8 and max(sides_px) <= MAX_INPUT_SIDE_PX and sides_px[0] * sides_px[1] <= MAX_INPUT_PX):
         return f"has an impossible input size of {card.input_width_px}x{card.input_height_px}"
     if not 0.0 < card.hero_probability_threshold < 1.0:
         return f"has an impossible hero_probability_threshold of {card.hero_probability_threshold}"
     if not 0.0 <= card.hero_confirm_probability < 1.0:
         return f"has an impossible hero_confirm_probability of {card.hero_confirm_probability}"
     if card.depth not in ("", METRES, PER_IMAGE):
-        return f"has an impossible depth of {card.depth!r}; known are {METRES!r} and {PER_IMAGE!r}"
+        return f"has an impossible depth of {shown(card.depth)}; known are {METRES!r} and {PER_IMAGE!r}"
     if card.depth == METRES and not 1.0 <= card.depth_focal_px <= 100_000.0:
         return f"has an impossible depth_focal_px of {card.depth_focal_px}"
     if card.depth and card.flip_average:

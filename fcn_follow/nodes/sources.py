@@ -17,6 +17,7 @@ from fcn_follow.bags.pairing import Tally
 from fcn_follow.bags.reading import Bag, decode, is_bag, open_bag
 from fcn_follow.bags.topics import choose_topics
 from fcn_follow.data.frames import FrameError, FrameSet, open_frames
+from fcn_follow.data.pictures import check_size
 from fcn_follow.errors import UserError
 from fcn_follow.geometry import CameraIntrinsics
 
@@ -86,9 +87,14 @@ def _play_frames(frames: FrameSet, report: Report) -> Iterator[PlayedFrame]:
 def _video(path: Path) -> Source:
     capture = cv2.VideoCapture(str(path))
     opened, rate_hz = capture.isOpened(), capture.get(cv2.CAP_PROP_FPS)
+    size_px = round(capture.get(cv2.CAP_PROP_FRAME_WIDTH)), round(capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
     capture.release()
     if not opened:
         raise UserError(f"{path}: not a video that OpenCV can read")
+    try:
+        check_size(*size_px)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
     if not (math.isfinite(rate_hz) and 0 < rate_hz < 1000):
         rate_hz = FRAMES_RATE_HZ
 

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from fcn_follow.errors import UserError
-from fcn_follow.networks.tensor_file import save_tensors
+from fcn_follow.networks.tensor_file import open_tensors, save_tensors
 
 KEY = "fcn_follow_checkpoint"
 
@@ -38,10 +37,10 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 def load_checkpoint(path: Path) -> Checkpoint:
     """Read a checkpoint. Raises UserError when it is missing or damaged."""
     try:
-        with safe_open(path, framework="pt") as file:
+        with open_tensors(path) as file:
             notes = json.loads((file.metadata() or {})[KEY])
             return Checkpoint({name: file.get_tensor(name) for name in file.keys()}, notes)  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError, KeyError) as error:
+    except (UserError, ValueError, KeyError, RecursionError) as error:
         raise UserError(f"{path}: no checkpoint to resume from, or a damaged one ({error})") from error
 
 

@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from fcn_follow.data.augment import AugmentParameters
-from fcn_follow.errors import UserError
+from fcn_follow.errors import UserError, shown
 from fcn_follow.networks.weights import METRES, PER_IMAGE
 from fcn_follow.parameters import parameter, with_values
+from fcn_follow.yaml_text import read_yaml
 
 
 @dataclass(frozen=True)
@@ -73,10 +72,7 @@ class TrainingParameters:
 
 def read_recipe(path: Path) -> TrainingParameters:
     """The parameters of a recipe file. Raises UserError for unknown names and impossible values."""
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read as a recipe ({error})") from error
+    content = read_yaml(path, "a recipe") or {}
     if not isinstance(content, dict):
         raise UserError(f"{path}: a recipe is a list of 'name: value' lines")
     try:
@@ -88,6 +84,7 @@ def read_recipe(path: Path) -> TrainingParameters:
 def flatten(content: Mapping[object, object], prefix: str = "") -> dict[str, object]:
     """Nested mappings to dotted names."""
     flat: dict[str, object] = {}
-    for name, value in content.items():
-        flat.update(flatten(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value})
+    for key, value in content.items():
+        name = prefix + (key if isinstance(key, str) else shown(key))
+        flat.update(flatten(value, f"{name}.") if isinstance(value, dict) else {name: value})
     return flat

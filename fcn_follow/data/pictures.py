@@ -1,0 +1,100 @@
+"""JPEG and PNG files, decoded only once their header has said a size that is allowed and their end is there."""
+
+from __future__ import annotations
+
+import re
+import struct
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from fcn_follow.errors import UserError
+
+MAX_SIDE_PX = 16384
+MAX_PIXELS = 32_000_000
+MAX_FILE_BYTES = 128 << 20
+MAX_JPEG_SCANS = 100  # a progressive JPEG has about ten; each costs a pass over the whole picture
+
+_JPEG_MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])")  # those that stand alone are of no interest
+_JPEG_SIZES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_JPEG_SCAN, _JPEG_END = 0xDA, 0xD9
+_NO_PICTURE = "not a picture, or a damaged one (JPEG and PNG are read)"
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+
+def decode_picture(data: bytes | memoryview, flags: int = cv2.IMREAD_COLOR) -> Any:
+    """A JPEG or PNG file as OpenCV decodes it (B, G, R), H x W or H x W x C of uint8 or uint16.
+
+    What follows the file's end marker, as drivers pad their buffers, is ignored.
+
+    Raises UserError, saying what is wrong, where it is damaged, truncated, or larger than a camera's picture.
+    """
+    picture = cv2.imdecode(np.frombuffer(data, np.uint8, count=checked_length(data)), flags)
+    if picture is None:
+        raise UserError(_NO_PICTURE)
+    return picture
+
+
+def checked_length(data: bytes | memoryview) -> int:
+    """The bytes of a JPEG or PNG up to its end marker. Raises UserError as decode_picture does; nothing is decoded."""
+    if len(data) > MAX_FILE_BYTES:
+        raise UserError(f"a picture of {len(data):,} bytes; allowed are {MAX_FILE_BYTES:,}")
+    try:
+        if bytes(data[:2]) == b"\xff\xd8":
+            return _jpeg_length(data)
+        if bytes(data[:8]) == _PNG_SIGNATURE:
+            return _png_length(data)
+    except (struct.error, IndexError) as error:
+        raise UserError("truncated") from error
+    raise UserError(_NO_PICTURE)
+
+
+def read_file(path: Path) -> bytes:
+    """A picture's file, still encoded. Raises OSError, and UserError where it is larger than any picture."""
+    with path.open("rb") as file:
+        data = file.read(MAX_FILE_BYTES + 1)
+    if len(data) > MAX_FILE_BYTES:
+        raise UserError(f"larger than {MAX_FILE_BYTES >> 20} MB")
+    return data
+
+
+def check_size(width_px: int, height_px: int) -> None:
+    """Raise UserError for a picture that no camera takes, and that would fill the memory."""
+    if not (0 < width_px <= MAX_SIDE_PX and 0 < height_px <= MAX_SIDE_PX and width_px * height_px <= MAX_PIXELS):
+        allowed = f"{MAX_PIXELS // 10**6} million pixels, {MAX_SIDE_PX} a side"
+        raise UserError(f"a picture of {width_px}x{height_px} pixels; allowed are {allowed}")
+
+
+def _jpeg_length(data: bytes | memoryview) -> int:
+    """Go from marker to marker as decoders do (ITU-T T.81, annex B); between those of a scan are its pixels."""
+    position, scans, sized = 2, 0, False
+    while found := _JPEG_MARKER.search(data, position):
+        position, marker = found.end(), found[1][0]
+        if marker == _JPEG_END:
+            if not (sized and scans):
+                raise UserError("a JPEG without pixels")
+            return position
+        if marker in _JPEG_SIZES:
+            height_px, width_px = struct.unpack_from(">HH", data, position + 3)
+            check_size(width_px, height_px)
+            sized = True
+        scans += marker == _JPEG_SCAN
+        if scans > MAX_JPEG_SCANS:
+            raise UserError(f"a JPEG of more than {MAX_JPEG_SCANS} scans")
+        position += struct.unpack_from(">H", data, position)[0]
+    raise UserError("truncated")
+
+
+def _png_length(data: bytes | memoryview) -> int:
+    """Go from chunk to chunk: length, kind, content, checksum. The size stands in the first one."""
+    if bytes(data[12:16]) != b"IHDR":
+        raise UserError("a PNG without its header")
+    check_size(*struct.unpack_from(">II", data, 16))
+    position = len(_PNG_SIGNATURE)
+    while True:
+        length, kind = struct.unpack_from(">I4s", data, position)
+        position += 12 + int(length)
+        if kind == b"IEND" and position <= len(data):
+            return position
