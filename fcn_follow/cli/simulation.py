@@ -176,7 +176,7 @@ def _fly_with_faults(first_seed: int, flights: int, eyes: EyesSpec, processes: i
                 table.add_row(str(flight.seed), flight.scenario, kinds, "; ".join(flight.failures))
     failed = sum(bool(flight.failures) for flight in flown)
     if failed:
-        _wide_console().print(table)
+        output(150).print(table)
     approach_m = min(flight.approach_m for flight in flown)
     faults = sum(len(flight.faults) for flight in flown)
     print(
