@@ -33,6 +33,8 @@ DISOBEDIENCE_M_S = 0.7
 DISOBEDIENCE_RAD_S = 0.8
 SHARE_OF_SPEED = 0.3
 """Two velocities agree that differ by no more than these and this share of the larger one."""
+GUST_S = 1.5
+"""A gust may spin a drone for so long without its being disobedient."""
 LEAD_M_S = 2.5
 """A command is never faster than the drone by more than this, so that it does not wind up."""
 LET_GO_S = 3.0
@@ -64,7 +66,7 @@ class Odometry:
         self._refusals = Refusals()
         self._settled_s = -math.inf
         self._unsettled = ""
-        self._disobeys_since_s: float | None = None
+        self._disobeys_since_s = self._turns_since_s = math.inf
         self._rests_until_s = -math.inf
 
     @property
@@ -115,14 +117,14 @@ class Odometry:
     def disobedience(self, expected: VehiclePose, now_s: float, timeouts: Timeouts) -> str:
         """A fault where the drone has moved otherwise than `expected`, its commands through its lag, for too long."""
         pose = self.newest
-        if pose is None or self.fault(now_s, timeouts):
-            self._disobeys_since_s = None
-        elif _disagree(pose, expected):
-            self._disobeys_since_s = self._disobeys_since_s or now_s
-            if now_s - self._disobeys_since_s >= timeouts.obey_s:
-                self._rests_until_s = now_s + LET_GO_S
-        else:
-            self._disobeys_since_s = None
+        turns = moves = False
+        if pose is not None and not self.fault(now_s, timeouts):
+            turns = abs(pose.yaw_rate_rad_s - expected.yaw_rate_rad_s) > DISOBEDIENCE_RAD_S
+            moves = not turns and _moves_otherwise(pose, expected)  # a spin alone changes the axes of the velocity
+        self._disobeys_since_s = min(self._disobeys_since_s, now_s) if moves else math.inf
+        self._turns_since_s = min(self._turns_since_s, now_s) if turns else math.inf
+        if now_s - self._disobeys_since_s >= timeouts.obey_s or now_s - self._turns_since_s >= GUST_S + timeouts.obey_s:
+            self._rests_until_s = now_s + LET_GO_S
         return DISOBEDIENCE if now_s < self._rests_until_s else ""
 
     def _void(self, now_s: float, offset_m: Vector3, reason: str) -> Jump:
@@ -169,14 +171,13 @@ def _jump(before: VehiclePose, after: VehiclePose) -> str:
     return ""
 
 
-def _disagree(pose: VehiclePose, expected: VehiclePose) -> bool:
-    """Whether two motions differ, each in its own body's axes."""
+def _moves_otherwise(pose: VehiclePose, expected: VehiclePose) -> bool:
+    """Whether two velocities differ, each in its own body's axes."""
     real, wanted = (
         (*rotated(each.velocity_m_s[0], each.velocity_m_s[1], -each.yaw_rad), each.velocity_m_s[2])
         for each in (pose, expected)
     )
-    turns = abs(pose.yaw_rate_rad_s - expected.yaw_rate_rad_s) > DISOBEDIENCE_RAD_S
-    return turns or _differ(real, wanted, DISOBEDIENCE_M_S)
+    return _differ(real, wanted, DISOBEDIENCE_M_S)
 
 
 def _differ(first_m_s: Sequence[float], second_m_s: Sequence[float], spare_m_s: float) -> bool:

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from fcn_follow.errors import UserError
+from fcn_follow.following.states import State
 from fcn_follow.scoring.page import write_whole
 from fcn_follow.simulation.episode import CameraSetup
 from fcn_follow.simulation.faults import KINDS, Fault, Injector, draw_faults
@@ -127,7 +128,10 @@ def _approach_m(moment: Moment) -> float:
 
 
 def _named_after_s(moments: Sequence[Moment], fault: Fault) -> float:
-    """From when the fault could first be noticed to its being named; NaN where it never could be."""
+    """From when the fault could first be noticed to its being named; NaN where it never could be.
+
+    While the drone holds for another reason, which is named, nothing more can be noticed.
+    """
     kind = KINDS[fault.kind]
     noticeable_s = math.nan
     for moment in moments:
@@ -137,7 +141,9 @@ def _named_after_s(moments: Sequence[Moment], fault: Fault) -> float:
             return 0.0 if math.isnan(noticeable_s) else moment.now_s - noticeable_s
         if not fault.holds(moment.now_s):
             return math.nan if math.isnan(noticeable_s) else moment.now_s - noticeable_s
-        if math.isnan(noticeable_s) and (not kind.needs_motion or _is_commanded(moment)):
+        if moment.state == State.HOLDING.value:
+            noticeable_s = math.nan
+        elif math.isnan(noticeable_s) and (not kind.needs_motion or _is_commanded(moment)):
             noticeable_s = moment.now_s
     return math.nan
 
