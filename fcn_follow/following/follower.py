@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fcn_follow.following.estimator import HeroEstimate, HeroEstimator
-from fcn_follow.following.frames import hero_in_odom, wrapped
+from fcn_follow.following.frames import hero_in_odom, rotated, wrapped
 from fcn_follow.following.guard import Guard, Heights
 from fcn_follow.following.law import (
     Around,
@@ -252,7 +252,8 @@ class Follower:
         self.counters.clock_jumps += 1
         self.start_anew()
         self._vehicles.clear()
-        self.odometry.history.clear()
+        self.odometry.start_anew()
+        self._refused_heroes, self._refused_frames = Refusals(), Refusals()
         self.guard.reset()
         return None
 
@@ -260,19 +261,32 @@ class Follower:
         """The drone now, and what is wrong with its odometry; without odometry where its commands have led it."""
         timeouts = self.parameters.timeouts
         for state in self._vehicles:
+            before = self.odometry.newest
             jump = self.odometry.take(state, now_s, timeouts, frame_in_use=self.estimator.stamp_s is not None)
             if jump is not None:
                 self.counters.odom_jumps += 1
                 self.estimator.reset()
-                if self._start_m is not None:
-                    x, y, z = (old + moved for old, moved in zip(self._start_m, jump.offset_m, strict=True))
-                    self._start_m = (x, y, z)
+            newest = self.odometry.newest
+            if newest is not None and before is None:
+                self._carry_start(reckoned, newest, newest.yaw_rad - reckoned.yaw_rad)
+            elif newest is not None and before is not None and jump is not None and not jump.same_origin:
+                self._carry_start(before, newest)
         self._vehicles.clear()
         self.counters.odom_refused = self.odometry.refused
         if not self.odometry.heard:
             return reckoned, ""
         newest = self.odometry.newest
         return newest.moved_to(now_s) if newest else VehiclePose(now_s), self.odometry.fault(now_s, timeouts)
+
+    def _carry_start(self, old: VehiclePose, new: VehiclePose, turn_rad: float = 0.0) -> None:
+        """Keep the start where it was seen from the drone, which is at `old` in one frame and at `new` in another."""
+        if self._start_m is None:
+            return
+        was_at = old.moved_to(new.stamp_s).position_m
+        dx, dy, dz = (start - place for start, place in zip(self._start_m, was_at, strict=True))
+        dx, dy = rotated(dx, dy, turn_rad)
+        x, y, z = new.position_m
+        self._start_m = (x + dx, y + dy, z + dz)
 
     def _take_people(self, now_s: float) -> None:
         """Report everybody but the hero to the guard; what cannot be is left out."""
