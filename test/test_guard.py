@@ -202,3 +202,14 @@ def test_those_who_walk_ahead_leave_no_trail_behind_them():
 
     guard = Guard(FollowerParameters())
     assert settled(guard, VelocityCommand(forward_m_s=2.0), 6.0, walk_ahead).command.forward_m_s == pytest.approx(2.0)
+
+
+def test_limits_that_are_lowered_in_flight_hold_at_once():
+    guard = Guard(FollowerParameters())
+    settled(guard, VelocityCommand(3.0, 1.0, 1.0, 1.0), 2.0)
+    guard.parameters = with_set(limits__speed_m_s=1.0, limits__up_m_s=0.5, limits__yaw_rate_rad_s=0.5)
+    guard.advance(2.0)
+    passed = guard.check(VelocityCommand(2.9, 1.1, 0.9, 0.9), 2.0, 0.02).command
+    assert math.hypot(passed.forward_m_s, passed.left_m_s) <= 1.0 + 1e-6
+    assert passed.up_m_s <= 0.5
+    assert passed.yaw_rate_rad_s <= 0.5

@@ -142,6 +142,7 @@ class Guard:
         restrictions: tuple[tuple[str, Callable[[VelocityCommand], VelocityCommand]], ...] = (
             ("guard: limits", lambda each: _within_limits(each, limits)),
             ("guard: elapsed time", lambda each: self._grown(each, limits, elapsed_s)),
+            ("guard: lower limits", lambda each: _within_limits(each, limits)),
             ("guard: people", lambda each: self._away_from_people(each, pose, now_s)),
             ("guard: height", lambda each: self._between_floor_and_ceiling(each, pose, heights)),
         )
