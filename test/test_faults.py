@@ -245,3 +245,34 @@ def test_a_clock_that_is_set_back_does_not_make_a_fault_of_odometry_last():
     assert reasons(5000.0, 2.0, 0.0)[-1] == "hero seen"
     assert "odometry jumped" in reasons(5002.0, 0.1, 50.0)[-1]
     assert reasons(100.0, 2.0, 50.0)[-1] == "hero seen"
+
+
+def test_odometry_whose_z_points_downwards_is_not_climbed_after_for_ever():
+    """North, east, down: the higher the drone is, the farther below the minimum height it seems to be."""
+    for velocity_too in (True, False):
+
+        class Down(Injector):
+            def odometry(self, now_s, state, velocity_too=velocity_too):
+                (x, y, z), (vx, vy, vz) = state.position_odom_m, state.velocity_odom_m_s
+                velocity = (vx, vy, -vz if velocity_too else vz)
+                return dataclasses.replace(state, position_odom_m=(x, y, -z), velocity_odom_m_s=velocity)
+
+        flight = Flight(lambda t: (40.0, 0.0), duration_s=50.0, injector=Down()).fly()
+        assert max(z for _, _, z in flight.drone_m) < 9.0
+        assert not any(step.command.up_m_s for step in flight.steps[flight.after(45.0)])
+
+
+@pytest.mark.parametrize(
+    ("values", "lag_s"), [({"limits.up_m_s": 0.5}, 0.3), ({"limits.up_m_s": 3.0}, 0.3), ({}, 0.8)], ids=str
+)
+def test_a_long_climb_that_leads_upwards_slowly_is_no_fault(values, lag_s):
+    def at(t, follower):
+        if t == 4.0:
+            follower.set_parameters(with_values(follower.parameters, {"set_points.height_m": 12.0}))
+
+    parameters = with_values(Flight(straight()).parameters, {"set_points.distance_m": 35.0, **values})
+    flight = Flight(
+        lambda t: (35.0, 0.0), duration_s=34.0, at=at, parameters=parameters, velocity_lag_s=lag_s, rate_hz=10.0
+    ).fly()
+    assert not any(step.fault for step in flight.steps)
+    assert flight.heights_m[-1] == pytest.approx(12.0, abs=0.5)
