@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Iterator
 
 import pytest
 from ros_tools import STARTED, start_node
+
+WORKERS = 4
+"""Of pytest-xdist; more share domains."""
 
 
 @pytest.fixture(autouse=True)
@@ -30,8 +34,10 @@ def own_engine_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
 
 @pytest.fixture
 def domain_id(monkeypatch: pytest.MonkeyPatch) -> int:
-    """A random DDS domain, so that tests and other programs do not hear each other."""
-    number = random.randint(1, 100)
+    """A random DDS domain of this worker's own, so that tests and other programs do not hear each other."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % WORKERS
+    number = random.randint(1, 100 // WORKERS) + worker * (100 // WORKERS)
+    print(f"ROS_DOMAIN_ID={number}")
     monkeypatch.setenv("ROS_DOMAIN_ID", str(number))
     return number
 

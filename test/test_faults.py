@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import pytest
 from flight import STEP_S, Flight, running, straight
 
 from fcn_follow.following.follower import Follower
+from fcn_follow.following.odometry import Odometry
+from fcn_follow.following.parameters import Timeouts
 from fcn_follow.following.states import State
 from fcn_follow.geometry import ZERO_COMMAND, HeroPosition, VehicleState
 from fcn_follow.parameters import with_values
@@ -152,3 +155,124 @@ def test_stamps_that_are_not_of_now_are_named():
         ("frames_late", 1e9, "zero stamps"),
     ):
         assert said(flown(kind, size, end_s=19.0), text, within_s=2.0), kind
+
+
+class Changed(Injector):
+    """Odometry from BEGIN_S on, changed by a function of the time since then."""
+
+    def __init__(self, change):
+        super().__init__()
+        self.change = change
+
+    def odometry(self, now_s, state):
+        return self.change(now_s - BEGIN_S, state) if now_s >= BEGIN_S else state
+
+
+def turned(state, angle_rad):
+    """The same state with another yaw (rad)."""
+    half = math.atan2(*state.orientation_odom_xyzw[2:]) + angle_rad / 2
+    return dataclasses.replace(state, orientation_odom_xyzw=(0.0, 0.0, math.sin(half), math.cos(half)))
+
+
+@pytest.mark.parametrize("away_m", [1000.0, -1000.0])
+def test_odometry_of_another_origin_that_appears_in_flight_does_not_lead_away(away_m):
+    """The start, from which limits.range_m counts, was known in the frame of the commands alone."""
+    faults = [Fault("odom_stale", 0.0, BEGIN_S, 0.0, 0.0), Fault("odom_jump", BEGIN_S, 99.0, 0.0, away_m)]
+    flight = Flight(straight(), duration_s=18.0, injector=Injector(faults)).fly()
+    assert not any("range" in step.limited_by for step in flight.steps)
+    assert max(flight.distances_m) < 8.0
+    assert flight.distances_m[-1] == pytest.approx(5.0, abs=0.7)
+
+
+def test_a_range_that_is_made_smaller_in_flight_brings_the_drone_back_no_faster_than_a_walker():
+    def at(t, follower):
+        if t == BEGIN_S:
+            follower.set_parameters(with_values(follower.parameters, {"limits.range_m": 5.0}))
+
+    flight = Flight(straight(3.0), duration_s=16.0, at=at).fly()
+    assert flight.drone_m[flight.after(BEGIN_S)][0][0] > 12.0
+    assert min(vx for vx, _ in flight.velocities_m_s[flight.after(BEGIN_S)]) > -1.1
+    assert flight.velocities_m_s[-1][0] < -0.9
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (lambda _, state: dataclasses.replace(state, velocity_odom_m_s=(0.0, 0.0, 1.0)), "velocity does not match"),
+        (
+            lambda since_s, state: dataclasses.replace(
+                state, position_odom_m=(*state.position_odom_m[:2], state.position_odom_m[2] + since_s)
+            ),
+            "velocity does not match",
+        ),
+        (lambda since_s, state: turned(state, math.radians(20.0) * since_s), "yaw rate does not match"),
+        (
+            lambda _, state: dataclasses.replace(
+                state, orientation_odom_xyzw=(state.orientation_odom_xyzw[3], *state.orientation_odom_xyzw[:3])
+            ),
+            "odometry is refused: an attitude that lies on its side",
+        ),
+    ],
+    ids=["velocity", "drifts", "turns", "w_first"],
+)
+def test_odometry_that_lies_slowly_is_named(change, text):
+    flight = Flight(lambda t: (5.0, 0.0), duration_s=13.0, injector=Changed(change)).fly()
+    assert said(flight, text, within_s=1.5)
+
+
+@pytest.mark.parametrize("rate_hz", [10, 50, 1000])
+def test_a_contradiction_is_noticed_at_any_rate_of_odometry(rate_hz):
+    odometry, timeouts = Odometry(), Timeouts()
+    for index in range(2 * rate_hz + 1):
+        now_s = index / rate_hz
+        state = VehicleState(now_s, (now_s, 0.0, 2.0), (0.0, 0.0, 0.0, 1.0), (3.0, 0.0, 0.0))
+        odometry.take(state, now_s, timeouts, frame_in_use=False)
+    assert "velocity does not match" in odometry.fault(now_s, timeouts)
+
+
+def test_a_clock_that_is_set_back_does_not_make_a_fault_of_odometry_last():
+    follower = Follower(enabled=True)
+
+    def reasons(begin_s, seconds, x_m):
+        found = []
+        for index in range(round(seconds / STEP_S)):
+            now_s = begin_s + index * STEP_S
+            follower.observe_vehicle(VehicleState(now_s, (x_m, 0.0, 2.4), (0.0, 0.0, 0.0, 1.0)))
+            follower.observe_hero(HeroPosition(now_s, (0.0, 1.5, 5.0 + 1e-6 * index)))
+            found.append(follower.step(now_s).reason)
+        return found
+
+    assert reasons(5000.0, 2.0, 0.0)[-1] == "hero seen"
+    assert "odometry jumped" in reasons(5002.0, 0.1, 50.0)[-1]
+    assert reasons(100.0, 2.0, 50.0)[-1] == "hero seen"
+
+
+def test_odometry_whose_z_points_downwards_is_not_climbed_after_for_ever():
+    """North, east, down: the higher the drone is, the farther below the minimum height it seems to be."""
+    for velocity_too in (True, False):
+
+        class Down(Injector):
+            def odometry(self, now_s, state, velocity_too=velocity_too):
+                (x, y, z), (vx, vy, vz) = state.position_odom_m, state.velocity_odom_m_s
+                velocity = (vx, vy, -vz if velocity_too else vz)
+                return dataclasses.replace(state, position_odom_m=(x, y, -z), velocity_odom_m_s=velocity)
+
+        flight = Flight(lambda t: (40.0, 0.0), duration_s=50.0, injector=Down()).fly()
+        assert max(z for _, _, z in flight.drone_m) < 9.0
+        assert not any(step.command.up_m_s for step in flight.steps[flight.after(45.0)])
+
+
+@pytest.mark.parametrize(
+    ("values", "lag_s"), [({"limits.up_m_s": 0.5}, 0.3), ({"limits.up_m_s": 3.0}, 0.3), ({}, 0.8)], ids=str
+)
+def test_a_long_climb_that_leads_upwards_slowly_is_no_fault(values, lag_s):
+    def at(t, follower):
+        if t == 4.0:
+            follower.set_parameters(with_values(follower.parameters, {"set_points.height_m": 12.0}))
+
+    parameters = with_values(Flight(straight()).parameters, {"set_points.distance_m": 35.0, **values})
+    flight = Flight(
+        lambda t: (35.0, 0.0), duration_s=34.0, at=at, parameters=parameters, velocity_lag_s=lag_s, rate_hz=10.0
+    ).fly()
+    assert not any(step.fault for step in flight.steps)
+    assert flight.heights_m[-1] == pytest.approx(12.0, abs=0.5)

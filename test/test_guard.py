@@ -165,3 +165,51 @@ def test_a_long_pause_does_not_let_the_command_leap():
     guard.check(ZERO_COMMAND, 0.0, 0.02)
     guard.advance(0.9)
     assert guard.check(AHEAD, 0.9, 0.9).command.forward_m_s <= 4.0 * 0.1 * 1.02
+
+
+def test_somebody_who_leaves_the_picture_is_not_forgotten_at_once():
+    guard = Guard(FollowerParameters())
+    guard.advance(0.0)
+    guard.see_people(0.0, [(0.0, 0.0, 1.9)])
+    for index in range(1, 60):
+        now_s = index * 0.02
+        guard.advance(now_s)
+        guard.see_hero(now_s, (3.0, 0.0, 8.0))
+        guard.see_people(now_s, [(4.0, 0.0, 8.0)])
+        assert guard.check(AHEAD, now_s, 0.02).command.forward_m_s <= 0.0
+    guard = Guard(FollowerParameters())
+    guard.advance(0.0)
+    guard.see_people(0.0, [(0.0, 0.0, 1.9)])
+    passed = settled(guard, AHEAD, 2.6, lambda guard, now_s: guard.see_people(now_s, []), begin_s=0.02)
+    assert passed.command.forward_m_s > 0.0, "but after a while"
+
+
+def test_a_picture_that_comes_late_does_not_hide_who_was_seen_since():
+    guard = Guard(FollowerParameters())
+    guard.advance(0.0)
+    guard.advance(0.2)
+    guard.see_people(0.2, [(0.0, 0.0, 1.9)])
+    guard.see_people(0.0, [(0.0, 0.0, 30.0)])
+    assert guard.check(AHEAD, 0.2, 0.02).command.forward_m_s <= 0.0
+
+
+def test_those_who_walk_ahead_leave_no_trail_behind_them():
+    """Two people side by side walk away at the speed of the drone; both are seen in each picture."""
+
+    def walk_ahead(guard, now_s):
+        guard.see_hero(now_s, (0.5, 0.0, 5.0 + 0.2 * math.sin(40.0 * now_s)))
+        guard.see_people(now_s, [(-0.5, 0.0, 5.0 + 0.2 * math.sin(50.0 * now_s))])
+
+    guard = Guard(FollowerParameters())
+    assert settled(guard, VelocityCommand(forward_m_s=2.0), 6.0, walk_ahead).command.forward_m_s == pytest.approx(2.0)
+
+
+def test_limits_that_are_lowered_in_flight_hold_at_once():
+    guard = Guard(FollowerParameters())
+    settled(guard, VelocityCommand(3.0, 1.0, 1.0, 1.0), 2.0)
+    guard.parameters = with_set(limits__speed_m_s=1.0, limits__up_m_s=0.5, limits__yaw_rate_rad_s=0.5)
+    guard.advance(2.0)
+    passed = guard.check(VelocityCommand(2.9, 1.1, 0.9, 0.9), 2.0, 0.02).command
+    assert math.hypot(passed.forward_m_s, passed.left_m_s) <= 1.0 + 1e-6
+    assert passed.up_m_s <= 0.5
+    assert passed.yaw_rate_rad_s <= 0.5

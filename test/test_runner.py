@@ -155,11 +155,23 @@ def test_without_a_source_the_simulator_flies(domain_id, tmp_path):
 
 
 def flying(domain_id: int, tmp_path: Path, *arguments: object) -> tuple[subprocess.Popen[str], list[str]]:
-    """A runner that plays frames again and again, whose every pixel is taken for the hero; and what it has said."""
+    """A runner that plays frames again and again, and what it has said up to its first masks.
+
+    Every pixel is taken for the hero, so that the follower soon takes the picture for frozen.
+    """
     frames = write_frames(tmp_path / "run", 5, masks=False)
     weights = write_weights(tmp_path / "everywhere.safetensors", hero_everywhere=True)
     endless = ("--rate", "10", "--loop", "--duration", "200")  # which a test that fails waits for
     runner = start_runner(domain_id, tmp_path / "out", "--source", frames, *endless, "--weights", weights, *arguments)
+    return runner, listen(runner, "masks/s")
+
+
+def flying_in_the_simulator(
+    domain_id: int, tmp_path: Path, *arguments: object
+) -> tuple[subprocess.Popen[str], list[str]]:
+    """A runner that follows a hero who walks on, and what it has said up to that."""
+    flight = ("--scenario", "stop_and_go", "--duration", "200", "--engine", "openvino")
+    runner = start_runner(domain_id, tmp_path / "out", *flight, *arguments)
     return runner, listen(runner, "tracking")
 
 
@@ -199,7 +211,7 @@ def test_no_node_outlives_a_killed_runner(domain_id, tmp_path):
 
 
 def test_what_dies_in_flight_starts_anew_and_following_goes_on(domain_id, tmp_path):
-    runner, said = flying(domain_id, tmp_path)
+    runner, said = flying_in_the_simulator(domain_id, tmp_path)
     for name in ("segmenter", "follower"):
         os.kill(wait_for_node(runner, name), signal.SIGKILL)
         said += listen(runner, f"the {name} was killed by signal 9; it starts anew")
@@ -252,7 +264,7 @@ def test_no_message_ends_the_flight(ros, domain_id, tmp_path):
             publishers[topic].publish(message)
         time.sleep(0.05)
     stranger.destroy_node()
-    said += listen(runner, "tracking")
+    said += listen(runner, "masks/s")
     output = "".join(said) + interrupt(runner)
     assert runner.returncode == 0, output
     assert "Traceback" not in output and "\x1b[31m" not in output
@@ -262,7 +274,7 @@ def test_no_message_ends_the_flight(ros, domain_id, tmp_path):
 def test_the_runner_enables_the_follower_where_no_vehicle_can_hear_it(domain_id, tmp_path):
     params = tmp_path / "waits.yaml"
     params.write_text("/**/follower: {ros__parameters: {start_enabled: false}}")
-    runner, _ = flying(domain_id, tmp_path, "--params", params)  # which waits for "tracking"
+    runner, _ = flying_in_the_simulator(domain_id, tmp_path, "--params", params)
     interrupt(runner)
     assert runner.returncode == 0
 

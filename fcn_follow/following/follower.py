@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fcn_follow.following.estimator import HeroEstimate, HeroEstimator
-from fcn_follow.following.frames import hero_in_odom, wrapped
+from fcn_follow.following.frames import hero_in_odom, rotated, wrapped
 from fcn_follow.following.guard import Guard, Heights
 from fcn_follow.following.law import (
     Around,
@@ -41,6 +41,8 @@ INBOX = 64
 STARTING_ANEW_S = 0.5
 """How long the reason for forgetting the hero is reported, at least."""
 CONTRADICTED = "the hero is seen where it cannot have gone: starting anew"
+HERO_CLIMB = "climbing does not bring the hero into place (is camera.pitch_down_rad right?)"
+GROUND_CLIMB = "climbing does not lead above limits.minimum_height_m (does odom's z point upwards?)"
 MOVING = (State.TRACKING, State.COASTING, State.SEARCHING)
 REQUESTS = ("land", "return")
 
@@ -101,7 +103,8 @@ class Follower:
         self.odometry = Odometry()
         self._references = References()
         self._limiter = Limiter()
-        self._frozen, self._climb_watch = FrozenPicture(), Climb()
+        self._frozen = FrozenPicture()
+        self._hero_climb, self._ground_climb = Climb(HERO_CLIMB), Climb(GROUND_CLIMB)
         self._refused_heroes, self._refused_frames = Refusals(), Refusals()
         self._heroes: deque[HeroPosition] = deque(maxlen=INBOX)
         self._people: deque[tuple[float, tuple[Vector3, ...]]] = deque(maxlen=INBOX)
@@ -121,7 +124,8 @@ class Follower:
         self.estimator.reset()
         self._limiter.stop()
         self._frozen.reset()
-        self._climb_watch.reset()
+        self._hero_climb.reset()
+        self._ground_climb.reset()
         self._anew, self._anew_s = "", -math.inf
         self._heroes.clear()
         self._people.clear()
@@ -191,7 +195,8 @@ class Follower:
         disobedience = self.odometry.disobedience(reckoned, now_s, self.parameters.timeouts) if self.enabled else ""
         frozen = self._frozen.fault(self.parameters.timeouts.frozen_s)
         starting_anew = self._anew if now_s - self._anew_s < STARTING_ANEW_S else ""
-        faults = (fault, odom_fault, disobedience, frozen, self._climb_watch.fault(), starting_anew)
+        climbs = (self._hero_climb.fault(), self._ground_climb.fault())
+        faults = (fault, odom_fault, disobedience, frozen, *climbs, starting_anew)
         fault = "; ".join(filter(None, faults))
         self._change_state(now_s, fault, hero, vehicle)
         step_s = min(dt_s, MAX_STEP_S)
@@ -252,7 +257,8 @@ class Follower:
         self.counters.clock_jumps += 1
         self.start_anew()
         self._vehicles.clear()
-        self.odometry.history.clear()
+        self.odometry.start_anew()
+        self._refused_heroes, self._refused_frames = Refusals(), Refusals()
         self.guard.reset()
         return None
 
@@ -260,19 +266,34 @@ class Follower:
         """The drone now, and what is wrong with its odometry; without odometry where its commands have led it."""
         timeouts = self.parameters.timeouts
         for state in self._vehicles:
+            before = self.odometry.newest
             jump = self.odometry.take(state, now_s, timeouts, frame_in_use=self.estimator.stamp_s is not None)
             if jump is not None:
                 self.counters.odom_jumps += 1
                 self.estimator.reset()
-                if self._start_m is not None:
-                    x, y, z = (old + moved for old, moved in zip(self._start_m, jump.offset_m, strict=True))
-                    self._start_m = (x, y, z)
+                self._hero_climb.begin_anew()
+                self._ground_climb.begin_anew()
+            newest = self.odometry.newest
+            if newest is not None and before is None:
+                self._carry_start(reckoned, newest, newest.yaw_rad - reckoned.yaw_rad)
+            elif newest is not None and before is not None and jump is not None and not jump.same_origin:
+                self._carry_start(before, newest)
         self._vehicles.clear()
         self.counters.odom_refused = self.odometry.refused
         if not self.odometry.heard:
             return reckoned, ""
         newest = self.odometry.newest
         return newest.moved_to(now_s) if newest else VehiclePose(now_s), self.odometry.fault(now_s, timeouts)
+
+    def _carry_start(self, old: VehiclePose, new: VehiclePose, turn_rad: float = 0.0) -> None:
+        """Keep the start where it was seen from the drone, which is at `old` in one frame and at `new` in another."""
+        if self._start_m is None:
+            return
+        was_at = old.moved_to(new.stamp_s).position_m
+        dx, dy, dz = (start - place for start, place in zip(self._start_m, was_at, strict=True))
+        dx, dy = rotated(dx, dy, turn_rad)
+        x, y, z = new.position_m
+        self._start_m = (x + dx, y + dy, z + dz)
 
     def _take_people(self, now_s: float) -> None:
         """Report everybody but the hero to the guard; what cannot be is left out."""
@@ -371,7 +392,13 @@ class Follower:
         self._move_set_points(now_s, dt_s, hero, vehicle)
         where = around(hero, vehicle)
         shaped = self._references.step(self.parameters, self._trim, hero, where, dt_s)
-        self._climb_watch.step(self._limiter.command.up_m_s, self._references.height.value - where.height_m, dt_s)
+        ground_m = 0.0 if self.odometry.heard else hero.position_odom_m[2] - self.parameters.vehicle.hero_height_m / 2
+        above_ground_m = vehicle.position_m[2] - ground_m
+        up_m_s = self._limiter.command.up_m_s
+        self._hero_climb.step(up_m_s, self._references.height.value - where.height_m, where.height_m, dt_s)
+        if self.odometry.heard:
+            missing_m = self.parameters.limits.minimum_height_m - above_ground_m
+            self._ground_climb.step(up_m_s, missing_m, above_ground_m, dt_s)
         wanted, shaped_by_law = follow(self.parameters, self._references, hero, vehicle)
         shaped += shaped_by_law
         share = 1.0
@@ -383,10 +410,9 @@ class Follower:
         if self._state is State.COASTING:
             share *= min(1.0, 2.0 * (timeouts.coast_s - hero_age_s) / (timeouts.coast_s - timeouts.tracking_s))
             shaped += ("coasting",)
-        ground_m = 0.0 if self.odometry.heard else hero.position_odom_m[2] - self.parameters.vehicle.hero_height_m / 2
         start_m = self._start_m or vehicle.position_m
         wanted, shaped_by_space = within_space(
-            self.parameters, scaled(wanted, share), vehicle, start_m[:2], vehicle.position_m[2] - ground_m
+            self.parameters, scaled(wanted, share), vehicle, start_m[:2], above_ground_m
         )
         return wanted, shaped + shaped_by_space
 

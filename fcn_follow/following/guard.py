@@ -36,6 +36,12 @@ MARGIN_M = 0.1
 PASSES = 4
 """Cutting the motion towards one person may turn it towards another: so often everybody is looked at again."""
 
+MEMORY_S = 2.0
+MAX_MISSED = 64
+"""Whoever leaves the picture, or is missed in it, is remembered for so long; of so many the newest."""
+SAME_M, SAME_SHARE, SAME_M_S = 0.7, 0.15, 3.0
+"""So far from where somebody was, and this share of the range, and at this speed, it may be the same person."""
+
 
 @dataclass(frozen=True)
 class Heights:
@@ -56,9 +62,13 @@ class Guarded:
 
 @dataclass(frozen=True)
 class _Person:
-    """Seen at stamp_s at a level place (m) of the guard's own dead-reckoned frame, the middle of the body at z."""
+    """Seen at stamp_s at a level place (m) of the guard's own dead-reckoned frame, the middle of the body at z.
+
+    range_m is how far away from the camera.
+    """
 
     stamp_s: float
+    range_m: float
     x_m: float
     y_m: float
     z_m: float
@@ -78,6 +88,8 @@ class Guard:
         """Forget everybody, and take the drone to stand still."""
         self._hero: _Person | None = None
         self._people: tuple[_Person, ...] = ()
+        self._missed: tuple[_Person, ...] = ()
+        self._people_s = -math.inf
         self.history = VehicleHistory()
         self._last = ZERO_COMMAND
         self._growth_s = 0.0
@@ -95,12 +107,21 @@ class Guard:
 
     def see_hero(self, stamp_s: float, position_camera_m: Vector3) -> None:
         """The hero's raw detection in the camera's optical frame; one that is older than the last is left out."""
-        if self._hero is None or stamp_s >= self._hero.stamp_s:
-            self._hero = self._placed(stamp_s, position_camera_m)
+        if self._hero is not None and stamp_s < self._hero.stamp_s:
+            return
+        last, self._hero = self._hero, self._placed(stamp_s, position_camera_m)
+        self._remember((last,) if last else (), (self._hero,))
 
     def see_people(self, stamp_s: float, positions_camera_m: Sequence[Vector3]) -> None:
-        """Everybody else in the newest picture; they take the place of those in the last one."""
+        """Everybody else in the newest picture; an older one is left out.
+
+        Whoever was in the last one and is not seen again may still be there, and is remembered for MEMORY_S.
+        """
+        if stamp_s < self._people_s:
+            return
+        last, self._people_s = self._people, stamp_s
         self._people = tuple(self._placed(stamp_s, position) for position in positions_camera_m)
+        self._remember(last, self._people)
 
     def advise(self, wanted: VelocityCommand, now_s: float, heights: Heights) -> VelocityCommand:
         """The wanted command as `check` would let it pass with MARGIN_M to spare.
@@ -121,6 +142,7 @@ class Guard:
         restrictions: tuple[tuple[str, Callable[[VelocityCommand], VelocityCommand]], ...] = (
             ("guard: limits", lambda each: _within_limits(each, limits)),
             ("guard: elapsed time", lambda each: self._grown(each, limits, elapsed_s)),
+            ("guard: lower limits", lambda each: _within_limits(each, limits)),
             ("guard: people", lambda each: self._away_from_people(each, pose, now_s)),
             ("guard: height", lambda each: self._between_floor_and_ceiling(each, pose, heights)),
         )
@@ -139,7 +161,21 @@ class Guard:
         pose = self.history.at(stamp_s) or self.history.newest or VehiclePose(stamp_s)
         arm_x, arm_y, arm_z = mount.position_body_m
         x, y = rotated(forward + arm_x, left + arm_y, pose.yaw_rad)
-        return _Person(stamp_s, pose.position_m[0] + x, pose.position_m[1] + y, pose.position_m[2] + up + arm_z)
+        range_m = math.hypot(*position_camera_m)
+        return _Person(
+            stamp_s, range_m, pose.position_m[0] + x, pose.position_m[1] + y, pose.position_m[2] + up + arm_z
+        )
+
+    def _remember(self, last: Sequence[_Person], seen: Sequence[_Person]) -> None:
+        """Keep those of the last picture, and of those remembered, whom nobody in the new one can be."""
+        unknown, missed = list(seen), []
+        for person in (*last, *self._missed):
+            again = min(unknown, key=lambda each: _away_m(person, each), default=None)
+            if again is not None and _may_be(person, again):
+                unknown.remove(again)
+            else:
+                missed.append(person)
+        self._missed = tuple(missed[:MAX_MISSED])
 
     def _grown(self, command: VelocityCommand, limits: Limits, elapsed_s: float) -> VelocityCommand:
         """The command, changed from the last one by no more than the elapsed time allows, unless it shrinks."""
@@ -166,7 +202,8 @@ class Guard:
         self, command: VelocityCommand, pose: VehiclePose, now_s: float, margin_m: float = 0.0
     ) -> VelocityCommand:
         limits = self.parameters.limits
-        people = (*self._people, self._hero) if self._hero else self._people
+        missed = (person for person in self._missed if now_s - person.stamp_s <= MEMORY_S)
+        people = (*self._people, *missed, *((self._hero,) if self._hero else ()))
         x, y = rotated(command.forward_m_s, command.left_m_s, pose.yaw_rad)
         up = command.up_m_s
         walls = []
@@ -242,6 +279,16 @@ def _shrinks(command: VelocityCommand, last: VelocityCommand) -> bool:
     cross = command.forward_m_s * last.left_m_s - command.left_m_s * last.forward_m_s
     speed, last_speed = math.hypot(command.forward_m_s, command.left_m_s), math.hypot(last.forward_m_s, last.left_m_s)
     return speed <= last_speed and along >= 0.0 and abs(cross) <= 1e-9 * max(1.0, last_speed**2)
+
+
+def _away_m(person: _Person, other: _Person) -> float:
+    return math.hypot(other.x_m - person.x_m, other.y_m - person.y_m)
+
+
+def _may_be(person: _Person, later: _Person) -> bool:
+    """Whether somebody in a newer picture may be this person, who has walked on."""
+    noise_m = SAME_M + SAME_SHARE * later.range_m
+    return _away_m(person, later) <= noise_m + SAME_M_S * max(0.0, later.stamp_s - person.stamp_s)
 
 
 def _between(value: float, last: float) -> bool:

@@ -20,6 +20,8 @@ HEADING_SPEED_M_S = 0.7
 WALKING_M_S = 0.6  # a slower hero may as well stand, and the noise of its velocity is not flown along
 BACK_OFF_M_S = 0.3
 CLIMB_FIRST_M_S = 0.3
+BACK_INTO_RANGE_M_S = 1.0
+"""Beyond the range the drone comes back no faster: the camera does not look that way."""
 NO_BEARING_M = 0.5
 BEARING_OFFSETS = {"behind": math.pi, "front": 0.0, "left": math.pi / 2, "right": -math.pi / 2}
 
@@ -204,7 +206,7 @@ def within_space(
     if distance > 0.0:
         outward_rad = math.atan2(y, x) - vehicle.yaw_rad
         outward, along = rotated(forward, left, -outward_rad)
-        allowed = gains.distance_1_s * (limits.range_m - distance)
+        allowed = max(-BACK_INTO_RANGE_M_S, gains.distance_1_s * (limits.range_m - distance))
         if outward > allowed:
             forward, left = rotated(allowed, along, outward_rad)
             shaped = (*shaped, "range")

@@ -14,9 +14,9 @@ FROZEN_M = 0.6
 FROZEN_RAD = 0.3
 """A commanded motion of this size must show in a picture, whatever its latency and the drone's lag."""
 CLIMB_M = 4.0
-CLIMB_SPEED_M_S = 0.2
 CLIMB_ERROR_M = 1.0
-CLIMB_SHARE = 0.7
+CLIMB_SHARE = 0.3
+"""A commanded climb of this size must have shown in the measured height by this share."""
 
 
 class Refusals:
@@ -82,27 +82,33 @@ class FrozenPicture:
 
 
 class Climb:
-    """Notices a climb that does not bring the hero to the height that was asked for, as with a wrong camera pitch."""
+    """Notices a climb that is commanded to reach a height and does not lead upwards by what is measured."""
 
-    def __init__(self) -> None:
+    def __init__(self, words: str) -> None:
+        self.words = words
         self.reset()
 
     def reset(self) -> None:
-        self._error_m = 0.0
-        self._climbed_m = 0.0
         self._failed = False
+        self.begin_anew()
 
-    def step(self, up_m_s: float, error_m: float, dt_s: float) -> None:
-        """The drone is commanded to climb for dt_s; error_m is how much higher it should be by the estimate."""
-        if up_m_s < CLIMB_SPEED_M_S or error_m < CLIMB_ERROR_M or error_m < CLIMB_SHARE * self._error_m:
-            self._error_m, self._climbed_m = max(0.0, error_m), 0.0
+    def begin_anew(self) -> None:
+        """Heights are measured from another zero now, or the last climb has led upwards."""
+        self._begin_m: float | None = None
+        self._climbed_m = 0.0
+
+    def step(self, up_m_s: float, error_m: float, height_m: float, dt_s: float) -> None:
+        """The drone is commanded to climb for dt_s; it is at height_m and should be higher by error_m."""
+        if error_m < CLIMB_ERROR_M:
+            self.begin_anew()
             return
-        self._error_m = self._error_m or error_m
-        self._climbed_m += up_m_s * dt_s
-        self._failed = self._failed or self._climbed_m > CLIMB_M
+        if self._begin_m is None:
+            self._begin_m = height_m
+        self._climbed_m += max(0.0, up_m_s) * dt_s
+        if self._climbed_m > CLIMB_M:
+            self._failed = self._failed or height_m - self._begin_m < CLIMB_SHARE * self._climbed_m
+            self.begin_anew()
 
     def fault(self) -> str:
         """What to say once a climb has failed; it lasts until `reset`."""
-        if self._failed:
-            return "climbing does not bring the hero into place (is camera.pitch_down_rad right?); ~/reset tries again"
-        return ""
+        return f"{self.words}; ~/reset tries again" if self._failed else ""

@@ -17,7 +17,7 @@ from fcn_follow.following.monitors import Refusals
 from fcn_follow.following.parameters import Timeouts
 from fcn_follow.following.plausibility import implausible_vehicle, wrong_stamp
 from fcn_follow.following.vehicle import VehicleHistory, VehiclePose, pose_from_state
-from fcn_follow.geometry import Vector3, VehicleState, VelocityCommand
+from fcn_follow.geometry import VehicleState, VelocityCommand
 
 JUMP_M = 0.5
 JUMP_SPARE_M_S = 4.0
@@ -28,11 +28,12 @@ SETTLED_S = 1.0
 """For so long after a jump nothing of odometry is believed."""
 WINDOW_S = 1.0
 MIN_WINDOW_S = 0.5
-CONTRADICTION_M_S = 1.0
+CONTRADICTION_M_S = 0.6
+CONTRADICTION_RAD_S = 0.2
 DISOBEDIENCE_M_S = 0.7
 DISOBEDIENCE_RAD_S = 0.8
 SHARE_OF_SPEED = 0.3
-"""Two velocities agree that differ by no more than these and this share of the larger one."""
+"""Two rates agree that differ by no more than these and this share of the larger one."""
 GUST_S = 1.5
 """A gust may spin a drone for so long without its being disobedient."""
 LEAD_M_S = 2.5
@@ -40,15 +41,16 @@ LEAD_M_S = 2.5
 LET_GO_S = 3.0
 """After a drone that did not obey: so long a rest before the next try."""
 CONTRADICTION = "odometry's velocity does not match its positions (is the twist in the axes of child_frame_id?)"
+YAW_CONTRADICTION = "odometry's yaw rate does not match its yaw (is its quaternion x, y, z, w, from child_frame_id?)"
+APPEARED = "odometry has appeared"
 DISOBEDIENCE = "the drone does not do what is commanded, by its odometry"
 
 
 @dataclass(frozen=True)
 class Jump:
-    """The old frame is void: by how much the position moved (m), and the fault in words."""
+    """What was known of the hero is void; same_origin says that places in odom are still where they were."""
 
-    offset_m: Vector3
-    reason: str
+    same_origin: bool
 
 
 class Odometry:
@@ -61,8 +63,12 @@ class Odometry:
 
     def clear(self) -> None:
         """Forget that there was odometry."""
-        self.history.clear()
         self.heard = False
+        self.start_anew()
+
+    def start_anew(self) -> None:
+        """Forget all but that there was odometry: after a jump of the clock no old time means anything."""
+        self.history.clear()
         self._refusals = Refusals()
         self._settled_s = -math.inf
         self._unsettled = ""
@@ -87,17 +93,15 @@ class Odometry:
         if refusal:
             self.refused += 1
             self._refusals.note(refusal, now_s)
-            return self._void(now_s, (0.0, 0.0, 0.0), "odometry has appeared") if appeared else None
+            return self._void(now_s, APPEARED) if appeared else None
         pose = pose_from_state(state)
         jump = None
         if appeared:
-            jump = self._void(now_s, (0.0, 0.0, 0.0), "odometry has appeared")
+            jump = self._void(now_s, APPEARED)
         elif newest is not None and (reason := _jump(newest, pose)):
-            expected = newest.moved_to(pose.stamp_s).position_m
-            x, y, z = (new - old for new, old in zip(pose.position_m, expected, strict=True))
-            jump = self._void(now_s, (x, y, z), reason)
+            jump = self._void(now_s, reason)
         elif newest is not None and pose.stamp_s - newest.stamp_s > timeouts.odom_s:
-            jump = self._void(now_s, (0.0, 0.0, 0.0), "odometry is back")
+            jump = self._void(now_s, "odometry is back", same_origin=True)
         if jump:
             self.history.clear()
         self.history.add(pose)
@@ -112,7 +116,7 @@ class Odometry:
             return f"odometry is refused: {refused}" if refused else "odometry is stale"
         if now_s < self._settled_s:
             return self._unsettled
-        return CONTRADICTION if self._contradicts_itself(now_s) else ""
+        return self._contradiction(now_s)
 
     def disobedience(self, expected: VehiclePose, now_s: float, timeouts: Timeouts) -> str:
         """A fault where the drone has moved otherwise than `expected`, its commands through its lag, for too long."""
@@ -127,21 +131,27 @@ class Odometry:
             self._rests_until_s = now_s + LET_GO_S
         return DISOBEDIENCE if now_s < self._rests_until_s else ""
 
-    def _void(self, now_s: float, offset_m: Vector3, reason: str) -> Jump:
+    def _void(self, now_s: float, reason: str, same_origin: bool = False) -> Jump:
         self._settled_s, self._unsettled = now_s + SETTLED_S, reason
-        return Jump(offset_m, reason)
+        return Jump(same_origin)
 
-    def _contradicts_itself(self, now_s: float) -> bool:
+    def _contradiction(self, now_s: float) -> str:
         window = self.history.since(now_s - WINDOW_S)
         if len(window) < 3 or (span_s := window[-1].stamp_s - window[0].stamp_s) < MIN_WINDOW_S:
-            return False
+            return ""
         moved = [(new - old) / span_s for new, old in zip(window[-1].position_m, window[0].position_m, strict=True)]
         said = [0.0, 0.0, 0.0]
+        turned = said_turn = 0.0
         for before, after in pairwise(window):
+            share = (after.stamp_s - before.stamp_s) / span_s
             for axis in range(3):
-                mean = (before.velocity_m_s[axis] + after.velocity_m_s[axis]) / 2
-                said[axis] += mean * (after.stamp_s - before.stamp_s) / span_s
-        return _differ(moved, said, CONTRADICTION_M_S)
+                said[axis] += share * (before.velocity_m_s[axis] + after.velocity_m_s[axis]) / 2
+            said_turn += share * (before.yaw_rate_rad_s + after.yaw_rate_rad_s) / 2
+            turned += wrapped(after.yaw_rad - before.yaw_rad) / span_s
+        level, vertical = slice(0, 2), slice(2, 3)
+        if any(_differ(moved[axes], said[axes], CONTRADICTION_M_S) for axes in (level, vertical)):
+            return CONTRADICTION
+        return YAW_CONTRADICTION if _differ([turned], [said_turn], CONTRADICTION_RAD_S) else ""
 
 
 def no_faster_than_the_drone_can_follow(command: VelocityCommand, pose: VehiclePose) -> VelocityCommand:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 
+from fcn_follow.following.frames import roll_pitch_yaw
 from fcn_follow.following.parameters import Timeouts
 from fcn_follow.geometry import Vector3, VehicleState
 
@@ -17,6 +18,7 @@ MAX_ODOM_POSITION_M = 1e8
 """Farther than any place of a metric map grid (UTM) is from its origin."""
 MAX_DRONE_SPEED_M_S = 40.0
 MAX_DRONE_YAW_RATE_RAD_S = 12.0
+MAX_TILT_RAD = math.radians(75.0)
 MAX_POSITION_SIGMA_M = 10.0
 MAX_VELOCITY_SIGMA_M_S = 3.0
 
@@ -43,6 +45,9 @@ def implausible_vehicle(state: VehicleState) -> str:
         return "an orientation that is no unit quaternion"
     if not all(map(math.isfinite, (*state.position_odom_m, *state.velocity_odom_m_s, state.yaw_rate_rad_s))):
         return "values that are not finite"
+    roll, pitch, _ = roll_pitch_yaw(state.orientation_odom_xyzw)
+    if math.cos(roll) * math.cos(pitch) < math.cos(MAX_TILT_RAD):
+        return "an attitude that lies on its side or upside down (is the quaternion x, y, z, w?)"
     if max(map(abs, state.position_odom_m)) > MAX_ODOM_POSITION_M:
         return f"a position beyond {MAX_ODOM_POSITION_M:g} m"
     if math.hypot(*state.velocity_odom_m_s) > MAX_DRONE_SPEED_M_S:

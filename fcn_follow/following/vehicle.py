@@ -14,6 +14,8 @@ from fcn_follow.following.frames import level_from_body, roll_pitch_yaw, rotated
 from fcn_follow.geometry import Vector3, VehicleState, VelocityCommand
 
 HISTORY = 256
+SPACING_S = 0.01
+"""However fast poses come, so far apart are those that are kept, so that the history is long enough."""
 EXTRAPOLATION_S = 0.5
 
 
@@ -121,6 +123,8 @@ class VehicleHistory:
         """Take a pose; False, and nothing is taken, where its stamp is not newer than the newest."""
         if self._poses and pose.stamp_s <= self._poses[-1].stamp_s:
             return False
+        if len(self._poses) > 1 and self._poses[-1].stamp_s - self._poses[-2].stamp_s < SPACING_S:
+            self._poses.pop()
         self._poses.append(pose)
         return True
 
