@@ -11,7 +11,7 @@ import numpy as np
 
 from fcn_follow.following.follower import Follower, FollowerStep
 from fcn_follow.following.frames import rotated, wrapped
-from fcn_follow.following.parameters import FollowerParameters
+from fcn_follow.following.parameters import FollowerParameters, VehicleParameters
 from fcn_follow.geometry import ZERO_COMMAND, VehicleState
 from fcn_follow.simulation.faults import Injector, Seen
 
@@ -71,7 +71,7 @@ class Flight:
     path: Path
     duration_s: float = 40.0
     seed: int = 0
-    parameters: FollowerParameters = field(default_factory=FollowerParameters)
+    parameters: FollowerParameters = field(default_factory=lambda: FollowerParameters(vehicle=VehicleParameters(0.3)))
     rate_hz: float = 15.0
     latency_s: float = 0.08
     drop_share: float = 0.03

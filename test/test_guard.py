@@ -103,7 +103,7 @@ def test_a_hero_who_is_not_seen_any_more_may_have_come_nearer():
 
 
 def test_a_drone_that_comes_nearer_by_its_own_commands_knows_it_without_a_picture():
-    guard = Guard(with_set(limits__unseen_speed_m_s=0.0))
+    guard = Guard(with_set(limits__unseen_speed_m_s=0.0, vehicle__response_s=0.3))
     guard.advance(0.0)
     guard.see_hero(0.0, (0.0, 0.0, 6.0))
     flown_m = 0.0
@@ -213,3 +213,14 @@ def test_limits_that_are_lowered_in_flight_hold_at_once():
     assert math.hypot(passed.forward_m_s, passed.left_m_s) <= 1.0 + 1e-6
     assert passed.up_m_s <= 0.5
     assert passed.yaw_rate_rad_s <= 0.5
+
+
+@pytest.mark.parametrize(("comes_m_s", "least", "most"), [(0.0, 2.8, 3.6), (3.0, 0.5, 1.9), (-3.0, 2.8, 3.6)])
+def test_the_room_to_stop_counts_how_far_a_hero_comes_meanwhile(comes_m_s, least, most):
+    guard = Guard(with_set(vehicle__response_s=0.3))
+    for index in range(60):
+        now_s = index * 0.02
+        guard.advance(now_s)
+        guard.see_hero(now_s, (0.0, 0.5, 5.0 + comes_m_s * (1.18 - now_s)))
+        guard.check(ZERO_COMMAND, now_s, 0.02)
+    assert least < guard.advise(AHEAD, now_s, UNKNOWN).forward_m_s < most

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -36,6 +37,10 @@ MARGIN_M = 0.1
 PASSES = 4
 """Cutting the motion towards one person may turn it towards another: so often everybody is looked at again."""
 
+TRACK_S, MIN_TRACK_S = 0.6, 0.3
+MAX_TRACK, MIN_TRACK = 64, 4
+"""The sights from which the hero's approach is taken."""
+APPROACH_NOISE_M_S, MAX_APPROACH_M_S = 0.7, 6.0
 MEMORY_S = 2.0
 MAX_MISSED = 64
 """Whoever leaves the picture, or is missed in it, is remembered for so long; of so many the newest."""
@@ -87,6 +92,7 @@ class Guard:
     def reset(self) -> None:
         """Forget everybody, and take the drone to stand still."""
         self._hero: _Person | None = None
+        self._hero_track: deque[_Person] = deque(maxlen=MAX_TRACK)
         self._people: tuple[_Person, ...] = ()
         self._missed: tuple[_Person, ...] = ()
         self._people_s = -math.inf
@@ -111,6 +117,9 @@ class Guard:
             return
         last, self._hero = self._hero, self._placed(stamp_s, position_camera_m)
         self._remember((last,) if last else (), (self._hero,))
+        self._hero_track.append(self._hero)
+        while self._hero.stamp_s - self._hero_track[0].stamp_s > TRACK_S:
+            self._hero_track.popleft()
 
     def see_people(self, stamp_s: float, positions_camera_m: Sequence[Vector3]) -> None:
         """Everybody else in the newest picture; an older one is left out.
@@ -213,7 +222,11 @@ class Guard:
             disc_m = limits.unseen_speed_m_s * max(0.0, now_s - person.stamp_s)
             spare_m = distance_m - disc_m - limits.minimum_distance_m - margin_m
             if distance_m > 0.0:
-                allowed = _stopping_speed(spare_m, limits.acceleration_m_s2, self.parameters.vehicle.response_s)
+                comes_m_s = 0.0
+                if person is self._hero:
+                    comes_m_s = _approach_m_s(self._hero_track, px / distance_m, py / distance_m)
+                response_s = self.parameters.vehicle.response_s
+                allowed = _stopping_speed(spare_m, comes_m_s, limits.acceleration_m_s2, response_s)
                 walls.append((px / distance_m, py / distance_m, allowed))
             elif spare_m < 0.0:
                 x = y = 0.0
@@ -252,12 +265,28 @@ def _within_limits(command: VelocityCommand, limits: Limits) -> VelocityCommand:
     )
 
 
-def _stopping_speed(spare_m: float, braking_m_s2: float, response_s: float) -> float:
-    """The speed from which spare_m is enough to stop: v * response * LAG_SHARE + v^2 / (2 * braking) = spare."""
+def _stopping_speed(spare_m: float, comes_m_s: float, braking_m_s2: float, response_s: float) -> float:
+    """The speed v from which spare_m is enough to stop before somebody who comes nearer at comes_m_s.
+
+    v * response * LAG_SHARE + v^2 / (2 * braking) + comes * (response + v / braking) = spare.
+    """
+    spare_m -= comes_m_s * response_s
     if spare_m <= 0.0:
         return 0.0
-    lag_m_s = braking_m_s2 * response_s * LAG_SHARE
+    lag_m_s = braking_m_s2 * response_s * LAG_SHARE + comes_m_s
     return math.sqrt(lag_m_s * lag_m_s + 2.0 * braking_m_s2 * spare_m) - lag_m_s
+
+
+def _approach_m_s(track: Sequence[_Person], along_x: float, along_y: float) -> float:
+    """How fast somebody comes from the direction (along_x, along_y): the slope of the last sights, less their noise."""
+    if len(track) < MIN_TRACK or track[-1].stamp_s - track[0].stamp_s < MIN_TRACK_S:
+        return 0.0
+    stamps = [person.stamp_s - track[0].stamp_s for person in track]
+    away = [person.x_m * along_x + person.y_m * along_y for person in track]
+    mean_s, mean_m = sum(stamps) / len(stamps), sum(away) / len(away)
+    spread = sum((stamp_s - mean_s) ** 2 for stamp_s in stamps)
+    slope = sum((stamp_s - mean_s) * (m - mean_m) for stamp_s, m in zip(stamps, away, strict=True)) / spread
+    return min(MAX_APPROACH_M_S, max(0.0, -slope - APPROACH_NOISE_M_S))
 
 
 def _kept_behind(x: float, y: float, walls: Sequence[tuple[float, float, float]]) -> tuple[float, float]:

@@ -245,10 +245,11 @@ class VehicleParameters:
     """What must be assumed where odometry does not tell."""
 
     response_s: float = parameter(
-        0.3,
-        "time constant with which the drone takes up a velocity; used without odom",
+        0.8,
+        "time constant with which the drone takes up a velocity: 0.8 for ArduCopter's defaults, 0.3 for a quick drone; "
+        "the room to stop and, without odom, the drone's place are computed with it",
         unit="s",
-        minimum=0.0,
+        minimum=0.1,
         maximum=3.0,
     )
     hero_height_m: float = parameter(

@@ -19,6 +19,8 @@ from fcn_follow.simulation.renderer import HERO as HERO_LABEL
 from fcn_follow.simulation.scenarios import Scenario
 
 FOLLOWER_STEP_S = 0.02
+DRONE_RESPONSE_S = 0.3
+"""The time constant of simulation/drone.py, as in config/simulator.yaml."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class FlightLog:
 
 
 def follower_parameters(camera: CameraSetup) -> FollowerParameters:
-    """The follower's defaults with this camera's mount."""
+    """The follower's defaults with this camera's mount and this drone's response."""
     x_m, y_m, z_m = camera.mount.position_body_m
     defaults = FollowerParameters()
     mounted = dataclasses.replace(
@@ -83,7 +85,8 @@ def follower_parameters(camera: CameraSetup) -> FollowerParameters:
         y_m=y_m,
         z_m=z_m,
     )
-    return dataclasses.replace(defaults, camera=mounted)
+    vehicle = dataclasses.replace(defaults.vehicle, response_s=DRONE_RESPONSE_S)
+    return dataclasses.replace(defaults, camera=mounted, vehicle=vehicle)
 
 
 def fly(
