@@ -208,7 +208,7 @@ ODOMETRY_CHANGES: dict[str, Callable[[VehicleState, Fault, float], VehicleState]
     "odom_jump": lambda state, fault, _: _moved(state, fault.size, fault.direction_rad),
     "odom_yaw_jump": lambda state, fault, _: _turned(state, fault.size),
     "odom_not_finite": lambda state, *_: dataclasses.replace(state, position_odom_m=(math.nan, 0.0, math.inf)),
-    "odom_huge_position": lambda state, *_: dataclasses.replace(state, position_odom_m=(1.8e308, 0.0, 0.0)),
+    "odom_huge_position": lambda state, *_: dataclasses.replace(state, position_odom_m=(1.7e308, 0.0, 0.0)),
     "odom_huge_speed": lambda state, *_: dataclasses.replace(state, velocity_odom_m_s=(1e6, 0.0, 0.0)),
     "odom_no_covariance_left": lambda state, *_: dataclasses.replace(state, position_sigma_m=100.0),
     "odom_old_stamps": lambda state, fault, _: dataclasses.replace(state, stamp_s=state.stamp_s - fault.size),
