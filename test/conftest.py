@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 from collections.abc import Iterator
@@ -9,8 +10,9 @@ from collections.abc import Iterator
 import pytest
 from ros_tools import STARTED, start_node
 
-WORKERS = 4
-"""Of pytest-xdist; more share domains."""
+WORKERS, DOMAINS = 4, 25
+"""Of pytest-xdist, more workers than that share domains; and of each worker."""
+NEXT_DOMAIN = itertools.count(random.randrange(DOMAINS))
 
 
 @pytest.fixture(autouse=True)
@@ -34,9 +36,9 @@ def own_engine_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
 
 @pytest.fixture
 def domain_id(monkeypatch: pytest.MonkeyPatch) -> int:
-    """A random DDS domain of this worker's own, so that tests and other programs do not hear each other."""
+    """The next DDS domain of this worker: not one in which the last test's nodes may still be known."""
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % WORKERS
-    number = random.randint(1, 100 // WORKERS) + worker * (100 // WORKERS)
+    number = 1 + worker * DOMAINS + next(NEXT_DOMAIN) % DOMAINS
     print(f"ROS_DOMAIN_ID={number}")
     monkeypatch.setenv("ROS_DOMAIN_ID", str(number))
     return number

@@ -126,7 +126,7 @@ class FlightWatcher:
     def one_line(self) -> str:
         """The live status for a log file."""
         status = self.status()
-        return f"{status['time']}; {status['rate']}; {self._state}; hero {status['hero']}; {status['command']}"
+        return f"{status['time']}; {status['rate']}; {status['state']}; hero {status['hero']}; {status['command']}"
 
     def summary(self) -> dict[str, str]:
         """The whole flight in words."""
