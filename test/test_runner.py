@@ -116,12 +116,14 @@ def test_ctrl_c_ends_a_flight_as_it_should(domain_id, tmp_path):
             "there is no such folder, zip, video or",
         ),
         (["--params", "{tmp}/nowhere.yaml"], 1, "nowhere.yaml: there is no such parameter file"),
+        (["--params", "{tmp}/folower.yaml"], 1, "there is no node 'folower'; did you mean follower?"),
         (["--scenario", "stright"], 1, "there is no scenario 'stright'; did you mean straight?"),
         (["--rate", "-3"], 2, "--rate -3: allowed is 0 to 1000 Hz"),
         (["--spead", "3"], 2, "unrecognized arguments: --spead 3"),
     ],
 )
 def test_a_mistake_is_one_line_and_a_non_zero_exit(domain_id, tmp_path, arguments, code, expected):
+    (tmp_path / "folower.yaml").write_text("drone1: {folower: {ros__parameters: {limits: {speed_m_s: 1.0}}}}")
     write_weights(tmp_path / "good.safetensors")
     arguments = [argument.replace("{tmp}", str(tmp_path)) for argument in arguments]
     runner = start_runner(domain_id, tmp_path / "out", *arguments)

@@ -13,7 +13,7 @@ from nav_msgs.msg import Odometry
 from rclpy.qos import QoSProfile
 from ros_tools import finish, interrupt, start_node, wait_until
 from rosgraph_msgs.msg import Clock
-from std_srvs.srv import SetBool
+from std_srvs.srv import SetBool, Trigger
 
 
 def held_for(around, text, show):
@@ -150,6 +150,21 @@ def test_one_early_position_in_a_wrong_frame_locks_nobody_out(around, follower):
 
     held_for(around, "in frame 'wing'", two_frames)
     fly(around)
+    around.spin_for(1.2)
+    fly(around)
+    later_s = time.monotonic() + 3.0
+
+    def wrong_for_good():
+        around.show_hero(frame_id="wing")
+
+    held_for(around, "in frame 'wing'", wrong_for_good)
+    assert wait_until(lambda: time.monotonic() > later_s, wrong_for_good)
+    held_for(around, "in frame 'wing'", wrong_for_good)
+    client = around.node.create_client(Trigger, "follower/reset")
+    assert client.wait_for_service(10.0)
+    future = client.call_async(Trigger.Request())
+    assert wait_until(future.done, wrong_for_good)
+    fly(around, wrong_for_good)
 
 
 def test_a_frozen_picture_stops_the_drone(around, follower):

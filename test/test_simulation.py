@@ -2,12 +2,14 @@
 
 import dataclasses
 import math
+import random
 
 import numpy as np
 import pytest
 
 from fcn_follow.errors import UserError
 from fcn_follow.following.frames import hero_in_odom
+from fcn_follow.following.parameters import Limits
 from fcn_follow.geometry import VelocityCommand
 from fcn_follow.perception.hero import find_hero
 from fcn_follow.perception.people import find_people, locate_people
@@ -16,7 +18,7 @@ from fcn_follow.simulation.camera import DelayLine, Sensor, expose, pinhole
 from fcn_follow.simulation.drone import Drone, Odometry, OdometryNoise, Wind, body_velocity_m_s, quaternion_xyzw
 from fcn_follow.simulation.episode import CameraSetup, Episode
 from fcn_follow.simulation.eyes import MIN_AREA_PX, TrueEyes
-from fcn_follow.simulation.figures import figures
+from fcn_follow.simulation.figures import figures, live_violations
 from fcn_follow.simulation.flight import fly
 from fcn_follow.simulation.outfits import HERO, dressed, parse_colour, random_outfit
 from fcn_follow.simulation.people import ON_FOOT, POSES, SEATED, body_meshes, pose_index
@@ -304,3 +306,17 @@ def test_a_flight_by_true_positions_follows_and_repeats():
     assert math.dist(first.moments[-1].drone_m, first.moments[0].drone_m) > 2.0
     again = fly(find_scenario("straight"), 1, TrueEyes(SMALL), SMALL, duration_s=6.0)
     assert again.moments == first.moments and repr(again.looks) == repr(first.looks)
+
+
+def test_commands_over_topics_are_judged_by_their_own_stamps():
+    """Commands come when they come; what counts is how much they grow in the time between their stamps."""
+    limits, rng = Limits(), random.Random(1)
+    now_s, commands = 0.0, []
+    while now_s < 3.0:
+        speed = min(5.9, 3.9 * now_s) if now_s < 2.0 else 0.5  # full acceleration, then a cut by the guard
+        commands.append((now_s, VelocityCommand(speed, 0.0, 0.0, 0.0)))
+        now_s += rng.choice([0.001, 0.02, 0.02])
+    assert live_violations(commands, limits) == 0
+    leap = [(stamp_s, command if stamp_s < 1.0 else VelocityCommand(5.9)) for stamp_s, command in commands]
+    assert live_violations(leap, limits) > 0
+    assert live_violations([(0.0, VelocityCommand(7.0))], limits) == 1

@@ -64,7 +64,7 @@ class FollowerNode(Node):
         self._output = make_output(self, self._settings)
         self._faults: dict[str, str] = {}
         self._camera_frame = ""
-        self._right_frame_s = self._wrong_frame_s = -math.inf
+        self._first_frame_s = self._right_frame_s = self._wrong_frame_s = -math.inf
         self._step: FollowerStep | None = None
         self._said: tuple[State, str] | None = None
         self._steps = self._frames = 0
@@ -217,7 +217,7 @@ class FollowerNode(Node):
         if self._faults.get(name, "") == text:
             return
         if text:
-            self.get_logger().error(f"holding: {text}")
+            self.get_logger().error(f"fault: {text}")
         else:
             self.get_logger().info(f"no longer: {self._faults[name]}")
         self._faults[name] = text
@@ -247,12 +247,13 @@ class FollowerNode(Node):
         frame, steady_s = message.header.frame_id, time.monotonic()
         expected = self._settings.camera_frame or self._camera_frame
         if not expected or frame == expected:
+            self._first_frame_s = self._first_frame_s if expected else steady_s
             self._camera_frame, self._right_frame_s = frame, steady_s
             return True
-        if not self._settings.camera_frame and steady_s - self._right_frame_s > WRONG_FRAME_S:
-            self.get_logger().warning(f"positions come in frame {frame!r} now, no longer in {expected!r}")
-            self._camera_frame, self._right_frame_s = frame, steady_s
-            self._follower.reset()
+        never_lasted = self._right_frame_s - self._first_frame_s < WRONG_FRAME_S < steady_s - self._right_frame_s
+        if never_lasted and not self._settings.camera_frame:
+            self.get_logger().warning(f"positions come in frame {frame[:80]!r}, no longer in {expected!r}")
+            self._camera_frame, self._first_frame_s, self._right_frame_s = frame, steady_s, steady_s
             return True
         self._wrong_frame_s = steady_s
         said = f"positions come in frame {frame[:80]!r} instead of {expected!r} (parameter camera_frame)"

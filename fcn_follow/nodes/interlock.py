@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import difflib
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,16 @@ def commands_stay_on_cmd_vel(params_files: Sequence[Path]) -> bool:
     return all(output == "cmd_vel" for path in params_files for output in _outputs(_read(path)))
 
 
+def check_node_names(path: Path, nodes: Collection[str]) -> None:
+    """UserError where a parameter file names a node that there is not: ROS would ignore what stands there."""
+    for key in _named(_read(path)):
+        name = key.rsplit("/", 1)[-1]
+        if name not in nodes and name not in ("*", "**"):
+            near = difflib.get_close_matches(name, nodes, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(nodes))}"
+            raise UserError(f"{path}: there is no node {name[:80]!r}; {hint}")
+
+
 def enable_command(namespace: str = "") -> str:
     """What a user types to let the follower in this namespace follow."""
     parts = [part for part in namespace.split("/") if part]
@@ -32,6 +43,15 @@ def _read(path: Path) -> Any:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UserError(f"{path}: the parameter file cannot be read: {str(error).splitlines()[0]}") from error
+
+
+def _named(tree: Any) -> Iterator[str]:
+    """The keys that hold parameters; namespaces may stand above them."""
+    for key, value in tree.items() if isinstance(tree, dict) else ():
+        if isinstance(value, dict) and "ros__parameters" in value:
+            yield str(key)
+        else:
+            yield from _named(value)
 
 
 def _outputs(tree: Any) -> Iterator[Any]:

@@ -21,7 +21,8 @@ from rich.table import Table
 from rich.text import Text
 
 from fcn_follow.errors import UserError
-from fcn_follow.nodes.interlock import commands_stay_on_cmd_vel, enable_command
+from fcn_follow.nodes.executables import NODES
+from fcn_follow.nodes.interlock import check_node_names, commands_stay_on_cmd_vel, enable_command
 from fcn_follow.nodes.processes import NodeProcess, start_node
 from fcn_follow.perception.ranging import METHODS
 from fcn_follow.share import dds_environment, share_directory
@@ -93,12 +94,14 @@ class Runner:
         self._nodes: dict[str, NodeProcess] = {}
         self._restarts_s: list[float] = []
         self.stopping = False
+        self._begun_s = time.time()
 
     def run(self) -> int:
         """The whole flight; the exit code."""
         for path in self._params:
             if not path.is_file():
                 raise UserError(f"{path}: there is no such parameter file")
+            check_node_names(path, NODES)
         os.environ.update(dds_environment(network=self._options.network))
         import rclpy
         from rclpy.signals import SignalHandlerOptions
@@ -234,7 +237,8 @@ class Runner:
     def _report(self, watcher: FlightWatcher, recorder: FlightRecorder) -> None:
         table = summary_table(watcher, recorder)
         for name in ("flight.html", "flight.webm", "bag"):
-            if (self._options.out / name).exists():
+            path = self._options.out / name
+            if path.exists() and path.stat().st_mtime >= self._begun_s:
                 table.add_row("written", plain(str(self._options.out / name)))
         self._console.print(table)
         for line in self._nodes[CAMERA].last_lines:

@@ -40,6 +40,8 @@ STEP_S = 0.02
 BEHIND_S = 0.1
 """So far behind its clock the simulator slows the clock instead of catching up."""
 KEPT_STAMPS = 100
+MAX_COMMANDS = 1000
+"""Of one round, which a stranger may flood."""
 LATCHED = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
 
 
@@ -97,10 +99,10 @@ class SimulatorNode(Node):  # type: ignore[misc]
         self._clock_publisher = self.create_publisher(Clock, "/clock", 1) if settings.clock else None
         self._diagnostics_publisher = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         kind = Twist if settings.cmd_vel_type == "twist" else TwistStamped
-        command = self.create_subscription(kind, "cmd_vel", self._on_command, 1)
+        command = self.create_subscription(kind, "cmd_vel", self._on_command, 10)
         self._command_topic = command.topic_name
         self._lock = threading.Lock()
-        self._command: VelocityCommand | None = None
+        self._commands: list[tuple[float, VelocityCommand]] = []
         self._state = "idle"
         self._looks: list[tuple[float, float, Any]] = []
         self._taken_s: dict[tuple[int, int], float] = {}
@@ -156,15 +158,15 @@ class SimulatorNode(Node):  # type: ignore[misc]
         self._origin_ns = 0 if self._settings.clock else self.get_clock().now().nanoseconds
         while not self._stopping.is_set():
             with self._lock:
-                command, self._command = self._command, None
+                commands, self._commands = self._commands, []
                 looks, self._looks = self._looks, []
-            if command is not None:
-                episode.command(command)
+            if commands:
+                episode.command(commands[-1][1])
             frames = episode.advance(episode.now_s + STEP_S)
             self._now_s = episode.now_s
             self._publish(episode, frames)
             if log is not None:
-                log.add(frames, looks, command, self._state)
+                log.add(frames, looks, commands, self._state)
             contact = episode.contact()
             if contact:
                 self.get_logger().error(f"the drone touched {contact}: the flight ends")
@@ -228,8 +230,11 @@ class SimulatorNode(Node):  # type: ignore[misc]
     def _on_command(self, message: Any) -> None:
         twist = message.twist if isinstance(message, TwistStamped) else message
         command = VelocityCommand(twist.linear.x, twist.linear.y, twist.linear.z, twist.angular.z)
+        stamp_s = time.monotonic()
+        if isinstance(message, TwistStamped):
+            stamp_s = message.header.stamp.sec + message.header.stamp.nanosec * 1e-9
         with self._lock:
-            self._command = command
+            self._commands = [*self._commands[-MAX_COMMANDS:], (stamp_s, command)]
 
     def _on_mask(self, message: Image) -> None:
         stamp = message.header.stamp

@@ -26,8 +26,8 @@ from fcn_follow.simulation.synthesize import leave_ctrl_c_to_parent
 DURATION_S = 20.0
 NEAR_M, OWN_SPEED_M_S = 1.5, 0.5
 NAMED_WITHIN_S = 1.0
-COMMANDED_M_S, COMMANDED_RAD_S = 1.5, 0.9
-"""A command of this size that is not obeyed, or not seen in the picture, can be noticed."""
+COMMANDED_M_S = 1.5
+"""A command of this speed that is not obeyed, or not seen in the picture, can be noticed."""
 
 
 @dataclass(frozen=True)
@@ -150,8 +150,7 @@ def _named_after_s(moments: Sequence[Moment], fault: Fault) -> float:
 
 def _is_commanded(moment: Moment) -> bool:
     command = moment.command
-    speed = math.hypot(command.forward_m_s, command.left_m_s)
-    return speed > COMMANDED_M_S or abs(command.yaw_rate_rad_s) > COMMANDED_RAD_S
+    return math.hypot(command.forward_m_s, command.left_m_s) > COMMANDED_M_S
 
 
 def save_flights(out: Path, flights: Sequence[FaultFlight]) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from fcn_follow.following.follower import MAX_STEP_S
 from fcn_follow.following.parameters import Limits
+from fcn_follow.geometry import VelocityCommand
 from fcn_follow.simulation.flight import FlightLog, Moment
 
 IN_FRAME_PX = 4
@@ -19,6 +20,8 @@ RIGHT_WITHIN_M = 1.5
 _SETTLED_S = 5.0
 """Time to engage and to reach the set points; distance, height and bearing errors count after it."""
 _TOLERANCE = 1.001
+_LIVE_WINDOW_S, _LIVE_TOLERANCE = 0.1, 1.1
+"""A command is stamped a moment after it was computed."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,11 @@ def figures(log: FlightLog) -> Figures:
         peak_acceleration_m_s2=float(np.linalg.norm(accelerations, axis=1).max()),
         peak_jerk_m_s3=float(np.linalg.norm(jerks, axis=1).max()) if len(jerks) else 0.0,
         yaw_sign_changes_1_s=_sign_changes_1_s([m.command.yaw_rate_rad_s for m in settled], dt),
-        limit_violations=_violations(log.moments, log.parameters.limits),
+        limit_violations=(
+            live_violations(log.commands, log.parameters.limits)
+            if log.commands
+            else _violations(log.moments, log.parameters.limits)
+        ),
         mean_iou=mean([look.iou for look in shown]),
         centroid_error_px=mean([look.centroid_error_px for look in shown if look.seen]),
         duration_s=log.moments[-1].now_s + dt,
@@ -145,6 +152,30 @@ def _violations(moments: Sequence[Moment], limits: Limits) -> int:
         pushes = np.linalg.norm(change[:, part], axis=1) > limits.acceleration_m_s2 * _TOLERANCE
         jerks = np.linalg.norm(bumps[:, part], axis=1) > limits.jerk_m_s3 * _TOLERANCE
         count += int((pushes & ~free[1:]).sum() + (jerks & ~free[2:] & ~free[1:-1] & ~free[:-2]).sum())
+    return count
+
+
+def live_violations(commands: Sequence[tuple[float, VelocityCommand]], limits: Limits) -> int:
+    """The same of commands that came over topics: speeds, and growth within windows of at least LIVE_WINDOW_S.
+
+    What the guard took away is not known here, so that a command may shrink as it likes.
+    """
+    count, begin = 0, 0
+    for stamp_s, command in commands:
+        count += math.hypot(command.forward_m_s, command.left_m_s) > limits.speed_m_s * _TOLERANCE
+        count += not -limits.down_m_s * _TOLERANCE <= command.up_m_s <= limits.up_m_s * _TOLERANCE
+        count += abs(command.yaw_rate_rad_s) > limits.yaw_rate_rad_s * _TOLERANCE
+        while begin + 1 < len(commands) and stamp_s - commands[begin + 1][0] >= _LIVE_WINDOW_S:
+            begin += 1
+        since_s, before = commands[begin]
+        if stamp_s - since_s < _LIVE_WINDOW_S:
+            continue
+        growth = math.hypot(command.forward_m_s, command.left_m_s) - math.hypot(before.forward_m_s, before.left_m_s)
+        climb = abs(command.up_m_s) - abs(before.up_m_s)
+        allowed = limits.acceleration_m_s2 * (stamp_s - since_s) * _LIVE_TOLERANCE
+        turn_allowed = limits.yaw_acceleration_rad_s2 * (stamp_s - since_s) * _LIVE_TOLERANCE
+        count += growth > allowed or climb > allowed
+        count += abs(command.yaw_rate_rad_s) - abs(before.yaw_rate_rad_s) > turn_allowed
     return count
 
 

@@ -63,13 +63,17 @@ class Look:
 
 @dataclass
 class FlightLog:
-    """All of a flight. `contact` is what ended it early, or ''."""
+    """All of a flight. `contact` is what ended it early, or ''.
+
+    `commands` are the commands of a flight over topics with the stamps that the follower gave them, in s.
+    """
 
     scenario: Scenario
     seed: int
     parameters: FollowerParameters
     moments: list[Moment] = field(default_factory=list)
     looks: list[Look] = field(default_factory=list)
+    commands: list[tuple[float, VelocityCommand]] = field(default_factory=list)
     contact: str = ""
 
 

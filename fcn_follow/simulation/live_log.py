@@ -49,11 +49,13 @@ class LiveLog:
         self,
         frames: Sequence[Frame],
         looks: Sequence[tuple[float, float, NDArray[np.uint8]]],
-        command: VelocityCommand | None,
+        commands: Sequence[tuple[float, VelocityCommand]],
         state: str,
     ) -> None:
-        """What happened since the last call: frames sent, looks (stamp, arrival, labels), the command if one came."""
-        self._command = command or self._command
+        """What happened since the last call: frames sent, looks (stamp, arrival, labels), commands and their stamps."""
+        self._log.commands.extend(commands)
+        if commands:
+            self._command = commands[-1][1]
         now = moment(self._episode, self._command, state, None)
         self._log.moments.append(now)
         self._waiting = [*self._waiting, *frames][-_KEPT_FRAMES:]
