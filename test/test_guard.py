@@ -224,3 +224,16 @@ def test_the_room_to_stop_counts_how_far_a_hero_comes_meanwhile(comes_m_s, least
         guard.see_hero(now_s, (0.0, 0.5, 5.0 + comes_m_s * (1.18 - now_s)))
         guard.check(ZERO_COMMAND, now_s, 0.02)
     assert least < guard.advise(AHEAD, now_s, UNKNOWN).forward_m_s < most
+
+
+def test_somebody_who_was_not_seen_for_a_while_may_be_at_either_edge_of_the_disc():
+    guard = Guard(FollowerParameters())
+    settled(guard, ZERO_COMMAND, 0.1, lambda guard, now_s: guard.see_hero(now_s, (0.0, 0.0, 2.2)))
+    left = VelocityCommand(left_m_s=1.0)
+    assert guard.advise(left, 0.1, UNKNOWN).left_m_s == pytest.approx(1.0, abs=0.1)
+    for index in range(60):
+        guard.advance(0.1 + index * 0.02)
+        guard.check(ZERO_COMMAND, 0.1 + index * 0.02, 0.02)
+    passed = guard.advise(left, 1.3, UNKNOWN)
+    for aside_rad in (math.asin(1.2 / 2.2), -math.asin(1.2 / 2.2)):
+        assert passed.forward_m_s * math.cos(aside_rad) + passed.left_m_s * math.sin(aside_rad) < 0.05

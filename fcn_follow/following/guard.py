@@ -227,7 +227,9 @@ class Guard:
                     comes_m_s = _approach_m_s(self._hero_track, px / distance_m, py / distance_m)
                 response_s = self.parameters.vehicle.response_s
                 allowed = _stopping_speed(spare_m, comes_m_s, limits.acceleration_m_s2, response_s)
-                walls.append((px / distance_m, py / distance_m, allowed))
+                aside_rad = math.asin(min(1.0, disc_m / distance_m))  # the person may be at either edge of the disc
+                edges = (rotated(px / distance_m, py / distance_m, angle) for angle in (0.0, aside_rad, -aside_rad))
+                walls += [(*edge, allowed) for edge in edges]
             elif spare_m < 0.0:
                 x = y = 0.0
             if distance_m - disc_m < limits.minimum_distance_m:
