@@ -53,9 +53,7 @@ def fly(
     duration: Annotated[Optional[float], typer.Option(help="Seconds, instead of the scenario's own.", min=1)] = None,  # noqa: UP045
     faults: Annotated[
         Optional[int],  # noqa: UP045
-        typer.Option(
-            help="Fly with random faults: this seed and the --seeds - 1 after it draw flight and faults.", min=0
-        ),
+        typer.Option(help="Fly with random faults, --seeds flights; this is the seed of the first one.", min=0),
     ] = None,
     processes: Annotated[int, typer.Option(help="Flights side by side in the suite.", min=1, max=64)] = 2,
     list_scenarios: Annotated[bool, typer.Option("--list", help="List the scenarios and stop.")] = False,
@@ -180,8 +178,8 @@ def _fly_with_faults(first_seed: int, flights: int, eyes: EyesSpec, processes: i
     approach_m = min(flight.approach_m for flight in flown)
     faults = sum(len(flight.faults) for flight in flown)
     print(
-        f"{len(flown)} flights with {faults} faults: {failed} failed; nearest to anybody while flying at them "
-        f"{approach_m:.2f} m, contacts {sum(bool(flight.contact) for flight in flown)}"
+        f"flights: {len(flown)}, faults: {faults}, flights that failed: {failed}, contacts: "
+        f"{sum(bool(flight.contact) for flight in flown)}, nearest to anybody while flying at them: {approach_m:.2f} m"
     )
     console.print(f"table: {out / 'faults.json'}", highlight=False)
     if failed:

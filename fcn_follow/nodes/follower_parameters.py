@@ -63,7 +63,7 @@ class FollowerNodeParameters(FollowerParameters):
         "cmd_vel", "where commands go", choices=("cmd_vel", "mavros", "ardupilot_dds", "px4", "mavlink")
     )
     start_enabled: bool = parameter(
-        False, "follow as soon as a hero is seen, for simulators; false waits for the service ~/enable"
+        False, "follow as soon as a hero is seen, where no vehicle can hear it; false waits for the service ~/enable"
     )
     rate_hz: float = parameter(50.0, "commands a second", unit="Hz", minimum=10.0, maximum=200.0)
     reliability: str = parameter(
