@@ -237,3 +237,17 @@ def test_somebody_who_was_not_seen_for_a_while_may_be_at_either_edge_of_the_disc
     passed = guard.advise(left, 1.3, UNKNOWN)
     for aside_rad in (math.asin(1.2 / 2.2), -math.asin(1.2 / 2.2)):
         assert passed.forward_m_s * math.cos(aside_rad) + passed.left_m_s * math.sin(aside_rad) < 0.05
+
+
+def test_a_fringe_of_the_hero_s_blob_is_not_remembered_where_the_hero_was():
+    """One frame takes a part of a running hero for somebody else: the drone behind it flies on."""
+    guard = Guard(with_set(vehicle__response_s=0.3))
+    for index in range(200):
+        now_s = index * 0.02
+        pose = guard.advance(now_s)
+        if index % 3 == 0:
+            ahead_m = 6.0 + 3.0 * now_s - pose.position_m[0]
+            guard.see_people(now_s, [(0.1, 0.5, ahead_m - 0.3)] if index == 99 else [])
+            guard.see_hero(now_s, (0.0, 0.5, ahead_m))
+        passed = guard.check(VelocityCommand(forward_m_s=3.0), now_s, 0.02).command
+        assert index < 60 or passed.forward_m_s > 2.5, now_s

@@ -124,11 +124,13 @@ class Guard:
     def see_people(self, stamp_s: float, positions_camera_m: Sequence[Vector3]) -> None:
         """Everybody else in the newest picture; an older one is left out.
 
-        Whoever was in the last one and is not seen again may still be there, and is remembered for MEMORY_S.
+        Whoever was in the last one and is not seen again may still be there, and is remembered for MEMORY_S; but for
+        those at the hero's place, who are a fringe of its blob and have moved on with it.
         """
         if stamp_s < self._people_s:
             return
-        last, self._people_s = self._people, stamp_s
+        hero, self._people_s = self._hero, stamp_s
+        last = [person for person in self._people if hero is None or not _may_be(person, hero)]
         self._people = tuple(self._placed(stamp_s, position) for position in positions_camera_m)
         self._remember(last, self._people)
 
