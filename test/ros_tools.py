@@ -48,7 +48,7 @@ def start(command: list[str], domain_id: int) -> subprocess.Popen[str]:
 def start_node(name: str, domain_id: int, *ros_args: str) -> subprocess.Popen[str]:
     """One of the package's nodes as a process, with its ROS arguments."""
     module = [sys.executable, "-m", "fcn_follow.nodes.executables", name]
-    if name == "segmenter" and not any("engine:=" in each for each in ros_args):
+    if name == "segmenter" and not any("engine:=" in each or ".onnx" in each for each in ros_args):
         ros_args = (*ros_args, "-p", "engine:=torch")  # to measure all engines takes seconds at each start
     return start([*module, "--ros-args", *ros_args], domain_id)
 

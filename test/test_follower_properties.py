@@ -23,12 +23,18 @@ from fcn_follow.following.parameters import (
 from fcn_follow.following.states import State
 from fcn_follow.geometry import ZERO_COMMAND, HeroPosition, VehicleState, VelocityCommand
 
-NUMBER = st.floats(allow_nan=True, allow_infinity=True)
-METRES = st.floats(-60.0, 60.0) | st.sampled_from([math.nan, math.inf, -math.inf, 1e308]) | NUMBER
+NUMBER = st.floats(allow_nan=True, allow_infinity=True, allow_subnormal=False)
+METRES = (
+    st.floats(-60.0, 60.0, allow_subnormal=False) | st.sampled_from([math.nan, math.inf, -math.inf, 1e308]) | NUMBER
+)
 STAMP_OFFSET = st.sampled_from([0.0, -0.05, -0.3, -2.0, 0.05, 5.0, 1e9, -1e9, math.nan, math.inf, -math.inf])
 POINT = st.tuples(METRES, METRES, METRES)
-NEAR_POINT = st.tuples(st.floats(-6.0, 6.0), st.floats(-3.0, 3.0), st.floats(1.0, 25.0))
-QUATERNION = st.tuples(*[st.floats(-1.0, 1.0) | NUMBER] * 4)
+NEAR_POINT = st.tuples(
+    st.floats(-6.0, 6.0, allow_subnormal=False),
+    st.floats(-3.0, 3.0, allow_subnormal=False),
+    st.floats(1.0, 25.0, allow_subnormal=False),
+)
+QUATERNION = st.tuples(*[st.floats(-1.0, 1.0, allow_subnormal=False) | NUMBER] * 4)
 EVENT = st.one_of(
     st.tuples(st.just("hero"), STAMP_OFFSET, POINT),
     st.tuples(st.just("hero"), st.just(0.0), st.permutations([0.5, 5.0, math.nan]).map(tuple)),
@@ -36,7 +42,12 @@ EVENT = st.one_of(
     st.tuples(st.just("frame"), STAMP_OFFSET),
     st.tuples(st.just("odom"), STAMP_OFFSET, POINT, QUATERNION, POINT, NUMBER),
     st.tuples(st.just("stick"), POINT),
-    st.tuples(st.just("points"), st.floats(2.5, 50.0), st.floats(-1.0, 30.0), st.sampled_from(BEARINGS)),
+    st.tuples(
+        st.just("points"),
+        st.floats(2.5, 50.0, allow_subnormal=False),
+        st.floats(-1.0, 30.0, allow_subnormal=False),
+        st.sampled_from(BEARINGS),
+    ),
     st.tuples(st.just("enable"), st.booleans()),
     st.tuples(st.just("reset")),
     st.tuples(st.just("fault"), st.integers(1, 5)),
@@ -45,13 +56,13 @@ EVENT = st.one_of(
 )
 LIMITS = st.builds(
     Limits,
-    speed_m_s=st.floats(0.2, 15.0),
-    up_m_s=st.floats(0.2, 5.0),
-    down_m_s=st.floats(0.2, 5.0),
-    acceleration_m_s2=st.floats(0.3, 15.0),
-    jerk_m_s3=st.floats(1.0, 150.0),
-    yaw_rate_rad_s=st.floats(0.1, 5.0),
-    yaw_acceleration_rad_s2=st.floats(0.2, 30.0),
+    speed_m_s=st.floats(0.2, 15.0, allow_subnormal=False),
+    up_m_s=st.floats(0.2, 5.0, allow_subnormal=False),
+    down_m_s=st.floats(0.2, 5.0, allow_subnormal=False),
+    acceleration_m_s2=st.floats(0.3, 15.0, allow_subnormal=False),
+    jerk_m_s3=st.floats(1.0, 150.0, allow_subnormal=False),
+    yaw_rate_rad_s=st.floats(0.1, 5.0, allow_subnormal=False),
+    yaw_acceleration_rad_s2=st.floats(0.2, 30.0, allow_subnormal=False),
 )
 
 
@@ -172,7 +183,7 @@ def test_any_sequence_gives_limited_commands(place, events, limits, action):
 
 
 @settings(max_examples=20, deadline=None)
-@given(NEAR_POINT, st.floats(0.0, 1.0), st.sampled_from(("hold", "land", "return")))
+@given(NEAR_POINT, st.floats(0.0, 1.0, allow_subnormal=False), st.sampled_from(("hold", "land", "return")))
 def test_a_lost_hero_ends_in_zero_though_the_camera_lives(place, extra_s, action):
     timeouts = Timeouts(coast_s=1.0 + extra_s, search_s=4.0 + extra_s)
     watch = Watch(FollowerParameters(timeouts=timeouts, search=SearchParameters(look_s=1.0, action=action)))

@@ -13,9 +13,15 @@ from fcn_follow.following.parameters import FollowerParameters, Limits
 from fcn_follow.geometry import ZERO_COMMAND, VelocityCommand
 from fcn_follow.parameters import with_values
 
-NUMBER = st.floats(allow_nan=True, allow_infinity=True) | st.floats(-8.0, 8.0)
+NUMBER = st.floats(allow_nan=True, allow_infinity=True, allow_subnormal=False) | st.floats(
+    -8.0, 8.0, allow_subnormal=False
+)
 COMMAND = st.builds(VelocityCommand, NUMBER, NUMBER, NUMBER, NUMBER)
-PERSON = st.tuples(st.floats(-4.0, 4.0), st.floats(-1.0, 2.0), st.floats(0.3, 8.0))
+PERSON = st.tuples(
+    st.floats(-4.0, 4.0, allow_subnormal=False),
+    st.floats(-1.0, 2.0, allow_subnormal=False),
+    st.floats(0.3, 8.0, allow_subnormal=False),
+)
 UNKNOWN = Heights()
 AHEAD = VelocityCommand(forward_m_s=6.0)
 
@@ -43,7 +49,9 @@ def towards(command, place_camera_m):
 @settings(max_examples=300, deadline=None)
 @given(
     st.lists(
-        st.tuples(COMMAND, st.lists(PERSON, max_size=5), st.booleans(), st.floats(0.0, 1.0)), min_size=1, max_size=20
+        st.tuples(COMMAND, st.lists(PERSON, max_size=5), st.booleans(), st.floats(0.0, 1.0, allow_subnormal=False)),
+        min_size=1,
+        max_size=20,
     )
 )
 def test_whatever_comes_is_finite_limited_and_away_from_people(steps):
@@ -60,7 +68,7 @@ def test_whatever_comes_is_finite_limited_and_away_from_people(steps):
         numbers = (passed.forward_m_s, passed.left_m_s, passed.up_m_s, passed.yaw_rate_rad_s)
         assert all(map(math.isfinite, numbers))
         asked = (command.forward_m_s, command.left_m_s, command.up_m_s, command.yaw_rate_rad_s)
-        assert bool(guarded.fault) == (not all(map(math.isfinite, asked)))
+        assert bool(guarded.fault) == (not all(abs(value) <= 1000.0 for value in asked))
         speed = math.hypot(passed.forward_m_s, passed.left_m_s)
         assert speed <= limits.speed_m_s + 1e-6
         assert -limits.down_m_s <= passed.up_m_s <= limits.up_m_s

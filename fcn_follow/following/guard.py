@@ -4,7 +4,7 @@ The guard knows the newest raw detections, the commands that it let pass and the
 keeps its own dead reckoning of the drone to carry a detection on to now, and takes every person to be anywhere in a
 disc around the place where the camera saw them, which grows with the age of the picture.
 
-- A command that is not finite is zero, and a fault.
+- A command that is not finite, or beyond anything that flies, is zero, and a fault.
 - Speed, climb, descent and yaw rate stay within their limits, and commands grow no faster than the limits of
   acceleration allow in the time that has really passed. A command may always shrink.
 - No horizontal motion towards anybody who may be nearer than the minimum distance, and none from which the drone could
@@ -25,6 +25,8 @@ from fcn_follow.following.parameters import FollowerParameters, Limits
 from fcn_follow.following.vehicle import VehicleHistory, VehiclePose, dead_reckoned
 from fcn_follow.geometry import ZERO_COMMAND, Vector3, VelocityCommand
 
+MAX_COMMAND = 1000.0
+"""In m/s and rad/s."""
 MAX_GAP_S = 2.0
 MAX_STEP_S = 0.1
 """A longer pause between two commands lets a command grow no more than this one does."""
@@ -147,8 +149,8 @@ class Guard:
         """What of the command may be flown now; elapsed_s is the time since the last call by a steady clock."""
         limits = self.parameters.limits
         fault, checked = "", command
-        if not all(map(math.isfinite, dataclasses.astuple(command))):
-            fault, checked = "the command was not finite", ZERO_COMMAND
+        if not all(abs(value) <= MAX_COMMAND for value in dataclasses.astuple(command)):  # false for NaN
+            fault, checked = "the command was nothing that a drone can fly", ZERO_COMMAND
         pose = self.history.newest or self.advance(now_s)
         restrictions: tuple[tuple[str, Callable[[VelocityCommand], VelocityCommand]], ...] = (
             ("guard: limits", lambda each: _within_limits(each, limits)),
