@@ -218,3 +218,13 @@ def test_limits_that_change_in_flight_are_reached_within_the_new_acceleration(be
     assert math.isclose(math.hypot(command.forward_m_s, command.left_m_s), after.speed_m_s, rel_tol=1e-3)
     assert math.isclose(command.up_m_s, after.up_m_s, rel_tol=1e-3)
     assert {"speed", "climb speed", "yaw rate"} <= set(limited)
+
+
+def test_limits_lowered_in_full_acceleration_do_not_let_the_speed_run_away():
+    limiter, before = Limiter(), Limits(speed_m_s=4.0, acceleration_m_s2=11.0, jerk_m_s3=41.0)
+    after = Limits(speed_m_s=1.0, acceleration_m_s2=1.0, jerk_m_s3=1.0)
+    for _ in range(15):
+        limiter.step(VelocityCommand(-20.0), before, 0.02)
+    speeds = [abs(limiter.step(VelocityCommand(-20.0), after, 0.02)[0].forward_m_s) for _ in range(500)]
+    assert max(speeds) < 4.0
+    assert math.isclose(speeds[-1], 1.0, rel_tol=1e-3)

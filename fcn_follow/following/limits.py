@@ -84,11 +84,24 @@ class Limiter:
         return self.command, tuple(name for name, is_limited in limited if is_limited)
 
 
+def _within_acceleration(motion: _Motion, limit_m_s2: float) -> _Motion:
+    """The motion without the acceleration above the limit, which is left where limits are lowered in flight.
+
+    To ease it with a jerk that was lowered as well would take seconds, in which the speed runs away.
+    """
+    acceleration = math.hypot(motion.ax, motion.ay)
+    if acceleration <= limit_m_s2 * (1.0 + 1e-9):
+        return motion
+    share = limit_m_s2 / acceleration
+    return _Motion(motion.vx, motion.vy, motion.ax * share, motion.ay * share)
+
+
 def _approach(
     motion: _Motion, x: float, y: float, limits: Limits, dt: float, excess: Callable[[float, float], float]
 ) -> _Motion:
     """The motion dt later on its way to the velocity (x, y); excess tells by how much a velocity is too fast."""
     jerk = limits.jerk_m_s3
+    motion = _within_acceleration(motion, limits.acceleration_m_s2)
     to_go_x, to_go_y = x - motion.vx, y - motion.vy
     to_go = math.hypot(to_go_x, to_go_y)
     # The acceleration that, held for dt and then taken back with full jerk, ends at the wanted velocity.
