@@ -176,20 +176,29 @@ def test_a_long_pause_does_not_let_the_command_leap():
 
 
 def test_somebody_who_leaves_the_picture_is_not_forgotten_at_once():
-    guard = Guard(FollowerParameters())
+    guard, right = Guard(FollowerParameters()), VelocityCommand(left_m_s=-1.0)
     guard.advance(0.0)
-    guard.see_people(0.0, [(0.0, 0.0, 1.9)])
+    guard.see_people(0.0, [(1.9, 0.0, 0.3)])
     for index in range(1, 60):
         now_s = index * 0.02
         guard.advance(now_s)
-        guard.see_hero(now_s, (3.0, 0.0, 8.0))
-        guard.see_people(now_s, [(4.0, 0.0, 8.0)])
-        assert guard.check(AHEAD, now_s, 0.02).command.forward_m_s <= 0.0
+        guard.see_hero(now_s, (0.0, 0.0, 8.0))
+        guard.see_people(now_s, [(-4.0, 0.0, 8.0)])
+        assert towards(guard.check(right, now_s, 0.02).command, (1.9, 0.0, 0.3)) <= 0.05
+    guard = Guard(FollowerParameters())
+    guard.advance(0.0)
+    guard.see_people(0.0, [(1.9, 0.0, 0.3)])
+    passed = settled(guard, right, 2.6, lambda guard, now_s: guard.see_people(now_s, []), begin_s=0.02)
+    assert passed.command.left_m_s < 0.0, "but after a while"
+
+
+@pytest.mark.parametrize(("unseen_s", "free"), [(0.3, False), (0.8, True)])
+def test_somebody_who_is_missed_where_the_camera_looks_is_soon_forgotten(unseen_s, free):
     guard = Guard(FollowerParameters())
     guard.advance(0.0)
     guard.see_people(0.0, [(0.0, 0.0, 1.9)])
-    passed = settled(guard, AHEAD, 2.6, lambda guard, now_s: guard.see_people(now_s, []), begin_s=0.02)
-    assert passed.command.forward_m_s > 0.0, "but after a while"
+    passed = settled(guard, AHEAD, unseen_s, lambda guard, now_s: guard.see_people(now_s, []), begin_s=0.02)
+    assert (passed.command.forward_m_s > 0.0) is free
 
 
 def test_a_picture_that_comes_late_does_not_hide_who_was_seen_since():

@@ -20,7 +20,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from fcn_follow.following.frames import body_from_optical, rotated
+from fcn_follow.following.frames import body_from_optical, rotated, wrapped
 from fcn_follow.following.parameters import FollowerParameters, Limits
 from fcn_follow.following.vehicle import VehicleHistory, VehiclePose, dead_reckoned
 from fcn_follow.geometry import ZERO_COMMAND, Vector3, VelocityCommand
@@ -44,8 +44,9 @@ MAX_TRACK, MIN_TRACK = 64, 4
 """The sights from which the hero's approach is taken."""
 APPROACH_NOISE_M_S, MAX_APPROACH_M_S = 0.7, 6.0
 MEMORY_S = 2.0
+MEMORY_IN_VIEW_S, IN_VIEW_RAD = 0.5, 0.4
 MAX_MISSED = 64
-"""Whoever leaves the picture, or is missed in it, is remembered for so long; of so many the newest."""
+"""Whoever leaves the picture is remembered for 2 s, whoever is missed in its middle for half a second; 64 at most."""
 SAME_M, SAME_SHARE, SAME_M_S = 0.7, 0.15, 3.0
 """So far from where somebody was, and this share of the range, and at this speed, it may be the same person."""
 
@@ -215,7 +216,7 @@ class Guard:
         self, command: VelocityCommand, pose: VehiclePose, now_s: float, margin_m: float = 0.0
     ) -> VelocityCommand:
         limits = self.parameters.limits
-        missed = (person for person in self._missed if now_s - person.stamp_s <= MEMORY_S)
+        missed = (person for person in self._missed if now_s - person.stamp_s <= _memory_s(person, pose))
         people = (*self._people, *missed, *((self._hero,) if self._hero else ()))
         x, y = rotated(command.forward_m_s, command.left_m_s, pose.yaw_rad)
         up = command.up_m_s
@@ -318,6 +319,12 @@ def _shrinks(command: VelocityCommand, last: VelocityCommand) -> bool:
 
 def _away_m(person: _Person, other: _Person) -> float:
     return math.hypot(other.x_m - person.x_m, other.y_m - person.y_m)
+
+
+def _memory_s(person: _Person, pose: VehiclePose) -> float:
+    """How long somebody is remembered: not long where the camera looks and does not see them any more."""
+    bearing_rad = math.atan2(person.y_m - pose.position_m[1], person.x_m - pose.position_m[0]) - pose.yaw_rad
+    return MEMORY_IN_VIEW_S if abs(wrapped(bearing_rad)) < IN_VIEW_RAD else MEMORY_S
 
 
 def _may_be(person: _Person, later: _Person) -> bool:
