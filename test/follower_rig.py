@@ -113,4 +113,5 @@ def moves(message):
 
 def fly(around, show=None):
     show = show or around.show_hero
-    assert wait_until(lambda: around.state() == "tracking" and around.commands and moves(around.commands[-1]), show)
+    follows = wait_until(lambda: around.state() == "tracking" and around.commands and moves(around.commands[-1]), show)
+    assert follows, around.states[-5:]
