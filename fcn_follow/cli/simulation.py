@@ -155,7 +155,8 @@ def _fly_suite(
 
 
 def _fly_with_faults(first_seed: int, flights: int, eyes: EyesSpec, processes: int, out: Path) -> None:
-    from fcn_follow.simulation.fault_flights import FaultFlight, Task, run_all, save_flights
+    from fcn_follow.simulation.fault_flights import FaultFlight, Task, run, save_flights
+    from fcn_follow.simulation.suite import run_all
 
     make_folder(out)
     tasks = [Task(seed, eyes) for seed in range(first_seed, first_seed + flights)]
@@ -165,7 +166,7 @@ def _fly_with_faults(first_seed: int, flights: int, eyes: EyesSpec, processes: i
         table.add_column(column)
     with _progress() as progress:
         bar = progress.add_task("flying", total=len(tasks))
-        for flight in run_all(tasks, processes):
+        for flight in run_all(run, tasks, processes):
             flown.append(flight)
             save_flights(out, flown)
             progress.update(bar, advance=1, description=f"flew {flight.scenario} {flight.seed}")
@@ -218,12 +219,12 @@ def _flights(
 ) -> Iterator[Figures]:
     """The figures of each flight as it ends, under a progress bar."""
     from fcn_follow.simulation.figures import figures
-    from fcn_follow.simulation.suite import Task, run_suite
+    from fcn_follow.simulation.suite import Task, run, run_all
 
     tasks = [Task(scenario.name, seed, eyes, duration_s) for scenario in scenarios for seed in range(seeds)]
     with _progress() as progress:
         task = progress.add_task("flying", total=len(tasks))
-        for log in run_suite(tasks, processes):
+        for log in run_all(run, tasks, processes):
             progress.update(task, advance=1, description=f"flew {log.scenario.name} {log.seed}")
             yield figures(log)
 

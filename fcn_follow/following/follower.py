@@ -91,7 +91,7 @@ class Follower:
     A frame in which the hero was not seen is reported by observe_frame; without any frame for timeouts.camera_s the
     command is zero. Odometry is optional; once it has come, it must go on coming. What is observed is used, and
     judged by its stamp and by what a drone, a person and a camera can do, at the next step. What is refused moves
-    nothing, is counted, and is named in the reason while nothing better comes. The guard has the last word.
+    nothing, is counted, and is named in the reason while nothing better comes. The guard is the last step.
     """
 
     def __init__(self, parameters: FollowerParameters | None = None, enabled: bool = False) -> None:

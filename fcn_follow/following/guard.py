@@ -46,7 +46,7 @@ APPROACH_NOISE_M_S, MAX_APPROACH_M_S = 0.7, 6.0
 MEMORY_S = 2.0
 MEMORY_IN_VIEW_S, IN_VIEW_RAD = 0.5, 0.4
 MAX_MISSED = 64
-"""Whoever leaves the picture is remembered for 2 s, whoever is missed in its middle for half a second; 64 at most."""
+"""A person who leaves the picture is remembered for 2 s, one missed in its middle for half a second; 64 at most."""
 SAME_M, SAME_SHARE, SAME_M_S = 0.7, 0.15, 3.0
 """So far from where somebody was, and this share of the range, and at this speed, it may be the same person."""
 
@@ -273,7 +273,7 @@ def _within_limits(command: VelocityCommand, limits: Limits) -> VelocityCommand:
 
 
 def _stopping_speed(spare_m: float, comes_m_s: float, braking_m_s2: float, response_s: float) -> float:
-    """The speed v from which spare_m is enough to stop before somebody who comes nearer at comes_m_s.
+    """The speed v from which spare_m is enough to stop before a person who approaches at comes_m_s.
 
     v * response * LAG_SHARE + v^2 / (2 * braking) + comes * (response + v / braking) = spare.
     """

@@ -5,8 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import multiprocessing
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +20,6 @@ from fcn_follow.simulation.figures import figures
 from fcn_follow.simulation.flight import FlightLog, Moment, fly
 from fcn_follow.simulation.scenarios import SCENARIOS, Scenario
 from fcn_follow.simulation.suite import EyesSpec, rounded
-from fcn_follow.simulation.synthesize import leave_ctrl_c_to_parent
 
 DURATION_S = 20.0
 NEAR_M, OWN_SPEED_M_S = 1.5, 0.5
@@ -84,16 +82,6 @@ def run(task: Task) -> FaultFlight:
     camera = CameraSetup()
     log = fly(scenario, task.seed, task.eyes.open(camera), camera, None, DURATION_S, Injector(faults))
     return judged(log, faults)
-
-
-def run_all(tasks: Sequence[Task], processes: int) -> Iterator[FaultFlight]:
-    """Fly all tasks, yielding each flight as it ends, in the order of the tasks."""
-    if processes == 1:
-        yield from map(run, tasks)
-        return
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(processes, leave_ctrl_c_to_parent) as pool:
-        yield from pool.imap(run, tasks)
 
 
 def judged(log: FlightLog, faults: Sequence[Fault]) -> FaultFlight:

@@ -7,9 +7,10 @@ import io
 import json
 import math
 import multiprocessing
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import TypeVar
 
 from fcn_follow.errors import UserError
 from fcn_follow.scoring.page import write_whole
@@ -20,6 +21,9 @@ from fcn_follow.simulation.figures import Figures, scenario_means
 from fcn_follow.simulation.flight import FlightLog, fly
 from fcn_follow.simulation.scenarios import Scenario, find_scenario
 from fcn_follow.simulation.synthesize import leave_ctrl_c_to_parent
+
+TaskT = TypeVar("TaskT")
+FlownT = TypeVar("FlownT")
 
 
 @dataclass(frozen=True)
@@ -55,14 +59,14 @@ def run(task: Task) -> FlightLog:
     return fly(find_scenario(task.scenario), task.seed, eyes, duration_s=task.duration_s)
 
 
-def run_suite(tasks: Sequence[Task], processes: int) -> Iterator[FlightLog]:
-    """Fly all tasks, yielding each flight as it ends, in the order of the tasks."""
+def run_all(fly_one: Callable[[TaskT], FlownT], tasks: Sequence[TaskT], processes: int) -> Iterator[FlownT]:
+    """Fly all tasks, yielding what came of each as it ends, in the order of the tasks."""
     if processes == 1:
-        yield from map(run, tasks)
+        yield from map(fly_one, tasks)
         return
     context = multiprocessing.get_context("spawn")
     with context.Pool(processes, leave_ctrl_c_to_parent) as pool:
-        yield from pool.imap(run, tasks)
+        yield from pool.imap(fly_one, tasks)
 
 
 def save_tables(out: Path, all_figures: Sequence[Figures], scenarios: Sequence[Scenario]) -> None:
