@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import cv2
@@ -58,7 +59,7 @@ def video_size_and_length(out: Path) -> tuple[tuple[int, int], int]:
 
 
 def test_a_flight_leaves_a_csv_a_video_and_the_iou(domain_id, tmp_path):
-    frames = write_frames(tmp_path / "run", 30)
+    frames = write_frames(tmp_path / "run", 90)
     weights = write_weights(tmp_path / "everywhere.safetensors", hero_everywhere=True)
     out = tmp_path / "out"
     runner = start_runner(domain_id, out, "--source", frames, "--rate", "10", "--weights", weights)
@@ -66,7 +67,7 @@ def test_a_flight_leaves_a_csv_a_video_and_the_iou(domain_id, tmp_path):
     assert runner.returncode == 0, output
     assert "Traceback" not in output
     rows = rows_of(out)
-    assert 20 <= len(rows) <= 30
+    assert 60 <= len(rows) <= 90
     stamps = [float(row["stamp_s"]) for row in rows]
     assert stamps == sorted(stamps)
     full = [row for row in rows if row["hero_iou"]]
@@ -77,7 +78,8 @@ def test_a_flight_leaves_a_csv_a_video_and_the_iou(domain_id, tmp_path):
         assert (float(row["hero_x_px"]), float(row["hero_y_px"]), float(row["hero_area_px"])) == (79.5, 59.5, 19200)
         assert float(row["position_z_m"]) > 0
         assert float(row["age_ms"]) > 0
-    assert any(row["state"] == "tracking" for row in rows)
+    states = Counter((row["state"], row["reason"]) for row in rows)
+    assert any(state == "tracking" for state, _ in states), states
     assert any(row["reason"] == "hero seen" and row["wanted_forward_m_s"] for row in rows)
     assert "0.042 over all pixels; 0.042 mean" in output
     assert "zero" in output.split("last command")[1].splitlines()[0]
