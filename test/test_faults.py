@@ -98,6 +98,19 @@ def test_a_frozen_picture_is_named_and_stops_the_drone():
     assert State.TRACKING in after, "it follows again once the picture lives"
 
 
+@pytest.mark.parametrize(("speed_m_s", "within_s"), [(0.8, 1.6), (1.4, 1.0), (3.5, 1.0)])
+def test_frozen_odometry_is_named_at_any_pace(speed_m_s, within_s):
+    injector = Injector([Fault("odom_frozen", BEGIN_S, END_S, 0.0, 0.0)])
+    flight = Flight(straight(speed_m_s), duration_s=20.0, injector=injector, drop_share=0.0).fly()
+    assert said(flight, "odometry is frozen", within_s)
+    assert flight.steps[-1].state is State.TRACKING, "it follows again"
+
+
+def test_exact_odometry_of_a_drone_that_hovers_is_no_fault():
+    flight = Flight(straight(0.0), duration_s=8.0, range_noise=0.0, angle_noise_rad=0.0, drop_share=0.0).fly()
+    assert {step.reason for step in flight.steps[flight.after(1.0)]} == {"hero seen"}
+
+
 def test_a_picture_that_stays_the_same_while_nothing_moves_is_no_fault():
     """A camera without noise before a hero who stands still, and a drone that hovers at its set point."""
     flight = Flight(straight(0.0), duration_s=15.0, range_noise=0.0, angle_noise_rad=0.0, drop_share=0.0).fly()

@@ -69,6 +69,11 @@ def test_people_whom_the_image_cuts_are_no_farther_than_their_width_allows(box):
     assert z == pytest.approx(RANGING.hero_width_m * 500 / box[3], rel=0.05)
 
 
+def test_somebody_in_a_corner_is_taken_to_be_half_as_far_as_they_can_be():
+    (cut,), (inside,) = places(mask((1, 0, 400, 60, 80))), places(mask((1, 1, 400, 60, 80)))
+    assert math.dist(cut, (0, 0, 0)) == pytest.approx(math.dist(inside, (0, 0, 0)) / 2, rel=0.05)
+
+
 def test_noise_is_nobody_and_one_pixel_more_is_somebody():
     labels = mask((1, 100, 100, 4, 12), (1, 300, 100, 7, 7))
     assert [blob.area_px for blob in find_people(labels, None, min_area_px=48.5)] == [49]

@@ -142,6 +142,22 @@ def test_a_hero_cut_by_the_border_is_not_taken_for_a_far_one(middle):
         assert found.position_camera_m == pytest.approx(middle, abs=0.35)
 
 
+@pytest.mark.parametrize("method", ["apparent_height", "ground_plane"])
+@pytest.mark.parametrize("side", ["left", "right"])
+@pytest.mark.parametrize("top_px", [100, 300])
+def test_a_hero_in_a_corner_has_no_distance(top_px, side, method):
+    """It is 1.2 m away, and what shows of it looks like a whole hero at 3 m or more."""
+    width, height = CAMERA.width_px, CAMERA.height_px
+    parameters = RangingParameters(method, camera_height_m=2.0)
+    left, right = (0, 40) if side == "left" else (width - 40, width)
+    corner = Blob(2, ((left + right) / 2, (top_px + height) / 2), 1000, Box(left, top_px, right, height))
+    assert locate_hero(corner, CAMERA, parameters, 0.0) is None
+    inside = Box(left + 1, top_px, right, height) if side == "left" else Box(left, top_px, right - 1, height)
+    assert locate_hero(Blob(2, corner.centroid_px, 1000, inside), CAMERA, parameters, 0.0) is not None
+    near = Blob(2, (width / 2, height / 2), width * height, Box(0, 0, width, height))
+    assert locate_hero(near, CAMERA, parameters, 0.0).position_camera_m[2] < 1.0, "it fills the image: it is near"
+
+
 @pytest.mark.parametrize("pitch_rad", [0.0, 0.3])
 def test_what_shows_of_a_half_hidden_hero_is_never_farther_than_its_width_allows(pitch_rad):
     hero = project((0.3, 0.2, 5.0), pitch_rad, 0.5)

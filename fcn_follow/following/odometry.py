@@ -44,6 +44,10 @@ CONTRADICTION = "odometry's velocity does not match its positions (is the twist 
 YAW_CONTRADICTION = "odometry's yaw rate does not match its yaw (is its quaternion x, y, z, w, from child_frame_id?)"
 APPEARED = "odometry has appeared"
 DISOBEDIENCE = "the drone does not do what is commanded, by its odometry"
+MOVING_M_S = 0.3
+REPEATS = 3
+"""So many equal positions on end, for timeouts.frozen_s, are no drone's that moves."""
+FROZEN = "odometry is frozen: the same position although the drone is commanded to move"
 
 
 @dataclass(frozen=True)
@@ -72,8 +76,8 @@ class Odometry:
         self._refusals = Refusals()
         self._settled_s = -math.inf
         self._unsettled = ""
-        self._disobeys_since_s = self._turns_since_s = math.inf
-        self._rests_until_s = -math.inf
+        self._disobeys_since_s = self._turns_since_s = self._frozen_since_s = math.inf
+        self._rests_until_s, self._rests_for = -math.inf, ""
 
     @property
     def newest(self) -> VehiclePose | None:
@@ -119,17 +123,31 @@ class Odometry:
         return self._contradiction(now_s)
 
     def disobedience(self, expected: VehiclePose, now_s: float, timeouts: Timeouts) -> str:
-        """A fault where the drone has moved otherwise than `expected`, its commands through its lag, for too long."""
+        """A fault where the drone has moved otherwise than `expected`, its commands through its lag, for too long.
+
+        Odometry that stays the same to the last digit while the drone should move is one, too.
+        """
         pose = self.newest
-        turns = moves = False
+        turns = moves = freezes = False
         if pose is not None and not self.fault(now_s, timeouts):
             turns = abs(pose.yaw_rate_rad_s - expected.yaw_rate_rad_s) > DISOBEDIENCE_RAD_S
             moves = not turns and _moves_otherwise(pose, expected)  # a spin alone changes the axes of the velocity
+            freezes = self._repeats and math.hypot(*expected.velocity_m_s) > MOVING_M_S
         self._disobeys_since_s = min(self._disobeys_since_s, now_s) if moves else math.inf
         self._turns_since_s = min(self._turns_since_s, now_s) if turns else math.inf
-        if now_s - self._disobeys_since_s >= timeouts.obey_s or now_s - self._turns_since_s >= GUST_S + timeouts.obey_s:
-            self._rests_until_s = now_s + LET_GO_S
-        return DISOBEDIENCE if now_s < self._rests_until_s else ""
+        self._frozen_since_s = min(self._frozen_since_s, now_s) if freezes else math.inf
+        disobeys = (
+            now_s - self._disobeys_since_s >= timeouts.obey_s or now_s - self._turns_since_s >= GUST_S + timeouts.obey_s
+        )
+        frozen = now_s - self._frozen_since_s >= timeouts.frozen_s
+        if frozen or disobeys:
+            self._rests_until_s, self._rests_for = now_s + LET_GO_S, FROZEN if frozen else DISOBEDIENCE
+        return self._rests_for if now_s < self._rests_until_s else ""
+
+    @property
+    def _repeats(self) -> bool:
+        last = self.history.last(REPEATS)
+        return len(last) == REPEATS and all(pose.position_m == last[0].position_m for pose in last)
 
     def _void(self, now_s: float, reason: str, same_origin: bool = False) -> Jump:
         self._settled_s, self._unsettled = now_s + SETTLED_S, reason

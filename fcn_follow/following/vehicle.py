@@ -119,6 +119,10 @@ class VehicleHistory:
         """The poses from stamp_s on, oldest first."""
         return [pose for pose in self._poses if pose.stamp_s >= stamp_s]
 
+    def last(self, number: int) -> list[VehiclePose]:
+        """The newest poses, up to `number` of them, oldest first."""
+        return [self._poses[index] for index in range(-min(number, len(self._poses)), 0)]
+
     def add(self, pose: VehiclePose) -> bool:
         """Take a pose; False, and nothing is taken, where its stamp is not newer than the newest."""
         if self._poses and pose.stamp_s <= self._poses[-1].stamp_s:

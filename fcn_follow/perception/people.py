@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from fcn_follow.data.frames import HERO, OTHER_PEOPLE
 from fcn_follow.geometry import CameraIntrinsics, Vector3
 from fcn_follow.perception.blobs import Blob, find_blobs
-from fcn_follow.perception.ranging import RangingParameters, blob_depth, locate_hero
+from fcn_follow.perception.ranging import RangingParameters, blob_depth, is_in_corner, locate_body
 
 MAX_PEOPLE = 64
+CORNER_SHARE = 0.5
+"""Whoever is in a corner of the image is taken to be at this share of the largest distance they can have."""
 
 
 def find_people(labels: NDArray[np.uint8], hero: Blob | None, min_area_px: float = 1.0) -> list[Blob]:
@@ -52,12 +54,14 @@ def locate_people(
     by_height = dataclasses.replace(ranging, method="apparent_height")
     places: list[Vector3] = []
     for blob in find_people(labels, hero, min_area_px):
-        answers = [locate_hero(blob, camera, by_height, 0.0)]
+        answers = [locate_body(blob, camera, by_height, 0.0)]
         if ranging.method == "depth":
-            answers.append(locate_hero(blob, camera, ranging, 0.0, blob_depth(blob, labels, depth_m)))
+            answers.append(locate_body(blob, camera, ranging, 0.0, blob_depth(blob, labels, depth_m)))
         found = [answer.position_camera_m for answer in answers if answer is not None]
         if found:
-            places.append(min(found, key=_distance_m))
+            x_m, y_m, z_m = min(found, key=_distance_m)
+            share = CORNER_SHARE if is_in_corner(blob, camera) else 1.0
+            places.append((x_m * share, y_m * share, z_m * share))
     return tuple(sorted(places, key=_distance_m)[:MAX_PEOPLE])
 
 

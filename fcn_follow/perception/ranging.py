@@ -53,10 +53,35 @@ def locate_hero(
     stamp_s: float,
     hero_depth_m: float = math.nan,
 ) -> HeroPosition | None:
-    """The middle of the hero's body in the camera's optical frame, or None where the geometry gives no answer.
+    """The middle of the hero's body in the camera's optical frame, or None where the picture does not say where it is.
 
-    hero_depth_m, along the optical axis, is what the method depth goes by; None where it is no positive number.
+    hero_depth_m, along the optical axis, is what the method depth goes by; None where it is no positive number. By
+    apparent height it is None where the hero is in a corner of the image, see `is_in_corner`.
     """
+    if _by_size(parameters, hero, camera) and is_in_corner(hero, camera):
+        return None
+    return locate_body(hero, camera, parameters, stamp_s, hero_depth_m)
+
+
+def is_in_corner(body: Blob, camera: CameraIntrinsics) -> bool:
+    """Whether the image cuts off one end of the height and one side, so that the size gives no distance.
+
+    The body may be much nearer than it seems. One that reaches from border to border is as near as it seems, or nearer.
+    """
+    box = body.box
+    one_end_cut = (box.top_px <= 0) != (box.bottom_px >= camera.height_px)
+    one_side_cut = (box.left_px <= 0) != (box.right_px >= camera.width_px)
+    return one_end_cut and one_side_cut
+
+
+def locate_body(
+    hero: Blob,
+    camera: CameraIntrinsics,
+    parameters: RangingParameters,
+    stamp_s: float,
+    hero_depth_m: float = math.nan,
+) -> HeroPosition | None:
+    """As `locate_hero`, but a body in a corner of the image is put as far away as it can be."""
     if parameters.method == "depth":
         if not 0.0 < hero_depth_m < math.inf:
             return None
@@ -65,12 +90,11 @@ def locate_hero(
     pitch_rad = parameters.camera_pitch_down_rad
     up = np.array([0.0, -math.cos(pitch_rad), -math.sin(pitch_rad)])
     half_body = 0.5 * parameters.hero_height_m * up
-    middle = None
-    feet_visible = hero.box.bottom_px < camera.height_px
-    if parameters.method == "ground_plane" and feet_visible:
-        middle = _by_ground_plane(hero, camera, parameters, up, half_body)
-    else:
+    middle: NDArray[np.float64] | None
+    if _by_size(parameters, hero, camera):
         middle = _by_apparent_height(hero, camera, parameters, up, half_body)
+    else:
+        middle = _by_ground_plane(hero, camera, parameters, up, half_body)
     if middle is None or not middle[2] > 0.0:
         return None
     y_m, z_m = float(middle[1]), float(middle[2])
@@ -90,6 +114,12 @@ def blob_depth(blob: Blob, labels: NDArray[np.uint8], depth_m: NDArray[np.float3
         return math.nan
     box = (slice(blob.box.top_px, blob.box.bottom_px), slice(blob.box.left_px, blob.box.right_px))
     return float(np.median(depth_m[box][labels[box] == blob.label]))
+
+
+def _by_size(parameters: RangingParameters, body: Blob, camera: CameraIntrinsics) -> bool:
+    """Whether the distance follows from the size in the image: by parameter, or for want of feet on the ground."""
+    feet_cut = body.box.bottom_px >= camera.height_px
+    return parameters.method == "apparent_height" or (parameters.method == "ground_plane" and feet_cut)
 
 
 def _ray(camera: CameraIntrinsics, x_px: float, y_px: float) -> NDArray[np.float64]:

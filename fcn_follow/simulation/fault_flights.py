@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from fcn_follow.errors import UserError
+from fcn_follow.following.frames import rotated
 from fcn_follow.following.states import State
 from fcn_follow.scoring.page import write_whole
 from fcn_follow.simulation.episode import CameraSetup
-from fcn_follow.simulation.faults import KINDS, Fault, Injector, draw_faults
+from fcn_follow.simulation.faults import KINDS, Fault, Injector, Kind, draw_faults
 from fcn_follow.simulation.figures import figures
 from fcn_follow.simulation.flight import FlightLog, Moment, fly
 from fcn_follow.simulation.scenarios import SCENARIOS, Scenario
@@ -25,7 +26,8 @@ DURATION_S = 20.0
 NEAR_M, OWN_SPEED_M_S = 1.5, 0.5
 NAMED_WITHIN_S = 1.0
 COMMANDED_M_S = 1.5
-"""A command of this speed that is not obeyed, or not seen in the picture, can be noticed."""
+DIFFERENCE_M_S = 1.0
+"""A command of this speed that does not show in odometry or picture, or this much beside the motion, can be noticed."""
 
 
 @dataclass(frozen=True)
@@ -131,14 +133,17 @@ def _named_after_s(moments: Sequence[Moment], fault: Fault) -> float:
             return math.nan if math.isnan(noticeable_s) else moment.now_s - noticeable_s
         if moment.state == State.HOLDING.value:
             noticeable_s = math.nan
-        elif math.isnan(noticeable_s) and (not kind.needs_motion or _is_commanded(moment)):
+        elif math.isnan(noticeable_s) and _is_noticeable(kind, moment):
             noticeable_s = moment.now_s
     return math.nan
 
 
-def _is_commanded(moment: Moment) -> bool:
+def _is_noticeable(kind: Kind, moment: Moment) -> bool:
     command = moment.command
-    return math.hypot(command.forward_m_s, command.left_m_s) > COMMANDED_M_S
+    if kind.needs_disobedience:
+        x, y = rotated(command.forward_m_s, command.left_m_s, moment.drone_yaw_rad)
+        return math.dist((x, y), moment.drone_velocity_m_s[:2]) > DIFFERENCE_M_S
+    return not kind.needs_motion or math.hypot(command.forward_m_s, command.left_m_s) > COMMANDED_M_S
 
 
 def save_flights(out: Path, flights: Sequence[FaultFlight]) -> None:

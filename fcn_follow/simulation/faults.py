@@ -52,14 +52,15 @@ class Kind:
     """How a kind of fault is drawn and reported.
 
     sizes and seconds are the ranges from which size and duration are drawn. named holds the texts of which one must
-    show up; empty where the follower itself is what stalls. needs_motion says that it can be noticed only once the
-    drone is commanded to move.
+    show up; empty where the follower itself is what stalls. It can be noticed only once the drone is commanded to move
+    (needs_motion), or moves otherwise than it is commanded (needs_disobedience).
     """
 
     named: tuple[str, ...]
     sizes: tuple[float, float] = (0.0, 0.0)
     seconds: tuple[float, float] = (2.0, 5.0)
     needs_motion: bool = False
+    needs_disobedience: bool = False
 
 
 REFUSED, JUMPED, BLIND = "odometry is refused", "jumped", "refused: "
@@ -87,7 +88,7 @@ KINDS = {
     "hero_at_the_lens": Kind((BLIND, "hero not seen")),
     "hero_hidden": Kind(("hero not seen",)),
     "hero_elsewhere": Kind(("starting anew", "hero not seen"), (15.0, 60.0)),
-    "link_cut": Kind(SAID_ALOUD, needs_motion=True),
+    "link_cut": Kind(SAID_ALOUD, needs_disobedience=True),
     "follower_stalls": Kind((), (0.3, 0.9), (1.0, 1.0)),
     "follower_restarts": Kind(("waiting for the hero",), (0.0, 0.0), (0.02, 0.02)),
 }
