@@ -31,6 +31,7 @@ setup(
     package_data={NAME: ["py.typed"]},
     data_files=shared_files(),
     zip_safe=True,
+    extras_require={"test": ["pytest"]},  # by this `colcon test` knows its runner
     entry_points={
         "console_scripts": [
             "fcn-follow = fcn_follow.cli:main",
