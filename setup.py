@@ -1,4 +1,4 @@
-"""Installs fcn_follow with colcon (ament_python) and with pip; the rest of the configuration is in setup.cfg."""
+"""Installs fcn_follow with colcon (ament_python) and with pip; the rest for pip is in pyproject.toml."""
 
 from pathlib import Path
 
@@ -25,18 +25,13 @@ def shared_files() -> list[tuple[str, list[str]]]:
 setup(
     name=NAME,
     version="0.1.0",
-    description="Let a drone follow one person: segmentation, position, velocity commands",
     license="Apache-2.0",
-    maintainer="fcn_follow maintainers",
-    maintainer_email="maintainers@users.noreply.b-seed-fb6f9458.example",
     python_requires=">=3.10",
     packages=find_packages(include=[NAME, f"{NAME}.*"]),
     package_data={NAME: ["py.typed"]},
     data_files=shared_files(),
     zip_safe=True,
-    # What runs needs; requirements.txt pins it together with the tools of the tests.
-    install_requires=["setuptools"],
-    extras_require={"test": ["pytest"]},
+    extras_require={"test": ["pytest"]},  # by this `colcon test` knows its runner
     entry_points={
         "console_scripts": [
             "fcn-follow = fcn_follow.cli:main",

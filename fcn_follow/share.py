@@ -13,10 +13,12 @@ from fcn_follow.files import private_folder
 def share_directory() -> Path:
     """The folder that holds config/, launch/ and weights/: the checkout, or share/fcn_follow of an install.
 
+    A checkout comes first, so that its code never reads another version's files; then what the ament index says.
+
     Raises UserError when none of the known places has them.
     """
     module = Path(__file__).resolve()
-    candidates = [module.parents[1], Path(sys.prefix) / "share" / "fcn_follow"]
+    candidates = [module.parents[1], *_of_ament_index(), Path(sys.prefix) / "share" / "fcn_follow"]
     candidates += [parent / "share" / "fcn_follow" for parent in module.parents]
     for candidate in candidates:
         if (candidate / "config" / "follow.yaml").is_file():
@@ -24,6 +26,16 @@ def share_directory() -> Path:
     raise UserError(
         "fcn_follow's own config and weights were not found beside the package nor in share/fcn_follow; reinstall it"
     )
+
+
+def _of_ament_index() -> list[Path]:
+    """Where the ament index of a ROS install has the package; empty where there is no index or it does not know it."""
+    try:
+        from ament_index_python.packages import get_package_share_directory  # here: only with a ROS client library
+
+        return [Path(get_package_share_directory("fcn_follow"))]
+    except (ImportError, LookupError, OSError):
+        return []
 
 
 def default_weights() -> Path:

@@ -87,7 +87,7 @@ set_up() {
     esac
     local python wanted
     python=$(find_python)
-    wanted=$(cat "$root/requirements.txt" "$root/setup.py" "$root/scripts/setup.sh" | sha256sum | cut -d' ' -f1)
+    wanted=$(cat "$root/requirements.txt" "$root/pyproject.toml" "$root/setup.py" "$root/scripts/setup.sh" | sha256sum | cut -d' ' -f1)
     wanted="$wanted $root $(readlink -f "$python")"
     if [ -x "$venv/bin/python" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
         return

@@ -19,6 +19,7 @@ from fcn_follow.cli import (
     simulation,
     synthesis,
     training,
+    weights_page,
 )
 
 app = typer.Typer(
@@ -32,6 +33,7 @@ app.command("models")(models.models)
 app.command("train")(training.train)
 app.command("find-lr")(find_lr.find_lr)
 app.command("results")(results.results)
+app.command("weights-page")(weights_page.weights_page)
 app.command("score")(scoring.score)
 app.command("calibrate")(calibration.calibrate)
 app.command("bag-info")(bags.bag_info)

@@ -1,0 +1,83 @@
+"""The package's metadata: package.xml, setup.py, pyproject.toml and requirements.txt say the same."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+from ros_tools import ROOT
+
+tomllib = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
+PACKAGE = ElementTree.parse(ROOT / "package.xml").getroot()
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+DISTRIBUTIONS = {"cv2": "opencv-python-headless", "PIL": "pillow", "yaml": "pyyaml"}
+"""Of the modules that are not called as their distribution."""
+BROUGHT_ALONG = {"lz4", "backports", "google"}
+"""Modules that rosbags (the first two) and onnx install."""
+ELSEWHERE = {"px4_msgs", "tensorrt", "compression"}
+"""PX4's own messages, NVIDIA's package, and a module of Python 3.14; each is imported where it is there."""
+
+
+def distribution(requirement: str) -> str:
+    """The normalised name of what a line of requirements wants."""
+    return re.sub(r"[-_.]+", "-", re.match(r"[\w.-]+", requirement)[0]).lower()
+
+
+def declared() -> set[str]:
+    extras = PROJECT["optional-dependencies"].values()
+    return {distribution(line) for lines in (PROJECT["dependencies"], *extras) for line in lines}
+
+
+@pytest.mark.parametrize("field", ["name", "version"])
+def test_setup_py_tells_colcon_what_package_xml_says(field):
+    command = [sys.executable, "setup.py", f"--{field}"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split()[-1] == PACKAGE.findtext(field)
+
+
+def test_what_colcon_cannot_read_from_pyproject_stands_in_setup_py():
+    """Colcon fails at requires-python in pyproject.toml with Jazzy's setuptools; Humble's does not read it at all."""
+    assert {"version", "license", "requires-python", "scripts"} <= set(PROJECT["dynamic"])
+    assert PROJECT["name"] == PACKAGE.findtext("name")
+    assert "pytest" in PROJECT["optional-dependencies"]["test"]
+    assert 'extras_require={"test": ["pytest"]}' in (ROOT / "setup.py").read_text()
+    maintainer = PACKAGE.find("maintainer")
+    assert PROJECT["maintainers"] == [{"name": maintainer.text, "email": maintainer.get("email")}]
+
+
+def test_every_dependency_is_pinned():
+    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    pinned = {distribution(line) for line in lines if "==" in line}
+    assert declared() <= pinned
+
+
+def test_every_import_is_declared():
+    ros = {node.text for node in PACKAGE if node.tag == "exec_depend"}
+    known = sys.stdlib_module_names | ros | BROUGHT_ALONG | ELSEWHERE | {"fcn_follow"}
+    for path in (ROOT / "fcn_follow").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and node.level == 0:
+                names = [node.module]
+            for module in {name.partition(".")[0] for name in names} - known:
+                assert DISTRIBUTIONS.get(module, module) in declared(), f"{path}: {module}"
+
+
+def test_package_xml_has_what_rep_149_demands():
+    assert PACKAGE.tag == "package"
+    assert PACKAGE.get("format") == "3"
+    for tag in ("name", "version", "description"):
+        assert len(PACKAGE.findall(tag)) == 1, tag
+    assert re.fullmatch(r"[a-z][a-z0-9_]*", PACKAGE.findtext("name"))
+    assert re.fullmatch(r"\d+\.\d+\.\d+", PACKAGE.findtext("version"))
+    assert PACKAGE.findtext("description").strip()
+    assert all(node.text.strip() and "@" in node.get("email") for node in PACKAGE.findall("maintainer"))
+    assert PACKAGE.findall("maintainer")
+    assert PACKAGE.findall("license")
+    depends = [(node.tag, node.text) for node in PACKAGE if node.tag.endswith("depend")]
+    assert len(depends) == len(set(depends))
