@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import random
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -13,6 +14,9 @@ from ros_tools import STARTED, start_node
 WORKERS, DOMAINS = 4, 24
 """Of pytest-xdist, more workers than that share domains; and of each worker. `bench --node` takes those above 96."""
 NEXT_DOMAIN = itertools.count(random.randrange(DOMAINS))
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell's background jobs get it, and pass it on
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
