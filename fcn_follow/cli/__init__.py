@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 
 from fcn_follow.cli.app import app
-from fcn_follow.cli.console import console
 from fcn_follow.errors import UserError
+from fcn_follow.lab.console import console
 
 
 def main() -> None:

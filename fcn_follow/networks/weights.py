@@ -12,7 +12,7 @@ from typing import Any
 from torch import nn
 
 from fcn_follow.errors import MAX_SHOWN, UserError, shown
-from fcn_follow.networks.keras_graph import build_graph, from_card
+from fcn_follow.networks.keras.graph import build_graph, from_card
 from fcn_follow.networks.registry import build_network, network_info
 from fcn_follow.networks.tensor_file import finite_tensors, open_tensors, save_tensors
 
@@ -86,6 +86,13 @@ def read_card(path: Path) -> ModelCard:
     """The model card of a weights file. Raises UserError when it has none or one that says impossible things."""
     with _open(path) as file:
         return _card(path, file)
+
+
+def require_metres(card: ModelCard) -> None:
+    """Raises UserError for weights without a depth head, or with one that gives no metres."""
+    if card.depth != METRES:
+        said = f"gives depth as {card.depth}" if card.depth else "gives no depth"
+        raise UserError(f"the network {card.network} {said}; wanted are weights with a depth head that says metres")
 
 
 def load_weights(path: Path, classes: tuple[str, ...] = CLASSES) -> LoadedWeights:

@@ -13,7 +13,7 @@ import numpy as np
 
 from fcn_follow.errors import UserError
 from fcn_follow.following.states import State
-from fcn_follow.scoring.page import write_whole
+from fcn_follow.lab.scoring.page import write_whole
 from fcn_follow.simulation.episode import CameraSetup
 from fcn_follow.simulation.faults import KINDS, Fault, Injector, draw_faults
 from fcn_follow.simulation.figures import figures
