@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import ast
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-from ros_tools import ROOT
+from draw_house import FLYING_NODES, MODULES, PAGE, ROOT, imports, page, reached, room
 
-PACKAGE = ROOT / "fcn_follow"
 TOP = ("classes", "coordinates", "errors", "files", "geometry", "parameters", "share", "yaml_text")
 FLOORS = {
     **dict.fromkeys((*TOP, "images"), 0),
@@ -25,35 +22,9 @@ FLOORS = {
     **dict.fromkeys(("cli", "__main__", "__init__"), 9),
 }
 APART = ("perception", "following", "autopilots")
-FLYING_NODES = ("fcn_follow.nodes.segmenter", "fcn_follow.nodes.follower")
 FLIES = (*TOP, "images", "networks", "inference", *APART)
 ON_THE_GROUND = ("lab", "simulation", "gazebo", "runner", "cli")
 NOT_IN_THE_AIR = ("matplotlib", "mujoco", "rosbags", "typer", "rich", "h5py", "openvino", "onnx", "onnxruntime")
-
-
-def name_of(path: Path) -> str:
-    parts = path.relative_to(ROOT).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 2 else parts)
-
-
-MODULES = {name_of(path): path for path in sorted(PACKAGE.rglob("*.py"))}
-
-
-def imports(module: str) -> set[str]:
-    """What a module imports: modules of this package by their full names, and whatever else."""
-    found = set()
-    for node in ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom):
-            assert node.module and node.level == 0, f"{module}: a relative import"
-            names = (f"{node.module}.{alias.name}" for alias in node.names)
-            found |= {name if name in MODULES else node.module for name in names}
-        elif isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-    return found
-
-
-def room(module: str) -> str:
-    return module.split(".")[1] if "." in module else "__init__"
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -69,15 +40,12 @@ def test_a_floor_knows_only_those_below_it(module):
 
 
 def test_what_flies_needs_nothing_of_what_stays_on_the_ground():
-    reached: set[str] = set()
-    waiting = [*FLYING_NODES, *(module for module in MODULES if room(module) in FLIES)]
-    while waiting:
-        module = waiting.pop()
-        if module in MODULES and module not in reached:
-            reached.add(module)
-            waiting += imports(module)
-            assert room(module) not in ON_THE_GROUND, f"{module} flies"
-    assert "fcn_follow.nodes.support.parameters" in reached
+    flies = reached([*FLYING_NODES, *(module for module in MODULES if room(module) in FLIES)])
+    assert not [module for module in flies if room(module) in ON_THE_GROUND]
+
+
+def test_the_picture_of_the_house_is_drawn_from_the_imports():
+    assert PAGE.read_text(encoding="utf-8") == page()
 
 
 def test_the_executables_know_no_runner():

@@ -1,4 +1,4 @@
-"""The command `fcn-follow`: one module for each group of subcommands; they parse, call and report (floor 4)."""
+"""The command `fcn-follow`: one module for each group of subcommands; they parse, call and report."""
 
 from __future__ import annotations
 

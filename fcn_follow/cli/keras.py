@@ -26,12 +26,12 @@ def import_keras(
 ) -> None:
     """Convert a Keras network of the Follow-Me course; nothing of the files is run."""
     try:
-        from fcn_follow.networks.keras import weights_import as keras_import  # here: only this command needs h5py
+        from fcn_follow.networks.keras import weights_import  # here: only this command needs h5py
     except ImportError as error:
         raise UserError("import-keras needs h5py: pip install h5py") from error
     if out.suffix != ".safetensors":
         raise UserError(f"--out {out}: weights files end in .safetensors")
-    network = keras_import.import_keras(weights, architecture)
+    network = weights_import.import_keras(weights, architecture)
     graph = network.graph
     card = ModelCard(
         network=out.stem,

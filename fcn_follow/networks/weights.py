@@ -47,7 +47,7 @@ class ModelCard:
     pixels of the input size has there, and another camera's is exp(d) times its own focal length over that one;
     PER_IMAGE, the sigmoid of d is the depth scaled to 0..1 in each image (source 003). The channels before it are the
     logits of the three classes, or, where there is one, of the hero.
-    graph is the network's own description where the registry has none of its name (`keras_graph.to_card`).
+    graph is the network's own description where the registry has none of its name (`keras.graph.to_card`).
     """
 
     network: str
@@ -80,12 +80,6 @@ class LoadedWeights:
 def save_weights(path: Path, network: nn.Module, card: ModelCard) -> None:
     """Write network and card to `path`, whole or not at all. Raises UserError when it cannot be written."""
     save_tensors(path, network.state_dict(), {CARD_KEY: json.dumps(dataclasses.asdict(card))})
-
-
-def read_card(path: Path) -> ModelCard:
-    """The model card of a weights file. Raises UserError when it has none or one that says impossible things."""
-    with _open(path) as file:
-        return _card(path, file)
 
 
 def require_metres(card: ModelCard) -> None:

@@ -11,15 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
-
 from fcn_follow.errors import UserError
-from fcn_follow.lab.data.frames import FrameSet, UInt8Array
+from fcn_follow.lab.data.frames import FrameSet
 from fcn_follow.yaml_text import read_yaml
 
-THUMBNAIL_PX = 32
 Item = TypeVar("Item")
 
 
@@ -71,26 +66,6 @@ def split_by_run(refs: Sequence[FrameRef], held_out_runs: frozenset[str]) -> tup
             f"the data has the runs {there}"
         )
     return training, held_out
-
-
-def thumbnails(images: Iterable[UInt8Array]) -> NDArray[np.float32]:
-    """Each image as a small grey picture, N x THUMBNAIL_PX**2, for finding near duplicates."""
-    small = [cv2.resize(image, (THUMBNAIL_PX, THUMBNAIL_PX), interpolation=cv2.INTER_AREA) for image in images]
-    grey = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32).ravel() for picture in small]
-    return np.stack(grey) if grey else np.zeros((0, THUMBNAIL_PX**2), np.float32)
-
-
-def near_duplicates(
-    candidates: NDArray[np.float32], references: NDArray[np.float32], max_rms_difference: float = 4.0
-) -> NDArray[np.bool_]:
-    """Which candidates (thumbnails) differ from some reference by at most this RMS grey level (of 255)."""
-    squares = (references**2).sum(axis=1)
-    result = np.zeros(len(candidates), bool)
-    for start in range(0, len(candidates), 512):
-        block = candidates[start : start + 512]
-        distance = (block**2).sum(axis=1)[:, None] + squares[None] - 2.0 * block @ references.T
-        result[start : start + 512] = distance.min(axis=1) <= max_rms_difference**2 * block.shape[1]
-    return result
 
 
 def split_by_share(refs: Sequence[FrameRef], share: float) -> tuple[list[FrameRef], list[FrameRef]]:

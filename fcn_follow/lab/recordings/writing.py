@@ -15,7 +15,7 @@ from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, W
 
 from fcn_follow.errors import UserError
 from fcn_follow.lab.recordings.reading import TYPES
-from fcn_follow.lab.recordings.topics import COMPRESSED, IMAGE, POINT
+from fcn_follow.lab.recordings.topics import COMPRESSED, IMAGE
 
 STORAGES = {"mcap": StoragePlugin.MCAP, "sqlite3": StoragePlugin.SQLITE3}
 FRAME_ID = "camera_optical_frame"
@@ -82,12 +82,6 @@ def compressed_message(data: bytes, stamp_ns: int) -> Any:
     """A sensor_msgs/CompressedImage of a JPEG or PNG file's bytes."""
     kind = "jpeg" if data.startswith(b"\xff\xd8") else "png"
     return TYPES.types[COMPRESSED](header=_header(stamp_ns), format=kind, data=np.frombuffer(data, np.uint8))
-
-
-def point_message(xyz: tuple[float, float, float], stamp_ns: int) -> Any:
-    """A geometry_msgs/PointStamped."""
-    point = TYPES.types["geometry_msgs/msg/Point"](*xyz)
-    return TYPES.types[POINT](header=_header(stamp_ns), point=point)
 
 
 def _header(stamp_ns: int) -> Any:

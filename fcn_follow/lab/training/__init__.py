@@ -1,1 +1,1 @@
-"""Training loops, losses and recipes (floor 3)."""
+"""Training loops, losses and recipes."""

@@ -15,7 +15,7 @@ from ros_tools import ROOT
 from fcn_follow.lab.bench.page import write_page
 from fcn_follow.lab.bench.roofs import Roof, best_s, measure_roof
 from fcn_follow.lab.export import export
-from fcn_follow.networks.weights import load_weights, read_card
+from fcn_follow.networks.weights import load_weights
 
 HERO_NET = str(ROOT / "weights" / "hero_net.safetensors")
 FCN_001 = str(ROOT / "weights" / "fcn_001.safetensors")
@@ -132,7 +132,7 @@ def test_results_puts_all_weights_in_one_table():
     head, _, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in done.stdout.splitlines()]
     table = {row[0]: dict(zip(head, row, strict=True)) for row in rows}
     assert table["fcn_001"]["parameters"] == "95,961" and table["fcn_001"]["MMACs"] == "296"
-    card = read_card(Path(HERO_NET))
+    card = load_weights(Path(HERO_NET)).card
     assert float(table["hero_net"]["score"]) == pytest.approx(card.scores["final_score"], abs=1e-4)
     assert table["hero_net"]["31-100 px"] == f"{100 * card.scores['recall_31-100_px']:.1f} %"
     assert float(table["hero_net"]["torch fp32 ms"]) > 0.0

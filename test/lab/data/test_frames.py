@@ -13,12 +13,10 @@ from fcn_follow.lab.data.frames import FrameError, frame_key, open_frames
 from fcn_follow.lab.data.resize import resize_image, resize_mask
 from fcn_follow.lab.data.split import (
     all_frames,
-    near_duplicates,
     read_held_out_runs,
     refuse_leak,
     split_by_run,
     split_by_share,
-    thumbnails,
 )
 from fcn_follow.share import share_directory
 
@@ -132,13 +130,6 @@ def test_the_projects_split_file_is_read_and_others_refused(tmp_path):
     path.write_text("runs: [a]")
     with pytest.raises(UserError, match="one key, held_out_runs"):
         read_held_out_runs(path)
-
-
-def test_near_duplicates_are_found_and_others_not():
-    random = np.random.default_rng(1)
-    images = [np.kron(random.integers(0, 255, (8, 8, 3)), np.ones((16, 16, 1))).astype(np.uint8) for _ in range(4)]
-    noisy = np.clip(images[2].astype(int) + random.integers(-4, 5, images[2].shape), 0, 255).astype(np.uint8)
-    assert near_duplicates(thumbnails([noisy, images[3]]), thumbnails(images[:3])).tolist() == [True, False]
 
 
 def test_masks_are_resized_as_pillow_does_it_with_rounding_after_each_pass():
