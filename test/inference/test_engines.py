@@ -282,6 +282,7 @@ def test_without_a_compiler_that_is_told(small, monkeypatch):
         open_engine(EngineSpec("torch-compiled"), small)
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 @pytest.mark.parametrize(
     ("name", "precision"), [("torch", "fp16"), ("torch-compiled", "fp32"), ("torch-compiled", "fp16")]

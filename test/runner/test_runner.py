@@ -300,6 +300,7 @@ def test_the_runner_enables_nothing_that_could_move_a_vehicle(domain_id, tmp_pat
     assert {row["state"] for row in rows_of(out)} <= {"-", "idle"}
 
 
+@pytest.mark.data
 @pytest.mark.skipif(REAL_FRAMES is None or not WEIGHTS.exists(), reason="needs the real frames and the trained weights")
 @pytest.mark.slow
 def test_real_frames_at_15_a_second_with_the_trained_weights(domain_id, tmp_path):
