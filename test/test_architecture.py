@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
@@ -36,7 +37,8 @@ def test_a_floor_knows_only_those_below_it(module):
             assert own == room(other) or not {own, room(other)} <= set(APART), f"{module} imports {other}"
         package = other.split(".")[0]
         assert package != "rclpy" or own == "nodes", f"{module} imports {other}"
-        assert not package.endswith("_msgs") or own in ("nodes", "autopilots"), f"{module} imports {other}"
+        is_message = package.endswith(("_msgs", "_interfaces", "_srvs"))
+        assert not is_message or own in ("nodes", "autopilots"), f"{module} imports {other}"
 
 
 def test_what_flies_needs_nothing_of_what_stays_on_the_ground():
@@ -57,3 +59,8 @@ def test_a_flying_node_loads_only_what_it_flies_with(node):
     program = f"import sys, {node}; print(*{{name.split('.')[0] for name in sys.modules}})"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
     assert not set(NOT_IN_THE_AIR) & set(loaded.stdout.split())
+
+
+def test_no_test_imports_another():
+    for path in (ROOT / "test").rglob("*.py"):
+        assert not re.search(r"^\s*(from|import) test_", path.read_text(encoding="utf-8"), re.MULTILINE), path
