@@ -2,7 +2,7 @@
 
 A field is made by `parameter(...)`, which carries its description, unit and allowed values. A field may itself be
 such a dataclass; its parameters are then named with a dot (`limits.speed_m_s`), as in a ROS parameter file.
-The ROS side (declaring with descriptors, live changes) is in nodes/parameters.py.
+The ROS side (declaring with descriptors, live changes) is in nodes/support/parameters.py.
 """
 
 from __future__ import annotations

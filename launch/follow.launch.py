@@ -10,7 +10,7 @@ from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction, SetEn
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
-from fcn_follow.nodes.interlock import commands_stay_on_cmd_vel, enable_command
+from fcn_follow.nodes.support.interlock import commands_stay_on_cmd_vel, enable_command
 from fcn_follow.share import dds_environment, share_directory
 
 SHARE = share_directory()

@@ -38,6 +38,13 @@ def own_engine_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
         yield
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what goes over DDS: `scripts/test -m dds`, or `-m "not dds and not slow"` for what is quick."""
+    for item in items:
+        if "domain_id" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.dds)
+
+
 @pytest.fixture
 def domain_id(monkeypatch: pytest.MonkeyPatch) -> int:
     """The next DDS domain of this worker: not one in which the last test's nodes may still be known."""

@@ -1,39 +1,66 @@
-"""The floors of docs/architecture.md, held against the imports."""
+"""The rules of docs/architecture.md, held against every import, those inside functions too."""
 
-import ast
-from pathlib import Path
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
 
 import pytest
+from draw_house import FLYING_NODES, MODULES, PAGE, ROOT, imports, page, reached, room
 
-PACKAGE = Path(__file__).parents[1] / "fcn_follow"
+TOP = ("classes", "coordinates", "errors", "files", "geometry", "parameters", "share", "yaml_text")
 FLOORS = {
-    **dict.fromkeys(("geometry", "parameters", "errors", "files", "share", "yaml_text"), 0),
-    **dict.fromkeys(("networks", "data"), 1),
-    **dict.fromkeys(("perception", "following"), 2),
-    **dict.fromkeys(("bags", "deployment", "training", "scoring", "simulation", "gazebo"), 3),
-    **dict.fromkeys(("nodes", "cli", "__main__", "__init__"), 4),
+    **dict.fromkeys((*TOP, "images"), 0),
+    "networks": 1,
+    "inference": 2,
+    **dict.fromkeys(("perception", "following", "autopilots"), 3),
+    "lab": 4,
+    "simulation": 5,
+    "gazebo": 6,
+    "nodes": 7,
+    "runner": 8,
+    **dict.fromkeys(("cli", "__main__", "__init__"), 9),
 }
-APART = {("perception", "following"), ("following", "perception")}
+APART = ("perception", "following", "autopilots")
+FLIES = (*TOP, "images", "networks", "inference", *APART)
+ON_THE_GROUND = ("lab", "simulation", "gazebo", "runner", "cli")
+NOT_IN_THE_AIR = ("matplotlib", "mujoco", "rosbags", "typer", "rich", "h5py", "openvino", "onnx", "onnxruntime")
 
 
-def imports(path):
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            yield node.module
-        elif isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+@pytest.mark.parametrize("module", MODULES)
+def test_a_floor_knows_only_those_below_it(module):
+    own = room(module)
+    for other in imports(module):
+        if other.startswith("fcn_follow."):
+            assert FLOORS[room(other)] <= FLOORS[own], f"{module} imports {other}"
+            assert own == room(other) or not {own, room(other)} <= set(APART), f"{module} imports {other}"
+        package = other.split(".")[0]
+        assert package != "rclpy" or own == "nodes", f"{module} imports {other}"
+        is_message = package.endswith(("_msgs", "_interfaces", "_srvs"))
+        assert not is_message or own in ("nodes", "autopilots"), f"{module} imports {other}"
 
 
-def room(path):
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+def test_what_flies_needs_nothing_of_what_stays_on_the_ground():
+    flies = reached([*FLYING_NODES, *(module for module in MODULES if room(module) in FLIES)])
+    assert not [module for module in flies if room(module) in ON_THE_GROUND]
 
 
-@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_a_floor_knows_only_those_below_it(path):
-    own = room(path)
-    for module in imports(path):
-        assert not (own != "nodes" and module.split(".")[0] in ("rclpy", "sensor_msgs", "geometry_msgs")), module
-        if module.startswith("fcn_follow."):
-            other = module.split(".")[1]
-            assert FLOORS[other] <= FLOORS[own], f"{own} imports {module}"
-            assert (own, other) not in APART, f"{own} imports {module}"
+def test_the_picture_of_the_house_is_drawn_from_the_imports():
+    assert PAGE.read_text(encoding="utf-8") == page()
+
+
+def test_the_executables_know_no_runner():
+    assert not [name for name in imports("fcn_follow.nodes.executables") if room(name) == "runner"]
+
+
+@pytest.mark.parametrize("node", FLYING_NODES)
+def test_a_flying_node_loads_only_what_it_flies_with(node):
+    program = f"import sys, {node}; print(*{{name.split('.')[0] for name in sys.modules}})"
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert not set(NOT_IN_THE_AIR) & set(loaded.stdout.split())
+
+
+def test_no_test_imports_another():
+    for path in (ROOT / "test").rglob("*.py"):
+        assert not re.search(r"^\s*(from|import) test_", path.read_text(encoding="utf-8"), re.MULTILINE), path

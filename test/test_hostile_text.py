@@ -9,11 +9,11 @@ from bag_files import SQLITE3, image, storage_file, write_bag
 from command_line import fcn_follow, invoke
 from drawn_frames import frame, write_frames
 
-from fcn_follow.data.split import read_held_out_runs
 from fcn_follow.errors import UserError, shown
-from fcn_follow.nodes.follower_parameters import FollowerNodeParameters
+from fcn_follow.lab.data.split import read_held_out_runs
+from fcn_follow.lab.training.parameters import read_recipe
+from fcn_follow.nodes.support.follower_parameters import FollowerNodeParameters
 from fcn_follow.parameters import with_values
-from fcn_follow.training.parameters import read_recipe
 from fcn_follow.yaml_text import parse_yaml
 
 LAUGHS = "a: &a [x, x]\n" + "".join(

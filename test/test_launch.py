@@ -8,7 +8,7 @@ import pytest
 from ros_tools import ROOT
 
 from fcn_follow.errors import UserError
-from fcn_follow.nodes.interlock import commands_stay_on_cmd_vel, enable_command
+from fcn_follow.nodes.support.interlock import commands_stay_on_cmd_vel, enable_command
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ FOXGLOVE = json.loads((ROOT / "config" / "follow.foxglove.json").read_text())
 PUBLISHED = {
     f"/{topic.lstrip('/')}": message
     for path in (ROOT / "fcn_follow").rglob("*.py")
-    for message, topic in re.findall(r'create_publisher\(\s*(\w+)[^"]*"([\w/]+)"', path.read_text())
+    for message, topic in re.findall(r'(?:create_|host\.)publisher\(\s*(\w+)[^"]*"([\w/]+)"', path.read_text())
 }
 """Topic to message name, as the sources create the publishers."""
 MESSAGES = {

@@ -1,12 +1,12 @@
-"""The command `fcn-follow`: one module for each group of subcommands; they parse, call and report (floor 4)."""
+"""The command `fcn-follow`: one module for each group of subcommands; they parse, call and report."""
 
 from __future__ import annotations
 
 import sys
 
 from fcn_follow.cli.app import app
-from fcn_follow.cli.console import console
 from fcn_follow.errors import UserError
+from fcn_follow.lab.console import console
 
 
 def main() -> None:

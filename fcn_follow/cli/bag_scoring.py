@@ -9,10 +9,6 @@ from typing import Annotated, Optional
 
 import typer
 
-from fcn_follow.bags.frames import FrameFolder, decoded
-from fcn_follow.bags.reading import Bag, open_bag
-from fcn_follow.bags.topics import BagTopics, choose_topics
-from fcn_follow.bags.truth import TrueLabels, open_mask_folder
 from fcn_follow.cli.bags import (
     BagPath,
     GazeboHero,
@@ -24,27 +20,25 @@ from fcn_follow.cli.bags import (
     tell_losses,
     tell_unpaired,
 )
-from fcn_follow.cli.console import console, output
-from fcn_follow.cli.scoring import (
-    EngineName,
-    Precision,
-    engine_name,
-    percent,
-    print_evaluation,
-    scored_network,
-)
-from fcn_follow.deployment.choice import REFERENCE, EngineRequest
-from fcn_follow.deployment.exported import choose_for, load_model, request_for
+from fcn_follow.cli.scoring import EngineName, Precision, engine_name, scored_network
 from fcn_follow.errors import UserError
+from fcn_follow.inference.choice import REFERENCE, EngineRequest
+from fcn_follow.inference.exported import choose_for, load_model, request_for
+from fcn_follow.lab.console import console, output
+from fcn_follow.lab.recordings.frames import FrameFolder, decoded
+from fcn_follow.lab.recordings.reading import Bag, open_bag
+from fcn_follow.lab.recordings.topics import BagTopics, choose_topics
+from fcn_follow.lab.recordings.truth import TrueLabels, open_mask_folder
+from fcn_follow.lab.scoring.ahead import ahead
+from fcn_follow.lab.scoring.bag import BagResult, Losses, Reading, bag_frames, score_bag
+from fcn_follow.lab.scoring.bag_figures import BagScore, bag_score
+from fcn_follow.lab.scoring.bag_report import WorstPictures, write_bag_report
+from fcn_follow.lab.scoring.bag_video import BagVideo
+from fcn_follow.lab.scoring.page import write_whole
+from fcn_follow.lab.scoring.predict import predictions
+from fcn_follow.lab.scoring.tables import percent, print_evaluation
 from fcn_follow.perception.labels import labels_of
 from fcn_follow.perception.segmenter import Segmenter
-from fcn_follow.scoring.ahead import ahead
-from fcn_follow.scoring.bag import BagResult, Losses, Reading, bag_frames, score_bag
-from fcn_follow.scoring.bag_figures import BagScore, bag_score
-from fcn_follow.scoring.bag_report import WorstPictures, write_bag_report
-from fcn_follow.scoring.bag_video import BagVideo
-from fcn_follow.scoring.page import write_whole
-from fcn_follow.scoring.predict import predictions
 from fcn_follow.share import default_weights
 
 FRAMES_AHEAD = 4  # read, and predicted, before they are judged; with a batch between, it bounds the memory

@@ -13,18 +13,18 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from fcn_follow.bags.frames import FrameFolder, decoded, frames_to_bag, true_labels
-from fcn_follow.bags.images import MessageError
-from fcn_follow.bags.info import TopicInfo
-from fcn_follow.bags.info import bag_info as read_bag_info
-from fcn_follow.bags.pairing import Tally
-from fcn_follow.bags.reading import open_bag
-from fcn_follow.bags.topics import choose_topics
-from fcn_follow.bags.truth import TrueLabels
-from fcn_follow.bags.writing import BagWriter
-from fcn_follow.cli.console import console, output
-from fcn_follow.data.frames import open_frames
 from fcn_follow.errors import UserError
+from fcn_follow.images.messages import MessageError
+from fcn_follow.lab.console import console, output
+from fcn_follow.lab.data.frames import open_frames
+from fcn_follow.lab.recordings.frames import FrameFolder, decoded, frames_to_bag, true_labels
+from fcn_follow.lab.recordings.info import TopicInfo
+from fcn_follow.lab.recordings.info import bag_info as read_bag_info
+from fcn_follow.lab.recordings.pairing import Tally
+from fcn_follow.lab.recordings.reading import open_bag
+from fcn_follow.lab.recordings.topics import choose_topics
+from fcn_follow.lab.recordings.truth import TrueLabels
+from fcn_follow.lab.recordings.writing import BagWriter
 
 SHOWN_LOSSES = 5
 SHOWN_GAPS = 8

@@ -15,19 +15,18 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from fcn_follow.cli.console import console, output
-from fcn_follow.deployment.bench import Plan, Roofs, Speed, measure
-from fcn_follow.deployment.choice import ALLOWED, check_threads
-from fcn_follow.deployment.exported import load_model
-from fcn_follow.deployment.machine import library_versions, machine_name
 from fcn_follow.errors import UserError
-from fcn_follow.perception.engines.engine import ENGINES, check_installed, missing_for
-from fcn_follow.perception.segmenter import find_device
+from fcn_follow.inference.choice import ALLOWED, check_threads
+from fcn_follow.inference.engine import ENGINES, check_installed, missing_for
+from fcn_follow.inference.exported import load_model
+from fcn_follow.inference.machine import find_device, library_versions, machine_name
+from fcn_follow.lab.bench.engines import Plan, Roofs, Speed, measure
+from fcn_follow.lab.console import console, output
 from fcn_follow.share import default_weights, share_directory
 
 if TYPE_CHECKING:
+    from fcn_follow.lab.bench.scoring import ScoringSpeed
     from fcn_follow.nodes.chain_bench import ChainSpeed
-    from fcn_follow.scoring.bench import ScoringSpeed
 
 ON_REQUEST = "torch-compiled"  # on a CPU it compiles for a minute
 
@@ -88,7 +87,7 @@ def bench(
         result["engines"] = [asdict(speed) for speed in speeds]
     result["load_average"] = os.getloadavg()[0]
     if page:
-        from fcn_follow.deployment.page import write_page
+        from fcn_follow.lab.bench.page import write_page
 
         for path in write_page(page, result, shlex.join(["fcn-follow", *sys.argv[1:]])):
             console.print(str(path))
@@ -140,7 +139,7 @@ def _bench_node(
 
 
 def _bench_offline(frames: Path, weights: list[Path] | None) -> list[ScoringSpeed]:
-    from fcn_follow.scoring.bench import measure_scoring
+    from fcn_follow.lab.bench.scoring import measure_scoring
 
     with console.status("") as status:
         speeds = []

@@ -11,12 +11,11 @@ import typer
 from rich.progress import Progress
 from rich.table import Table
 
-from fcn_follow.cli.console import console, output
 from fcn_follow.cli.scoring import scored_refs
 from fcn_follow.errors import UserError
-from fcn_follow.networks.weights import load_weights, save_weights
-from fcn_follow.perception.segmenter import find_device
-from fcn_follow.scoring.calibration import (
+from fcn_follow.inference.machine import find_device
+from fcn_follow.lab.console import console, output
+from fcn_follow.lab.scoring.calibration import (
     AREAS_PX,
     RULES,
     Level,
@@ -25,10 +24,11 @@ from fcn_follow.scoring.calibration import (
     draw_curve,
     judge_at_levels,
 )
-from fcn_follow.scoring.evaluation import labelled_frames
-from fcn_follow.scoring.honest import SIZE_NAMES
-from fcn_follow.scoring.predict import predictions
-from fcn_follow.training.judgement import card_scores
+from fcn_follow.lab.scoring.evaluation import labelled_frames
+from fcn_follow.lab.scoring.honest import SIZE_NAMES
+from fcn_follow.lab.scoring.predict import predictions
+from fcn_follow.lab.training.judgement import card_scores
+from fcn_follow.networks.weights import load_weights, save_weights
 
 ROWS_BETWEEN = 5  # the table prints every fifth level
 

@@ -14,25 +14,25 @@ from rich.progress import Progress
 from rich.table import Table
 
 from fcn_follow.cli.bags import progress_bar
-from fcn_follow.cli.console import console, output
 from fcn_follow.cli.scoring import held_out_runs, refs_of_runs
-from fcn_follow.data.resize import resize_image
-from fcn_follow.data.split import FrameRef, fraction_of
-from fcn_follow.deployment.bench import in_turn_s
-from fcn_follow.deployment.choice import EngineRequest, pays
-from fcn_follow.deployment.export import SUFFIXES, export
-from fcn_follow.deployment.exported import Exported, choose_for
-from fcn_follow.deployment.machine import usable_cores
-from fcn_follow.deployment.quantisation import CALIBRATION_FRAMES, MOST_FALL, quantised, write_int8
-from fcn_follow.deployment.roofs import best_s
-from fcn_follow.deployment.verification import Verification, drawn_frames
 from fcn_follow.errors import UserError
+from fcn_follow.inference.choice import EngineRequest, pays
+from fcn_follow.inference.engine import Engine, Output, missing_for, open_engine, open_model
+from fcn_follow.inference.exported import SUFFIXES, Exported, choose_for
+from fcn_follow.inference.machine import usable_cores
+from fcn_follow.inference.verification import Verification, drawn_frames
+from fcn_follow.lab.bench.engines import in_turn_s
+from fcn_follow.lab.bench.roofs import best_s
+from fcn_follow.lab.console import console, output
+from fcn_follow.lab.data.resize import resize_image
+from fcn_follow.lab.data.split import FrameRef, fraction_of
+from fcn_follow.lab.export import export
+from fcn_follow.lab.quantisation import CALIBRATION_FRAMES, MOST_FALL, quantised, write_int8
+from fcn_follow.lab.scoring.evaluation import Evaluation, evaluate, labelled_frames, refs_of
+from fcn_follow.lab.scoring.follow_me import Kind
+from fcn_follow.lab.training.judgement import card_scores
 from fcn_follow.networks.weights import LoadedWeights, ModelCard, load_weights
-from fcn_follow.perception.engines.engine import Engine, Output, missing_for, open_engine, open_model
-from fcn_follow.scoring.evaluation import Evaluation, evaluate, labelled_frames, refs_of
-from fcn_follow.scoring.follow_me import Kind
 from fcn_follow.share import default_weights
-from fcn_follow.training.judgement import card_scores
 
 ROUNDS = 50  # frames by each precision, for how much faster it is
 

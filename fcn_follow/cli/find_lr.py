@@ -7,18 +7,18 @@ from typing import Annotated, Optional
 
 import typer
 
-from fcn_follow.cli.console import console
 from fcn_follow.cli.scoring import held_out_runs
 from fcn_follow.cli.training import progress_bar, read_parameters
-from fcn_follow.data.bank import load_bank
-from fcn_follow.data.frames import open_frames
-from fcn_follow.data.split import all_frames
 from fcn_follow.errors import UserError
+from fcn_follow.inference.machine import find_device
+from fcn_follow.lab.console import console
+from fcn_follow.lab.data.bank import load_bank
+from fcn_follow.lab.data.frames import open_frames
+from fcn_follow.lab.data.split import all_frames
+from fcn_follow.lab.training.lr_finder import draw_range_test, range_test
+from fcn_follow.lab.training.trainer import Trainer
 from fcn_follow.networks.registry import network_info
 from fcn_follow.networks.weights import ModelCard
-from fcn_follow.perception.segmenter import find_device
-from fcn_follow.training.lr_finder import draw_range_test, range_test
-from fcn_follow.training.trainer import Trainer
 
 
 def find_lr(

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from fcn_follow.cli.console import output
+from fcn_follow.lab.console import output
 
 
 def gazebo_assets(

@@ -9,9 +9,9 @@ from typing import Annotated, Optional
 
 import typer
 
-from fcn_follow.cli.console import console
 from fcn_follow.errors import UserError
-from fcn_follow.networks.keras_graph import to_card
+from fcn_follow.lab.console import console
+from fcn_follow.networks.keras.graph import to_card
 from fcn_follow.networks.summary import count_parameters
 from fcn_follow.networks.weights import ModelCard, save_weights
 
@@ -26,12 +26,12 @@ def import_keras(
 ) -> None:
     """Convert a Keras network of the Follow-Me course; nothing of the files is run."""
     try:
-        from fcn_follow.networks import keras_import  # here: only this command needs h5py
+        from fcn_follow.networks.keras import weights_import  # here: only this command needs h5py
     except ImportError as error:
         raise UserError("import-keras needs h5py: pip install h5py") from error
     if out.suffix != ".safetensors":
         raise UserError(f"--out {out}: weights files end in .safetensors")
-    network = keras_import.import_keras(weights, architecture)
+    network = weights_import.import_keras(weights, architecture)
     graph = network.graph
     card = ModelCard(
         network=out.stem,

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from fcn_follow.cli.console import output
 from fcn_follow.errors import UserError
+from fcn_follow.lab.console import output
 from fcn_follow.networks.registry import NETWORKS, NetworkInfo, network_info
 from fcn_follow.networks.summary import convolution_pairs, count_macs, count_parameters, layer_table
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import torch
 from rich.progress import Progress
 
-from fcn_follow.data.pets import CLASSES, LISTS, PREFIX, load_pets, read_list
-from fcn_follow.data.split import fraction_of
 from fcn_follow.errors import UserError
+from fcn_follow.lab.data.pets import CLASSES, LISTS, PREFIX, load_pets, read_list
+from fcn_follow.lab.data.split import fraction_of
+from fcn_follow.lab.training.parameters import TrainingParameters
+from fcn_follow.lab.training.pets import PetsTrainer
 from fcn_follow.networks.weights import ModelCard
-from fcn_follow.training.parameters import TrainingParameters
-from fcn_follow.training.pets import PetsTrainer
 
 
 def has_pets(data: Sequence[Path]) -> bool:

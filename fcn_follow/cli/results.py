@@ -10,11 +10,11 @@ from rich.table import Table
 from rich.text import Text
 
 from fcn_follow.cli.bench import shipped_weights
-from fcn_follow.cli.console import console, output
-from fcn_follow.deployment.bench import Plan, Roofs, Speed, measure
+from fcn_follow.inference.engine import missing_for
+from fcn_follow.lab.bench.engines import Plan, Roofs, Speed, measure
+from fcn_follow.lab.console import console, output
 from fcn_follow.networks.summary import count_macs, count_parameters
 from fcn_follow.networks.weights import load_weights
-from fcn_follow.perception.engines.engine import missing_for
 
 FASTEST = "openvino"
 SCORES = {"final_score": "score", "near_iou": "near IoU", "far_iou": "far IoU", "false_alarms_per_1000": "alarms/1000"}

@@ -9,25 +9,22 @@ from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
-from rich.console import Console
-from rich.table import Table
 from torch.nn import Module
 
 from fcn_follow.cli.bags import progress_bar
-from fcn_follow.cli.console import console, output
-from fcn_follow.data.split import FrameRef, read_held_out_runs
-from fcn_follow.deployment.choice import REFERENCE, EngineRequest
-from fcn_follow.deployment.exported import Model, choose_for, load_model, request_for
-from fcn_follow.deployment.machine import usable_cores
 from fcn_follow.errors import UserError
-from fcn_follow.networks.mask_depth import checkerboard
+from fcn_follow.inference.choice import REFERENCE, EngineRequest
+from fcn_follow.inference.engine import Engine, EngineSpec, Output
+from fcn_follow.inference.exported import Model, choose_for, load_model, request_for
+from fcn_follow.inference.machine import find_device, usable_cores
+from fcn_follow.lab.console import console
+from fcn_follow.lab.data.split import FrameRef, read_held_out_runs
+from fcn_follow.lab.scoring.evaluation import evaluate, labelled_frames, refs_of
+from fcn_follow.lab.scoring.follow_me import Kind
+from fcn_follow.lab.scoring.report import write_report
+from fcn_follow.lab.scoring.tables import print_evaluation
+from fcn_follow.networks.sources.mask_depth import checkerboard
 from fcn_follow.networks.weights import LoadedWeights
-from fcn_follow.perception.engines.engine import Engine, EngineSpec, Output
-from fcn_follow.perception.segmenter import find_device
-from fcn_follow.scoring.depth import FOLLOWED_M, DepthFigures
-from fcn_follow.scoring.evaluation import Evaluation, evaluate, labelled_frames, refs_of
-from fcn_follow.scoring.follow_me import Kind
-from fcn_follow.scoring.report import write_report
 from fcn_follow.share import default_weights, share_directory
 
 EngineName = Annotated[
@@ -123,78 +120,3 @@ def refs_of_runs(
 def held_out_runs(split: Path | None) -> frozenset[str]:
     """The runs that a split file holds out, config/split.yaml where none is given."""
     return read_held_out_runs(split or share_directory() / "config" / "split.yaml")
-
-
-def print_evaluation(result: Evaluation, title: str) -> None:
-    """The figures as tables on standard output."""
-    out = output(110)
-    score_table = Table(title=f"Follow-Me score of {title}; JPEGs decoded by libjpeg-turbo")
-    score_table.add_column("frames of")
-    for column in ("frames", "IoU background", "IoU people", "IoU hero", "found", "missed", "false alarms"):
-        score_table.add_column(column, justify="right")
-    for name, folder in result.follow_me.folders.items():
-        score_table.add_row(
-            name, str(folder.frames), f"{folder.iou_background:.4f}", f"{folder.iou_people:.4f}",
-            f"{folder.iou_hero:.4f}", str(folder.true_positives), str(folder.false_negatives),
-            str(folder.false_positives),
-        )  # fmt: skip
-    out.print(score_table)
-    follow_me = result.follow_me
-    out.print(
-        f"final_score {follow_me.final_score:.4f} = "
-        f"final_iou {follow_me.final_iou:.4f} x weight {follow_me.weight:.4f}\n"
-    )
-    honest = result.honest
-    sizes = Table(title="The hero by its true size in the frame")
-    sizes.add_column("pixels")
-    for column in ("frames", "found", "reported", "right"):
-        sizes.add_column(column, justify="right")
-    for name, figures in honest.by_size_px.items():
-        sizes.add_row(
-            name, str(figures.frames), percent(figures.recall), str(figures.reported), percent(figures.precision)
-        )
-    sizes.add_row("all", "", percent(honest.recall), "", percent(honest.precision))
-    out.print(sizes)
-    iou = ", ".join(f"{name} {'-' if value is None else f'{value:.4f}'}" for name, value in honest.iou.items())
-    out.print(f"IoU over all pixels: {iou}")
-    if honest.centroid_error_px_median is not None:
-        out.print(
-            f"centroid error: median {honest.centroid_error_px_median:.2f} px, 90 % under "
-            f"{honest.centroid_error_px_p90:.2f} px"
-        )
-    if honest.false_alarms_per_1000 is not None:
-        out.print(
-            f"false alarms: {honest.false_alarms_per_1000:.1f} per 1000 of {honest.frames_without_hero} frames "
-            "without a hero"
-        )
-    if result.depth is not None:
-        _print_depth(out, result.depth)
-
-
-def _print_depth(out: Console, depth: DepthFigures) -> None:
-    table = Table(title=f"Depth of {depth.frames} frames")
-    for column in ("pixels", "RMSE m", "abs rel", "ratio under 1.25"):
-        table.add_column(column, justify="right")
-    for name, errors in (("all", depth.all), ("the hero's", depth.hero)):
-        if errors is not None:
-            table.add_row(name, f"{errors.rmse_m:.2f}", f"{errors.abs_rel:.3f}", percent(errors.delta_1_25))
-    if table.rows:
-        out.print(table)
-    distance = depth.hero_distance
-    if distance is not None and distance.abs_rel is not None:
-        near_m, far_m = FOLLOWED_M
-        out.print(
-            f"hero's distance by the median depth, {near_m:g} to {far_m:g} m: abs rel {distance.abs_rel:.3f} under the "
-            f"true mask ({distance.frames} frames)"
-        )
-        if distance.abs_rel_found is not None:
-            out.print(
-                f"under its own mask, where it finds the hero: abs rel {distance.abs_rel_found:.3f}, RMSE "
-                f"{distance.rmse_found_m:.2f} m ({distance.found} frames)"
-            )
-    out.print(f"MSE(mask) {depth.mask_mse:.4f} + SSIM(depth) {depth.depth_ssim:.4f} = {depth.mask_mse_depth_ssim:.4f}")
-
-
-def percent(value: float | None) -> str:
-    """A share from 0 to 1 as a table shows it."""
-    return "-" if value is None else f"{100 * value:.1f} %"

@@ -14,11 +14,11 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from fcn_follow.cli.console import console, output
-from fcn_follow.deployment.choice import EngineRequest, candidates
-from fcn_follow.deployment.exported import load_model
 from fcn_follow.errors import UserError
-from fcn_follow.perception.depth import require_metres
+from fcn_follow.inference.choice import EngineRequest, candidates
+from fcn_follow.inference.exported import load_model
+from fcn_follow.lab.console import console, output
+from fcn_follow.networks.weights import require_metres
 from fcn_follow.perception.ranging import METHODS
 from fcn_follow.share import default_weights
 

@@ -12,8 +12,8 @@ from typing import Annotated, Optional
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from fcn_follow.cli.console import console
 from fcn_follow.errors import UserError
+from fcn_follow.lab.console import console
 
 
 def synthesize(

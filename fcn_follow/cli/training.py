@@ -14,33 +14,26 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from torch import nn
 
-from fcn_follow.cli.console import console
 from fcn_follow.cli.pets import has_pets, pets_trainer
 from fcn_follow.cli.scoring import held_out_runs
-from fcn_follow.data.bank import FrameBank, load_bank
-from fcn_follow.data.frames import open_frames
-from fcn_follow.data.split import (
-    FrameRef,
-    all_frames,
-    fraction_of,
-    refuse_leak,
-    split_by_run,
-    split_by_share,
-)
 from fcn_follow.errors import UserError
+from fcn_follow.inference.machine import find_device
+from fcn_follow.lab.console import console
+from fcn_follow.lab.data.bank import FrameBank, load_bank
+from fcn_follow.lab.data.frames import open_frames
+from fcn_follow.lab.data.split import FrameRef, all_frames, fraction_of, refuse_leak, split_by_run, split_by_share
+from fcn_follow.lab.scoring.evaluation import LabelledFrame, labelled_frames
+from fcn_follow.lab.training.parameters import TrainingParameters, read_recipe
+from fcn_follow.lab.training.record import write_record
+from fcn_follow.lab.training.trainer import MAIN_FIGURES, EpochReport, Trainer
 from fcn_follow.networks.registry import network_info
 from fcn_follow.networks.weights import CLASSES, METRES, ModelCard, load_weights
 from fcn_follow.parameters import with_values
-from fcn_follow.perception.segmenter import find_device
-from fcn_follow.scoring.evaluation import LabelledFrame, labelled_frames
 from fcn_follow.share import share_directory
-from fcn_follow.training.parameters import TrainingParameters, read_recipe
-from fcn_follow.training.record import write_record
-from fcn_follow.training.trainer import MAIN_FIGURES, EpochReport, Trainer
 from fcn_follow.yaml_text import parse_yaml
 
 if TYPE_CHECKING:
-    from fcn_follow.training.board import Board
+    from fcn_follow.lab.training.board import Board
 
 
 def train(
@@ -235,7 +228,7 @@ def _board(folder: Path | None, trainer: Trainer) -> Board | None:
     if folder is None:
         return None
     try:
-        from fcn_follow.training.board import Board  # here: only this needs TensorBoard
+        from fcn_follow.lab.training.board import Board  # here: only this needs TensorBoard
     except ImportError as error:
         raise UserError("--tensorboard needs TensorBoard: pip install tensorboard") from error
     return Board(folder, trainer)

@@ -1,1 +1,1 @@
-"""From the hero's position to a velocity command (floor 2)."""
+"""From the hero's position to a velocity command."""

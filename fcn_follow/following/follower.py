@@ -10,8 +10,8 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from fcn_follow.coordinates import hero_in_odom, rotated, wrapped
 from fcn_follow.following.estimator import HeroEstimate, HeroEstimator
-from fcn_follow.following.frames import hero_in_odom, rotated, wrapped
 from fcn_follow.following.guard import Guard, Heights
 from fcn_follow.following.law import (
     Around,

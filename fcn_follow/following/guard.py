@@ -20,7 +20,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from fcn_follow.following.frames import body_from_optical, rotated, wrapped
+from fcn_follow.coordinates import body_from_optical, rotated, wrapped
 from fcn_follow.following.parameters import FollowerParameters, Limits
 from fcn_follow.following.vehicle import VehicleHistory, VehiclePose, dead_reckoned
 from fcn_follow.geometry import ZERO_COMMAND, Vector3, VelocityCommand

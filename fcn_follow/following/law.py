@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from fcn_follow.coordinates import rotated, wrapped
 from fcn_follow.following.estimator import HeroEstimate
-from fcn_follow.following.frames import rotated, wrapped
 from fcn_follow.following.parameters import FollowerParameters
 from fcn_follow.following.vehicle import VehiclePose
 from fcn_follow.geometry import VelocityCommand

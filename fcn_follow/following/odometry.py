@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from fcn_follow.following.frames import rotated, wrapped
+from fcn_follow.coordinates import rotated, wrapped
 from fcn_follow.following.monitors import Refusals
 from fcn_follow.following.parameters import Timeouts
 from fcn_follow.following.plausibility import implausible_vehicle, wrong_stamp

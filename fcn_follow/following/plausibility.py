@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 
-from fcn_follow.following.frames import roll_pitch_yaw
+from fcn_follow.coordinates import roll_pitch_yaw
 from fcn_follow.following.parameters import Timeouts
 from fcn_follow.geometry import Vector3, VehicleState
 

@@ -10,7 +10,7 @@ import math
 from collections import deque
 from dataclasses import dataclass
 
-from fcn_follow.following.frames import level_from_body, roll_pitch_yaw, rotated, wrapped
+from fcn_follow.coordinates import level_from_body, roll_pitch_yaw, rotated, wrapped
 from fcn_follow.geometry import Vector3, VehicleState, VelocityCommand
 
 HISTORY = 256

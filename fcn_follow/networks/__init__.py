@@ -1,1 +1,1 @@
-"""The segmentation networks, their registry and their weights files (floor 1)."""
+"""The segmentation networks, their registry and their weights files."""

@@ -15,7 +15,7 @@ from functools import partial
 
 from torch import Tensor, nn
 
-from fcn_follow.networks.keras import BilinearUpsample2x, Concatenate, Conv2dSame, pad_same
+from fcn_follow.networks.keras.layers import BilinearUpsample2x, Concatenate, Conv2dSame, pad_same
 
 CLASS_COUNT = 3
 

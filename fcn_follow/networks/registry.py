@@ -12,10 +12,10 @@ from torch import nn
 
 from fcn_follow.errors import UserError
 from fcn_follow.networks.hero_net import Parts, hero_net, hero_net_half_resolution, hero_net_hd
-from fcn_follow.networks.mask_depth import MaskDepth, MaskDepthSeparable
-from fcn_follow.networks.published import fcn_000, fcn_001, fcn_002
-from fcn_follow.networks.segnet import segnet, segnet_separable
-from fcn_follow.networks.vit import vit_segmenter
+from fcn_follow.networks.sources.mask_depth import MaskDepth, MaskDepthSeparable
+from fcn_follow.networks.sources.published import fcn_000, fcn_001, fcn_002
+from fcn_follow.networks.sources.segnet import segnet, segnet_separable
+from fcn_follow.networks.sources.vit import vit_segmenter
 
 
 @dataclass(frozen=True)

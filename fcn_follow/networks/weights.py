@@ -12,7 +12,7 @@ from typing import Any
 from torch import nn
 
 from fcn_follow.errors import MAX_SHOWN, UserError, shown
-from fcn_follow.networks.keras_graph import build_graph, from_card
+from fcn_follow.networks.keras.graph import build_graph, from_card
 from fcn_follow.networks.registry import build_network, network_info
 from fcn_follow.networks.tensor_file import finite_tensors, open_tensors, save_tensors
 
@@ -47,7 +47,7 @@ class ModelCard:
     pixels of the input size has there, and another camera's is exp(d) times its own focal length over that one;
     PER_IMAGE, the sigmoid of d is the depth scaled to 0..1 in each image (source 003). The channels before it are the
     logits of the three classes, or, where there is one, of the hero.
-    graph is the network's own description where the registry has none of its name (`keras_graph.to_card`).
+    graph is the network's own description where the registry has none of its name (`keras.graph.to_card`).
     """
 
     network: str
@@ -80,6 +80,13 @@ class LoadedWeights:
 def save_weights(path: Path, network: nn.Module, card: ModelCard) -> None:
     """Write network and card to `path`, whole or not at all. Raises UserError when it cannot be written."""
     save_tensors(path, network.state_dict(), {CARD_KEY: json.dumps(dataclasses.asdict(card))})
+
+
+def require_metres(card: ModelCard) -> None:
+    """Raises UserError for weights without a depth head, or with one that gives no metres."""
+    if card.depth != METRES:
+        said = f"gives depth as {card.depth}" if card.depth else "gives no depth"
+        raise UserError(f"the network {card.network} {said}; wanted are weights with a depth head that says metres")
 
 
 def read_card(path: Path) -> ModelCard:

@@ -1,1 +1,1 @@
-"""The ROS 2 nodes; the only package that imports rclpy (floor 4)."""
+"""The ROS 2 nodes; the only package that imports rclpy."""

@@ -27,9 +27,9 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CameraInfo, Image
 
-from fcn_follow.bags.images import fill_camera_info, fill_image
 from fcn_follow.errors import UserError
-from fcn_follow.nodes.processes import NodeProcess, start_node
+from fcn_follow.images.messages import fill_camera_info, fill_image
+from fcn_follow.nodes.support.processes import NodeProcess, start_node
 from fcn_follow.share import dds_environment, share_directory
 from fcn_follow.simulation.bench import crowded_frame
 from fcn_follow.simulation.camera import pinhole

@@ -10,8 +10,8 @@ import os
 import sys
 from typing import Any, NoReturn
 
-from fcn_follow.nodes.processes import end_with_parent
-from fcn_follow.nodes.spinning import run_node
+from fcn_follow.nodes.support.processes import end_with_parent
+from fcn_follow.nodes.support.spinning import run_node
 
 NODES = {
     "segmenter": "fcn_follow.nodes.segmenter:SegmenterNode",

@@ -30,16 +30,17 @@ from rclpy.time import Time as RosTime
 from std_msgs.msg import String
 from std_srvs.srv import SetBool, Trigger
 
+from fcn_follow.autopilots.output import make_output, output_topic
 from fcn_follow.errors import UserError
 from fcn_follow.following.explanation import explain
 from fcn_follow.following.follower import Follower, FollowerStep
 from fcn_follow.following.states import State
 from fcn_follow.following.vehicle import vehicle_from_body_twist
 from fcn_follow.geometry import ZERO_COMMAND, HeroPosition, VehicleState, VelocityCommand
-from fcn_follow.nodes.follower_parameters import START_ONLY, FollowerNodeParameters
-from fcn_follow.nodes.outputs import make_output, output_topic
-from fcn_follow.nodes.parameters import declare_parameters
-from fcn_follow.nodes.status import ERROR, OK, WARN, diagnostics, wrong_topic_types
+from fcn_follow.nodes.support.autopilot_host import NodeHost
+from fcn_follow.nodes.support.follower_parameters import START_ONLY, FollowerNodeParameters
+from fcn_follow.nodes.support.parameters import declare_parameters
+from fcn_follow.nodes.support.status import ERROR, OK, WARN, diagnostics, wrong_topic_types
 
 LATCHED = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
 STOP_MESSAGES = 5
@@ -61,7 +62,7 @@ class FollowerNode(Node):
         self._settings = declare_parameters(self, FollowerNodeParameters(), self._take_parameters, START_ONLY)
         self._follower = Follower(self._settings, enabled=self._settings.start_enabled)
         self._topic = self._command_topic()
-        self._output = make_output(self, self._settings)
+        self._output = make_output(NodeHost(self), self._settings)
         self._faults: dict[str, str] = {}
         self._camera_frame = ""
         self._first_frame_s = self._right_frame_s = self._wrong_frame_s = -math.inf

@@ -17,13 +17,13 @@ from rclpy.time import Time
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image
 
-from fcn_follow.bags.images import fill_camera_info, fill_image
 from fcn_follow.errors import UserError
 from fcn_follow.geometry import CameraIntrinsics
-from fcn_follow.nodes import status
-from fcn_follow.nodes.parameters import declare_parameters
-from fcn_follow.nodes.sources import PlayedFrame, open_source
-from fcn_follow.nodes.spinning import Finished
+from fcn_follow.images.messages import fill_camera_info, fill_image
+from fcn_follow.nodes.support import status
+from fcn_follow.nodes.support.parameters import declare_parameters
+from fcn_follow.nodes.support.sources import PlayedFrame, open_source
+from fcn_follow.nodes.support.spinning import Finished
 from fcn_follow.parameters import parameter
 
 STAMPS_FROM_NS = 10**9  # of sources that have none

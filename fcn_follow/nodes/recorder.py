@@ -9,7 +9,7 @@ from rclpy.node import Node
 
 from fcn_follow.errors import UserError
 from fcn_follow.nodes.bag_recorder import BagRecorder
-from fcn_follow.nodes.parameters import declare_parameters
+from fcn_follow.nodes.support.parameters import declare_parameters
 from fcn_follow.parameters import parameter
 
 

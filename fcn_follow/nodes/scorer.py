@@ -14,18 +14,18 @@ from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 
-from fcn_follow.bags.images import MessageError, UInt8Array
-from fcn_follow.bags.reading import stamp_ns, stamp_text
-from fcn_follow.bags.truth import message_labels
-from fcn_follow.cli.scoring import print_evaluation
-from fcn_follow.data.frames import HERO
+from fcn_follow.classes import HERO
+from fcn_follow.images.messages import MessageError, UInt8Array
+from fcn_follow.lab.recordings.reading import stamp_ns, stamp_text
+from fcn_follow.lab.recordings.truth import message_labels
+from fcn_follow.lab.scoring.bag import least_area_px
+from fcn_follow.lab.scoring.evaluation import FrameResult, judge_labels, kind_of_hero, summarise
+from fcn_follow.lab.scoring.page import write_whole
+from fcn_follow.lab.scoring.report import CSV_COLUMNS, csv_row
+from fcn_follow.lab.scoring.tables import print_evaluation
 from fcn_follow.networks.weights import load_weights
-from fcn_follow.nodes.parameters import declare_parameters
+from fcn_follow.nodes.support.parameters import declare_parameters
 from fcn_follow.parameters import parameter
-from fcn_follow.scoring.bag import least_area_px
-from fcn_follow.scoring.evaluation import FrameResult, judge_labels, kind_of_hero, summarise
-from fcn_follow.scoring.page import write_whole
-from fcn_follow.scoring.report import CSV_COLUMNS, csv_row
 from fcn_follow.share import default_weights
 
 MOST_WAITING = 200  # true masks that wait for the segmenter's; the oldest is given up

@@ -25,20 +25,20 @@ from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPo
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
-from fcn_follow.bags.images import MessageError, compressed_to_rgb, fill_image, image_to_rgb
-from fcn_follow.deployment.choice import EngineRequest
-from fcn_follow.deployment.exported import choose_for, load_model
 from fcn_follow.errors import UserError
 from fcn_follow.geometry import CameraIntrinsics
-from fcn_follow.nodes import detections, status
-from fcn_follow.nodes.latest import LatestFrame
-from fcn_follow.nodes.parameters import declare_parameters
-from fcn_follow.nodes.segmenter_health import SegmenterHealth
-from fcn_follow.nodes.segmenter_parameters import START_ONLY, SegmenterParameters
+from fcn_follow.images.messages import MessageError, compressed_to_rgb, fill_image, image_to_rgb
+from fcn_follow.inference.choice import EngineRequest
+from fcn_follow.inference.engine import Output, flying_output
+from fcn_follow.inference.exported import choose_for, load_model
+from fcn_follow.networks.weights import require_metres
+from fcn_follow.nodes.support import detections, status
+from fcn_follow.nodes.support.latest import LatestFrame
+from fcn_follow.nodes.support.parameters import declare_parameters
+from fcn_follow.nodes.support.segmenter_health import SegmenterHealth
+from fcn_follow.nodes.support.segmenter_parameters import START_ONLY, SegmenterParameters
 from fcn_follow.perception.agreement import Agreement
 from fcn_follow.perception.blobs import Blob
-from fcn_follow.perception.depth import require_metres
-from fcn_follow.perception.engines.engine import Output, flying_output
 from fcn_follow.perception.hero import find_hero
 from fcn_follow.perception.overlay import draw_overlay
 from fcn_follow.perception.people import locate_people

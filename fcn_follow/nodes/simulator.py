@@ -25,11 +25,11 @@ from rclpy.qos import QoSDurabilityPolicy, QoSProfile
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image
 
-from fcn_follow.bags.images import MessageError, fill_camera_info, fill_image, image_to_rgb
 from fcn_follow.geometry import CameraMount, VelocityCommand
-from fcn_follow.nodes import status
-from fcn_follow.nodes.parameters import declare_parameters
-from fcn_follow.nodes.spinning import Finished
+from fcn_follow.images.messages import MessageError, fill_camera_info, fill_image, image_to_rgb
+from fcn_follow.nodes.support import status
+from fcn_follow.nodes.support.parameters import declare_parameters
+from fcn_follow.nodes.support.spinning import Finished
 from fcn_follow.parameters import parameter
 from fcn_follow.simulation.drone import body_velocity_m_s
 from fcn_follow.simulation.episode import CameraSetup, Episode, Frame

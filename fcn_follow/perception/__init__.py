@@ -1,1 +1,1 @@
-"""From a camera frame to the hero's position: frame -> labels -> hero -> position (floor 2)."""
+"""From a camera frame to the hero's position: frame -> labels -> hero -> position."""

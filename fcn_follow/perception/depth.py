@@ -1,4 +1,4 @@
-"""What the depth channel of a network with two heads means in metres (`networks/mask_depth.py`).
+"""What the depth channel of a network with two heads means in metres (`networks/sources/mask_depth.py`).
 
 What is far and what is merely small cannot be told from a picture without its camera. The depth head therefore learns
 the depth that a camera of one focal length would see (the model card's `depth_focal_px`; Yin et al., "Metric3D", 2023):
@@ -13,8 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fcn_follow.errors import UserError
-from fcn_follow.networks.weights import METRES, ModelCard
+from fcn_follow.networks.weights import ModelCard
 
 Number = TypeVar("Number", np.uint8, np.float32)
 
@@ -24,13 +23,6 @@ class LabelsAndDepth(NamedTuple):
 
     labels: NDArray[np.uint8]
     depth_m: NDArray[np.float32]
-
-
-def require_metres(card: ModelCard) -> None:
-    """Raises UserError for weights without a depth head, or with one that gives no metres."""
-    if card.depth != METRES:
-        said = f"gives depth as {card.depth}" if card.depth else "gives no depth"
-        raise UserError(f"the network {card.network} {said}; wanted are weights with a depth head that says metres")
 
 
 def metres_per_unit(card: ModelCard, focal_y_px: float, height_px: int) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from fcn_follow.data.frames import HERO
+from fcn_follow.classes import HERO
 from fcn_follow.perception.blobs import Blob, find_blobs
 
 

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fcn_follow.data.frames import HERO
+from fcn_follow.classes import HERO
 from fcn_follow.networks.weights import ModelCard
 
 CANDIDATE, SURE = 2, 4  # the lowest codes of pixels above the lower and above the upper threshold

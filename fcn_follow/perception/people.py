@@ -8,7 +8,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from fcn_follow.data.frames import HERO, OTHER_PEOPLE
+from fcn_follow.classes import HERO, OTHER_PEOPLE
 from fcn_follow.geometry import CameraIntrinsics, Vector3
 from fcn_follow.perception.blobs import Blob, find_blobs
 from fcn_follow.perception.ranging import RangingParameters, blob_depth, is_in_corner, locate_body

@@ -5,17 +5,14 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from fcn_follow.errors import UserError
+from fcn_follow.inference.engine import Engine
 from fcn_follow.networks.weights import ModelCard
 from fcn_follow.perception.depth import LabelsAndDepth, metres_per_unit, resized_nearest
-from fcn_follow.perception.engines.engine import Engine
 from fcn_follow.perception.labels import labels_of_codes
 
-DEVICES = ("auto", "cpu", "cuda")
 BILINEAR = Image.BILINEAR  # type: ignore[attr-defined]  # the name that every Pillow knows
 _WARM_UP = 3
 
@@ -82,16 +79,3 @@ class Segmenter:
 def _codes(answer: NDArray[Any]) -> NDArray[np.uint8]:
     """The codes in an engine's answer, which is them alone or them and depth."""
     return answer if answer.ndim == 2 else answer[0].astype(np.uint8)
-
-
-def find_device(device: str) -> torch.device:
-    """The device that auto, cpu or cuda means. Raises UserError when it is none of these, or CUDA is absent."""
-    if device not in DEVICES:
-        raise UserError(f"device {device!r} is not known; allowed is {', '.join(DEVICES)}")
-    present = torch.cuda.is_available()
-    if device == "cuda" and not present:
-        raise UserError(
-            "device cuda is asked for, but PyTorch finds no CUDA GPU here; use device auto or cpu, "
-            "or install a CUDA build of PyTorch and the NVIDIA driver"
-        )
-    return torch.device("cuda" if device != "cpu" and present else "cpu")

@@ -1,1 +1,1 @@
-"""The embedded simulator: world, people, drone, camera and flights (floor 3)."""
+"""The embedded simulator: world, people, drone, camera and flights."""

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
+from fcn_follow.coordinates import rotated
 from fcn_follow.errors import UserError
-from fcn_follow.following.frames import rotated
 from fcn_follow.following.states import State
-from fcn_follow.scoring.page import write_whole
+from fcn_follow.lab.scoring.page import write_whole
 from fcn_follow.simulation.episode import CameraSetup
 from fcn_follow.simulation.faults import KINDS, Fault, Injector, Kind, draw_faults
 from fcn_follow.simulation.figures import figures

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fcn_follow.deployment.choice import EngineRequest
-from fcn_follow.deployment.exported import choose_for, load_model, request_for
 from fcn_follow.following.parameters import FollowerParameters
 from fcn_follow.geometry import CameraIntrinsics
-from fcn_follow.perception.engines.engine import Output
+from fcn_follow.inference.choice import EngineRequest
+from fcn_follow.inference.engine import Output
+from fcn_follow.inference.exported import choose_for, load_model, request_for
 from fcn_follow.perception.hero import find_hero
 from fcn_follow.perception.people import locate_people
 from fcn_follow.perception.ranging import RangingParameters, blob_depth, locate_hero

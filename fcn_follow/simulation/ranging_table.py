@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fcn_follow.errors import UserError
-from fcn_follow.scoring.page import write_whole
+from fcn_follow.lab.scoring.page import write_whole
 from fcn_follow.simulation.figures import Figures, mean
 from fcn_follow.simulation.suite import rounded
 

@@ -16,7 +16,7 @@ import numpy as np
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
-from fcn_follow.scoring.page import plot, write_page
+from fcn_follow.lab.scoring.page import plot, write_page
 from fcn_follow.simulation.demands import Judgement, judge
 from fcn_follow.simulation.figures import Figures, scenario_means
 from fcn_follow.simulation.flight import FlightLog

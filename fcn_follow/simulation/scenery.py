@@ -13,7 +13,6 @@ from fcn_follow.simulation.outfits import Colour
 from fcn_follow.simulation.shapes import Mesh, leaves, merged, plate, stacked_ellipses, tube, walls
 from fcn_follow.simulation.town import Plant, Town, bed_outline
 
-FACADE_STYLES = 6
 TREE_LEAVES = ("leaf", "dark leaf", "pink leaf", "blue leaf")
 _TEXTURE_M = {"grass": 6.0, "paving": 4.8, "asphalt": 7.0, "slabs": 2.4, "white": 1.0, "yellow": 1.0}
 _PLAIN: dict[str, Colour] = {

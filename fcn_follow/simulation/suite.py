@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from fcn_follow.errors import UserError
-from fcn_follow.scoring.page import write_whole
+from fcn_follow.lab.scoring.page import write_whole
 from fcn_follow.simulation.demands import judge
 from fcn_follow.simulation.episode import CameraSetup
 from fcn_follow.simulation.eyes import Eyes, TrueEyes

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fcn_follow.data.video import Video
 from fcn_follow.geometry import Vector3
+from fcn_follow.lab.data.video import Video
 from fcn_follow.perception.blobs import Blob
 from fcn_follow.perception.overlay import draw_overlay
 from fcn_follow.simulation.plan import Plan

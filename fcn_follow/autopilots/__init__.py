@@ -1,0 +1,1 @@
+"""Velocity commands to a vehicle: one short module for each autopilot, without rclpy."""

@@ -1,1 +1,0 @@
-"""rosbag2 recordings and their messages without a ROS install: read, write, describe (floor 3)."""

@@ -1,1 +1,0 @@
-"""Frames, masks, splits and augmentation (floor 1)."""

@@ -1,1 +1,0 @@
-"""Choosing, measuring and exporting engines (floor 3)."""

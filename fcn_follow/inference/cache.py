@@ -1,0 +1,82 @@
+"""What was learnt of engines on this machine, one JSON file for each question; whatever is odd in it is measured anew.
+
+The folder is $XDG_CACHE_HOME/fcn_follow/engines, ~/.cache where that is not set. It may be deleted at any time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fcn_follow.files import written_aside
+from fcn_follow.inference.engine import ENGINES, PRECISIONS, EngineSpec
+from fcn_follow.share import cache_directory, make_cache
+
+MAX_BYTES = 100_000
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What came of trying an engine: its median time for a frame, or in words why it cannot be used.
+
+    `broke` says that it failed in a way that nobody foresaw; that is not kept.
+    """
+
+    spec: EngineSpec
+    frame_ms: float = 0.0
+    problem: str = ""
+    broke: bool = False
+
+
+def cache_folder() -> Path:
+    """Where the files are; it need not exist."""
+    return cache_directory() / "engines"
+
+
+def read_trials(key: str) -> list[Trial]:
+    """What is kept under a key; nothing where there is no such file, or one that is damaged."""
+    path = _path(key)
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            return []
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        if kept["key"] != key:
+            return []
+        trials = [Trial(EngineSpec(**trial["spec"]), trial["frame_ms"], trial["problem"]) for trial in kept["trials"]]
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return []
+    return trials if all(map(_is_sound, trials)) else []
+
+
+def write_trials(key: str, trials: Sequence[Trial]) -> None:
+    """Keep trials, whole or not at all; where nothing can be written, the next start measures again."""
+    with contextlib.suppress(OSError):
+        make_cache("engines")
+        with written_aside(_path(key)) as part:
+            part.write_text(json.dumps({"key": key, "trials": list(map(dataclasses.asdict, trials))}, indent=1))
+
+
+def _path(key: str) -> Path:
+    return cache_folder() / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.json"
+
+
+def _is_sound(trial: Trial) -> bool:
+    spec, time_ms = trial.spec, trial.frame_ms
+    return (
+        spec.name in ENGINES
+        and spec.device in ("cpu", "cuda")
+        and spec.precision in PRECISIONS
+        and type(spec.threads) is int
+        and spec.threads > 0
+        and type(spec.streams) is int
+        and spec.streams > 0
+        and isinstance(time_ms, (int, float))
+        and math.isfinite(time_ms)
+        and isinstance(trial.problem, str)
+    )

@@ -1,0 +1,189 @@
+"""Which engine runs a network on this machine: measured and verified at the first start, kept in a cache after it."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from fcn_follow.errors import UserError
+from fcn_follow.inference.cache import Trial, read_trials, write_trials
+from fcn_follow.inference.engine import (
+    PRECISIONS,
+    Engine,
+    EngineSpec,
+    Output,
+    check_installed,
+    flying_output,
+    missing_for,
+    open_engine,
+)
+from fcn_follow.inference.machine import find_device, library_versions, machine_name, usable_cores, weights_digest
+from fcn_follow.inference.verification import Verification
+from fcn_follow.networks.weights import LoadedWeights
+
+REFERENCE = "torch"
+ROUNDS, FEWEST_ROUNDS, LONGEST_S = 20, 5, 2.0  # frames by each candidate; fewer where that takes longer
+ALLOWED = {
+    ("torch", "cpu"): ("fp32", "bf16"),
+    ("torch", "cuda"): ("fp32", "bf16", "fp16"),
+    ("torch-compiled", "cpu"): ("fp32", "bf16"),
+    ("torch-compiled", "cuda"): ("fp32", "bf16", "fp16"),
+    ("onnxruntime", "cpu"): ("fp32",),
+    ("onnxruntime", "cuda"): ("fp32",),
+    ("openvino", "cpu"): ("fp32", "bf16"),
+    ("tensorrt", "cuda"): ("fp32", "fp16"),
+}
+AUTOMATIC = {
+    "cpu": ("torch", "onnxruntime", "openvino"),  # torch-compiled takes a compiler and a minute
+    "cuda": ("torch", "torch-compiled", "onnxruntime", "tensorrt"),
+}
+
+
+@dataclass(frozen=True)
+class EngineRequest:
+    """What a user asks for; auto leaves it to a measurement, for device, precision and engine alike.
+
+    streams is how many frames at once an engine on the CPU shall take; the measurement is of one.
+    """
+
+    engine: str = "auto"
+    device: str = "auto"
+    precision: str = "auto"
+    threads: int = 1
+    streams: int = 1
+
+    def spec(self, name: str, device: str, precision: str) -> EngineSpec:
+        """An engine as this request wants it opened."""
+        return EngineSpec(name, device, precision, self.threads, self.streams if device == "cpu" else 1)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The engine that runs, and a sentence that says why."""
+
+    engine: Engine
+    reason: str
+
+
+def choose_engine(
+    weights: LoadedWeights,
+    request: EngineRequest,
+    say: Callable[[str], None] = lambda _: None,
+    output: Output = Output.CODES,
+) -> Choice:
+    """Open the engine that is asked for, or the fastest that works; what is learnt is kept for the next start.
+
+    An engine whose output differs from plain PyTorch's is refused, and plain PyTorch runs instead; both is told to
+    `say`, as is what the first start measures.
+
+    Raises UserError for an engine that is not known or not installed, or that cannot compute as asked.
+    """
+    check_threads(request.threads, say)
+    specs = candidates(request)
+    key = _key(weights, request, specs)
+    trials = read_trials(key)
+    measured_now = not trials
+    if measured_now:
+        if len(specs) > 1:
+            say(f"first start with these weights: {len(specs)} engines are measured, for a few seconds")
+        trials = try_all(weights, specs)
+        if not any(trial.broke for trial in trials):  # it may be mended by the next start
+            write_trials(key, trials)
+    for trial in trials:
+        if trial.problem and (measured_now or request.engine != "auto"):
+            say(f"{trial.spec} is not used: {trial.problem}")
+    usable = sorted((trial for trial in trials if not trial.problem), key=lambda trial: trial.frame_ms)
+    for trial in usable:
+        try:
+            return Choice(open_engine(trial.spec, weights, output), _reason(trial, usable, measured_now))
+        except UserError as error:  # it worked when it was measured
+            say(f"{trial.spec} is not used: {error}")
+    reference = request.spec(REFERENCE, find_device(request.device).type, "fp32")
+    return Choice(open_engine(reference, weights, output), f"{reference}, because nothing else works here")
+
+
+def candidates(request: EngineRequest) -> list[EngineSpec]:
+    """What is tried for a request. Raises UserError when that is nothing that this machine has."""
+    device = find_device(request.device).type
+    if request.precision not in PRECISIONS:
+        raise UserError(f"precision {request.precision!r} is not known; allowed is {', '.join(PRECISIONS)}")
+    if request.precision == "fp16" and device == "cpu":
+        raise UserError("precision fp16 needs a CUDA device; on a CPU use fp32 or bf16")
+    names: Sequence[str] = AUTOMATIC[device]
+    if request.engine != "auto":
+        check_installed(request.engine)
+        names = [request.engine]
+    specs = [
+        request.spec(name, device, precision)
+        for name in names
+        if not missing_for(name)
+        for precision in ALLOWED.get((name, device), ())
+        if precision == request.precision or (request.precision == "auto" and pays(name, device, precision))
+    ]
+    if not specs:
+        raise UserError(f"engine {request.engine} cannot compute in {request.precision} on {device}")
+    return specs
+
+
+def pays(name: str, device: str, precision: str) -> bool:
+    """Whether a precision is tried without being asked for: where the hardware has instructions for it."""
+    if precision == "fp32":
+        return True
+    if name == "openvino":
+        from fcn_follow.inference.openvino_engine import has_bf16
+
+        return has_bf16()
+    return device == "cuda" and precision == "fp16"
+
+
+def try_all(weights: LoadedWeights, specs: Sequence[EngineSpec], rounds: int = ROUNDS) -> list[Trial]:
+    """Open, verify and measure; a frame by each in turn, so that what else the machine does hits all alike."""
+    verification = Verification(weights)
+    engines: dict[EngineSpec, Engine] = {}
+    problems: dict[EngineSpec, str] = {}
+    broke: set[EngineSpec] = set()
+    for spec in specs:
+        try:
+            engines[spec] = open_engine(spec, weights, flying_output(weights.card))
+            problems[spec] = verification.problem(engines[spec])
+        except UserError as error:
+            problems[spec] = str(error)
+        except Exception as error:  # a library of another version may raise anything
+            problems[spec] = f"{type(error).__name__}: {error}".splitlines()[0]
+            broke.add(spec)
+    times_s: dict[EngineSpec, list[float]] = {spec: [] for spec in specs if not problems[spec]}
+    end_s = time.perf_counter() + LONGEST_S
+    for i in range(rounds):
+        if i >= FEWEST_ROUNDS and time.perf_counter() > end_s:
+            break
+        frame = verification.frames[i % len(verification.frames)][None]
+        for spec, times in times_s.items():
+            begun_s = time.perf_counter()
+            engines[spec].run(frame)
+            times.append(time.perf_counter() - begun_s)
+    return [
+        Trial(spec, problem=problem, broke=spec in broke)
+        if problem
+        else Trial(spec, 1e3 * statistics.median(times_s[spec]))
+        for spec, problem in problems.items()
+    ]
+
+
+def check_threads(threads: int, say: Callable[[str], None]) -> None:
+    """Tell when more threads are asked for than there are cores; they would wait for each other."""
+    if threads > usable_cores():
+        say(f"{threads} threads are more than the {usable_cores()} cores that this process may use; that is slower")
+
+
+def _reason(trial: Trial, usable: Sequence[Trial], measured_now: bool) -> str:
+    others = ", ".join(f"{other.spec.name} {other.spec.precision} {other.frame_ms:.1f} ms" for other in usable)
+    compared = f", the fastest of {others}" if len(usable) > 1 else f", {trial.frame_ms:.1f} ms a frame"
+    return f"{trial.spec}{compared} ({'measured now' if measured_now else 'as measured at the first start'})"
+
+
+def _key(weights: LoadedWeights, request: EngineRequest, specs: Sequence[EngineSpec]) -> str:
+    """What the outcome hangs on: weights with their card, machine, libraries, and what is asked for."""
+    versions = [f"{name} {version}" for name, version in library_versions().items()]
+    return "\n".join([weights_digest(weights), machine_name(), *versions, str(request), *map(str, specs)])

@@ -1,0 +1,156 @@
+"""Read an exported file: everything in it is checked before it runs, and then whether it gives what it gave."""
+
+from __future__ import annotations
+
+import base64
+import json
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcn_follow.errors import UserError, shown
+from fcn_follow.inference.choice import ALLOWED, REFERENCE, Choice, EngineRequest, choose_engine, pays
+from fcn_follow.inference.engine import EngineSpec, Output, check_installed, missing_for, open_model
+from fcn_follow.inference.foreign import MAX_MODEL_BYTES, openvino_metadata, read_onnx
+from fcn_follow.inference.machine import weights_digest
+from fcn_follow.inference.verification import FRAMES, answers_of, difference, drawn_frames
+from fcn_follow.networks.weights import CARD_KEY, LoadedWeights, ModelCard, card_of, load_weights
+
+EXPORT_KEY = "fcn_follow_export"
+VERSION = 1
+SUFFIXES = {"onnx": ".onnx", "openvino": ".xml", "torch": ".pt2"}
+FLIES = (SUFFIXES["onnx"], SUFFIXES["openvino"])
+AGAIN = "export it again with fcn-follow export"
+
+
+@dataclass(frozen=True)
+class Exported:
+    """An exported file: its card, the model as an engine takes it, and what it must give on the drawn frames.
+
+    precision is that of its layers: fp32, which an engine may compute in bf16 or fp16 as well, or int8.
+    """
+
+    path: Path
+    card: ModelCard
+    model: bytes | Path
+    expected: NDArray[np.uint8]
+    precision: str = "fp32"
+
+
+Model = LoadedWeights | Exported
+
+
+def load_model(path: Path) -> Model:
+    """What a weights file or an exported file holds. Raises UserError, naming the file, when it is refused.
+
+    A file of torch.export is: PyTorch reads it by unpickling and loads compiled code from it, as the file itself says.
+    """
+    if path.suffix == SUFFIXES["torch"]:
+        raise UserError(
+            f"{path}: a file of torch.export is for programs of your own; PyTorch unpickles it, which would run any "
+            f"code in it, so this package does not read it; take the weights, or an export to {' or '.join(FLIES)}"
+        )
+    return read_exported(path) if path.suffix in FLIES else load_weights(path)
+
+
+def read_exported(path: Path) -> Exported:
+    """An exported ONNX or OpenVINO file.
+
+    Raises UserError when it is missing, damaged, not of this package, of another version, or of other weights than the
+    safetensors file of the same name beside it.
+    """
+    if not path.is_file():
+        raise UserError(f"{path}: there is no such exported file")
+    weights = path if path.suffix == SUFFIXES["onnx"] else path.with_suffix(".bin")
+    if weights.is_file() and weights.stat().st_size > MAX_MODEL_BYTES:
+        raise UserError(f"{path}: larger than {MAX_MODEL_BYTES >> 20} MB; no network of this package is")
+    is_onnx = path.suffix == SUFFIXES["onnx"]
+    metadata = _onnx_metadata(path) if is_onnx else _openvino_metadata(path)
+    if CARD_KEY not in metadata or EXPORT_KEY not in metadata:
+        raise UserError(f"{path}: without a model card of fcn_follow; it was made by something else")
+    card = card_of(path, metadata[CARD_KEY])
+    try:
+        about = json.loads(metadata[EXPORT_KEY])
+        if about["version"] != VERSION:
+            raise UserError(
+                f"{path}: exported in version {shown(about['version'])}, this package reads {VERSION}; {AGAIN}"
+            )
+        precision = about.get("precision", "fp32")
+        if precision not in ("fp32", "int8"):
+            raise UserError(f"{path}: exported in {shown(precision)}, which this package does not read; {AGAIN}")
+        pixels = FRAMES * card.input_height_px * card.input_width_px
+        unpacked = zlib.decompressobj().decompress(base64.b64decode(about["expected"]), pixels + 1)
+        shape = (FRAMES, card.input_height_px, card.input_width_px)
+        expected = np.frombuffer(unpacked, np.uint8).reshape(shape)
+    except (ValueError, TypeError, KeyError, RecursionError, zlib.error) as error:
+        raise UserError(f"{path}: what it says of its export cannot be read ({error}); {AGAIN}") from error
+    beside = path.with_suffix(".safetensors")
+    if beside.is_file() and weights_digest(load_weights(beside)) != about.get("weights"):
+        raise UserError(f"{path}: exported from other weights than {beside.name} beside it; {AGAIN}")
+    return Exported(path, card, path.read_bytes() if is_onnx else path, expected, precision)
+
+
+def request_for(model: Model, request: EngineRequest) -> EngineRequest:
+    """The request; for an exported file, which plain PyTorch does not take, one for the engine that takes it."""
+    exported = isinstance(model, Exported) and request.engine == REFERENCE
+    return replace(request, engine="auto") if exported else request
+
+
+def choose_for(
+    model: Model, request: EngineRequest, say: Callable[[str], None] = lambda _: None, output: Output = Output.CODES
+) -> Choice:
+    """The engine for weights (`choose_engine`), or for an exported file.
+
+    The latter by OpenVINO before ONNX Runtime, in bf16 where the CPU computes in it.
+
+    Raises UserError where nothing installed runs the file as it was exported.
+    """
+    if isinstance(model, LoadedWeights):
+        return choose_engine(model, request, say, output)
+    problems = []
+    for spec in _specs(request):
+        try:
+            problem = _difference(model, spec)
+            if not problem:
+                in_int8 = ", in int8" if model.precision == "int8" else ""
+                return Choice(open_model(spec, model.model, output), f"{spec}, as it was exported{in_int8}")
+        except UserError as error:
+            problem = str(error)
+        problems.append(f"{spec}: {problem}")
+        say(problems[-1])
+    raise UserError(f"{model.path}: no engine runs it; {'; '.join(problems) or 'pip install onnx openvino'}")
+
+
+def _specs(request: EngineRequest) -> list[EngineSpec]:
+    names = ["openvino", "onnxruntime"] if request.engine == "auto" else [request.engine]
+    for name in names if request.engine != "auto" else ():
+        check_installed(name)
+    device = "cuda" if request.device == "cuda" else "cpu"
+    return [
+        request.spec(name, device, precision)
+        for name in names
+        if not missing_for(name)
+        for precision in reversed(ALLOWED.get((name, device), ()))
+        if precision == request.precision or (request.precision == "auto" and pays(name, device, precision))
+    ]
+
+
+def _difference(model: Exported, spec: EngineSpec) -> str:
+    engine = open_model(spec, model.model, Output.CODES)
+    frames = drawn_frames(model.card.input_height_px, model.card.input_width_px)
+    precision = "int8" if model.precision == "int8" else spec.precision
+    return difference(answers_of(engine, frames), model.expected, precision)
+
+
+def _onnx_metadata(path: Path) -> dict[str, str]:
+    check_installed("onnxruntime")
+    return {item.key: item.value for item in read_onnx(path).metadata_props}
+
+
+def _openvino_metadata(path: Path) -> dict[str, str]:
+    check_installed("openvino")
+    return openvino_metadata(path, (CARD_KEY, EXPORT_KEY))

@@ -1,0 +1,72 @@
+"""What machine this is, and what weights these are, in words that can be compared."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import importlib.metadata
+import os
+import platform
+from pathlib import Path
+
+import torch
+
+from fcn_follow.errors import UserError
+from fcn_follow.networks.weights import LoadedWeights
+
+DEVICES = ("auto", "cpu", "cuda")
+PACKAGES = ("torch", "openvino", "onnxruntime", "onnx", "tensorrt")
+
+
+def find_device(device: str) -> torch.device:
+    """The device that auto, cpu or cuda means. Raises UserError when it is none of these, or CUDA is absent."""
+    if device not in DEVICES:
+        raise UserError(f"device {device!r} is not known; allowed is {', '.join(DEVICES)}")
+    present = torch.cuda.is_available()
+    if device == "cuda" and not present:
+        raise UserError(
+            "device cuda is asked for, but PyTorch finds no CUDA GPU here; use device auto or cpu, "
+            "or install a CUDA build of PyTorch and the NVIDIA driver"
+        )
+    return torch.device("cuda" if device != "cpu" and present else "cpu")
+
+
+def usable_cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def cpu_name() -> str:
+    """The CPU's model as it calls itself."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def machine_name() -> str:
+    """CPU, cores and GPU."""
+    gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
+    return f"{cpu_name()} ({platform.machine()}), {usable_cores()} cores{gpu}"
+
+
+def library_versions() -> dict[str, str]:
+    """The libraries that engines are made of; - where one is not installed."""
+    versions = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            versions[package] = "-"
+    return versions
+
+
+def weights_digest(weights: LoadedWeights) -> str:
+    """A hash of the network's tensors and of its card."""
+    digest = hashlib.sha256(repr(dataclasses.asdict(weights.card)).encode())
+    for name, tensor in weights.network.state_dict().items():
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,139 @@
+"""Exact rewriting of a graph, one rule a function: the same outputs to rounding, less work and fewer passes.
+
+Every rule takes a graph and gives a new one; `rewritten` applies all of them in the order in which they help each
+other. The figures of each are in docs/performance.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+
+from fcn_follow.inference.graph import (
+    Add,
+    Affine,
+    Convolution,
+    Crop,
+    Graph,
+    Join,
+    Node,
+    Operation,
+    Relu,
+    Shift,
+    Upsample2x,
+)
+
+FEW_CHANNELS = 4  # a dense convolution of so few is cheaper than a pass over memory more
+
+Rule = Callable[[Graph], Graph]
+
+
+def head_before_upsampling(graph: Graph) -> Graph:
+    """A 1x1 convolution to fewer channels goes before the upsampling or the crop in front of it.
+
+    Both act on every channel alike, and the weights of an interpolation sum to one, so that the bias commutes too.
+    """
+    for kind in (Upsample2x, Crop):
+        for before, after in graph.chains(kind, Convolution):
+            head, moved = graph.nodes[after].operation, graph.nodes[before].operation
+            assert isinstance(head, Convolution)
+            if head.is_pointwise and head.weight.shape[0] < head.weight.shape[1]:
+                return head_before_upsampling(graph.with_operations({before: head, after: moved}))
+    return graph
+
+
+def fold_norm_before_relu(graph: Graph) -> Graph:
+    """A batch norm right behind a convolution goes into its weights and bias."""
+    for name, norm_name in list(graph.chains(Convolution, Affine)):
+        convolution, norm = graph.nodes[name].operation, graph.nodes[norm_name].operation
+        assert isinstance(convolution, Convolution)
+        assert isinstance(norm, Affine)
+        graph = graph.with_operations({name: _scaled(convolution, norm)}).without(norm_name)
+    return graph
+
+
+def fold_norm_after_relu(graph: Graph) -> Graph:
+    """Convolution, ReLU, batch norm a*y + b: where every a > 0, a goes into the weights, and b stays behind the ReLU.
+
+    a * max(z, 0) + b = max(a*z, 0) + b; runtimes add b while they write what the convolution gives.
+    """
+    for names in list(graph.chains(Convolution, Relu, Affine)):
+        convolution, _, norm = (graph.nodes[name].operation for name in names)
+        assert isinstance(convolution, Convolution)
+        assert isinstance(norm, Affine)
+        if bool((norm.scale > 0).all()):
+            scaled = _scaled(convolution, Affine(norm.scale, torch.zeros_like(norm.shift)))
+            graph = graph.with_operations({names[0]: scaled, names[2]: Shift(norm.shift)})
+    return graph
+
+
+def merge_first_layer(graph: Graph) -> Graph:
+    """A depthwise convolution of the image's few channels and the pointwise one behind it become one dense one."""
+    for name, pointwise_name in list(graph.chains(Convolution, Convolution)):
+        depthwise, pointwise = graph.nodes[name].operation, graph.nodes[pointwise_name].operation
+        assert isinstance(depthwise, Convolution)
+        assert isinstance(pointwise, Convolution)
+        channels = depthwise.groups
+        if channels == depthwise.weight.shape[0] <= FEW_CHANNELS and pointwise.is_pointwise:
+            weight = pointwise.weight * depthwise.weight.permute(1, 0, 2, 3)
+            bias = pointwise.bias + pointwise.weight[:, :, 0, 0] @ depthwise.bias
+            dense = replace(depthwise, weight=weight, bias=bias, groups=1)
+            graph = graph.with_operations({name: dense}).without(pointwise_name)
+    return graph
+
+
+def split_joined(graph: Graph) -> Graph:
+    """Depthwise and pointwise behind a join are done with each part, and the results added: nothing is copied."""
+    for names in list(graph.chains(Join, Convolution, Convolution)):
+        depthwise, pointwise = (graph.nodes[name].operation for name in names[1:])
+        assert isinstance(depthwise, Convolution)
+        assert isinstance(pointwise, Convolution)
+        if not (depthwise.groups == depthwise.weight.shape[0] and pointwise.is_pointwise):
+            continue
+        parts: dict[str, Node] = {}
+        begin = 0
+        for i, source in enumerate(graph.nodes[names[0]].inputs):
+            end = begin + graph.channels(source)
+            one = replace(
+                depthwise, weight=depthwise.weight[begin:end], bias=depthwise.bias[begin:end], groups=end - begin
+            )
+            bias = pointwise.bias if i == 0 else torch.zeros_like(pointwise.bias)
+            other = replace(pointwise, weight=pointwise.weight[:, begin:end], bias=bias)
+            parts[f"{names[1]}_{i}"] = Node(one, (source,))
+            parts[f"{names[2]}_{i}"] = Node(other, (f"{names[1]}_{i}",))
+            begin = end
+        parts[names[2]] = Node(Add(), tuple(parts)[1::2])
+        graph = graph.with_nodes_for(names, parts)
+    return graph
+
+
+def name_few_channels(graph: Graph) -> Graph:
+    """An upsampling of few channels is told their number, for which runtimes have a quicker way."""
+    few: dict[str, Operation] = {
+        name: Upsample2x(graph.channels(name))
+        for name, node in graph.nodes.items()
+        if isinstance(node.operation, Upsample2x) and graph.channels(name) <= FEW_CHANNELS
+    }
+    return graph.with_operations(few)
+
+
+RULES: tuple[Rule, ...] = (
+    head_before_upsampling, fold_norm_before_relu, fold_norm_after_relu, merge_first_layer, split_joined,
+    name_few_channels,
+)  # fmt: skip
+
+
+def rewritten(graph: Graph) -> Graph:
+    """The graph after all rules; its output is the same to rounding."""
+    with torch.no_grad():
+        for rule in RULES:
+            graph = rule(graph)
+    return graph
+
+
+def _scaled(convolution: Convolution, norm: Affine) -> Convolution:
+    weight = convolution.weight * norm.scale[:, None, None, None]
+    bias = convolution.bias * norm.scale + norm.shift
+    return replace(convolution, weight=weight, bias=bias)

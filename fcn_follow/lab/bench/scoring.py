@@ -1,0 +1,101 @@
+"""How fast frames are scored, beside decoding and the network alone: what is it limited by?"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from fcn_follow.errors import UserError
+from fcn_follow.inference.choice import EngineRequest, choose_engine
+from fcn_follow.inference.engine import Engine, Output
+from fcn_follow.inference.machine import usable_cores
+from fcn_follow.lab.data.frames import UInt8Array
+from fcn_follow.lab.data.resize import resize_image
+from fcn_follow.lab.scoring.ahead import in_order
+from fcn_follow.lab.scoring.evaluation import LabelledFrame, evaluate, labelled_frames, refs_of
+from fcn_follow.networks.weights import load_weights
+
+MOST_FRAMES = 100
+ROUNDS = 3
+
+
+@dataclass(frozen=True)
+class EngineScoring:
+    """Frames a second on all cores: by an engine alone, and decoded, resized, run and judged.
+
+    share_of_decoding is scoring_hz by that of decoding alone. share_of_limit is by what cores reach that do nothing
+    but decode and run the network: 1 / (1 / decoding_hz + 1 / network_hz).
+    """
+
+    engine: str
+    network_hz: float
+    scoring_hz: float
+    share_of_decoding: float
+    share_of_limit: float
+
+
+@dataclass(frozen=True)
+class ScoringSpeed:
+    """Frames a second of images and masks decoded alone, and scored by plain PyTorch and by the fastest engines."""
+
+    network: str
+    frames: int
+    cores: int
+    decoding_hz: float
+    engines: tuple[EngineScoring, ...]
+
+
+def measure_scoring(path: Path, weights_path: Path) -> ScoringSpeed:
+    """Score the first frames of a folder or zip with masks, the fastest of ROUNDS interleaved rounds of each way.
+
+    By plain PyTorch, by what `score` takes by itself (fp32), and by the fastest in any precision.
+
+    Raises UserError where no frame can be read.
+    """
+    refs = refs_of(path)[:MOST_FRAMES]
+    weights = load_weights(weights_path)
+    card = weights.card
+    requests = [
+        EngineRequest(name, precision=precision, streams=usable_cores())
+        for name, precision in (("torch", "fp32"), ("auto", "fp32"), ("auto", "auto"))
+    ]
+    chosen = [choose_engine(weights, request, output=Output.PROBABILITIES).engine for request in requests]
+    engines = {engine.spec: engine for engine in chosen}.values()
+    frames = list(labelled_frames(refs, lambda _: None))
+    if not frames:
+        raise UserError(f"{path}: none of the frames could be read")
+    sized = [resize_image(frame.image, card.input_height_px, card.input_width_px)[None] for frame in frames]
+
+    def decode() -> Iterator[LabelledFrame]:
+        return labelled_frames(refs, lambda _: None)
+
+    ways: list[Callable[[], object]] = [lambda: list(decode())]
+    for engine in engines:
+        ways.append(partial(_run_alone, engine, sized))
+        ways.append(partial(lambda scored: evaluate(scored, card, decode()), engine))
+    decoding_hz, *others_hz = (len(frames) / seconds for seconds in _best_s(ways))
+    rows = []
+    for engine, network_hz, scoring_hz in zip(engines, others_hz[::2], others_hz[1::2], strict=True):
+        limit_hz = 1 / (1 / decoding_hz + 1 / network_hz)
+        name = f"{engine.spec.name} {engine.spec.precision}"
+        rows.append(EngineScoring(name, network_hz, scoring_hz, scoring_hz / decoding_hz, scoring_hz / limit_hz))
+    return ScoringSpeed(weights_path.stem, len(frames), usable_cores(), decoding_hz, tuple(rows))
+
+
+def _run_alone(engine: Engine, images: Sequence[UInt8Array]) -> None:
+    for _ in in_order(engine.run, images, engine.spec.streams):
+        pass
+
+
+def _best_s(ways: Sequence[Callable[[], object]]) -> list[float]:
+    """The shortest time of each, all of them in turn."""
+    best_s = [float("inf")] * len(ways)
+    for _ in range(ROUNDS):
+        for i, way in enumerate(ways):
+            begun_s = time.perf_counter()
+            way()
+            best_s[i] = min(best_s[i], time.perf_counter() - begun_s)
+    return best_s

@@ -1,0 +1,1 @@
+"""Frames, masks and depth: read, split, augmented, held in memory."""

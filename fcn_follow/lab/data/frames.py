@@ -1,0 +1,297 @@
+"""Folders and zips of camera frames, with or without masks: paired by key, decoded on demand.
+
+A folder holds images/ and masks/ (or images alone, or the pictures directly), and depth/ (`depth.py`) where there
+is depth. Names of an image and its mask differ in the sources' sets: `4_run2cam1_00327.jpeg` belongs to
+`4_run2_mask_00327.png`, and `1_run1_cam1_00009_data_pack2.jpeg` to `1_run1_mask_00009_data_pack2.png`. The key is the
+name without the words for camera, mask and depth. Masks are RGB with exactly one channel set: red background, green
+other people, blue the hero.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import struct
+import zipfile
+import zlib
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fcn_follow.errors import UserError
+from fcn_follow.images.pictures import MAX_FILE_BYTES, decode_picture, read_file
+from fcn_follow.lab.data.depth import LISTING, decode_depth, read_focal_lengths
+
+UInt8Array = NDArray[np.uint8]
+
+IMAGE_SUFFIXES = frozenset({".jpeg", ".jpg", ".png"})
+_KIND = re.compile(r"_?(?:cam\d+|mask|depth)(?=_|$)")
+_CLASSES_SET = np.ones((1, 3), np.float32)  # the sum of a mask's channels
+_ZIP_ERRORS = (zipfile.BadZipFile, OSError, RuntimeError, ValueError, EOFError, zlib.error, struct.error, OverflowError)
+"""What zipfile raises for damaged files."""
+_ZIP_TAIL_BYTES = 66_000  # the end record with the longest comment, and those of zip64 before it
+_IN_ZIP64 = 0xFFFFFFFF
+MAX_ZIP_DIRECTORY_BYTES = 32 << 20
+_FRAME_NUMBER = re.compile(r"\d{4,}")
+
+
+class FrameError(UserError):
+    """A single frame that cannot be read; callers that go over many skip and count it."""
+
+
+class _Source(Protocol):
+    def names(self) -> list[PurePosixPath]: ...
+    def read(self, name: PurePosixPath) -> bytes: ...
+
+
+@dataclass(frozen=True)
+class _Folder:
+    root: Path
+
+    def names(self) -> list[PurePosixPath]:
+        return [PurePosixPath(path.relative_to(self.root)) for path in self.root.rglob("*") if path.is_file()]
+
+    def read(self, name: PurePosixPath) -> bytes:
+        return read_file(self.root / name)
+
+
+@dataclass(frozen=True)
+class _Zip:
+    file: zipfile.ZipFile
+
+    def names(self) -> list[PurePosixPath]:
+        return [PurePosixPath(entry.filename) for entry in self.file.infolist() if not entry.filename.endswith("/")]
+
+    def read(self, name: PurePosixPath) -> bytes:
+        entry = self.file.getinfo(str(name))
+        if entry.flag_bits & 1:
+            raise UserError("encrypted")
+        if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # others take any memory they like
+            raise UserError("packed in another way than deflate; zip the frames again")
+        if entry.file_size > MAX_FILE_BYTES:
+            raise UserError(f"larger than {MAX_FILE_BYTES >> 20} MB")
+        with self.file.open(entry) as member:
+            return member.read(MAX_FILE_BYTES)  # ends at the size that was checked
+
+
+@dataclass(frozen=True)
+class FrameSet:
+    """Frames sorted by key; `name` is the folder's, `keys[i]` the frame's, `runs[i]` the run it was recorded in.
+
+    A set whose names do not tell the run is one run, called like the folder.
+    """
+
+    name: str
+    path: Path
+    keys: tuple[str, ...]
+    runs: tuple[str, ...]
+    _source: _Source
+    _images: tuple[PurePosixPath, ...]
+    _masks: tuple[PurePosixPath, ...] | None
+    _depths: tuple[PurePosixPath, ...] | None = None
+    _shapes: dict[int, tuple[int, ...]] = field(default_factory=dict, compare=False, repr=False)
+    """H x W x 3 of the images decoded so far, which their masks must have."""
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    @property
+    def has_masks(self) -> bool:
+        return self._masks is not None
+
+    def image(self, index: int) -> UInt8Array:
+        """The frame as uint8 H x W x 3, RGB. Raises FrameError, naming the file, when it cannot be decoded."""
+        rgb = self._decode(self._images[index])
+        self._shapes[index] = rgb.shape
+        return rgb
+
+    def image_file(self, index: int) -> bytes:
+        """The frame's JPEG or PNG file as it is. Raises FrameError where it cannot be read."""
+        return self._read(self._images[index])
+
+    def mask(self, index: int) -> UInt8Array | None:
+        """The 0/1 mask as uint8 H x W x 3 (background, other people, hero), or None in a set without masks.
+
+        Raises FrameError when the file is damaged, has another size than its image, or a pixel has no class or two.
+        """
+        if self._masks is None:
+            return None
+        picture = self._decode(self._masks[index])
+        image_shape = self._shapes.get(index) or self.image(index).shape
+        if picture.shape != image_shape:
+            sizes = [f"{width}x{height}" for height, width, _ in (picture.shape, image_shape)]
+            raise FrameError(
+                f"{self.path}: {self._masks[index]}: mask of {sizes[0]} pixels, but its image has {sizes[1]}"
+            )
+        _, mask = cv2.threshold(picture, 127, 1, cv2.THRESH_BINARY)
+        if bool((cv2.transform(mask, _CLASSES_SET) != 1).any()):
+            raise FrameError(f"{self.path}: {self._masks[index]}: each pixel must have one of red, green and blue set")
+        classes: UInt8Array = mask.astype(np.uint8, copy=False)
+        return classes
+
+    def labels(self, index: int) -> UInt8Array | None:
+        """The mask as uint8 H x W: 0 background, 1 other people, 2 hero; None in a set without masks."""
+        mask = self.mask(index)
+        return None if mask is None else mask.argmax(axis=2).astype(np.uint8)
+
+    @property
+    def has_depth(self) -> bool:
+        return self._depths is not None
+
+    def depth_m(self, index: int, image: UInt8Array) -> NDArray[np.float32] | None:
+        """Depth in metres along the optical axis, float32 H x W, 0 where it was not measured; None in a set without.
+
+        Raises FrameError, naming the file, when it is damaged, not 16-bit, 0 everywhere, or of another size than the
+        frame's image.
+        """
+        if self._depths is None:
+            return None
+        name = self._depths[index]
+        data = self._read(name)
+        try:
+            depth_m = decode_depth(data)
+        except UserError as error:
+            raise FrameError(f"{self.path}: {name}: {error}") from error
+        if depth_m.shape != image.shape[:2]:
+            sizes = [f"{width}x{height}" for height, width in (depth_m.shape, image.shape[:2])]
+            raise FrameError(f"{self.path}: {name}: depth of {sizes[0]} pixels, but its image has {sizes[1]}")
+        return depth_m
+
+    @cached_property
+    def focal_y_px(self) -> tuple[float | None, ...]:
+        """Each frame's vertical focal length in its own pixels, as frames.jsonl tells it; None where it does not.
+
+        Raises UserError when frames.jsonl cannot be read.
+        """
+        listing = self._images[0].parent.parent / LISTING
+        if listing not in self._source.names():
+            return (None,) * len(self)
+        try:
+            by_number = read_focal_lengths(self._read(listing).decode())
+        except (UserError, UnicodeDecodeError) as error:
+            raise UserError(f"{self.path}: {error}") from error
+        numbers = [re.findall(r"[0-9]+", key) for key in self.keys]
+        return tuple(by_number.get(found[-1].lstrip("0") or "0") if found else None for found in numbers)
+
+    def _read(self, name: PurePosixPath) -> bytes:
+        try:
+            return self._source.read(name)
+        except (UserError, KeyError, *_ZIP_ERRORS) as error:
+            raise FrameError(f"{self.path}: {name}: cannot be read ({error})") from error
+
+    def _decode(self, name: PurePosixPath) -> UInt8Array:
+        data = self._read(name)
+        try:
+            picture = decode_picture(data)
+        except UserError as error:
+            raise FrameError(f"{self.path}: {name}: {error}") from error
+        rgb: UInt8Array = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+        return rgb
+
+
+def open_frames(path: Path) -> FrameSet:
+    """The frames of a folder or zip. Nothing is decoded yet.
+
+    Raises UserError when the path is neither, holds no pictures, or an image and a mask do not pair one to one.
+    """
+    source, name = _open_source(path)
+    names = [entry for entry in source.names() if entry.suffix.lower() in IMAGE_SUFFIXES]
+    images = [entry for entry in names if entry.parent.name == "images"]
+    masks = [entry for entry in names if entry.parent.name == "masks"]
+    depths = [entry for entry in names if entry.parent.name == "depth"]
+    if not images and not masks:
+        images = [entry for entry in names if not entry.name.startswith(".")]
+    if not images:
+        raise UserError(f"{path}: no frames found; wanted are pictures (jpeg, png) in a folder images/")
+    image_by_key = _by_key(path, images)
+    mask_by_key = _by_key(path, masks)
+    depth_by_key = _by_key(path, depths)
+    for kind, by_key in (("mask", mask_by_key), ("depth", depth_by_key)):
+        if by_key:
+            _check_pairs(path, kind, image_by_key, by_key)
+    ordered = sorted(image_by_key, key=_natural)
+    root = images[0].parent.parent.name or name
+    return FrameSet(
+        root,
+        path,
+        tuple(ordered),
+        tuple(_run(key, root) for key in ordered),
+        source,
+        tuple(image_by_key[key] for key in ordered),
+        tuple(mask_by_key[key] for key in ordered) if masks else None,
+        tuple(depth_by_key[key] for key in ordered) if depths else None,
+    )
+
+
+def frame_key(name: str) -> str:
+    """What an image's and its mask's file name share: the name without folder, suffix, camera, "mask" and "depth".
+
+    >>> frame_key("4_run2cam1_00327.jpeg"), frame_key("1_run1_mask_00009_data_pack2.png")
+    ('4_run2_00327', '1_run1_00009_data_pack2')
+    """
+    return _KIND.sub("", PurePosixPath(name).stem)
+
+
+def _run(key: str, root: str) -> str:
+    """The key without the frame number; the set's name where the key has no number behind a run."""
+    parts = key.split("_")
+    rest = [part for part in parts if not _FRAME_NUMBER.fullmatch(part)]
+    return "_".join(rest) if rest and len(rest) < len(parts) and "run" in key else root
+
+
+def _natural(key: str) -> tuple[tuple[int, int, str], ...]:
+    """Text as it is, numbers by their size; of any length, which int() does not take."""
+    parts = re.findall(r"[0-9]+|[^0-9]+", key)
+    numbers = [part.lstrip("0") if part[0] in "0123456789" else None for part in parts]
+    return tuple(
+        (1, 0, part) if number is None else (0, len(number), number)
+        for part, number in zip(parts, numbers, strict=True)
+    )
+
+
+def _by_key(path: Path, names: list[PurePosixPath]) -> dict[str, PurePosixPath]:
+    found: dict[str, PurePosixPath] = {}
+    for name in names:
+        key = frame_key(name.name)
+        if key in found:
+            raise UserError(f"{path}: {found[key]} and {name} have the same key {key}; each frame needs its own")
+        found[key] = name
+    return found
+
+
+def _check_pairs(path: Path, kind: str, images: dict[str, PurePosixPath], others: dict[str, PurePosixPath]) -> None:
+    alone = [f"{images[key]} has no {kind}" for key in images if key not in others]
+    alone += [f"{others[key]} has no image" for key in others if key not in images]
+    if alone:
+        more = f" (and {len(alone) - 1} more)" if len(alone) > 1 else ""
+        raise UserError(f"{path}: {alone[0]}{more}; every image needs one {kind} with the same key")
+
+
+def _open_source(path: Path) -> tuple[_Source, str]:
+    if path.is_dir():
+        return _Folder(path), path.resolve().name
+    if path.is_file():
+        try:
+            _check_zip_directory(path)
+            return _Zip(zipfile.ZipFile(path)), path.stem
+        except (UserError, *_ZIP_ERRORS) as error:
+            raise UserError(f"{path}: not a folder of frames and not a zip of one ({error})") from error
+    raise UserError(f"{path}: there is no such folder or zip")
+
+
+def _check_zip_directory(path: Path) -> None:
+    """UserError where a zip's list of members, which is read as a whole, is larger than that of any frame set."""
+    with path.open("rb") as file:
+        file.seek(-min(path.stat().st_size, _ZIP_TAIL_BYTES), os.SEEK_END)
+        tail = file.read()
+    sizes = [struct.unpack_from("<I", tail, found.start() + 12) for found in re.finditer(b"PK\x05\x06(?s:.){12}", tail)]
+    sizes += [
+        struct.unpack_from("<Q", tail, found.start() + 40) for found in re.finditer(b"PK\x06\x06(?s:.){44}", tail)
+    ]
+    if any(MAX_ZIP_DIRECTORY_BYTES < size != _IN_ZIP64 for (size,) in sizes):
+        raise UserError(f"its list of members is larger than {MAX_ZIP_DIRECTORY_BYTES >> 20} MB")

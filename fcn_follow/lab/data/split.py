@@ -1,0 +1,93 @@
+"""Which frames a network learns from and which it is judged on: split by run, never by frame.
+
+Neighbouring frames of a run are almost the same picture, so a share drawn frame by frame flatters every model.
+config/split.yaml names the runs that are held out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from fcn_follow.errors import UserError
+from fcn_follow.lab.data.frames import FrameSet
+from fcn_follow.yaml_text import read_yaml
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class FrameRef:
+    """One frame of a set, by its index there."""
+
+    frames: FrameSet
+    index: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.frames.name}/{self.frames.keys[self.index]}"
+
+    @property
+    def run(self) -> str:
+        return self.frames.runs[self.index]
+
+
+def all_frames(sets: Iterable[FrameSet]) -> list[FrameRef]:
+    """Every frame of the sets, in order."""
+    return [FrameRef(frames, index) for frames in sets for index in range(len(frames))]
+
+
+def fraction_of(items: Sequence[Item], fraction: float) -> list[Item]:
+    """A share of a sequence, at least one item, evenly spread over it."""
+    count = max(round(len(items) * fraction), 1)
+    return [items[i * len(items) // count] for i in range(count)]
+
+
+def read_held_out_runs(path: Path) -> frozenset[str]:
+    """The runs that a split file (YAML, key held_out_runs) holds out. Raises UserError when it says anything else."""
+    content = read_yaml(path, "a split file")
+    runs = content.get("held_out_runs") if isinstance(content, dict) and set(content) == {"held_out_runs"} else None
+    if not isinstance(runs, list) or not all(isinstance(run, str) for run in runs):
+        raise UserError(f"{path}: a split file has one key, held_out_runs, with a list of run names")
+    return frozenset(runs)
+
+
+def split_by_run(refs: Sequence[FrameRef], held_out_runs: frozenset[str]) -> tuple[list[FrameRef], list[FrameRef]]:
+    """(training, held out). Raises UserError when the split leaves one side without frames."""
+    training = [ref for ref in refs if ref.run not in held_out_runs]
+    held_out = [ref for ref in refs if ref.run in held_out_runs]
+    if not training or not held_out:
+        there = ", ".join(sorted({ref.run for ref in refs}))
+        side = "training" if not training else "judging"
+        raise UserError(
+            f"the split by run leaves no frame for {side}; held out are {', '.join(sorted(held_out_runs))}, "
+            f"the data has the runs {there}"
+        )
+    return training, held_out
+
+
+def split_by_share(refs: Sequence[FrameRef], share: float) -> tuple[list[FrameRef], list[FrameRef]]:
+    """(training, held out): the last share of each run is held out; frames at the seam are almost the same picture."""
+    runs: dict[tuple[str, str], list[FrameRef]] = {}
+    for ref in refs:
+        runs.setdefault((ref.frames.name, ref.run), []).append(ref)
+    training, held_out = [], []
+    for run in runs.values():
+        cut = len(run) - round(len(run) * share)
+        training += run[:cut]
+        held_out += run[cut:]
+    if not training or not held_out:
+        raise UserError(f"a held-out share of {share:g} of {len(refs)} frames leaves nothing on one side")
+    return training, held_out
+
+
+def refuse_leak(training: Sequence[FrameRef], held_out: Sequence[FrameRef]) -> None:
+    """Raise UserError when a run is on both sides of a split."""
+    both = sorted({ref.run for ref in training} & {ref.run for ref in held_out})
+    if both:
+        raise UserError(
+            f"the split leaks: run {', '.join(both)} is on both sides, so the score would flatter; "
+            "choose other runs, or accept it with --allow-same-run"
+        )

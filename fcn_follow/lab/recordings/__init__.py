@@ -1,0 +1,1 @@
+"""rosbag2 recordings and their messages without a ROS install: read, write, describe."""

@@ -1,0 +1,152 @@
+"""Frame folders to bags and back: the same pictures, the same masks, the same stamps."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import cv2
+
+from fcn_follow.errors import UserError
+from fcn_follow.images.messages import MessageError, UInt8Array, compressed_to_rgb, image_to_rgb
+from fcn_follow.lab.data.frames import FrameError, FrameSet
+from fcn_follow.lab.recordings.pairing import Moment, Tally, moments
+from fcn_follow.lab.recordings.reading import Bag, Tell
+from fcn_follow.lab.recordings.topics import BagTopics
+from fcn_follow.lab.recordings.truth import (
+    LABELS_AS_OURS,
+    TrueLabels,
+    mask_picture,
+    message_labels,
+    stamp_of_name,
+    stamped_name,
+)
+from fcn_follow.lab.recordings.writing import BagWriter, compressed_message, image_message
+
+IMAGE_TOPIC, TRUTH_TOPIC = "/image_raw", "/ground_truth/label_mask"
+START_NS = 10**9  # a stamp of 0 means "not set" to many tools
+
+OnFrame = Callable[[], None]
+
+
+def frames_to_bag(
+    frames: FrameSet, writer: BagWriter, rate_hz: float, *, raw: bool, tell: Tell, on_frame: OnFrame = lambda: None
+) -> int:
+    """Write frames, with masks where they have them, and return how many; `tell` hears of those that cannot be read.
+
+    Names of bag_to_frames give the stamps; other frames follow each other at rate_hz. The pictures go in as they are
+    (CompressedImage), with `raw` as pixels (Image).
+    """
+    named = [stamp_of_name(key) for key in frames.keys]
+    written = 0
+    for index in range(len(frames)):
+        stamp = named[index]
+        if stamp is None or None in named:
+            stamp = START_NS + round(index * 1e9 / rate_hz)
+        on_frame()
+        try:
+            pixels, labels = frames.image(index), frames.labels(index)
+            picture = frames.image_file(index)
+        except FrameError as error:
+            tell(str(error))
+            continue
+        if labels is not None:
+            writer.write(TRUTH_TOPIC, image_message(labels, stamp), stamp)
+        if raw:
+            writer.write(IMAGE_TOPIC, image_message(pixels, stamp), stamp)
+        else:
+            writer.write(f"{IMAGE_TOPIC}/compressed", compressed_message(picture, stamp), stamp)
+        written += 1
+    return written
+
+
+class FrameFolder:
+    """A new folder of frames in the training format, images/ and masks/; it has its name once closed without an error.
+
+    Raises UserError where there is something of that name already, or it cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        if path.exists():
+            raise UserError(f"{path}: is there already; move it away or choose another name")
+        self._path, self._part = path, path.with_name(f".{path.name}.part{os.getpid()}")
+        try:
+            (self._part / "images").mkdir(parents=True)
+        except OSError as error:
+            raise UserError(f"cannot write {path}: {error.strerror or error}") from error
+        self.frames = 0
+
+    def add(self, moment: Moment, image_rgb: UInt8Array, labels: UInt8Array | None) -> None:
+        """Write one frame: a JPEG or PNG of the bag as it is, raw pixels as PNG; labels H x W as its mask."""
+        name = stamped_name(moment.image.stamp_ns)
+        data = bytes(moment.image.message.data) if hasattr(moment.image.message, "format") else b""
+        if data.startswith(b"\xff\xd8"):
+            self._write(self._part / "images" / f"cam1_{name}.jpeg", data)
+        else:
+            self._write(self._part / "images" / f"cam1_{name}.png", _png(image_rgb))
+        if labels is not None:
+            (self._part / "masks").mkdir(exist_ok=True)
+            self._write(self._part / "masks" / f"mask_{name}.png", _png(mask_picture(labels)))
+        self.frames += 1
+
+    def _write(self, path: Path, data: bytes) -> None:
+        if path.exists():
+            raise UserError(f"two frames of the bag have the stamp of {path.name}; frames are named by their stamps")
+        try:
+            path.write_bytes(data)
+        except OSError as error:
+            raise UserError(f"cannot write {self._path}: {error.strerror or error}") from error
+
+    def __enter__(self) -> FrameFolder:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: object, trace: TracebackType | None) -> None:
+        if kind in (None, KeyboardInterrupt) and self.frames:
+            self._part.replace(self._path)
+        else:
+            shutil.rmtree(self._part, ignore_errors=True)
+
+
+def decoded(
+    bag: Bag, topics: BagTopics, *, tolerance_ns: int, tally: Tally, tell: Tell, on_image: OnFrame = lambda: None
+) -> Iterator[tuple[Moment, UInt8Array]]:
+    """The images of a bag as pixels H x W x 3, with their partners; `tell` hears of what cannot be read."""
+    partners = [topic for topic in (topics.truth, topics.mask, topics.centroid) if topic]
+    for moment in moments(bag, topics.image, partners, tolerance_ns, tally, tell):
+        on_image()
+        try:
+            yield moment, pixels_of(moment.image.message)
+        except MessageError as error:
+            tell(f"{bag.path}: {topics.image} at {moment.image.recorded_ns} ns: {error}")
+
+
+def pixels_of(message: Any) -> UInt8Array:
+    """The pixels H x W x 3 of an Image or CompressedImage; MessageError where it is damaged."""
+    return compressed_to_rgb(message) if hasattr(message, "format") else image_to_rgb(message)
+
+
+def true_labels(
+    moment: Moment, topics: BagTopics, image_rgb: UInt8Array, gazebo: TrueLabels = LABELS_AS_OURS
+) -> UInt8Array | None:
+    """The truth of a moment from its topic, None where there is none; MessageError where it does not fit the image."""
+    truth = moment.partners.get(topics.truth)
+    if truth is None:
+        return None
+    labels = message_labels(truth.message, gazebo)
+    refuse_other_size(labels, image_rgb)
+    return labels
+
+
+def refuse_other_size(labels: UInt8Array, image_rgb: UInt8Array) -> None:
+    """MessageError where a mask has not the size of its image."""
+    if labels.shape != image_rgb.shape[:2]:
+        height, width = image_rgb.shape[:2]
+        raise MessageError(f"mask of {labels.shape[1]}x{labels.shape[0]} for an image of {width}x{height}")
+
+
+def _png(rgb: UInt8Array) -> bytes:
+    return cv2.imencode(".png", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))[1].tobytes()

@@ -1,0 +1,86 @@
+"""What is in a bag: topics, rates, sizes, gaps; what one looks at before scoring."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from fcn_follow.images.messages import MessageError
+from fcn_follow.lab.recordings.frames import pixels_of
+from fcn_follow.lab.recordings.reading import TYPES, Bag, Tell, decode, stamp_ns
+from fcn_follow.lab.recordings.topics import IMAGE, IMAGE_TYPES
+
+GAP_PERIODS = 2.5  # a silence of so many usual periods is a gap
+
+
+@dataclass
+class TopicInfo:
+    """One topic as it was read. Times in seconds; stamps are those of the headers, where the type has one."""
+
+    name: str
+    type: str
+    announced: int
+    messages: int = 0
+    unreadable: int = 0
+    bytes: int = 0
+    sizes: dict[str, int] = field(default_factory=dict)
+    """Images: "640x480 rgb8" -> how many."""
+    recorded_s: list[float] = field(default_factory=list, repr=False)
+    stamps_s: list[float] = field(default_factory=list, repr=False)
+
+    @property
+    def duration_s(self) -> float:
+        """From the first to the last recorded message."""
+        return self.recorded_s[-1] - self.recorded_s[0] if self.recorded_s else 0.0
+
+    @property
+    def rate_hz(self) -> float | None:
+        """Messages a second; None of fewer than two."""
+        return (self.messages - 1) / self.duration_s if self.messages > 1 and self.duration_s > 0 else None
+
+    @property
+    def stamps_backwards(self) -> int:
+        """How often a stamp is before the one that was recorded before it."""
+        return sum(later < earlier for earlier, later in zip(self.stamps_s, self.stamps_s[1:], strict=False))
+
+    @property
+    def gaps_s(self) -> list[tuple[float, float]]:
+        """(stamp, length) of each silence of more than GAP_PERIODS usual periods."""
+        periods = [later - earlier for earlier, later in zip(self.stamps_s, self.stamps_s[1:], strict=False)]
+        usual = sorted(periods)[len(periods) // 2] if periods else 0.0
+        gaps = zip(self.stamps_s, periods, strict=False)
+        return [(stamp, period) for stamp, period in gaps if period > GAP_PERIODS * usual > 0]
+
+
+def bag_info(bag: Bag, tell: Tell, on_message: Callable[[], None] = lambda: None) -> list[TopicInfo]:
+    """Read a whole bag, topic by topic in the order of their names; pictures are decoded once a topic at least."""
+    infos = {(t.name, t.type): TopicInfo(t.name, t.type, t.count) for t in bag.topics}
+    stamped = {t.type for t in bag.topics if _has_header(t.type)}
+    for raw in bag.messages([topic.name for topic in bag.topics], tell):
+        info = infos[raw.topic, raw.type]
+        info.messages += 1
+        info.bytes += len(raw.data)
+        info.recorded_s.append(raw.recorded_ns * 1e-9)
+        on_message()
+        if raw.type not in stamped:
+            continue
+        try:
+            message = decode(raw)
+            info.stamps_s.append(stamp_ns(message) * 1e-9)
+            if raw.type in IMAGE_TYPES:
+                size = _size(message) if raw.type == IMAGE or not info.sizes else next(iter(info.sizes))
+                info.sizes[size] = info.sizes.get(size, 0) + 1
+        except MessageError as error:
+            info.unreadable += 1
+            tell(f"{bag.path}: {raw.topic} at {raw.recorded_ns} ns: {error}")
+    return list(infos.values())
+
+
+def _size(message: object) -> str:
+    height, width = pixels_of(message).shape[:2]
+    return f"{width}x{height} {getattr(message, 'encoding', '') or getattr(message, 'format', '')}"
+
+
+def _has_header(kind: str) -> bool:
+    fields = TYPES.fielddefs[kind][1] if kind in TYPES.fielddefs else []
+    return any(name == "header" for name, _ in fields)

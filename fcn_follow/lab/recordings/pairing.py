@@ -1,0 +1,122 @@
+"""The images of a bag, each with what else carries its stamp: the true mask, what a node published of it."""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from fcn_follow.images.messages import MessageError
+from fcn_follow.lab.recordings.reading import Bag, Tell, decode, stamp_ns
+
+PATIENCE_NS = 3 * 10**9
+"""So much later in the recording a partner may come, and so much earlier."""
+MAX_WAITING_BYTES = 256 << 20
+
+
+@dataclass(frozen=True)
+class Stamped:
+    """A message with its header's stamp and the time of its recording."""
+
+    stamp_ns: int
+    recorded_ns: int
+    message: Any
+
+
+@dataclass(frozen=True)
+class Moment:
+    """An image, the index-th of the bag, and its partners by topic; one is missing where none has the stamp."""
+
+    index: int
+    image: Stamped
+    partners: dict[str, Stamped]
+
+
+@dataclass
+class Tally:
+    """What was read of each topic, and what had no partner there."""
+
+    read: dict[str, int] = field(default_factory=dict)
+    images_without: dict[str, int] = field(default_factory=dict)
+    without_image: dict[str, int] = field(default_factory=dict)
+    stamps_backwards: int = 0
+
+
+def moments(
+    bag: Bag, image_topic: str, partner_topics: Sequence[str], tolerance_ns: int, tally: Tally, tell: Tell
+) -> Iterator[Moment]:
+    """Go through the images in the order of their recording.
+
+    A partner has the image's stamp, else the nearest one within the tolerance. The bag is read once; what waits for
+    its partner is bounded in time and in bytes. `tell` hears of each message that cannot be read.
+    """
+    waiting: deque[Stamped] = deque()
+    waiting_bytes = 0
+    partners: dict[str, dict[int, Stamped]] = {topic: {} for topic in partner_topics}
+    for counts in (tally.read, tally.images_without, tally.without_image):
+        counts.update(dict.fromkeys([image_topic, *partner_topics], 0))
+    latest_stamp_ns = -1
+    indices = itertools.count()
+    for raw in bag.messages([image_topic, *partner_topics], tell):
+        try:
+            message = decode(raw)
+        except MessageError as error:
+            tell(f"{bag.path}: {raw.topic} at {raw.recorded_ns} ns: {error}")
+            continue
+        item = Stamped(stamp_ns(message), raw.recorded_ns, message)
+        tally.read[raw.topic] += 1
+        if raw.topic == image_topic:
+            tally.stamps_backwards += item.stamp_ns < latest_stamp_ns
+            latest_stamp_ns = item.stamp_ns
+            waiting.append(item)
+            waiting_bytes += len(message.data)
+        else:
+            partners[raw.topic][item.stamp_ns] = item
+            _bound(partners[raw.topic], raw.topic, tally)
+        while waiting and (
+            all(waiting[0].stamp_ns in stamps for stamps in partners.values())
+            or raw.recorded_ns - waiting[0].recorded_ns > PATIENCE_NS
+            or waiting_bytes > MAX_WAITING_BYTES
+        ):
+            waiting_bytes -= len(waiting[0].message.data)
+            yield _moment(next(indices), waiting.popleft(), partners, tolerance_ns, tally)
+    while waiting:
+        yield _moment(next(indices), waiting.popleft(), partners, tolerance_ns, tally)
+    for topic, stamps in partners.items():
+        tally.without_image[topic] += len(stamps)
+
+
+def _moment(
+    index: int, image: Stamped, partners: dict[str, dict[int, Stamped]], tolerance_ns: int, tally: Tally
+) -> Moment:
+    found = {}
+    for topic, stamps in partners.items():
+        partner = _take(stamps, image.stamp_ns, tolerance_ns)
+        if partner is None:
+            tally.images_without[topic] += 1
+        else:
+            found[topic] = partner
+        for stamp, item in list(stamps.items()):
+            if image.recorded_ns - item.recorded_ns > PATIENCE_NS:
+                del stamps[stamp]
+                tally.without_image[topic] += 1
+    return Moment(index, image, found)
+
+
+def _bound(stamps: dict[int, Stamped], topic: str, tally: Tally) -> None:
+    """Give up the oldest partners that wait where they fill the memory."""
+    while (
+        len(stamps) > 1 and sum(len(getattr(item.message, "data", "")) for item in stamps.values()) > MAX_WAITING_BYTES
+    ):
+        del stamps[next(iter(stamps))]
+        tally.without_image[topic] += 1
+
+
+def _take(stamps: dict[int, Stamped], wanted_ns: int, tolerance_ns: int) -> Stamped | None:
+    if wanted_ns not in stamps and tolerance_ns > 0 and stamps:
+        nearest_ns = min(stamps, key=lambda stamp: abs(stamp - wanted_ns))
+        if abs(nearest_ns - wanted_ns) <= tolerance_ns:
+            wanted_ns = nearest_ns
+    return stamps.pop(wanted_ns, None)

@@ -1,0 +1,1 @@
+"""The Follow-Me score, the honest figures beside it, and their reports."""

@@ -1,0 +1,128 @@
+"""The figures beside the Follow-Me score that it hides: by size of hero, in pixels, and over whole sets."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from fcn_follow.classes import HERO
+from fcn_follow.lab.data.frames import UInt8Array
+from fcn_follow.lab.scoring.overlap import Overlap, Overlaps, overlaps
+from fcn_follow.perception.hero import find_hero
+
+CLASS_NAMES = ("background", "people", "hero")
+SIZE_EDGES_PX = (4, 31, 101, 301, 1001, 1 << 40)
+SIZE_NAMES = ("4-30", "31-100", "101-300", "301-1000", ">1000")
+
+
+@dataclass(frozen=True, slots=True)
+class FrameFinding:
+    """One frame: how well each class is covered, and what was found of the hero.
+
+    Areas are in pixels of the frame as it was recorded. found tells that a hero was reported; right that its blob
+    lies on the true hero; centroid_error_px is then the distance of the centroids, in pixels of the frame.
+    """
+
+    overlaps: Overlaps
+    truth_hero_px: int
+    found: bool
+    found_px: float
+    right: bool
+    centroid_error_px: float | None
+
+
+@dataclass(frozen=True)
+class SizeFigures:
+    """Recall over true heroes of this size, precision over reported ones; None where there are none."""
+
+    frames: int
+    recall: float | None
+    reported: int
+    precision: float | None
+
+
+@dataclass(frozen=True)
+class HonestFigures:
+    """Figures of a whole set. An IoU is None where the class is in neither truth nor prediction."""
+
+    frames: int
+    iou: dict[str, float | None]
+    recall: float | None
+    precision: float | None
+    by_size_px: dict[str, SizeFigures]
+    centroid_error_px_median: float | None
+    centroid_error_px_p90: float | None
+    frames_without_hero: int
+    false_alarms_per_1000: float | None
+
+
+def examine_frame(
+    truth: UInt8Array, predicted: UInt8Array, frame_hero_px: int, scale: float, min_px: float
+) -> FrameFinding:
+    """Compare labels of the same size H x W; scale is the frame's width over theirs.
+
+    frame_hero_px is the true hero's area in the frame as recorded; min_px the area from which a hero is reported.
+    """
+    hero, true_hero = find_hero(predicted, min_px), find_hero(truth)
+    right, error = False, None
+    if hero is not None and true_hero is not None:
+        box = (slice(hero.box.top_px, hero.box.bottom_px), slice(hero.box.left_px, hero.box.right_px))
+        right = bool(((truth[box] == HERO) & (predicted[box] == HERO)).any())
+        error = scale * float(np.hypot(*np.subtract(hero.centroid_px, true_hero.centroid_px))) if right else None
+    return FrameFinding(
+        overlaps=overlaps(predicted, truth),
+        truth_hero_px=frame_hero_px,
+        found=hero is not None,
+        found_px=hero.area_px * scale**2 if hero is not None else 0.0,
+        right=right,
+        centroid_error_px=error,
+    )
+
+
+def seen_from(finding: FrameFinding, min_px: float) -> FrameFinding:
+    """The finding when only a blob of at least `min_px` pixels of the frame had counted as seen."""
+    if finding.found_px >= min_px:
+        return finding
+    return dataclasses.replace(finding, found=False, found_px=0.0, right=False, centroid_error_px=None)
+
+
+def honest_figures(findings: Sequence[FrameFinding]) -> HonestFigures:
+    """The figures of a set of frames; a true hero counts from 4 pixels."""
+    with_hero = [finding for finding in findings if finding.truth_hero_px >= SIZE_EDGES_PX[0]]
+    without = [finding for finding in findings if finding.truth_hero_px < SIZE_EDGES_PX[0]]
+    reported = [finding for finding in findings if finding.found]
+    errors = [finding.centroid_error_px for finding in with_hero if finding.centroid_error_px is not None]
+    false_alarms = _share([finding.found for finding in without])
+    return HonestFigures(
+        frames=len(findings),
+        iou={
+            name: sum((finding.overlaps[label] for finding in findings), Overlap()).iou
+            for label, name in enumerate(CLASS_NAMES)
+        },
+        recall=_share([finding.right for finding in with_hero]),
+        precision=_share([finding.right for finding in reported]),
+        by_size_px={
+            name: _size_figures(with_hero, reported, low, high)
+            for name, (low, high) in zip(SIZE_NAMES, pairwise(SIZE_EDGES_PX), strict=True)
+        },
+        centroid_error_px_median=float(np.median(errors)) if errors else None,
+        centroid_error_px_p90=float(np.percentile(errors, 90)) if errors else None,
+        frames_without_hero=len(without),
+        false_alarms_per_1000=None if false_alarms is None else 1000.0 * false_alarms,
+    )
+
+
+def _size_figures(
+    with_hero: Sequence[FrameFinding], reported: Sequence[FrameFinding], low: int, high: int
+) -> SizeFigures:
+    true = [finding.right for finding in with_hero if low <= finding.truth_hero_px < high]
+    said = [finding.right for finding in reported if low <= max(finding.found_px, low if low == 4 else 0) < high]
+    return SizeFigures(len(true), _share(true), len(said), _share(said))
+
+
+def _share(values: Sequence[bool]) -> float | None:
+    return float(np.mean(values)) if values else None

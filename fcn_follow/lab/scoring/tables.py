@@ -1,0 +1,85 @@
+"""The figures of an evaluation as tables, for the command `score` and the node `scorer`."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+
+from fcn_follow.lab.console import output
+from fcn_follow.lab.scoring.depth import FOLLOWED_M, DepthFigures
+from fcn_follow.lab.scoring.evaluation import Evaluation
+
+
+def print_evaluation(result: Evaluation, title: str) -> None:
+    """The figures as tables on standard output."""
+    out = output(110)
+    score_table = Table(title=f"Follow-Me score of {title}; JPEGs decoded by libjpeg-turbo")
+    score_table.add_column("frames of")
+    for column in ("frames", "IoU background", "IoU people", "IoU hero", "found", "missed", "false alarms"):
+        score_table.add_column(column, justify="right")
+    for name, folder in result.follow_me.folders.items():
+        score_table.add_row(
+            name, str(folder.frames), f"{folder.iou_background:.4f}", f"{folder.iou_people:.4f}",
+            f"{folder.iou_hero:.4f}", str(folder.true_positives), str(folder.false_negatives),
+            str(folder.false_positives),
+        )  # fmt: skip
+    out.print(score_table)
+    follow_me = result.follow_me
+    out.print(
+        f"final_score {follow_me.final_score:.4f} = "
+        f"final_iou {follow_me.final_iou:.4f} x weight {follow_me.weight:.4f}\n"
+    )
+    honest = result.honest
+    sizes = Table(title="The hero by its true size in the frame")
+    sizes.add_column("pixels")
+    for column in ("frames", "found", "reported", "right"):
+        sizes.add_column(column, justify="right")
+    for name, figures in honest.by_size_px.items():
+        sizes.add_row(
+            name, str(figures.frames), percent(figures.recall), str(figures.reported), percent(figures.precision)
+        )
+    sizes.add_row("all", "", percent(honest.recall), "", percent(honest.precision))
+    out.print(sizes)
+    iou = ", ".join(f"{name} {'-' if value is None else f'{value:.4f}'}" for name, value in honest.iou.items())
+    out.print(f"IoU over all pixels: {iou}")
+    if honest.centroid_error_px_median is not None:
+        out.print(
+            f"centroid error: median {honest.centroid_error_px_median:.2f} px, 90 % under "
+            f"{honest.centroid_error_px_p90:.2f} px"
+        )
+    if honest.false_alarms_per_1000 is not None:
+        out.print(
+            f"false alarms: {honest.false_alarms_per_1000:.1f} per 1000 of {honest.frames_without_hero} frames "
+            "without a hero"
+        )
+    if result.depth is not None:
+        _print_depth(out, result.depth)
+
+
+def _print_depth(out: Console, depth: DepthFigures) -> None:
+    table = Table(title=f"Depth of {depth.frames} frames")
+    for column in ("pixels", "RMSE m", "abs rel", "ratio under 1.25"):
+        table.add_column(column, justify="right")
+    for name, errors in (("all", depth.all), ("the hero's", depth.hero)):
+        if errors is not None:
+            table.add_row(name, f"{errors.rmse_m:.2f}", f"{errors.abs_rel:.3f}", percent(errors.delta_1_25))
+    if table.rows:
+        out.print(table)
+    distance = depth.hero_distance
+    if distance is not None and distance.abs_rel is not None:
+        near_m, far_m = FOLLOWED_M
+        out.print(
+            f"hero's distance by the median depth, {near_m:g} to {far_m:g} m: abs rel {distance.abs_rel:.3f} under the "
+            f"true mask ({distance.frames} frames)"
+        )
+        if distance.abs_rel_found is not None:
+            out.print(
+                f"under its own mask, where it finds the hero: abs rel {distance.abs_rel_found:.3f}, RMSE "
+                f"{distance.rmse_found_m:.2f} m ({distance.found} frames)"
+            )
+    out.print(f"MSE(mask) {depth.mask_mse:.4f} + SSIM(depth) {depth.depth_ssim:.4f} = {depth.mask_mse_depth_ssim:.4f}")
+
+
+def percent(value: float | None) -> str:
+    """A share from 0 to 1 as a table shows it."""
+    return "-" if value is None else f"{100 * value:.1f} %"

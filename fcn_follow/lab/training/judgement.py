@@ -1,0 +1,25 @@
+"""What a look at the held-out runs says: one number that decides which weights are kept, and the card's figures."""
+
+from __future__ import annotations
+
+from fcn_follow.lab.scoring.evaluation import Evaluation
+
+
+def quality(result: Evaluation) -> float:
+    """Higher is better: the Follow-Me score, or with a depth head minus MSE(mask) + SSIM(depth)."""
+    return result.follow_me.final_score if result.depth is None else -result.depth.mask_mse_depth_ssim
+
+
+def card_scores(result: Evaluation) -> dict[str, float]:
+    """The figures of an evaluation that a model card states; the telling ones first."""
+    folders, honest, depth = result.follow_me.folders, result.honest, result.depth
+    figures = {
+        **({} if depth is None else depth.headline()),
+        "final_score": result.follow_me.final_score,
+        "final_iou": result.follow_me.final_iou,
+        "near_iou": folders["following_images"].iou_hero,
+        "far_iou": folders["patrol_with_targ"].iou_hero,
+        "false_alarms_per_1000": honest.false_alarms_per_1000,
+        **{f"recall_{name}_px": figures.recall for name, figures in honest.by_size_px.items()},
+    }
+    return {name: round(float(value), 4) for name, value in figures.items() if value is not None}

@@ -1,0 +1,51 @@
+"""What made a result, written beside it: settings, data, machine, and the course of the training as a picture."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import platform
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from fcn_follow.files import written_aside
+from fcn_follow.lab.training.parameters import TrainingParameters
+from fcn_follow.lab.training.trainer import MAIN_FIGURES, EpochReport
+from fcn_follow.networks.weights import ModelCard
+
+
+def write_record(out: Path, parameters: TrainingParameters, card: ModelCard, history: Sequence[EpochReport]) -> None:
+    """Write NAME.training.json and NAME.training.png beside the weights."""
+    record = {
+        "command": card.command,
+        "data": card.data,
+        "parameters": dataclasses.asdict(parameters),
+        "history": [dataclasses.asdict(report) for report in history],
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or "cpu",
+    }
+    path = out.with_suffix(".training.json")
+    with written_aside(path) as part:
+        part.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    draw_history(out.with_suffix(".training.png"), history, title=parameters.network)
+
+
+def draw_history(path: Path, history: Sequence[EpochReport], title: str) -> None:
+    """Loss and scores over the epochs, as a PNG."""
+    from matplotlib.figure import Figure  # here: a second to import, and only this function draws
+
+    figure = Figure(figsize=(9, 4), layout="constrained")
+    loss, score = figure.subplots(1, 2)
+    loss.plot([report.epoch + 1 for report in history], [report.loss for report in history])
+    loss.set(title=f"{title}: training loss", xlabel="epoch", yscale="log")
+    judged = [report for report in history if report.score is not None]
+    for name in list(judged[0].figures)[:MAIN_FIGURES] if judged else ():
+        points = [(report.epoch + 1, report.figures[name]) for report in judged if name in report.figures]
+        score.plot(*zip(*points, strict=True), label=name)
+    score.set(title="held-out frames", xlabel="epoch", ylim=(0, 1))
+    score.legend()
+    score.grid(alpha=0.3)
+    figure.savefig(path, dpi=110)

@@ -1,0 +1,35 @@
+"""Which frames a step takes."""
+
+from __future__ import annotations
+
+import torch
+from torch import Generator, Tensor
+
+from fcn_follow.lab.data.bank import FrameBank
+from fcn_follow.lab.scoring.honest import SIZE_EDGES_PX
+from fcn_follow.lab.training.parameters import TrainingParameters
+
+
+def frame_weights(bank: FrameBank, parameters: TrainingParameters) -> Tensor:
+    """The chance of each frame, float N, relative.
+
+    Balanced: `without_hero` of the draws are frames without a hero; the others fall on the size classes of the
+    hero in proportion to the square root of what there is of each.
+    """
+    if parameters.sampling == "natural":
+        return torch.ones(len(bank))
+    classes = torch.bucketize(torch.from_numpy(bank.hero_px), torch.tensor(SIZE_EDGES_PX[:-1]), right=True)
+    counts = torch.bincount(classes, minlength=len(SIZE_EDGES_PX)).float()
+    shares = counts.sqrt()
+    shares[0] = 0.0
+    shares = shares / shares.sum().clamp(min=1.0) * (1.0 - parameters.without_hero)
+    shares[0] = parameters.without_hero if counts[0] > 0 else 0.0
+    return (shares / counts.clamp(min=1.0))[classes]
+
+
+def epoch_indices(weights: Tensor, count: int, sampling: str, generator: Generator) -> Tensor:
+    """`count` frame indices for one epoch: without repeats as far as they go when natural, drawn by weight when not."""
+    if sampling == "balanced":
+        return torch.multinomial(weights, count, replacement=True, generator=generator)
+    rounds = [torch.randperm(len(weights), generator=generator) for _ in range(-(-count // len(weights)))]
+    return torch.cat(rounds)[:count]

@@ -1,0 +1,242 @@
+"""The training loop: steps on augmented batches, a look at the held-out runs, the best weights kept."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from fcn_follow.errors import UserError
+from fcn_follow.lab.data.augment import augment, normalise, to_tensors
+from fcn_follow.lab.data.bank import FrameBank
+from fcn_follow.lab.scoring.evaluation import LabelledFrame, evaluate
+from fcn_follow.lab.training.checkpoint import (
+    Checkpoint,
+    checkpoint_path,
+    load_checkpoint,
+    module_tensors,
+    optimizer_tensors,
+    restore_module,
+    restore_optimizer,
+    save_checkpoint,
+)
+from fcn_follow.lab.training.frozen import freeze_all_but
+from fcn_follow.lab.training.judgement import card_scores, quality
+from fcn_follow.lab.training.objective import Objective, learned_depth
+from fcn_follow.lab.training.parameters import TrainingParameters
+from fcn_follow.lab.training.sampling import epoch_indices, frame_weights
+from fcn_follow.lab.training.schedule import learning_rate
+from fcn_follow.networks.registry import build_network
+from fcn_follow.networks.sources.mask_depth import class_logits
+from fcn_follow.networks.tensor_file import save_tensors
+from fcn_follow.networks.weights import LoadedWeights, ModelCard, save_weights
+
+MAIN_FIGURES = 4
+"""So many of an epoch's figures, the first ones, are told and drawn."""
+
+
+@dataclass(frozen=True)
+class EpochReport:
+    """What an epoch brought; the score is None, and there are no figures, where held-out frames were not looked at."""
+
+    epoch: int
+    loss: float
+    learning_rate: float
+    score: float | None = None
+    figures: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass
+class Trainer:
+    """A training in progress; `fit` runs it to the end, `resume` goes on from the last checkpoint."""
+
+    parameters: TrainingParameters
+    bank: FrameBank
+    held_out: Sequence[LabelledFrame]
+    out: Path
+    card: ModelCard
+    device: torch.device
+    teacher: nn.Module | None = None
+    history: list[EpochReport] = field(default_factory=list)
+    best_score: float = -math.inf
+    best_epoch: int = -1
+
+    def __post_init__(self) -> None:
+        parameters = self.parameters
+        torch.manual_seed(parameters.seed)
+        torch.set_flush_denormal(True)  # gradients of a sure network are denormal, which a CPU computes very slowly
+        self.generator = torch.Generator(self.device).manual_seed(parameters.seed)
+        self.order = torch.Generator().manual_seed(parameters.seed)
+        self.network = build_network(parameters.network).to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.forward = torch.compile(self.network) if parameters.compile else self.network
+        self.average = copy.deepcopy(self.network).eval() if parameters.ema_decay else self.network
+        self.objective = Objective(parameters, self.device)
+        self.still = freeze_all_but(self.network, parameters.learn)
+        kind = torch.optim.AdamW if parameters.optimizer == "adamw" else torch.optim.Adam
+        learning = [tensor for tensor in self.network.parameters() if tensor.requires_grad]
+        self.optimizer = kind(learning, lr=parameters.learning_rate, weight_decay=parameters.weight_decay, eps=1e-7)
+        self.images = torch.from_numpy(self.bank.images).to(self.device)
+        self.labels = torch.from_numpy(self.bank.labels).to(self.device)
+        self.depth = learned_depth(self.bank, parameters).to(self.device)
+        self.weights = frame_weights(self.bank, parameters)
+        self.steps_per_epoch = parameters.steps_per_epoch or max(len(self.bank) // parameters.batch_size, 1)
+
+    def start_from(self, weights: LoadedWeights) -> None:
+        """Begin with these weights; a network that has more layers than they do keeps its own there.
+
+        Raises UserError when they are of a network that is no part of this one.
+        """
+        card, own = weights.card, self.network.state_dict()
+        given = weights.network.state_dict()
+        fits = all(name in own and own[name].shape == tensor.shape for name, tensor in given.items())
+        if not fits or card.graph is not None:
+            kind = f"{card.network}, imported from Keras" if card.graph is not None else card.network
+            raise UserError(f"the weights to start from are of {kind}, not {self.parameters.network}")
+        self.network.load_state_dict(own | given)
+        self.average.load_state_dict(own | given)
+
+    def resume(self) -> None:
+        """Take up the checkpoint beside the weights. Raises UserError when there is none, or one of other settings."""
+        path = checkpoint_path(self.out)
+        checkpoint = load_checkpoint(path)
+        notes = checkpoint.notes
+        if notes["parameters"] != dataclasses.asdict(self.parameters) or notes["frames"] != len(self.bank):
+            raise UserError(f"{path}: made with other settings or data; resume with the same, or start anew without it")
+        restore_module("network", self.network, checkpoint.tensors)
+        if self.parameters.ema_decay:
+            restore_module("average", self.average, checkpoint.tensors)
+        restore_optimizer(self.optimizer, checkpoint.tensors)
+        self.generator.set_state(checkpoint.tensors["generator"])
+        self.order.set_state(checkpoint.tensors["order"])
+        self.history = [EpochReport(**report) for report in notes["history"]]
+        self.best_score, self.best_epoch = notes["best_score"], notes["best_epoch"]
+
+    def fit(self, on_step: Callable[[int, float], None], on_epoch: Callable[[EpochReport], None]) -> None:
+        """Train the epochs that are left.
+
+        The best weights so far lie at `out` after each look; the end of each epoch is a checkpoint, so that an
+        interruption loses at most the epoch it falls in.
+
+        Raises UserError when the loss is no number any more; the batch is then saved beside the weights.
+        """
+        parameters = self.parameters
+        for epoch in range(len(self.history), parameters.epochs):
+            loss = self._epoch(epoch, on_step)
+            rate = self.optimizer.param_groups[0]["lr"]
+            report = EpochReport(epoch, loss, rate)
+            if (epoch + 1) % parameters.evaluate_epochs == 0 or epoch + 1 == parameters.epochs:
+                report = self._judged(report)
+            self.history.append(report)
+            self._save_checkpoint()
+            on_epoch(report)
+            if parameters.early_stop_epochs and epoch - self.best_epoch >= parameters.early_stop_epochs:
+                break
+
+    def judge(self) -> tuple[float, dict[str, float]]:
+        """The weights, in eval mode, on the held-out frames: the score that chooses the best, and all figures."""
+        result = evaluate(self.average, self.card, self.held_out)
+        return quality(result), card_scores(result)
+
+    def batch(self, indices: Tensor) -> tuple[Tensor, Tensor]:
+        """Augmented, normalised images N x 3 x S x S and soft targets of the bank's frames at these indices.
+
+        The targets' fourth channel, where there is one, is the depth.
+        """
+        indices = indices.to(self.device)
+        images, masks = to_tensors(self.images[indices], self.labels[indices])
+        targets = torch.cat([masks, self.depth[indices].float()], 1)
+        images, targets = augment(images, targets, self.parameters.input_px, self.parameters.augment, self.generator)
+        return normalise(images).contiguous(memory_format=torch.channels_last), targets
+
+    def batch_loss(self, images: Tensor, targets: Tensor) -> Tensor:
+        """The loss of one batch, the teacher's part included."""
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.parameters.precision == "bf16"):
+            output = self.forward(images).float()
+        loss: Tensor = self.objective(output, targets)
+        if self.teacher is not None:
+            with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
+                answer = torch.softmax(class_logits(self.teacher(images).float()), 1)
+            loss = loss + self.parameters.distillation * self.objective.mask(output, answer)
+        return loss
+
+    def step(self, images: Tensor, targets: Tensor, rate: float) -> Tensor:
+        """One step of the optimizer at this learning rate; the batch's loss before it."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        loss = self.batch_loss(images, targets)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.network.parameters(), 10.0)
+        self.optimizer.step()
+        return loss.detach()
+
+    def _epoch(self, epoch: int, on_step: Callable[[int, float], None]) -> float:
+        parameters = self.parameters
+        count = self.steps_per_epoch * parameters.batch_size
+        indices = epoch_indices(self.weights, count, parameters.sampling, self.order)
+        self.network.train()
+        for module in self.still:
+            module.eval()
+        total = torch.zeros((), device=self.device)
+        for step in range(self.steps_per_epoch):
+            rate = learning_rate(parameters, epoch * self.steps_per_epoch + step, self.steps_per_epoch)
+            images, targets = self.batch(indices[step * parameters.batch_size : (step + 1) * parameters.batch_size])
+            loss = self.step(images, targets, rate)
+            self._update_average(epoch * self.steps_per_epoch + step)
+            total += loss
+            if step % 20 == 0 or step + 1 == self.steps_per_epoch:
+                self._check_finite(float(loss), images, targets)
+                on_step(step + 1, float(total) / (step + 1))
+        return float(total) / self.steps_per_epoch
+
+    def _update_average(self, step: int) -> None:
+        """Move the averaged weights towards the present ones, faster in the first steps."""
+        if not self.parameters.ema_decay:
+            return
+        share = 1.0 - min(self.parameters.ema_decay, (1 + step) / (10 + step))
+        with torch.no_grad():
+            torch._foreach_lerp_(_float_state(self.average), _float_state(self.network), share)
+
+    def _check_finite(self, loss: float, images: Tensor, targets: Tensor) -> None:
+        if not math.isfinite(loss):
+            path = self.out.with_suffix(".nan-batch")
+            save_tensors(path, {"images": images, "targets": targets})
+            raise UserError(
+                f"the loss is {loss}; the batch is in {path}. "
+                f"Lower the learning rate ({self.parameters.learning_rate:g})"
+            )
+
+    def _judged(self, report: EpochReport) -> EpochReport:
+        """The report with the held-out frames' figures; the weights are kept when they are the best so far."""
+        was_training = self.network.training
+        self.average.eval()
+        score, figures = self.judge()
+        self.network.train(was_training)
+        if score > self.best_score:
+            self.best_score, self.best_epoch = score, report.epoch
+            save_weights(self.out, self.average, dataclasses.replace(self.card, scores=figures))
+        return dataclasses.replace(report, score=score, figures=figures)
+
+    def _save_checkpoint(self) -> None:
+        tensors = module_tensors("network", self.network) | optimizer_tensors(self.optimizer)
+        if self.parameters.ema_decay:
+            tensors |= module_tensors("average", self.average)
+        tensors |= {"generator": self.generator.get_state(), "order": self.order.get_state()}
+        notes = {
+            "parameters": dataclasses.asdict(self.parameters),
+            "frames": len(self.bank),
+            "history": [dataclasses.asdict(report) for report in self.history],
+            "best_score": self.best_score,
+            "best_epoch": self.best_epoch,
+        }
+        save_checkpoint(checkpoint_path(self.out), Checkpoint(tensors, notes))
+
+
+def _float_state(module: nn.Module) -> list[Tensor]:
+    return [tensor for tensor in module.state_dict().values() if tensor.is_floating_point()]

@@ -1,0 +1,1 @@
+"""Keras in PyTorch: its layers, its graphs of layers, its weights files."""

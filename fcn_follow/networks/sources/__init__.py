@@ -1,0 +1,1 @@
+"""The systems of the source texts, each as its source describes it."""

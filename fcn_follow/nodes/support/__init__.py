@@ -1,0 +1,1 @@
+"""What the nodes share: parameters, spinning, status, watches, sources of images."""

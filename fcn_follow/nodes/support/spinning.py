@@ -1,0 +1,97 @@
+"""Run one node as a process: signals handled once, a last word before the shutdown, errors as one line.
+
+rclpy's own signal handler makes the context invalid before anybody can publish, so that a last zero command is lost;
+here the node's `stop()` runs while the context still lives. rclpy is imported late, so that Ctrl-C is already handled
+while the slow imports run.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from fcn_follow.errors import UserError
+
+DELIVERY_TIME_S = 0.2  # for what stop() published to leave this process
+
+
+class Finished(Exception):  # noqa: N818 (it is no error)
+    """Raised in a node's callback when its work is done; the process then ends with exit code 0."""
+
+
+def run_node(make_node: Callable[[], Any], args: Sequence[str] | None = None) -> int:
+    """Make the node, spin it until SIGINT, SIGTERM or `Finished`, call its `stop()`, shut down; the exit code.
+
+    A second signal is ignored: a terminal and a launch file both send SIGINT. A UserError becomes one line on
+    standard error and exit code 1; any other exception of a callback stops the node the same way, with its traceback.
+
+    Args:
+        make_node: makes the rclpy node; it has a method `stop()` that says the node's last word (zero commands) and
+            ends its threads.
+        args: the arguments of the process as ROS wants them; None for sys.argv.
+    """
+    stopping = False
+
+    def on_signal(_signal_number: int, _frame: FrameType | None) -> None:
+        nonlocal stopping
+        stopping = True
+
+    signal.signal(signal.SIGINT, on_signal)
+    signal.signal(signal.SIGTERM, on_signal)
+
+    import rclpy
+    from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+    from rclpy.impl.implementation_singleton import rclpy_implementation
+    from rclpy.signals import SignalHandlerOptions
+
+    node = None
+    try:
+        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+        if not stopping:
+            node = make_node()
+            executor = SingleThreadedExecutor()
+            executor.add_node(node)
+            while not stopping:
+                executor.spin_once(timeout_sec=0.1)
+    except (Finished, ExternalShutdownException):
+        pass
+    except UserError as error:
+        return _say(str(error))
+    except (rclpy_implementation.RCLError, rclpy_implementation.UnknownROSArgsError) as error:
+        return _say(str(error).split(", at ")[0].replace("\n", " "))
+    except Exception:
+        traceback.print_exc()
+        return 1
+    finally:
+        if node is not None:
+            node.stop()
+            time.sleep(DELIVERY_TIME_S)
+            node.destroy_node()
+        rclpy.try_shutdown()
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    return 0
+
+
+@contextmanager
+def rclpy_running() -> Iterator[None]:
+    """Begin and end rclpy around a block, for a process that handles signals itself."""
+    import rclpy
+    from rclpy.signals import SignalHandlerOptions
+
+    rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        yield
+    finally:
+        rclpy.try_shutdown()
+
+
+def _say(message: str) -> int:
+    print(f"error: {message}", file=sys.stderr, flush=True)
+    return 1

@@ -1,1 +1,0 @@
-"""Engines: what runs a network. `engine.py` is their interface; one module holds each kind."""

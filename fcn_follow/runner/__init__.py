@@ -1,0 +1,1 @@
+"""What scripts/follow starts: the nodes as processes, a live status, a recording."""

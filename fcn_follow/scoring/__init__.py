@@ -1,1 +1,0 @@
-"""The Follow-Me score, the honest figures beside it, and their reports (floor 3)."""

@@ -1,1 +1,0 @@
-"""Training loops, losses and recipes (floor 3)."""

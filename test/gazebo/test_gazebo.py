@@ -1,0 +1,281 @@
+"""Gazebo's files: what is committed is what the command makes, it holds to SDF and to itself, and the topics agree."""
+
+from __future__ import annotations
+
+import ast
+import copy
+import filecmp
+import math
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+import sdf_rules
+import yaml
+
+from fcn_follow.gazebo.assets import SEED
+from fcn_follow.gazebo.elements import LABEL_HERO, LABEL_OTHER, PLUGINS
+from fcn_follow.gazebo.people import WAYPOINT_S, everybody, person_meshes
+from fcn_follow.gazebo.wavefront import vertex_normals
+from fcn_follow.simulation.shapes import ellipsoid
+from fcn_follow.simulation.world import town_of
+
+ROOT = Path(__file__).resolve().parents[2]
+MODELS, WORLDS = ROOT / "models", ROOT / "worlds"
+DOCUMENTS = sorted([*WORLDS.glob("*.sdf"), *MODELS.glob("*/model.sdf")])
+DRONES = [MODELS / name / "model.sdf" for name in ("follow_drone", "follow_drone_rotors")]
+SIZE_LIMIT_BYTES = 5_000_000
+
+specified = pytest.mark.skipif(
+    not sdf_rules.SPECIFICATION.is_dir(), reason="needs SDF 1.9's description: apt-get install libsdformat-dev"
+)
+
+
+def load(path):
+    return ElementTree.parse(path).getroot()
+
+
+def named(path):
+    return f"{path.parent.name}/{path.name}"
+
+
+def faults(document):
+    return [
+        *sdf_rules.undefined_animations(document),
+        *sdf_rules.unresolved_uris(document, MODELS),
+        *sdf_rules.mismatched_plugins(document, PLUGINS),
+        *sdf_rules.bad_labels(document),
+        *sdf_rules.unphysical_inertias(document),
+    ]
+
+
+def test_the_command_makes_what_is_committed(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "fcn_follow", "gazebo-assets", str(tmp_path / "out")],
+        capture_output=True, text=True, cwd=ROOT,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    for part in ("models", "worlds"):
+        made = {path.relative_to(tmp_path / "out") for path in (tmp_path / "out" / part).rglob("*") if path.is_file()}
+        there = {path.relative_to(ROOT) for path in (ROOT / part).rglob("*") if path.is_file()}
+        assert made == there
+        texts = [name for name in made if name.suffix != ".jpg"]  # JPEG differs by a level between library versions
+        assert [name for name in texts if not filecmp.cmp(tmp_path / "out" / name, ROOT / name, shallow=False)] == []
+    assert not list((tmp_path / "out").glob(".gazebo-*"))
+    size = sum(path.stat().st_size for part in (MODELS, WORLDS) for path in part.rglob("*") if path.is_file())
+    assert size < SIZE_LIMIT_BYTES
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    done = subprocess.run(
+        [sys.executable, "-m", "fcn_follow", "gazebo-assets", str(tmp_path / "file" / "out")],
+        capture_output=True, text=True, cwd=ROOT,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "Not a directory" in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(shutil.which("ign") is None, reason="needs ign sdf: apt-get install ignition-tools libsdformat-dev")
+@pytest.mark.parametrize("path", DOCUMENTS, ids=named)
+def test_sdformat_accepts(path):
+    environment = {**os.environ, "SDF_PATH": str(MODELS)}
+    done = subprocess.run(["ign", "sdf", "-k", str(path)], capture_output=True, text=True, env=environment)
+    assert "Valid." in done.stdout, done.stdout + done.stderr
+
+
+@specified
+@pytest.mark.parametrize("path", DOCUMENTS, ids=named)
+def test_every_name_is_in_the_specification(path):
+    assert list(sdf_rules.unknown_names(load(path))) == []
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=named)
+def test_every_document_holds_to_the_rules(path):
+    assert faults(load(path)) == []
+
+
+def test_every_mesh_finds_its_materials_and_textures():
+    assert list(sdf_rules.unresolved_textures(MODELS)) == []
+
+
+def broken(tag, change, path=DRONES[1]):
+    document = copy.deepcopy(load(path))
+    change(next(document.iter(tag)))
+    return document
+
+
+def set_text(text):
+    return lambda element: setattr(element, "text", text)
+
+
+@pytest.mark.parametrize(
+    ("document", "fault"),
+    [
+        (broken("plugin", lambda e: e.set("name", "gz::sim::systems::Physics")), "Physics is not in it"),
+        (broken("ixx", set_text("5")), "no body has mass"),
+        (broken("mass", set_text("-1")), "no body has mass"),
+        (broken("label", set_text("256"), MODELS / "hero" / "model.sdf"), "label 256"),
+        (broken("uri", set_text("model://hero/meshes/heroine.obj"), MODELS / "hero" / "model.sdf"), "no such file"),
+        (broken("uri", set_text("file:///hero.obj"), MODELS / "hero" / "model.sdf"), "not a model://"),
+        (broken("time", set_text("9"), WORLDS / "town_square.sdf"), "do not rise"),
+        (broken("actor", lambda e: ElementTree.SubElement(e, "skin"), WORLDS / "town_square.sdf"), "no animation loop"),
+        (broken("actor", lambda e: e.remove(e.find("link")), WORLDS / "town_square.sdf"), "neither skin nor link"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_broken_document_is_refused(document, fault):
+    assert any(fault in line for line in faults(document))
+
+
+@specified
+def test_unknown_names_are_refused():
+    document = broken("camera", lambda e: ElementTree.SubElement(e, "colour_depth"))
+    assert list(sdf_rules.unknown_names(document)) == ["camera: unknown element colour_depth"]
+    document = broken("link", lambda e: e.set("weight", "3"))
+    assert list(sdf_rules.unknown_names(document)) == ["link: unknown attribute weight"]
+
+
+def test_a_mesh_without_its_texture_is_refused(tmp_path):
+    shutil.copytree(MODELS / "tree_leaf", tmp_path / "tree_leaf")
+    (tmp_path / "tree_leaf" / "meshes" / "bark.jpg").unlink()
+    assert list(sdf_rules.unresolved_textures(tmp_path)) == ["tree_leaf.mtl: no texture bark.jpg"]
+
+
+def bridged():
+    return yaml.safe_load((ROOT / "config" / "bridge.yaml").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("path", DRONES, ids=named)
+def test_the_bridge_carries_each_topic_of_the_drone_and_no_other(path):
+    carried = {entry["gz_topic_name"]: entry["gz_type_name"] for entry in bridged()}
+    assert carried.pop("/clock") == "gz.msgs.Clock"
+    assert carried == sdf_rules.gazebo_topics(load(path))
+
+
+def test_the_bridge_types_and_directions_belong_together():
+    pairs = {
+        "gz.msgs.Clock": ("rosgraph_msgs/msg/Clock", "GZ_TO_ROS"),
+        "gz.msgs.Image": ("sensor_msgs/msg/Image", "GZ_TO_ROS"),
+        "gz.msgs.CameraInfo": ("sensor_msgs/msg/CameraInfo", "GZ_TO_ROS"),
+        "gz.msgs.Odometry": ("nav_msgs/msg/Odometry", "GZ_TO_ROS"),
+        "gz.msgs.Twist": ("geometry_msgs/msg/TwistStamped", "ROS_TO_GZ"),
+        "gz.msgs.Double": ("std_msgs/msg/Float64", "ROS_TO_GZ"),
+    }
+    for entry in bridged():
+        assert set(entry) <= {"ros_topic_name", "gz_topic_name", "ros_type_name", "gz_type_name", "direction", "lazy"}
+        assert (entry["ros_type_name"], entry["direction"]) == pairs[entry["gz_type_name"]]
+
+
+def launch_constants(name):
+    """The literal values that a launch file gives to names and keys."""
+    tree = ast.parse((ROOT / "launch" / name).read_text(encoding="utf-8"))
+    found = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            found[node.targets[0].id] = node.value
+        elif isinstance(node, ast.Dict):
+            for key, value in zip(node.keys, node.values, strict=True):
+                if isinstance(key, ast.Constant) and isinstance(value, ast.Constant):
+                    found[key.value] = value
+    return {key: value for key, value in found.items() if key is not None}
+
+
+def test_the_launch_file_joins_the_bridge_and_the_nodes():
+    constants = launch_constants("gazebo.launch.py")
+    ros_topics = {entry["ros_topic_name"] for entry in bridged()}
+    assert constants["image"].value in ros_topics
+    assert constants["camera_info"].value in ros_topics
+    published = {"segmentation/label_mask", "hero/centroid", "hero/position", "cmd_vel"}
+    source = "".join(path.read_text() for path in (ROOT / "fcn_follow" / "nodes").rglob("*.py"))
+    assert all(f'"{topic}"' in source for topic in (*published, "odom"))
+    assert {"odom", "cmd_vel"} <= ros_topics
+    recorded = {topic.removeprefix("/") for topic in ast.literal_eval(constants["RECORDED"])}
+    assert recorded <= {topic.removeprefix("/") for topic in ros_topics} | published
+    assert {"camera/image_raw", "ground_truth/labels_map"} <= recorded
+    for model, parameters in ast.literal_eval(constants["DRONES"]).values():
+        assert (MODELS / model / "model.sdf").is_file()
+        assert (ROOT / "config" / parameters).is_file()
+
+
+def test_the_real_launch_loads_the_launch_file():
+    for module in ("launch", "launch_ros", "ament_index_python"):
+        pytest.importorskip(module, reason="launch and launch_ros come with a ROS install")
+    from launch.launch_description_sources import get_launch_description_from_python_launch_file
+
+    description = get_launch_description_from_python_launch_file(str(ROOT / "launch" / "gazebo.launch.py"))
+    arguments = {argument.name: argument for argument in description.get_launch_arguments()}
+    assert set(arguments) == {
+        "world", "dynamics", "start", "gui", "record", "bag", "weights", "device", "params_file", "log_level"
+    }  # fmt: skip
+    assert all(len(argument.description) > 20 for argument in arguments.values())
+    assert arguments["dynamics"].choices == ["rotors", "velocity"]
+
+
+@pytest.mark.parametrize(("path", "parameters"), list(zip(DRONES, ("gazebo.yaml", "gazebo_rotors.yaml"), strict=True)))
+def test_the_nodes_know_the_camera_of_the_drone(path, parameters):
+    document = load(path)
+    given = yaml.safe_load((ROOT / "config" / parameters).read_text(encoding="utf-8"))
+    camera = given["/**/follower"]["ros__parameters"]["camera"]
+    pitch_rad = float(document.findtext(".//plugin/initial_position"))
+    assert camera["pitch_down_rad"] == pitch_rad
+    assert given["/**/segmenter"]["ros__parameters"]["ranging"]["camera_pitch_down_rad"] == pitch_rad
+    place_m = [float(part) for part in document.findtext(".//link[@name='camera_link']/pose").split()]
+    assert place_m == [camera["x_m"], camera["y_m"], camera["z_m"], 0, 0, 0]
+    assert camera.get("stabilised", True) == (path == DRONES[0])
+
+
+@pytest.mark.parametrize("path", DRONES, ids=named)
+def test_camera_and_segmentation_see_the_same(path):
+    rgb, labels = (next(s for s in load(path).iter("sensor") if s.get("type") == t) for t in ("camera", "segmentation"))
+    for name in (
+        "update_rate",
+        "camera/horizontal_fov",
+        "camera/image/width",
+        "camera/image/height",
+        "camera/clip/far",
+    ):
+        assert rgb.findtext(name) == labels.findtext(name)
+    assert (rgb.findtext("camera/image/width"), rgb.findtext("update_rate")) == ("640", "20")
+
+
+def test_the_people_of_the_world_walk_where_one_can_and_are_labelled():
+    town, world = town_of(SEED), load(WORLDS / "town_square.sdf")
+    actors = {actor.get("name"): actor for actor in world.iter("actor")}
+    assert {name: actor.findtext(".//label") for name, actor in actors.items()} == {
+        person.name: str(person.label) for person in everybody(SEED)
+    }
+    assert [person.label for person in everybody(SEED)].count(LABEL_HERO) == 1
+    assert all(person.label in (LABEL_HERO, LABEL_OTHER) for person in everybody(SEED))
+    for name, actor in actors.items():
+        places = np.array([[float(part) for part in pose.text.split()] for pose in actor.iter("pose")])
+        assert not any(town.blocked(x, y, 0.3) for x, y in places[:, :2]), name
+        steps_m = np.linalg.norm(np.diff(places[:, :2], axis=0), axis=1)
+        assert steps_m.max() < 3.2 * WAYPOINT_S and np.median(steps_m) > 0.9 * WAYPOINT_S, name
+        turns = [abs(math.remainder(b - a, math.tau)) for a, b in zip(places[:, 5], places[1:, 5], strict=False)]
+        assert max(turns) < math.radians(150), name
+        assert np.allclose(places[0, :3], places[-1, :3]), name
+
+
+def test_a_mesh_is_read_back_as_it_was_written():
+    hero = everybody(SEED)[0]
+    lines = (MODELS / "hero" / "meshes" / "hero.obj").read_text(encoding="ascii").splitlines()
+    vertices = np.array([line.split()[1:] for line in lines if line.startswith("v ")], float)
+    faces = np.array(
+        [[part.split("//")[0] for part in line.split()[1:]] for line in lines if line.startswith("f ")], int
+    )
+    meshes = person_meshes(hero.outfit)
+    assert np.allclose(vertices, np.concatenate([mesh.vertices_m for mesh in meshes.values()]), atol=6e-4)
+    assert len(faces) == sum(len(mesh.faces) for mesh in meshes.values())
+    assert faces.min() == 1 and faces.max() == len(vertices)
+    assert 1.6 < np.ptp(vertices[:, 2]) < 1.72
+
+
+def test_normals_point_outwards():
+    ball = ellipsoid((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+    assert ((vertex_normals(ball) * ball.vertices_m).sum(1) > 0.5).all()

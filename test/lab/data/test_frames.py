@@ -1,0 +1,142 @@
+"""Frame folders and zips: pairing by key, what is refused, splitting by run."""
+
+import zipfile
+
+import cv2
+import numpy as np
+import pytest
+from frame_folders import draw_frame, write_frames
+
+from fcn_follow.errors import UserError
+from fcn_follow.lab.data.bank import load_bank
+from fcn_follow.lab.data.frames import FrameError, frame_key, open_frames
+from fcn_follow.lab.data.resize import resize_image, resize_mask
+from fcn_follow.lab.data.split import (
+    all_frames,
+    read_held_out_runs,
+    refuse_leak,
+    split_by_run,
+    split_by_share,
+)
+from fcn_follow.share import share_directory
+
+
+@pytest.mark.parametrize(
+    ("image", "mask"),
+    [
+        ("4_run2cam1_00327.jpeg", "4_run2_mask_00327.png"),
+        ("1_run1_cam1_00009_data_pack2.jpeg", "1_run1_mask_00009_data_pack2.png"),
+        ("train_run2-2_00003.jpeg", "train_run2-2_00003.png"),
+        ("0010e8febc91.jpeg", "0010e8febc91.png"),
+        ("sim5_run0000_cam1_000001.jpeg", "sim5_run0000_mask_000001.png"),
+    ],
+)
+def test_an_image_and_its_mask_have_one_key(image, mask):
+    assert frame_key(image) == frame_key(mask)
+
+
+def test_a_folder_and_its_zip_hold_the_same_frames(tmp_path):
+    folder = write_frames(tmp_path / "town", 5)
+    with zipfile.ZipFile(tmp_path / "town.zip", "w") as archive:
+        for path in sorted(folder.rglob("*.*")):
+            archive.write(path, path.relative_to(tmp_path))
+    first, second = open_frames(folder), open_frames(tmp_path / "town.zip")
+    assert first.name == second.name == "town"
+    assert first.keys == second.keys
+    assert first.runs == second.runs == ("1_run1",) * 5
+    for i in range(5):
+        assert np.array_equal(first.image(i), second.image(i))
+        assert np.array_equal(first.labels(i), second.labels(i))
+
+
+def test_decoded_masks_are_the_drawn_ones(tmp_path):
+    folder = write_frames(tmp_path / "town", 3, seed=7)
+    frames = open_frames(folder)
+    random = np.random.default_rng(7)
+    for i, height in enumerate((0, 8, 24)):
+        _, mask = draw_frame(random, 64, height)
+        assert np.array_equal(frames.mask(i), mask)
+        assert np.array_equal(frames.labels(i), mask.argmax(axis=2))
+
+
+def test_images_alone_have_no_masks(tmp_path):
+    folder = write_frames(tmp_path / "town", 2)
+    for path in (folder / "masks").iterdir():
+        path.unlink()
+    frames = open_frames(folder)
+    assert not frames.has_masks
+    assert frames.labels(0) is None
+    with pytest.raises(UserError, match="has no masks"):
+        load_bank(all_frames([frames]), 64)
+
+
+def test_what_does_not_pair_is_named(tmp_path):
+    folder = write_frames(tmp_path / "town", 3)
+    lonely = folder / "masks" / "1_run1_mask_00001.png"
+    lonely.unlink()
+    with pytest.raises(UserError, match=r"1_run1cam1_00001\.jpeg has no mask"):
+        open_frames(folder)
+    (folder / "images" / "1_run1cam1_00001.jpeg").rename(folder / "images" / "1_run1_cam2_00002.jpeg")
+    with pytest.raises(UserError, match="have the same key 1_run1_00002"):
+        open_frames(folder)
+
+
+@pytest.mark.parametrize("kind", ["missing", "empty", "text"])
+def test_paths_without_frames(tmp_path, kind):
+    path = tmp_path / "x"
+    if kind == "empty":
+        path.mkdir()
+    if kind == "text":
+        path.write_text("no zip")
+    message = {"missing": "no such folder", "empty": "no frames found", "text": "not a zip"}[kind]
+    with pytest.raises(UserError, match=message):
+        open_frames(path)
+
+
+def test_damaged_frames_are_named_skipped_and_counted(tmp_path):
+    folder = write_frames(tmp_path / "town", 4)
+    picture = folder / "images" / "1_run1cam1_00001.jpeg"
+    picture.write_bytes(picture.read_bytes()[:400])
+    mask = folder / "masks" / "1_run1_mask_00002.png"
+    cv2.imwrite(str(mask), np.full((64, 64, 3), 255, np.uint8))
+    frames = open_frames(folder)
+    with pytest.raises(FrameError, match=r"1_run1cam1_00001\.jpeg: truncated"):
+        frames.image(1)
+    with pytest.raises(FrameError, match=r"00002\.png: each pixel must have one of"):
+        frames.mask(2)
+    bank = load_bank(all_frames([frames]), 64)
+    assert bank.names == ("town/1_run1_00000", "town/1_run1_00003")
+    assert len(bank.skipped) == 2
+
+
+def test_split_by_run_and_its_refusals(tmp_path):
+    sets = [open_frames(write_frames(tmp_path / run, 6, run=run)) for run in ("1_run1", "2_run1")]
+    refs = all_frames(sets)
+    training, held_out = split_by_run(refs, frozenset({"2_run1"}))
+    assert {ref.run for ref in training} == {"1_run1"}
+    assert {ref.run for ref in held_out} == {"2_run1"}
+    refuse_leak(training, held_out)
+    with pytest.raises(UserError, match="run 2_run1 is on both sides"):
+        refuse_leak(refs, held_out)
+    with pytest.raises(UserError, match="leaves no frame for judging"):
+        split_by_run(refs, frozenset({"9_run9"}))
+    training, held_out = split_by_share(refs, 0.5)
+    assert [ref.index for ref in held_out] == [3, 4, 5] * 2
+
+
+def test_the_projects_split_file_is_read_and_others_refused(tmp_path):
+    assert "8_run5" in read_held_out_runs(share_directory() / "config" / "split.yaml")
+    path = tmp_path / "split.yaml"
+    path.write_text("runs: [a]")
+    with pytest.raises(UserError, match="one key, held_out_runs"):
+        read_held_out_runs(path)
+
+
+def test_masks_are_resized_as_pillow_does_it_with_rounding_after_each_pass():
+    mask = np.zeros((4, 4, 3), np.uint8)
+    mask[..., 0] = 1
+    mask[0, 0] = (0, 0, 1)
+    small = resize_mask(mask, 2, 2)
+    assert set(np.unique(small)) <= {0, 1}
+    assert resize_mask(mask, 4, 4) is mask
+    assert resize_image(np.full((8, 8, 3), 7, np.uint8), 3, 5).tolist() == np.full((3, 5, 3), 7).tolist()

@@ -1,0 +1,364 @@
+"""Losses against their formulas, augmentation that moves image and mask as one, `fcn-follow train` as a process."""
+
+import json
+import re
+import resource
+import signal
+import subprocess
+import sys
+import time
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from command_line import fcn_follow, invoke
+from frame_folders import marked_squares, write_frames
+from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from fcn_follow.cli.training import empty_classes
+from fcn_follow.errors import UserError
+from fcn_follow.lab.data.augment import AugmentParameters, augment, to_tensors
+from fcn_follow.lab.data.bank import load_bank
+from fcn_follow.lab.data.frames import open_frames
+from fcn_follow.lab.data.split import all_frames
+from fcn_follow.lab.scoring.evaluation import labelled_frames
+from fcn_follow.lab.training.board import Board
+from fcn_follow.lab.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from fcn_follow.lab.training.losses import parse_loss
+from fcn_follow.lab.training.lr_finder import range_test
+from fcn_follow.lab.training.parameters import TrainingParameters, read_recipe
+from fcn_follow.lab.training.sampling import epoch_indices, frame_weights
+from fcn_follow.lab.training.schedule import learning_rate
+from fcn_follow.lab.training.trainer import Trainer
+from fcn_follow.networks.registry import build_network
+from fcn_follow.networks.weights import ModelCard, load_weights
+from fcn_follow.share import share_directory
+
+ONES = torch.ones(3)
+
+
+def logits_and_targets():
+    torch.manual_seed(0)
+    labels = torch.randint(0, 3, (2, 8, 8))
+    return torch.randn(2, 3, 8, 8), torch.nn.functional.one_hot(labels, 3).permute(0, 3, 1, 2).float(), labels
+
+
+def test_cross_entropy_is_torchs_also_with_class_weights():
+    logits, targets, labels = logits_and_targets()
+    weights = torch.tensor([1.0, 2.0, 4.0])
+    expected = torch.nn.functional.cross_entropy(logits, labels, weights)
+    assert parse_loss("cross_entropy", weights)(logits, targets).item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_l1_and_l2_means_and_sums():
+    logits, targets, _ = logits_and_targets()
+    difference = torch.softmax(logits, 1) - targets
+    for spec, expected in (
+        ("l1", difference.abs().mean()),
+        ("l1_sum", difference.abs().sum() / 2),
+        ("l2", difference.square().mean()),
+        ("l2_sum", difference.square().sum() / 2),
+        ("l1 + 0.5 l2_sum", difference.abs().mean() + difference.square().sum() / 4),
+    ):
+        assert parse_loss(spec, ONES)(logits, targets).item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("spec", ["dice", "hero_jaccard", "lovasz", "focal", "cross_entropy"])
+def test_losses_vanish_for_a_perfect_answer_and_fall_towards_it(spec):
+    logits, targets, _ = logits_and_targets()
+    loss = parse_loss(spec, ONES)
+    steps = [loss(targets * scale + logits * (1 - scale / 30), targets).item() for scale in (0.0, 3.0, 30.0)]
+    assert steps[0] > steps[1] > steps[2]
+    assert steps[2] == pytest.approx(0.0, abs=1e-3)
+
+
+def test_unknown_losses_are_refused_by_name():
+    with pytest.raises(UserError, match="'crossentropy' is not known; known are cross_entropy"):
+        parse_loss("crossentropy + dice", ONES)
+
+
+ALL = AugmentParameters(
+    flip=0.5, warp=0.6, paste_hero=0.3, paste_people=0.3, mosaic=1.0, colour=1, blur=1, noise=1, jpeg=1
+)
+
+
+def test_image_and_mask_move_together():
+    moving = AugmentParameters(flip=0.5, warp=1.0, paste_hero=0.5, mosaic=1.0)
+    images, masks = augment(*to_tensors(*marked_squares()), 48, moving, torch.Generator().manual_seed(5))
+    red = (images[:, 0] - images[:, 1]).clamp(min=0)
+    assert red.sum() > 50
+    assert (red - masks[:, 2]).abs().mean() < 0.003
+
+
+def test_augmentation_keeps_masks_whole_and_repeats_by_seed():
+    first = augment(*to_tensors(*marked_squares()), 48, ALL, torch.Generator().manual_seed(5))
+    again = augment(*to_tensors(*marked_squares()), 48, ALL, torch.Generator().manual_seed(5))
+    other = augment(*to_tensors(*marked_squares()), 48, ALL, torch.Generator().manual_seed(6))
+    assert torch.equal(first[0], again[0])
+    assert torch.equal(first[1], again[1])
+    assert not torch.equal(first[0], other[0])
+    assert torch.allclose(first[1].sum(1), torch.ones(8, 48, 48), atol=1e-4)
+    assert first[0].min() >= 0
+    assert first[0].max() <= 1
+
+
+def test_no_augmentation_changes_nothing():
+    images, masks = to_tensors(*marked_squares())
+    same = augment(images, masks, 64, AugmentParameters(), torch.Generator().manual_seed(1))
+    assert torch.equal(same[0], images)
+    assert torch.equal(same[1], masks)
+
+
+def test_schedules():
+    def rates(**changes):
+        parameters = TrainingParameters(epochs=20, learning_rate=1.0, **changes)
+        return [learning_rate(parameters, step, 10) for step in range(200)]
+
+    assert set(rates(schedule="constant")) == {1.0}
+    steps = rates(schedule="step", step_epochs=7, step_factor=0.7)
+    assert steps[69] == 1.0
+    assert steps[70] == pytest.approx(0.7)
+    assert steps[140] == pytest.approx(0.49)
+    cosine, cycle = rates(schedule="cosine"), rates(schedule="one_cycle")
+    assert max(cosine) == pytest.approx(1.0, rel=0.01)
+    assert cosine[-1] < 0.001
+    assert cycle[0] == pytest.approx(1 / 25)
+    assert cycle[60] == pytest.approx(1.0)
+    assert cycle[-1] < 0.001
+
+
+def test_balanced_sampling_draws_heroes_of_every_size(tmp_path):
+    frames = open_frames(write_frames(tmp_path / "town", 40, hero_heights=(0, 0, 0, 0, 0, 0, 0, 0, 6, 40)))
+    bank = load_bank(all_frames([frames]), 64)
+    parameters = TrainingParameters(sampling="balanced", without_hero=0.2)
+    drawn = epoch_indices(frame_weights(bank, parameters), 5000, "balanced", torch.Generator().manual_seed(1))
+    hero = bank.hero_px[drawn.numpy()]
+    assert np.mean(hero == 0) == pytest.approx(0.2, abs=0.03)
+    assert np.mean((hero > 0) & (hero < 31)) == pytest.approx(0.4, abs=0.03)
+    natural = epoch_indices(torch.ones(40), 40, "natural", torch.Generator().manual_seed(1))
+    assert sorted(natural.tolist()) == list(range(40))
+
+
+def test_every_recipe_of_the_project_is_read():
+    recipes = sorted((share_directory() / "config" / "recipes").glob("*.yaml"))
+    assert {"fcn_000", "fcn_001", "fcn_002", "hero_net", "hero_net_hd"} <= {path.stem for path in recipes}
+    for path in recipes:
+        assert read_recipe(path).network
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("epohs: 3", "unknown parameter epohs; did you mean epochs"),
+        ("epochs: 0", "epochs: 0 is not allowed; allowed is 1 to"),
+        ("augment: {flip: 2.0}", "augment.flip: 2.0 is not allowed; allowed is 0 to 1"),
+        ("- a", "'name: value' lines"),
+        ("a: [", "cannot be read as a recipe"),
+    ],
+)
+def test_recipes_that_are_refused(tmp_path, text, message):
+    path = tmp_path / "r.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError, match=message):
+        read_recipe(path)
+
+
+@pytest.fixture
+def data(tmp_path):
+    write_frames(tmp_path / "a", 12, run="1_run1")
+    write_frames(tmp_path / "b", 6, run="8_run5", seed=1)
+    return tmp_path
+
+
+def command(data, out, *more):
+    settings = ("epochs=3", "batch_size=4", "input_px=16", "frame_px=64", "steps_per_epoch=3", "workers=1")
+    arguments = [
+        "train",
+        "--data",
+        data / "a",
+        "--data",
+        data / "b",
+        "--out",
+        out,
+        "--recipe",
+        "fcn_001",
+        "--device",
+        "cpu",
+    ]
+    arguments += [item for setting in settings for item in ("--set", setting)]
+    return [*arguments, *more]
+
+
+def run(data, out, *more):
+    return fcn_follow(*command(data, out, *more))
+
+
+def test_a_training_repeats_by_seed_and_resumes_to_the_same_weights(data):
+    whole, again = data / "whole.safetensors", data / "again.safetensors"
+    first = run(data, whole)
+    assert first.returncode == 0, first.stderr
+    card = load_weights(whole).card
+    assert card.network == "fcn_001"
+    assert card.input_height_px == 16
+    assert "12 frames of a; judged on 6 frames of the runs 8_run5" in card.data
+    assert "final_score" in card.scores
+    record = json.loads(whole.with_suffix(".training.json").read_text())
+    assert len(record["history"]) == 3
+    assert record["parameters"]["batch_size"] == 4
+    assert whole.with_suffix(".training.png").stat().st_size > 10_000
+
+    words = [sys.executable, "-m", "fcn_follow", *map(str, command(data, again))]
+    process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not again.with_suffix(".checkpoint").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert "Traceback" not in errors
+    resumed = run(data, again, "--resume")
+    assert resumed.returncode == 0, resumed.stderr
+    assert "resumed after epoch" in resumed.stderr
+    history = json.loads(again.with_suffix(".training.json").read_text())["history"]
+    assert history == record["history"]
+
+
+def test_trainings_that_are_refused(data):
+    out = data / "w.safetensors"
+    for more, message in (
+        (("--set", "learning_rat=1"), "unknown parameter learning_rat; did you mean learning_rate"),
+        (("--recipe", "nope"), "no such recipe; known are fcn_000"),
+        (("--judge", data / "a"), "run 1_run1 is on both sides"),
+        (("--resume",), "no checkpoint to resume from"),
+        (("--out", "w.pt"), "weights files end in .safetensors"),
+    ):
+        with pytest.raises(UserError, match=message):
+            invoke(*command(data, out, *more))
+        assert not out.exists()
+
+
+def test_what_a_split_does_not_show_is_told(data, tmp_path):
+    frames = open_frames(write_frames(tmp_path / "empty", 2, hero_heights=(0,)))
+    bank = load_bank(all_frames([frames]), 32)
+    told = empty_classes(bank, [])
+    assert "no training frame shows the class hero: nothing of it can be learned" in told
+    assert len([line for line in told if "held-out" in line]) == 3
+    assert not [
+        line for line in empty_classes(load_bank(all_frames([open_frames(data / "a")]), 32), []) if "tra" in line
+    ]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_disk_that_is_full_leaves_the_last_checkpoint_whole(tmp_path):
+    path = tmp_path / "w.checkpoint"
+    save_checkpoint(path, Checkpoint({"a": torch.ones(10)}, {"epoch": 1}))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        with pytest.raises(UserError, match=r"w\.checkpoint: cannot be written .* what was there before is untouched"):
+            save_checkpoint(path, Checkpoint({"a": torch.ones(1_000_000)}, {"epoch": 2}))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, handler)
+    assert load_checkpoint(path).notes == {"epoch": 1}
+    assert [entry.name for entry in tmp_path.iterdir()] == ["w.checkpoint"]
+
+
+def trainer_on(data, **changes):
+    values = {"network": "fcn_001", "input_px": 16, "frame_px": 32, "batch_size": 4, "steps_per_epoch": 1, **changes}
+    parameters = TrainingParameters(**values)
+    bank = load_bank(all_frames([open_frames(data / "a")]), 32)
+    held_out = list(labelled_frames([(ref, None) for ref in all_frames([open_frames(data / "b")])], print))
+    card = ModelCard("fcn_001", 16, 16)
+    return Trainer(parameters, bank, held_out, data / "w.safetensors", card, torch.device("cpu"))
+
+
+def test_training_stops_early_where_nothing_is_gained(data):
+    trainer = trainer_on(data, epochs=50, early_stop_epochs=3, learning_rate=1e-9)
+    trainer.fit(lambda step, loss: None, lambda report: None)
+    assert trainer.best_epoch == 0
+    assert len(trainer.history) == 4
+
+
+def test_a_student_learns_its_teachers_answers(data):
+    """The targets are another network's alone: the student's answer comes nearer to it."""
+    teacher = build_network("fcn_000").eval()
+    teacher.head.bias.data = torch.tensor([-3.0, 4.0, -1.0])
+    trainer = trainer_on(data, epochs=1, steps_per_epoch=25, distillation=20.0, learning_rate=0.01)
+    trainer.teacher = teacher
+    images = trainer.batch(torch.arange(4))[0]
+
+    def distance():
+        with torch.no_grad():
+            difference = trainer.network.eval()(images).softmax(1) - teacher(images).softmax(1)
+        return difference.abs().mean().item()
+
+    before = distance()
+    trainer.fit(lambda step, loss: None, lambda report: None)
+    assert distance() < 0.8 * before
+
+
+@pytest.mark.slow
+def test_the_learning_rate_finder_draws_its_curve_and_suggests(data):
+    out = data / "rate.png"
+    arguments = [
+        "find-lr",
+        "--data",
+        data / "a",
+        "--recipe",
+        "fcn_001",
+        "--out",
+        out,
+        "--steps",
+        "20",
+        "--device",
+        "cpu",
+    ]
+    arguments += [word for item in ("batch_size=4", "input_px=16", "frame_px=32") for word in ("--set", item)]
+    result = fcn_follow(*arguments)
+    assert result.returncode == 0, result.stderr
+    rate = float(re.search(r"learning_rate=(\S+);", result.stderr).group(1))
+    assert 1e-6 < rate < 1
+    assert cv2.imread(str(out)).shape[0] > 300
+
+
+def test_a_range_test_that_runs_away_is_told_and_stops_early(data):
+    trainer = trainer_on(data)
+    result = range_test(trainer, 1e-5, 100.0, 30, lambda rate, loss: None)
+    assert len(result.rates) <= 30
+    assert result.rates[0] < result.steepest <= result.highest <= result.rates[-1]
+    trainer.network.head.bias.data.fill_(float("nan"))
+    with pytest.raises(UserError, match="the loss ran away after 0 steps"):
+        range_test(trainer, 1e-5, 1.0, 20, lambda rate, loss: None)
+
+
+def test_tensorboard_gets_scalars_pictures_and_the_graph(data):
+    trainer = trainer_on(data, epochs=2)
+    board = Board(data / "board", trainer)
+    trainer.fit(board.step, board.epoch)
+    board.close()
+    events = EventAccumulator(str(data / "board"))
+    events.Reload()
+    tags = events.Tags()
+    assert {"training/loss", "training/learning_rate", "held_out/final_score", "held_out/near_iou"} <= set(
+        tags["scalars"]
+    )
+    assert [event.step for event in events.Scalars("training/loss")] == [1, 2]
+    assert events.Scalars("training/learning_rate")[0].value == pytest.approx(0.001)
+    assert tags["graph"]
+    picture = events.Images("held_out/frame, truth, prediction")[-1]
+    assert picture.step == 2
+    decoded = cv2.imdecode(np.frombuffer(picture.encoded_image_string, np.uint8), cv2.IMREAD_COLOR)
+    assert decoded.shape == (16 * 5, 16 * 3, 3)  # four frames with a hero, one without
+
+
+def test_a_loss_that_is_no_number_stops_with_the_batch_saved(data):
+    bank = load_bank(all_frames([open_frames(data / "a")]), 32)
+    parameters = TrainingParameters(network="fcn_001", input_px=16, batch_size=4)
+    trainer = Trainer(parameters, bank, [], data / "w.safetensors", ModelCard("fcn_001", 16, 16), torch.device("cpu"))
+    trainer.network.head.bias.data.fill_(float("nan"))
+    with pytest.raises(UserError, match=r"the loss is nan; the batch is in .*w\.nan-batch"):
+        trainer.fit(lambda step, loss: None, lambda report: None)
+    assert load_file(data / "w.nan-batch")["images"].shape == (4, 3, 16, 16)

@@ -1,0 +1,175 @@
+"""What the segmenter believes of its inputs, and what it says of its own work."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from array import array
+
+import numpy as np
+import pytest
+from sensor_msgs.msg import CameraInfo
+
+from fcn_follow.geometry import CameraIntrinsics
+from fcn_follow.images.messages import MessageError, fill_camera_info, intrinsics
+from fcn_follow.nodes.support.camera_watch import CameraWatch
+from fcn_follow.nodes.support.image_watch import PictureWatch, StampWatch
+from fcn_follow.nodes.support.work_watch import WorkWatch
+
+CAMERA = CameraIntrinsics(640, 480, 300.0, 300.0, 319.5, 239.5)
+SECOND = 1_000_000_000
+
+
+def info(width=640, height=480, fx=300.0, fy=300.0, cx=319.5, cy=239.5) -> CameraInfo:
+    return fill_camera_info(CameraInfo(), CameraIntrinsics(width, height, fx, fy, cx, cy))
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"fx": 1e-300}, "fx = 1e-300, fy = 300"),
+        ({"fx": 1e-300, "fy": 1e-300}, "fx = 1e-300 at width 640: a horizontal field of view of 180 degrees"),
+        ({"fx": 1200.0}, "fx = 1200, fy = 300: no camera; fx / fy must be 0.5 to 2"),
+        ({"fy": 601.0}, "fx = 300, fy = 601"),
+        ({"fx": 2e4, "fy": 2e4}, "a horizontal field of view of 1.83 degrees; it must be 5 to 170"),
+        ({"fx": math.nan}, "fx = nan"),
+        ({"fy": math.inf}, "fy = inf"),
+        ({"fx": -300.0, "fy": -300.0}, "fx = -300"),
+        ({"fx": 0.0, "fy": 0.0}, "not calibrated"),
+        ({"cx": -1.0}, "cx = -1, cy = 239.5: the principal point must lie in the image of 640x480"),
+        ({"cy": 481.0}, "cy = 481"),
+        ({"cx": math.nan}, "cx = nan"),
+        ({"width": 0}, "zero size (0x480)"),
+        ({"height": 0}, "zero size (640x0)"),
+    ],
+)
+def test_what_no_camera_can_have_is_refused_by_its_value(given, told):
+    with pytest.raises(MessageError) as refused:
+        intrinsics(info(**given))
+    assert told in str(refused.value)
+    watch = CameraWatch()
+    watch.take(info())
+    watch.take(info(**given))
+    assert watch.camera is None
+    assert told in watch.fault
+    watch.take(info())
+    assert (watch.camera, watch.fault) == (CAMERA, "")
+
+
+@pytest.mark.parametrize("given", [{"fx": 151.0}, {"fx": 599.0}, {"fx": 29.0, "fy": 29.0}, {"cx": 0.0, "cy": 480.0}])
+def test_what_a_camera_can_have_is_taken(given):
+    intrinsics(info(**given))
+
+
+def test_a_camera_that_changes_is_a_fault_until_the_first_one_returns():
+    watch = CameraWatch()
+    watch.take(info())
+    watch.take(info(fx=1200.0, fy=1200.0))
+    assert watch.camera is None
+    assert watch.fault == ("camera_info changed from fx 300 to 1200; restart the segmenter if the camera was exchanged")
+    watch.take(info(fx=1200.0, fy=1200.0))  # that it stays does not make it right
+    assert watch.fault
+    watch.take(info())
+    assert (watch.camera, watch.fault) == (CAMERA, "")
+    watch.take(info(fy=330.0))
+    assert watch.fault.startswith("camera_info changed from fy 300 to 330")
+
+
+def test_a_camera_that_creeps_away_is_measured_against_the_first_one():
+    watch = CameraWatch()
+    for fx in (300.0, 308.0, 314.0):
+        watch.take(info(fx=fx))
+        assert watch.fault == ""
+    watch.take(info(fx=320.0))
+    assert watch.fault.startswith("camera_info changed from fx 300 to 320")
+
+
+def test_another_image_size_is_another_camera_and_must_be_that_of_the_image():
+    watch = CameraWatch()
+    assert watch.fitting(480, 640) is None
+    assert watch.fault == ""  # nothing known is nothing wrong
+    watch.take(info())
+    assert watch.fitting(480, 640) == CAMERA
+    assert watch.fitting(240, 320) is None
+    assert watch.fault == "camera_info is of 640x480 and the image of 320x240; both must be of one size"
+    watch.take(info(320, 240, 150.0, 150.0, 159.5, 119.5))
+    camera = watch.fitting(240, 320)
+    assert camera is not None and camera.fx_px == 150.0
+    assert watch.fault == ""
+
+
+def test_a_picture_that_stays_under_new_stamps_is_timed():
+    still, moved = array("B", [1, 2, 3]), array("B", [1, 2, 4])
+    watch = PictureWatch()
+    watch.take(still, 1 * SECOND, 10.0)
+    watch.take(still, 1 * SECOND, 13.0)  # the very same frame again
+    assert watch.unchanged_s == 0.0
+    watch.take(still, 2 * SECOND, 13.5)
+    assert watch.unchanged_s == 3.5
+    watch.take(moved, 3 * SECOND, 14.0)
+    assert watch.unchanged_s == 0.0
+    watch.take(moved, 4 * SECOND, 14.25)
+    assert watch.unchanged_s == 0.25
+
+
+def test_the_digest_sees_one_bit_of_a_picture():
+    picture = np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
+    changed = picture.copy()
+    changed[200, 300, 1] ^= 1
+    assert zlib.crc32(picture) != zlib.crc32(changed)
+
+
+@pytest.mark.parametrize(
+    ("stamps_ns", "told", "counted"),
+    [
+        ([100 * SECOND], "", {}),
+        ([0], "stamps: images come without one (zero)", {"stamps_zero": 1}),
+        ([95 * SECOND, 95 * SECOND], "stamps: images come 5.0 s old", {"stamps_old": 2}),
+        ([103 * SECOND], "stamps: images come 3.0 s before theirs", {"stamps_future": 1}),
+        ([100 * SECOND, 100 * SECOND - SECOND // 2], "stamps: images go back by 0.5 s", {"stamps_backwards": 1}),
+        ([100 * SECOND + SECOND // 20, 100 * SECOND + SECOND // 20], "", {}),
+        ([-5 * SECOND], "stamps: images come 105.0 s old; images go back by 5.0 s", None),
+    ],
+)
+def test_stamps_that_are_not_of_now_are_counted_and_named_once(stamps_ns, told, counted):
+    watch = StampWatch()
+    for stamp_ns in stamps_ns:
+        watch.take(stamp_ns, 100 * SECOND)
+    assert watch.report() == told
+    assert watch.report() == ""
+    if counted is not None:
+        assert {kind: count for kind, count in watch.counts.items() if count} == counted
+
+
+def test_a_network_that_raises_is_a_fault_until_it_answers():
+    watch = WorkWatch()
+    watch.started(1.0)
+    watch.failed(1.1, RuntimeError("CUDA error: out of memory\nmore lines"))
+    told = "a frame could not be segmented: RuntimeError: CUDA error: out of memory"
+    assert (watch.fault(1.2), watch.failures) == (told, 1)
+    watch.started(1.3)
+    assert watch.fault(1.3) == told
+    watch.done(1.4)
+    assert (watch.fault(1.5), watch.failures) == ("", 1)
+
+
+def test_a_network_that_hangs_is_a_fault_until_it_comes_back():
+    watch = WorkWatch()
+    watch.started(1.0)
+    assert watch.fault(2.9) == ""
+    assert watch.fault(3.1) == "the network hangs: it has worked on one frame for more than 2 s"
+    watch.done(9.0)
+    assert watch.fault(20.0) == ""
+
+
+def test_frames_that_cannot_be_decoded_are_a_fault_once_there_was_no_other_for_a_second():
+    watch = WorkWatch()
+    watch.started(1.0)
+    watch.done(1.1)
+    watch.started(1.5)
+    watch.undecodable(MessageError("image encoding 'rgb9' is not known"))
+    assert watch.fault(1.6) == ""
+    assert watch.fault(2.2) == "frames cannot be decoded: image encoding 'rgb9' is not known"
+    watch.started(2.3)
+    watch.done(2.4)
+    assert (watch.fault(2.5), watch.bad_messages) == ("", 1)
