@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from fcn_follow.lab.scoring.page import write_whole
 from fcn_follow.simulation.episode import CameraSetup
 from fcn_follow.simulation.faults import KINDS, Fault, Injector, Kind, draw_faults
 from fcn_follow.simulation.figures import figures
-from fcn_follow.simulation.flight import FlightLog, Moment, fly
+from fcn_follow.simulation.flight import DRONE_RESPONSE_S, FlightLog, Moment, fly
 from fcn_follow.simulation.scenarios import SCENARIOS, Scenario
 from fcn_follow.simulation.suite import EyesSpec, rounded
 
@@ -27,7 +27,8 @@ NEAR_M, OWN_SPEED_M_S = 1.5, 0.5
 NAMED_WITHIN_S = 1.0
 COMMANDED_M_S = 1.5
 DIFFERENCE_M_S = 1.0
-"""A command of this speed that does not show in odometry or picture, or this much beside the motion, can be noticed."""
+"""What can be noticed: a command of this speed that does not show in odometry or picture; a motion that differs so much
+from what the commands lead to."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ def _named_after_s(moments: Sequence[Moment], fault: Fault) -> float:
     """
     kind = KINDS[fault.kind]
     noticeable_s = math.nan
-    for moment in moments:
+    for moment, expected_m_s in zip(moments, _expected_velocities(moments), strict=True):
         if moment.now_s < fault.begin_s:
             continue
         if any(name in text for name in kind.named for text in (moment.reason, *moment.limited_by)):
@@ -133,17 +134,25 @@ def _named_after_s(moments: Sequence[Moment], fault: Fault) -> float:
             return math.nan if math.isnan(noticeable_s) else moment.now_s - noticeable_s
         if moment.state == State.HOLDING.value:
             noticeable_s = math.nan
-        elif math.isnan(noticeable_s) and _is_noticeable(kind, moment):
+        elif math.isnan(noticeable_s) and _is_noticeable(kind, moment, expected_m_s):
             noticeable_s = moment.now_s
     return math.nan
 
 
-def _is_noticeable(kind: Kind, moment: Moment) -> bool:
-    command = moment.command
+def _is_noticeable(kind: Kind, moment: Moment, expected_m_s: tuple[float, float]) -> bool:
     if kind.needs_disobedience:
-        x, y = rotated(command.forward_m_s, command.left_m_s, moment.drone_yaw_rad)
-        return math.dist((x, y), moment.drone_velocity_m_s[:2]) > DIFFERENCE_M_S
-    return not kind.needs_motion or math.hypot(command.forward_m_s, command.left_m_s) > COMMANDED_M_S
+        return math.dist(expected_m_s, moment.drone_velocity_m_s[:2]) > DIFFERENCE_M_S
+    return not kind.needs_motion or math.hypot(moment.command.forward_m_s, moment.command.left_m_s) > COMMANDED_M_S
+
+
+def _expected_velocities(moments: Sequence[Moment]) -> Iterator[tuple[float, float]]:
+    """The level velocity in odom, in m/s, of a drone that takes up the commands with the simulated drone's lag."""
+    x = y = last_s = 0.0
+    for moment in moments:
+        share = 1.0 - math.exp(-(moment.now_s - last_s) / DRONE_RESPONSE_S)
+        wanted_x, wanted_y = rotated(moment.command.forward_m_s, moment.command.left_m_s, moment.drone_yaw_rad)
+        x, y, last_s = x + share * (wanted_x - x), y + share * (wanted_y - y), moment.now_s
+        yield x, y
 
 
 def save_flights(out: Path, flights: Sequence[FaultFlight]) -> None:
