@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import itertools
 import os
 import random
 import signal
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from ros_tools import STARTED, start_node
 
-WORKERS, DOMAINS = 4, 24
-"""Of pytest-xdist, more workers than that share domains; and of each worker. `bench --node` takes those above 96."""
-NEXT_DOMAIN = itertools.count(random.randrange(DOMAINS))
+DOMAINS = range(1, 97)
+"""`bench --node` takes those above."""
+DOMAINS_OF_A_WORKER = 8
+"""A test does not get the domain of the last few tests, whose nodes may still be known in it."""
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell's background jobs get it, and pass it on
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -45,11 +50,28 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.dds)
 
 
+@pytest.fixture(scope="session")
+def own_domains() -> Iterator[Iterator[int]]:
+    """DDS domains that no other run of the tests on this machine uses: each is locked as long as this one runs."""
+    folder = Path(tempfile.gettempdir()) / f"fcn_follow_test_domains_{os.getuid()}"
+    folder.mkdir(exist_ok=True)
+    with contextlib.ExitStack() as locks:
+        mine: list[int] = []
+        for number in random.sample(DOMAINS, len(DOMAINS)):
+            file = locks.enter_context((folder / str(number)).open("w"))
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                mine.append(number)
+            if len(mine) == DOMAINS_OF_A_WORKER:
+                break
+        assert mine, f"every DDS domain is in use by another run of the tests, see {folder}"
+        yield itertools.cycle(mine)
+
+
 @pytest.fixture
-def domain_id(monkeypatch: pytest.MonkeyPatch) -> int:
-    """The next DDS domain of this worker: not one in which the last test's nodes may still be known."""
-    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % WORKERS
-    number = 1 + worker * DOMAINS + next(NEXT_DOMAIN) % DOMAINS
+def domain_id(own_domains: Iterator[int], monkeypatch: pytest.MonkeyPatch) -> int:
+    """The next DDS domain of this worker."""
+    number = next(own_domains)
     print(f"ROS_DOMAIN_ID={number}")
     monkeypatch.setenv("ROS_DOMAIN_ID", str(number))
     return number
