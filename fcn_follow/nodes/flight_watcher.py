@@ -25,7 +25,8 @@ from fcn_follow.lab.scoring.overlap import Overlap
 from fcn_follow.nodes.support.frame_record import FrameRecord
 from fcn_follow.nodes.support.status import RollingFigures
 
-COMPLETE_AFTER_S = 0.5  # by then everything about an image has come
+COMPLETE_AFTER_S = 1.0  # by then everything about an image has arrived
+REMEMBERED_FRAMES = 1000
 AGES_KEPT = 100_000
 MAX_IMAGE_PX = 4096 * 4096
 
@@ -53,6 +54,7 @@ class FlightWatcher:
         self.image_topic = self._node.resolve_topic_name("image_raw")
         self._records: dict[int, FrameRecord] = {}
         self._arrivals_s: dict[int, float] = {}
+        self._handed_over: deque[int] = deque(maxlen=REMEMBERED_FRAMES)
         self._first_mask_s: float | None = None
         self._last_mask_s = 0.0
         self.masks = 0
@@ -154,8 +156,10 @@ class FlightWatcher:
         return lines | self._unusable_in_words()
 
     def _record(self, header: Any) -> FrameRecord:
-        """The record of the image with this stamp."""
+        """The record of the image with this stamp; one that is lost where that image has been handed over."""
         key = Time.from_msg(header.stamp).nanoseconds
+        if key in self._handed_over:
+            return FrameRecord(stamp_s=key * 1e-9)
         if key not in self._records:
             self._records[key] = FrameRecord(stamp_s=key * 1e-9)
             self._arrivals_s[key] = time.monotonic()
@@ -166,6 +170,7 @@ class FlightWatcher:
             del self._arrivals_s[key]
             record = self._records.pop(key)
             if record.image_rgb is not None or record.labels is not None:
+                self._handed_over.append(key)
                 self._recorder.write(record)
 
     def _on_image(self, message: Image) -> None:

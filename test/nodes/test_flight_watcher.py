@@ -113,6 +113,13 @@ def test_what_cannot_be_used_is_counted_and_the_flight_goes_on(flight, topic, me
     assert hear(flight, "image_raw", picture(), lambda: flight.watcher.frames == 1)
 
 
+def test_a_mask_that_comes_after_its_frame_was_handed_over_makes_no_second_record(flight):
+    assert hear(flight, "image_raw", picture(sec=5), lambda: len(flight.records.written) == 1)
+    assert hear(flight, "segmentation/label_mask", picture(sec=5, channels=1), lambda: flight.watcher.masks == 1)
+    assert hear(flight, "image_raw", picture(sec=6), lambda: len(flight.records.written) == 2)
+    assert [record.stamp_s for record in flight.records.written] == [5.0, 6.0]
+
+
 @pytest.mark.parametrize(
     "numbers", [(float("nan"),) * 3, (float("inf"),) * 3, (-float("inf"), 1e308, float("nan"))], ids=str
 )
