@@ -18,7 +18,6 @@ from fcn_follow.classes import HERO
 from fcn_follow.images.messages import MessageError, UInt8Array
 from fcn_follow.lab.recordings.reading import stamp_ns, stamp_text
 from fcn_follow.lab.recordings.truth import message_labels
-from fcn_follow.lab.scoring.bag import least_area_px
 from fcn_follow.lab.scoring.evaluation import FrameResult, judge_labels, kind_of_hero, summarise
 from fcn_follow.lab.scoring.page import write_whole
 from fcn_follow.lab.scoring.report import CSV_COLUMNS, csv_row
@@ -26,6 +25,7 @@ from fcn_follow.lab.scoring.tables import print_evaluation
 from fcn_follow.networks.weights import load_weights
 from fcn_follow.nodes.support.parameters import declare_parameters
 from fcn_follow.parameters import parameter
+from fcn_follow.perception.pipeline import min_area_px
 from fcn_follow.share import default_weights
 
 MOST_WAITING = 200  # true masks that wait for the segmenter's; the oldest is given up
@@ -102,4 +102,4 @@ class ScorerNode(Node):  # type: ignore[misc]
             self._told.append(f"stamp {stamp_text(stamp)}: masks of {truth.shape} and {labels.shape}")
             return
         kind = kind_of_hero(int((truth == HERO).sum()), truth.size)
-        self._results.append(judge_labels(stamp_text(stamp), kind, truth, labels, least_area_px(self._card, truth)))
+        self._results.append(judge_labels(stamp_text(stamp), kind, truth, labels, min_area_px(self._card, truth)))

@@ -14,11 +14,9 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from builtin_interfaces.msg import Time as Stamp
 from diagnostic_msgs.msg import DiagnosticArray, KeyValue
 from geometry_msgs.msg import Point, PointStamped, Pose, PoseArray
-from numpy.typing import NDArray
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
@@ -26,7 +24,6 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
 from fcn_follow.errors import UserError
-from fcn_follow.geometry import CameraIntrinsics
 from fcn_follow.images.messages import MessageError, compressed_to_rgb, fill_image, image_to_rgb
 from fcn_follow.inference.choice import EngineRequest
 from fcn_follow.inference.engine import Output, flying_output
@@ -37,13 +34,10 @@ from fcn_follow.nodes.support.latest import LatestFrame
 from fcn_follow.nodes.support.parameters import declare_parameters
 from fcn_follow.nodes.support.segmenter_health import SegmenterHealth
 from fcn_follow.nodes.support.segmenter_parameters import START_ONLY, SegmenterParameters
-from fcn_follow.perception.agreement import Agreement
-from fcn_follow.perception.blobs import Blob
-from fcn_follow.perception.hero import find_hero
 from fcn_follow.perception.overlay import draw_overlay
-from fcn_follow.perception.people import locate_people
-from fcn_follow.perception.ranging import blob_depth, locate_hero
+from fcn_follow.perception.pipeline import HeroFinder
 from fcn_follow.perception.segmenter import Segmenter
+from fcn_follow.perception.sight import Sight
 from fcn_follow.share import default_weights
 
 WATCH_PERIOD_S = 0.1
@@ -51,7 +45,7 @@ LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 class SegmenterNode(Node):  # type: ignore[misc]
-    """Wires messages to `Segmenter`, `find_hero` and `locate_hero`; the work runs in a thread beside the executor."""
+    """Wires messages to `HeroFinder`; the work runs in a thread beside the executor."""
 
     def __init__(self) -> None:
         super().__init__("segmenter")
@@ -64,11 +58,10 @@ class SegmenterNode(Node):  # type: ignore[misc]
         request = EngineRequest(parameters.engine, parameters.device, parameters.precision, parameters.threads)
         output = flying_output(loaded.card)
         choice = choose_for(loaded, request, self.get_logger().info, output)
-        self._segmenter = Segmenter(loaded, choice.engine)
+        self._finder = HeroFinder(Segmenter(loaded, choice.engine), parameters)
         self._engine = choice.engine
 
         self._latest = LatestFrame()
-        self._agreement = Agreement()
         self._health = SegmenterHealth()
         self._fault = self._source_fault = ""
         self._ages_s = status.RollingFigures()
@@ -112,7 +105,7 @@ class SegmenterNode(Node):  # type: ignore[misc]
 
     def _take_parameters(self, parameters: SegmenterParameters) -> None:
         self._refuse_ranging_without_depth(parameters)
-        self._settings = parameters
+        self._settings = self._finder.parameters = parameters
 
     def _refuse_ranging_without_depth(self, parameters: SegmenterParameters) -> None:
         if parameters.ranging.method == "depth":
@@ -165,67 +158,39 @@ class SegmenterNode(Node):  # type: ignore[misc]
         header = message.header
         stamp_ns = _nanoseconds(header.stamp)
         self._health.pictures.take(message.data, stamp_ns, time.monotonic())
-        started_s = time.monotonic()
         camera = self._health.camera.fitting(*image_rgb.shape[:2])
-        depth_m = None
-        if camera is not None and self._depth_is_wanted():
-            labels, depth_m = self._segmenter.segment_with_depth(image_rgb, camera.fy_px)
+        listens = self._depth_publisher is not None and self._depth_publisher.get_subscription_count() > 0
+        sight = self._finder.look(image_rgb, camera, stamp_ns * 1e-9, depth_wanted=listens)
+        if self._health.source_fault():
+            self._finder.reset()  # what is seen under a fault agrees with nothing
         else:
-            labels = self._segmenter.segment(image_rgb)
-        inference_s = time.monotonic() - started_s
-        hero = find_hero(labels, self._min_area_px(labels.shape))
-        if not self._health.source_fault():
-            hero = self._agreement.agreed(hero, stamp_ns * 1e-9, self._settings.agreement)
-            self._publish_who_is_where(header, labels, hero, camera, depth_m)
+            self._publish_people_and_hero(header, sight, camera is not None)
         now_s = time.monotonic()
         self._ages_s.add(now_s, (self.get_clock().now().nanoseconds - stamp_ns) * 1e-9)
-        self._inference_s.add(now_s, inference_s)
+        self._inference_s.add(now_s, sight.inference_s)
 
-        self._mask_publisher.publish(fill_image(Image(header=header), labels))
-        if self._depth_publisher and depth_m is not None and self._depth_publisher.get_subscription_count():
-            self._depth_publisher.publish(fill_image(Image(header=header), depth_m))
+        self._mask_publisher.publish(fill_image(Image(header=header), sight.labels))
+        if self._depth_publisher and listens and sight.depth_m is not None:
+            self._depth_publisher.publish(fill_image(Image(header=header), sight.depth_m))
         if self._overlay_publisher.get_subscription_count():
-            overlay = draw_overlay(image_rgb, labels, hero)
+            overlay = draw_overlay(image_rgb, sight.labels, sight.hero)
             self._overlay_publisher.publish(fill_image(Image(header=header), overlay))
 
-    def _publish_who_is_where(
-        self,
-        header: Header,
-        labels: NDArray[np.uint8],
-        hero: Blob | None,
-        camera: CameraIntrinsics | None,
-        depth_m: NDArray[np.float32] | None,
-    ) -> None:
+    def _publish_people_and_hero(self, header: Header, sight: Sight, camera_is_known: bool) -> None:
         """The people before the hero, so that a follower knows of them when it acts on the hero."""
-        ranging = self._settings.ranging
-        located = None
-        if camera is not None:
-            if hero is not None:
-                located = locate_hero(hero, camera, ranging, 0.0, blob_depth(hero, labels, depth_m))
-            followed = hero if located else None
-            places = locate_people(labels, followed, camera, ranging, self._min_area_px(labels.shape), depth_m)
-            poses = [Pose(position=Point(x=x, y=y, z=z)) for x, y, z in places]
+        if camera_is_known:
+            poses = [Pose(position=Point(x=x, y=y, z=z)) for x, y, z in sight.people]
             self._people_publisher.publish(PoseArray(header=header, poses=poses))
+        hero = sight.hero
         centroid = PointStamped(header=header)
         centroid.point.x, centroid.point.y = hero.centroid_px if hero else (math.nan, math.nan)
         centroid.point.z = float(hero.area_px) if hero else 0.0
         self._centroid_publisher.publish(centroid)
-        if located is not None:
+        if sight.position is not None:
             position = PointStamped(header=header)
-            position.point.x, position.point.y, position.point.z = located.position_camera_m
+            position.point.x, position.point.y, position.point.z = sight.position.position_camera_m
             self._position_publisher.publish(position)
         self._detections.publish(header, hero)
-
-    def _depth_is_wanted(self) -> bool:
-        """Whether the position goes by it, or somebody listens."""
-        if self._depth_publisher is None:
-            return False
-        return self._settings.ranging.method == "depth" or self._depth_publisher.get_subscription_count() > 0
-
-    def _min_area_px(self, shape: tuple[int, ...]) -> float:
-        """What counts as seen, from pixels of the network's input to pixels of the image."""
-        card = self._segmenter.card
-        return card.hero_min_area_px * shape[0] * shape[1] / (card.input_height_px * card.input_width_px)
 
     def _watch(self) -> None:
         """Look for a second camera, and say what has changed of the state."""
@@ -267,7 +232,7 @@ class SegmenterNode(Node):  # type: ignore[misc]
             "engine": self._engine.spec.name,
             "precision": self._engine.spec.precision,
             "weights": self._weights_name,
-            "network": self._segmenter.card.network,
+            "network": self._card.network,
         }
         self._diagnostics_publisher.publish(status.diagnostics(self, level, summary, values))
 

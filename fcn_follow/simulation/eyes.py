@@ -2,33 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-from fcn_follow.geometry import HeroPosition, Vector3
-from fcn_follow.perception.blobs import Blob
 from fcn_follow.perception.hero import find_hero
 from fcn_follow.perception.people import locate_people
 from fcn_follow.perception.ranging import RangingParameters
+from fcn_follow.perception.sight import Sight
 from fcn_follow.simulation.episode import CameraSetup, Frame
 
-MIN_AREA_PX = 4  # what TrueEyes take for seen
-
-
-@dataclass(frozen=True)
-class Sight:
-    """What was made of a frame: its labels, the hero's blob and place, None where there is none, and all others.
-
-    `people` is where the middles of the other people's bodies are in the camera's optical frame, in metres.
-    """
-
-    labels: NDArray[np.uint8]
-    hero: Blob | None
-    position: HeroPosition | None
-    people: tuple[Vector3, ...] = ()
+MIN_AREA_PX = 4  # of a hero in the true labels
 
 
 class Eyes(Protocol):

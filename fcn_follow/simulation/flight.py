@@ -12,8 +12,9 @@ import numpy as np
 from fcn_follow.following.follower import Follower
 from fcn_follow.following.parameters import FollowerParameters
 from fcn_follow.geometry import Vector3, VelocityCommand
+from fcn_follow.perception.sight import Sight
 from fcn_follow.simulation.episode import CameraSetup, Episode, Frame
-from fcn_follow.simulation.eyes import Eyes, Sight
+from fcn_follow.simulation.eyes import Eyes
 from fcn_follow.simulation.faults import Injector, Seen
 from fcn_follow.simulation.renderer import HERO as HERO_LABEL
 from fcn_follow.simulation.scenarios import Scenario

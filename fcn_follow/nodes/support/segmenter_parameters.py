@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from fcn_follow.inference.engine import ENGINES, PRECISIONS
 from fcn_follow.inference.machine import DEVICES
 from fcn_follow.parameters import parameter
-from fcn_follow.perception.agreement import AgreementParameters
-from fcn_follow.perception.ranging import RangingParameters
+from fcn_follow.perception.pipeline import HeroFinderParameters
 
 START_ONLY = ("weights", "device", "engine", "precision", "threads", "image_transport", "reliability")
 
 
 @dataclass(frozen=True)
-class SegmenterParameters:
-    """The segmenter's parameters; those of START_ONLY cannot change while it runs."""
+class NetworkParameters:
+    """What runs the network, and on which images."""
 
     weights: str = parameter(
         "", "Weights file (safetensors, or exported .onnx, .xml); empty for the package's own hero_net"
@@ -55,5 +54,8 @@ class SegmenterParameters:
         minimum=0.1,
         maximum=60.0,
     )
-    agreement: AgreementParameters = field(default_factory=AgreementParameters)
-    ranging: RangingParameters = field(default_factory=RangingParameters)
+
+
+@dataclass(frozen=True)
+class SegmenterParameters(HeroFinderParameters, NetworkParameters):
+    """All parameters of the node `segmenter`."""
