@@ -12,6 +12,7 @@ import difflib
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 from fcn_follow.errors import MAX_SHOWN, UserError, shown
@@ -32,6 +33,8 @@ class ParameterInfo:
     choices: tuple[str, ...] = ()
     needed: bool = False
     """Of a text: it may not be empty."""
+    read_only: bool = False
+    """It is set at start and cannot change while the node runs."""
 
     @property
     def allowed(self) -> str:
@@ -58,11 +61,16 @@ def parameter(
     minimum: float | None = None,
     maximum: float | None = None,
     choices: tuple[str, ...] = (),
+    read_only: bool = False,
 ) -> Any:
     """A dataclass field that is a parameter; range ends are inclusive."""
     needed = isinstance(default, str) and bool(default)  # what is empty by default may be emptied
-    info = ParameterInfo(description, unit, minimum, maximum, choices, needed)
+    info = ParameterInfo(description, unit, minimum, maximum, choices, needed, read_only)
     return field(default=default, metadata={"parameter": info})
+
+
+fixed_parameter = partial(parameter, read_only=True)
+"""A parameter that cannot change while the node runs."""
 
 
 def walk_parameters(parameters: object, prefix: str = "") -> Iterator[tuple[str, ParameterInfo, ParameterValue]]:

@@ -24,7 +24,6 @@ from diagnostic_msgs.msg import DiagnosticArray, KeyValue
 from geometry_msgs.msg import PointStamped, PoseArray, Twist
 from nav_msgs.msg import Odometry
 from rclpy.clock import Clock, ClockType
-from rclpy.node import Node
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
 from rclpy.time import Time as RosTime
 from std_msgs.msg import String
@@ -38,8 +37,8 @@ from fcn_follow.following.states import State
 from fcn_follow.following.vehicle import vehicle_from_body_twist
 from fcn_follow.geometry import ZERO_COMMAND, HeroPosition, VehicleState, VelocityCommand
 from fcn_follow.nodes.support.autopilot_host import NodeHost
-from fcn_follow.nodes.support.follower_parameters import START_ONLY, FollowerNodeParameters
-from fcn_follow.nodes.support.parameters import declare_parameters
+from fcn_follow.nodes.support.follower_parameters import FollowerNodeParameters
+from fcn_follow.nodes.support.parameters import ParameterNode
 from fcn_follow.nodes.support.status import ERROR, OK, WARN, diagnostics, wrong_topic_types
 
 LATCHED = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
@@ -54,12 +53,12 @@ GHOST_S = 3.0
 MAX_PEOPLE = 64
 
 
-class FollowerNode(Node):
+class FollowerNode(ParameterNode):
     """Wires topics, services and parameters to Follower; what goes wrong on the way is a fault, and a fault is zero."""
 
     def __init__(self) -> None:
         super().__init__("follower")
-        self._settings = declare_parameters(self, FollowerNodeParameters(), self._take_parameters, START_ONLY)
+        self._settings = self.declare(FollowerNodeParameters(), self._take_parameters)
         self._follower = Follower(self._settings, enabled=self._settings.start_enabled)
         self._topic = self._command_topic()
         self._output = make_output(NodeHost(self), self._settings)

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 
@@ -23,8 +22,8 @@ from fcn_follow.lab.scoring.page import write_whole
 from fcn_follow.lab.scoring.report import CSV_COLUMNS, csv_row
 from fcn_follow.lab.scoring.tables import print_evaluation
 from fcn_follow.networks.weights import load_weights
-from fcn_follow.nodes.support.parameters import declare_parameters
-from fcn_follow.parameters import parameter
+from fcn_follow.nodes.support.parameters import ParameterNode
+from fcn_follow.parameters import fixed_parameter
 from fcn_follow.perception.pipeline import min_area_px
 from fcn_follow.share import default_weights
 
@@ -33,20 +32,20 @@ MOST_WAITING = 200  # true masks that wait for the segmenter's; the oldest is gi
 
 @dataclass(frozen=True)
 class ScorerParameters:
-    """The scorer's parameters; all are fixed at start."""
+    """The scorer's parameters."""
 
-    weights: str = parameter(
-        "", "Weights file of the segmenter: from which area a hero counts; empty for weights/hero_net.safetensors"
+    weights: str = fixed_parameter(
+        "", "weights file of the segmenter, for the area from which a hero counts; empty: the package's hero_net"
     )
-    report: str = parameter("", "Folder for live.json and live.csv at the end; empty for none")
+    report: str = fixed_parameter("", "folder for live.json and live.csv; empty: no report")
 
 
-class ScorerNode(Node):  # type: ignore[misc]
+class ScorerNode(ParameterNode):
     """Judges each published mask against the true one of the same stamp, in the frame's own size."""
 
     def __init__(self) -> None:
         super().__init__("scorer")
-        self._settings = declare_parameters(self, ScorerParameters())
+        self._settings = self.declare(ScorerParameters())
         weights = self._settings.weights or default_weights()
         self._card = load_weights(Path(weights).expanduser()).card
         self._lock = threading.Lock()

@@ -18,7 +18,6 @@ from builtin_interfaces.msg import Time as Stamp
 from diagnostic_msgs.msg import DiagnosticArray, KeyValue
 from geometry_msgs.msg import Point, PointStamped, Pose, PoseArray
 from rclpy.clock import Clock, ClockType
-from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
@@ -31,9 +30,9 @@ from fcn_follow.inference.exported import choose_for, load_model
 from fcn_follow.networks.weights import require_metres
 from fcn_follow.nodes.support import detections, status
 from fcn_follow.nodes.support.latest import LatestFrame
-from fcn_follow.nodes.support.parameters import declare_parameters
+from fcn_follow.nodes.support.parameters import ParameterNode
 from fcn_follow.nodes.support.segmenter_health import SegmenterHealth
-from fcn_follow.nodes.support.segmenter_parameters import START_ONLY, SegmenterParameters
+from fcn_follow.nodes.support.segmenter_parameters import SegmenterParameters
 from fcn_follow.perception.overlay import draw_overlay
 from fcn_follow.perception.pipeline import HeroFinder
 from fcn_follow.perception.segmenter import Segmenter
@@ -44,12 +43,12 @@ WATCH_PERIOD_S = 0.1
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
-class SegmenterNode(Node):  # type: ignore[misc]
+class SegmenterNode(ParameterNode):
     """Wires messages to `HeroFinder`; the work runs in a thread beside the executor."""
 
     def __init__(self) -> None:
         super().__init__("segmenter")
-        self._settings = declare_parameters(self, SegmenterParameters(), self._take_parameters, START_ONLY)
+        self._settings = self.declare(SegmenterParameters(), self._take_parameters)
         parameters = self._settings
         weights = Path(parameters.weights or default_weights()).expanduser()
         loaded = load_model(weights)

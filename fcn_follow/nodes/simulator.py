@@ -20,19 +20,19 @@ from geometry_msgs.msg import PointStamped, Twist, TwistStamped
 from nav_msgs.msg import Odometry
 from rclpy.clock import Clock as SteadyClock
 from rclpy.clock import ClockType
-from rclpy.node import Node
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image
 
-from fcn_follow.geometry import CameraMount, VelocityCommand
+from fcn_follow.geometry import VelocityCommand
 from fcn_follow.images.messages import MessageError, fill_camera_info, fill_image, image_to_rgb
 from fcn_follow.nodes.support import status
-from fcn_follow.nodes.support.parameters import declare_parameters
+from fcn_follow.nodes.support.parameters import ParameterNode
 from fcn_follow.nodes.support.spinning import Finished
-from fcn_follow.parameters import parameter
+from fcn_follow.parameters import fixed_parameter
+from fcn_follow.shared_parameters import CameraParameters
 from fcn_follow.simulation.drone import body_velocity_m_s
-from fcn_follow.simulation.episode import CameraSetup, Episode, Frame
+from fcn_follow.simulation.episode import MOUNT, CameraSetup, Episode, Frame
 from fcn_follow.simulation.live_log import LiveLog
 from fcn_follow.simulation.scenarios import find_scenario
 
@@ -45,50 +45,50 @@ MAX_COMMANDS = 1000
 LATCHED = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
 
 
+SIMULATED_CAMERA = CameraParameters(MOUNT.pitch_down_rad, True, *MOUNT.position_body_m)
+
+
 @dataclass(frozen=True)
 class SimulatorParameters:
-    """The simulator's parameters; all are fixed at start."""
+    """The simulator's parameters."""
 
-    scenario: str = parameter("tour", "What happens in the world; fcn-follow fly --list tells all scenarios")
-    seed: int = parameter(0, "Another seed: other people, textures, wind", minimum=0)
-    duration_s: float = parameter(
-        0.0, "End the flight and the node after so long; 0 for never", unit="s", minimum=0.0, maximum=1e6
+    scenario: str = fixed_parameter("tour", "what happens in the world; fcn-follow fly --list shows all scenarios")
+    seed: int = fixed_parameter(0, "another seed gives other people, textures and wind", minimum=0)
+    duration_s: float = fixed_parameter(
+        0.0, "duration of the flight, after which the node ends; 0: no end", unit="s", minimum=0.0, maximum=1e6
     )
-    width_px: int = parameter(320, "Width of the image", unit="px", minimum=32, maximum=1920)
-    height_px: int = parameter(240, "Height of the image", unit="px", minimum=32, maximum=1080)
-    horizontal_fov_deg: float = parameter(
-        80.0, "Horizontal angle of view of the camera", unit="deg", minimum=20.0, maximum=150.0
+    width_px: int = fixed_parameter(320, "width of the image", unit="px", minimum=32, maximum=1920)
+    height_px: int = fixed_parameter(240, "height of the image", unit="px", minimum=32, maximum=1080)
+    horizontal_fov_deg: float = fixed_parameter(
+        80.0, "horizontal angle of view of the camera", unit="deg", minimum=20.0, maximum=150.0
     )
-    pitch_down_rad: float = parameter(
-        0.297, "How far the camera looks down", unit="rad", minimum=-1.5708, maximum=1.5708
-    )
-    stabilised: bool = parameter(True, "The camera hangs on a gimbal that takes out the body's roll and pitch")
-    clock: bool = parameter(False, "Publish /clock and stamp by it; every other node then needs use_sim_time")
-    cmd_vel_type: str = parameter("twist_stamped", "Message type of cmd_vel", choices=("twist_stamped", "twist"))
-    wait_s: float = parameter(
+    camera: CameraParameters = SIMULATED_CAMERA
+    clock: bool = fixed_parameter(False, "publish /clock and stamp by it; every other node then needs use_sim_time")
+    cmd_vel_type: str = fixed_parameter("twist_stamped", "message type of cmd_vel", choices=("twist_stamped", "twist"))
+    wait_s: float = fixed_parameter(
         30.0,
-        "Time stands still for so long at most, until somebody takes the images and commands the drone",
+        "maximum time that the simulation waits for a subscriber of the images and a publisher of the commands",
         unit="s",
         minimum=0.0,
         maximum=600.0,
     )
-    report: str = parameter("", "Folder for the flight report at the end; empty for none")
-    frame_id: str = parameter("camera_optical_frame", "Frame of the images: x right, y down, z forward")
+    report: str = fixed_parameter("", "folder for the flight report; empty: no report")
+    frame_id: str = fixed_parameter("camera_optical_frame", "frame of the images: x right, y down, z forward")
 
 
-class SimulatorNode(Node):  # type: ignore[misc]
+class SimulatorNode(ParameterNode):
     """Moves an Episode on with the time and wires it to topics; all drawing happens in one thread."""
 
     def __init__(self) -> None:
         super().__init__("simulator")
-        self._settings = settings = declare_parameters(self, SimulatorParameters())
+        self._settings = settings = self.declare(SimulatorParameters())
         self._scenario = find_scenario(settings.scenario)
         self._camera = CameraSetup(
             settings.width_px,
             settings.height_px,
             math.radians(settings.horizontal_fov_deg),
-            CameraMount(CameraSetup().mount.position_body_m, settings.pitch_down_rad),
-            settings.stabilised,
+            settings.camera.mount,
+            settings.camera.stabilised,
         )
         qos = QoSProfile(depth=5)
         self._image_publisher = self.create_publisher(Image, "image_raw", qos)

@@ -16,8 +16,13 @@ MEMORY_S = 1.0
 class AgreementParameters:
     """How often the hero must have been seen at about the same place; 1 of 1 believes every frame."""
 
-    frames: int = parameter(1, "How many of the newest frames are looked at", minimum=1, maximum=60)
-    seen: int = parameter(1, "In how many of them the hero must have been seen about there", minimum=1, maximum=60)
+    frames: int = parameter(1, "number of the newest frames that are considered", minimum=1, maximum=60)
+    seen: int = parameter(
+        1,
+        "number of them that must show the hero at about the same place; 1 of 1: every frame is believed",
+        minimum=1,
+        maximum=60,
+    )
 
     def __post_init__(self) -> None:
         if self.seen > self.frames:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fcn_follow.classes import HERO, OTHER_PEOPLE
 from fcn_follow.geometry import CameraIntrinsics, Vector3
 from fcn_follow.perception.blobs import Blob, find_blobs
-from fcn_follow.perception.ranging import RangingParameters, blob_depth, is_in_corner, locate_body
+from fcn_follow.perception.ranging import LocatingParameters, blob_depth, is_in_corner, locate_body
 
 MAX_PEOPLE = 64
 CORNER_SHARE = 0.5
@@ -34,7 +34,7 @@ def locate_people(
     labels: NDArray[np.uint8],
     hero: Blob | None,
     camera: CameraIntrinsics,
-    ranging: RangingParameters,
+    parameters: LocatingParameters,
     min_area_px: float = 1.0,
     depth_m: NDArray[np.float32] | None = None,
 ) -> tuple[Vector3, ...]:
@@ -47,16 +47,17 @@ def locate_people(
         labels: HxW uint8 label mask.
         hero: the blob that is followed, None where none is.
         camera: of an image of that size.
-        ranging: how the hero is ranged.
+        parameters: those by which the hero is located.
         min_area_px: smaller blobs are noise.
         depth_m: H x W along the optical axis, where the network gives it.
     """
-    by_height = dataclasses.replace(ranging, method="apparent_height")
+    ranging = dataclasses.replace(parameters.ranging, method="apparent_height")
+    by_height = dataclasses.replace(parameters, ranging=ranging)
     places: list[Vector3] = []
     for blob in find_people(labels, hero, min_area_px):
         answers = [locate_body(blob, camera, by_height, 0.0)]
-        if ranging.method == "depth":
-            answers.append(locate_body(blob, camera, ranging, 0.0, blob_depth(blob, labels, depth_m)))
+        if parameters.ranging.method == "depth":
+            answers.append(locate_body(blob, camera, parameters, 0.0, blob_depth(blob, labels, depth_m)))
         found = [answer.position_camera_m for answer in answers if answer is not None]
         if found:
             x_m, y_m, z_m = min(found, key=_distance_m)

@@ -13,17 +13,16 @@ from fcn_follow.networks.weights import ModelCard
 from fcn_follow.perception.agreement import Agreement, AgreementParameters
 from fcn_follow.perception.hero import find_hero
 from fcn_follow.perception.people import locate_people
-from fcn_follow.perception.ranging import RangingParameters, blob_depth, locate_hero
+from fcn_follow.perception.ranging import LocatingParameters, blob_depth, locate_hero
 from fcn_follow.perception.segmenter import Segmenter
 from fcn_follow.perception.sight import Sight
 
 
 @dataclass(frozen=True)
-class HeroFinderParameters:
+class HeroFinderParameters(LocatingParameters):
     """What decides whether and where the hero is seen, given the labels."""
 
     agreement: AgreementParameters = field(default_factory=AgreementParameters)
-    ranging: RangingParameters = field(default_factory=RangingParameters)
 
 
 class HeroFinder:
@@ -68,9 +67,9 @@ class HeroFinder:
             return Sight(labels, hero, None, inference_s=inference_s)
         position = None
         if hero is not None:
-            position = locate_hero(hero, camera, parameters.ranging, stamp_s, blob_depth(hero, labels, depth_m))
+            position = locate_hero(hero, camera, parameters, stamp_s, blob_depth(hero, labels, depth_m))
         followed = hero if position else None
-        people = locate_people(labels, followed, camera, parameters.ranging, min_px, depth_m)
+        people = locate_people(labels, followed, camera, parameters, min_px, depth_m)
         return Sight(labels, hero, position, people, depth_m, inference_s)
 
 

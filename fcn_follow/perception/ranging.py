@@ -8,7 +8,7 @@ With the camera pitched down by p, the world's up in the optical frame is u = (0
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from fcn_follow.geometry import CameraIntrinsics, HeroPosition
 from fcn_follow.parameters import parameter
 from fcn_follow.perception.blobs import Blob
+from fcn_follow.shared_parameters import CameraParameters, HeroParameters
 
 METHODS = ("apparent_height", "ground_plane", "depth")
 NARROWEST_GROUND_ANGLE = 0.01  # sine of the ray's angle below the horizon; flatter rays say nothing of the distance
@@ -29,27 +30,32 @@ class RangingParameters:
 
     method: str = parameter(
         "apparent_height",
-        "How the distance is found: by the hero's height in the image, by the ground where its feet stand "
-        "(needs the camera's height and pitch; apparent height where the feet are out of the image), or by the median "
-        "depth of the hero's pixels (needs weights with a depth head)",
+        "what the distance follows from: the hero's height in the image, the ground where the feet stand (needs "
+        "camera_height_m; apparent height where the image cuts the feet off), or the median depth of the hero's pixels "
+        "(needs weights with a depth head)",
         choices=METHODS,
     )
-    hero_height_m: float = parameter(1.7, "Height of the hero", unit="m", minimum=0.1, maximum=3.0)
     hero_width_m: float = parameter(
-        0.5, "Width of the hero: bounds the distance by apparent height", unit="m", minimum=0.05, maximum=2.0
+        0.5, "width of the hero: bounds the distance by apparent height", unit="m", minimum=0.05, maximum=2.0
     )
     camera_height_m: float = parameter(
-        3.0, "Height of the camera above the ground, for ground_plane", unit="m", minimum=0.1, maximum=200.0
+        3.0, "height of the camera above the ground, for ground_plane", unit="m", minimum=0.1, maximum=200.0
     )
-    camera_pitch_down_rad: float = parameter(
-        0.0, "How far the camera looks down; 0 is level", unit="rad", minimum=-1.5, maximum=1.57
-    )
+
+
+@dataclass(frozen=True)
+class LocatingParameters:
+    """What a position follows from: how the distance is found, by which camera, and of whom."""
+
+    ranging: RangingParameters = field(default_factory=RangingParameters)
+    camera: CameraParameters = field(default_factory=CameraParameters)
+    hero: HeroParameters = field(default_factory=HeroParameters)
 
 
 def locate_hero(
     hero: Blob,
     camera: CameraIntrinsics,
-    parameters: RangingParameters,
+    parameters: LocatingParameters,
     stamp_s: float,
     hero_depth_m: float = math.nan,
 ) -> HeroPosition | None:
@@ -77,19 +83,19 @@ def is_in_corner(body: Blob, camera: CameraIntrinsics) -> bool:
 def locate_body(
     hero: Blob,
     camera: CameraIntrinsics,
-    parameters: RangingParameters,
+    parameters: LocatingParameters,
     stamp_s: float,
     hero_depth_m: float = math.nan,
 ) -> HeroPosition | None:
     """As `locate_hero`, but a body in a corner of the image is put as far away as it can be."""
-    if parameters.method == "depth":
+    if parameters.ranging.method == "depth":
         if not 0.0 < hero_depth_m < math.inf:
             return None
         x, y, z = (float(v) for v in _ray(camera, *hero.centroid_px) * (hero_depth_m + BODY_BEHIND_SURFACE_M))
         return HeroPosition(stamp_s, (x, y, z))
-    pitch_rad = parameters.camera_pitch_down_rad
+    pitch_rad = parameters.camera.pitch_down_rad
     up = np.array([0.0, -math.cos(pitch_rad), -math.sin(pitch_rad)])
-    half_body = 0.5 * parameters.hero_height_m * up
+    half_body = 0.5 * parameters.hero.height_m * up
     middle: NDArray[np.float64] | None
     if _by_size(parameters, hero, camera):
         middle = _by_apparent_height(hero, camera, parameters, up, half_body)
@@ -116,10 +122,11 @@ def blob_depth(blob: Blob, labels: NDArray[np.uint8], depth_m: NDArray[np.float3
     return float(np.median(depth_m[box][labels[box] == blob.label]))
 
 
-def _by_size(parameters: RangingParameters, body: Blob, camera: CameraIntrinsics) -> bool:
+def _by_size(parameters: LocatingParameters, body: Blob, camera: CameraIntrinsics) -> bool:
     """Whether the distance follows from the size in the image: by parameter, or for want of feet on the ground."""
     feet_cut = body.box.bottom_px >= camera.height_px
-    return parameters.method == "apparent_height" or (parameters.method == "ground_plane" and feet_cut)
+    method = parameters.ranging.method
+    return method == "apparent_height" or (method == "ground_plane" and feet_cut)
 
 
 def _ray(camera: CameraIntrinsics, x_px: float, y_px: float) -> NDArray[np.float64]:
@@ -130,7 +137,7 @@ def _ray(camera: CameraIntrinsics, x_px: float, y_px: float) -> NDArray[np.float
 def _by_ground_plane(
     hero: Blob,
     camera: CameraIntrinsics,
-    parameters: RangingParameters,
+    parameters: LocatingParameters,
     up: NDArray[np.float64],
     half_body: NDArray[np.float64],
 ) -> NDArray[np.float64] | None:
@@ -138,14 +145,14 @@ def _by_ground_plane(
     descent = -float(ray @ up)
     if descent < NARROWEST_GROUND_ANGLE * float(np.linalg.norm(ray)):
         return None
-    feet = ray * (parameters.camera_height_m / descent)
+    feet = ray * (parameters.ranging.camera_height_m / descent)
     return np.asarray(feet + half_body)
 
 
 def _by_apparent_height(
     hero: Blob,
     camera: CameraIntrinsics,
-    parameters: RangingParameters,
+    parameters: LocatingParameters,
     up: NDArray[np.float64],
     half_body: NDArray[np.float64],
 ) -> NDArray[np.float64]:
@@ -160,14 +167,14 @@ def _by_apparent_height(
     head = _ray(camera, x_px, hero.box.top_px - 0.5)
     feet = _ray(camera, x_px, hero.box.bottom_px - 0.5)
     sine, cosine = -up[2], -up[1]
-    height_m = parameters.hero_height_m
+    height_m = parameters.hero.height_m
     feet_depth_m = height_m * (cosine - head[1] * sine) / (feet[1] - head[1])
     if feet_depth_m <= 0.0:
         feet_depth_m = math.inf
     head_cut = hero.box.top_px <= 0
     feet_cut = hero.box.bottom_px >= camera.height_px
     whole = not (head_cut or feet_cut)
-    width_m = parameters.hero_width_m * (WIDEST if whole else 1.0)
+    width_m = parameters.ranging.hero_width_m * (WIDEST if whole else 1.0)
     depth_m = min(feet_depth_m, width_m * camera.fx_px / (hero.box.right_px - hero.box.left_px))
     middle = head * depth_m - half_body if feet_cut else feet * depth_m + half_body
     if (head_cut and feet_cut) or (whole and depth_m < feet_depth_m) or middle[2] <= 0.0:

@@ -12,6 +12,7 @@ from fcn_follow.perception.pipeline import HeroFinder, HeroFinderParameters
 from fcn_follow.perception.ranging import RangingParameters
 from fcn_follow.perception.segmenter import Segmenter
 from fcn_follow.perception.sight import Sight
+from fcn_follow.shared_parameters import CameraParameters, HeroParameters
 from fcn_follow.simulation.episode import MOUNT, CameraSetup, Frame
 from fcn_follow.simulation.people import MIDDLE_M
 
@@ -31,13 +32,12 @@ class NetworkEyes:
         output = Output.CODES_AND_DEPTH if ranging == "depth" else Output.CODES
         choice = choose_for(loaded, request, output=output)
         self._intrinsics = camera.intrinsics
-        parameters = RangingParameters(
-            ranging,
-            hero_height_m=1.68,
-            camera_height_m=CAMERA_HEIGHT_M,
-            camera_pitch_down_rad=camera.mount.pitch_down_rad,
+        parameters = HeroFinderParameters(
+            RangingParameters(ranging, camera_height_m=CAMERA_HEIGHT_M),
+            CameraParameters(camera.mount.pitch_down_rad),
+            HeroParameters(1.68),
         )
-        self._finder = HeroFinder(Segmenter(loaded, choice.engine), HeroFinderParameters(ranging=parameters))
+        self._finder = HeroFinder(Segmenter(loaded, choice.engine), parameters)
 
     def look(self, frame: Frame) -> Sight:
         return self._finder.look(frame.rgb, self._intrinsics, frame.stamp_s)

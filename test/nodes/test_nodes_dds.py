@@ -376,7 +376,7 @@ def weights_files(folder: Path) -> dict[str, Path]:
         ("segmenter", {"weights": "text"}, "text.safetensors: not a safetensors file"),
         ("segmenter", {"weights": "other"}, "other.safetensors"),
         ("segmenter", {"precission": "fp32"}, "unknown parameter precission; did you mean precision?"),
-        ("segmenter", {"ranging.hero_height_m": 9.0}, "9.0 is not allowed; allowed is 0.1 to 3 m"),
+        ("segmenter", {"hero.height_m": 9.0}, "9.0 is not allowed; allowed is 0.3 to 2.5 m"),
         ("player", {"source": "/nowhere"}, "/nowhere: there is no such folder, zip, video or bag"),
         ("player", {"rate_hz": -1.0}, "rate_hz: -1.0 is not allowed; allowed is 0 to 1000 Hz"),
     ],

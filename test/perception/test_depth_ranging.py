@@ -12,6 +12,7 @@ import rclpy
 import torch
 from drawn_frames import HERO_BOX, frame, write_weights
 from geometry_msgs.msg import PointStamped
+from locating import locating
 from made_weights import CAMERA, CARD, lived_in, write_depth_weights
 from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
@@ -28,7 +29,7 @@ from fcn_follow.lab.export import export
 from fcn_follow.networks.registry import build_network
 from fcn_follow.networks.weights import METRES, PER_IMAGE, LoadedWeights, ModelCard
 from fcn_follow.perception.hero import find_hero
-from fcn_follow.perception.ranging import BODY_BEHIND_SURFACE_M, RangingParameters, blob_depth, locate_hero
+from fcn_follow.perception.ranging import BODY_BEHIND_SURFACE_M, blob_depth, locate_hero
 from fcn_follow.perception.segmenter import Segmenter
 
 
@@ -92,7 +93,7 @@ def test_what_has_no_depth_in_metres_or_not_all_classes_is_refused_by_name(lived
 
 
 def by_depth(hero: Any, depth_m: float) -> tuple[float, float, float] | None:
-    found = locate_hero(hero, CAMERA, RangingParameters("depth"), 12.5, depth_m)
+    found = locate_hero(hero, CAMERA, locating("depth"), 12.5, depth_m)
     return found and found.position_camera_m
 
 
@@ -117,7 +118,7 @@ def test_a_depth_that_is_no_distance_gives_no_position(depth_m):
     hero = find_hero(frame(0)[1])
     assert hero is not None
     assert by_depth(hero, depth_m) is None
-    assert locate_hero(hero, CAMERA, RangingParameters("depth"), 0.0) is None
+    assert locate_hero(hero, CAMERA, locating("depth"), 0.0) is None
 
 
 class Listener:
