@@ -1,4 +1,4 @@
-"""The player node: plays real input as a camera would publish it."""
+"""The player node: publishes recorded or live input as a camera does."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from fcn_follow.nodes.support.player_parameters import PlayerParameters
 from fcn_follow.nodes.support.sources import PlayedFrame, open_source
 from fcn_follow.nodes.support.spinning import Finished
 
-STAMPS_FROM_NS = 10**9  # of sources that have none
-SETTLING_TIME_S = 1.0  # between the last subscriber that came and the first frame
+STAMPS_FROM_NS = 10**9  # the first stamp of sources without stamps
+SETTLING_TIME_S = 1.0  # between the last new subscriber and the first frame
 
 
 class PlayerNode(ParameterNode):
@@ -48,7 +48,7 @@ class PlayerNode(ParameterNode):
         self._stopping = threading.Event()
         self._ended = False
         self._failure: Exception | None = None
-        steady = SteadyClock(clock_type=ClockType.STEADY_TIME)  # runs on when /clock, which comes from here, has ended
+        steady = SteadyClock(clock_type=ClockType.STEADY_TIME)  # /clock, from this node, ends before it
         self.create_timer(0.1, self._check_end, clock=steady)
         self.create_timer(1.0, self._on_second, clock=steady)
         self._thread = threading.Thread(target=self._play, name="player", daemon=True)
@@ -65,7 +65,7 @@ class PlayerNode(ParameterNode):
             self._wait_for_subscribers()
             due_s = time.monotonic()
             for frame, pause_s in self._frames_with_pauses():
-                due_s = max(due_s + pause_s, time.monotonic() - pause_s)  # late frames are not caught up in a burst
+                due_s = max(due_s + pause_s, time.monotonic() - pause_s)  # late frames do not come in a burst
                 if self._stopping.wait(max(0.0, due_s - time.monotonic())):
                     return
                 self._publish(frame)
@@ -75,7 +75,7 @@ class PlayerNode(ParameterNode):
             self._ended = True
 
     def _wait_for_subscribers(self) -> None:
-        """Until somebody listens and no more come; not for ever."""
+        """Wait until there are subscribers and no new ones come, at most for the time of the parameter."""
         give_up_s = time.monotonic() + self._settings.wait_for_subscriber_s
         listeners, since_s = 0, time.monotonic()
         while time.monotonic() < give_up_s and not self._stopping.wait(0.05):
@@ -89,7 +89,7 @@ class PlayerNode(ParameterNode):
                 return
 
     def _frames_with_pauses(self) -> Iterator[tuple[PlayedFrame, float]]:
-        """Each frame with the time to wait since the one before."""
+        """Each frame with the pause before it."""
         while True:
             before_s = math.nan
             played_before = self._played

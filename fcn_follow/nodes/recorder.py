@@ -1,4 +1,4 @@
-"""The recorder node: every topic into a rosbag2 (mcap), also where there is no recorder of ROS."""
+"""The recorder node: every topic into a rosbag2 (mcap), even without ROS' own recorder."""
 
 from __future__ import annotations
 

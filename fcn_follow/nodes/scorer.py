@@ -1,4 +1,4 @@
-"""The scorer node: true masks and the segmenter's masks in; at the end the figures, as `score-bag` prints them."""
+"""The scorer node: true masks and the segmenter's masks in; figures at the end, as `score-bag` prints them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from fcn_follow.parameters import fixed_parameter
 from fcn_follow.perception.pipeline import min_area_px
 from fcn_follow.share import default_weights
 
-MOST_WAITING = 200  # true masks that wait for the segmenter's; the oldest is given up
+MAX_WAITING = 200  # masks without a partner; the oldest is dropped
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class ScorerNode(ParameterNode):
         self._masks: dict[int, UInt8Array] = {}
         self._true_masks = 0
         self._results: list[FrameResult] = []
-        self._told: list[str] = []
+        self._problems: list[str] = []
         qos = QoSProfile(depth=100, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.RELIABLE)
         self.create_subscription(Image, "ground_truth/label_mask", self._on_truth, qos)
         self.create_subscription(Image, "segmentation/label_mask", self._on_mask, qos)
@@ -61,7 +61,7 @@ class ScorerNode(ParameterNode):
 
     def stop(self) -> None:
         """Print the figures, and write them where a folder was given."""
-        result = summarise(sorted(self._results, key=lambda frame: frame.name), self._told)
+        result = summarise(sorted(self._results, key=lambda frame: frame.name), self._problems)
         dropped = self._true_masks - len(self._results)
         if result.frames:
             print_evaluation(result, f"{len(result.frames)} masks that were published live")
@@ -83,22 +83,22 @@ class ScorerNode(ParameterNode):
         self._take(message, self._masks)
 
     def _take(self, message: Any, waiting: dict[int, UInt8Array]) -> None:
-        """Let a mask wait for its partner, whichever comes first."""
+        """Keep a mask until its partner comes, and judge the pair."""
         stamp = stamp_ns(message)
         try:
             waiting[stamp] = message_labels(message)
         except MessageError as error:
-            self._told.append(str(error))
+            self._problems.append(str(error))
             self.get_logger().warning(str(error), throttle_duration_sec=1.0)
             return
         if stamp in self._truths and stamp in self._masks:
             self._judge(stamp, self._truths.pop(stamp), self._masks.pop(stamp))
-        while len(waiting) > MOST_WAITING:
+        while len(waiting) > MAX_WAITING:
             del waiting[min(waiting)]
 
     def _judge(self, stamp: int, truth: UInt8Array, labels: UInt8Array) -> None:
         if truth.shape != labels.shape:
-            self._told.append(f"stamp {stamp_text(stamp)}: masks of {truth.shape} and {labels.shape}")
+            self._problems.append(f"stamp {stamp_text(stamp)}: masks of {truth.shape} and {labels.shape}")
             return
         kind = kind_of_hero(int((truth == HERO).sum()), truth.size)
         self._results.append(judge_labels(stamp_text(stamp), kind, truth, labels, min_area_px(self._card, truth)))

@@ -1,8 +1,8 @@
 """The node `segmenter`: camera images in; label mask, hero and other people out, depth where the weights have it.
 
-What it publishes is flown by. Where that must not be, segmentation/state (diagnostic_msgs/KeyValue, latched, on change
-and at 1 Hz) is `fault` with the reason, else `ok`. A fault of the source, two cameras say, withholds hero and people;
-the mask still goes out for a person's eyes.
+segmentation/state (diagnostic_msgs/KeyValue, latched, on change and at 1 Hz) is `fault` with the reason while the drone
+must not fly by what is published, else `ok`. With a fault of the source, such as two cameras, hero and people are not
+published; the mask still is, for display.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class SegmenterNode(ParameterNode):
         self._choose_transport()
         cameras = self.create_subscription(CameraInfo, "camera_info", self._health.camera.take, self._input)
         self._camera_topic = cameras.topic_name
-        steady = Clock(clock_type=ClockType.STEADY_TIME)  # a simulated clock may stand still
+        steady = Clock(clock_type=ClockType.STEADY_TIME)  # a simulated clock may stop
         self.create_timer(WATCH_PERIOD_S, self._watch, clock=steady)
         self.create_timer(1.0, self._on_second, clock=steady)
         self._publish_state()
@@ -98,7 +98,7 @@ class SegmenterNode(ParameterNode):
         )
 
     def stop(self) -> None:
-        """End the worker; a segmenter has no last word to say."""
+        """End the worker."""
         self._latest.close()
         self._worker.join(timeout=5.0)
 
@@ -116,7 +116,7 @@ class SegmenterNode(ParameterNode):
                 ) from error
 
     def _choose_transport(self) -> None:
-        """Subscribe to raw or compressed images; with auto, to what is published."""
+        """Subscribe to raw or compressed images; with auto, to those that are published."""
         wanted: type[Any] = CompressedImage if self._settings.image_transport == "compressed" else Image
         if self._settings.image_transport == "auto" and not self.count_publishers(self._raw_topic):
             if self.count_publishers(self._compressed_topic):
@@ -145,7 +145,7 @@ class SegmenterNode(ParameterNode):
             except MessageError as error:
                 work.undecodable(error)
                 self.get_logger().warning(f"a message was dropped: {error}", throttle_duration_sec=1.0)
-            except Exception as error:  # the node lives on, and says that it is not to be flown by
+            except Exception as error:  # the node goes on and reports a fault
                 work.failed(time.monotonic(), error)
                 if self.context.ok():
                     self.get_logger().error(traceback.format_exc(), throttle_duration_sec=1.0)
@@ -158,10 +158,10 @@ class SegmenterNode(ParameterNode):
         stamp_ns = _nanoseconds(header.stamp)
         self._health.pictures.take(message.data, stamp_ns, time.monotonic())
         camera = self._health.camera.fitting(*image_rgb.shape[:2])
-        listens = self._depth_publisher is not None and self._depth_publisher.get_subscription_count() > 0
-        sight = self._finder.look(image_rgb, camera, stamp_ns * 1e-9, depth_wanted=listens)
+        depth_wanted = self._depth_publisher is not None and self._depth_publisher.get_subscription_count() > 0
+        sight = self._finder.look(image_rgb, camera, stamp_ns * 1e-9, depth_wanted=depth_wanted)
         if self._health.source_fault():
-            self._finder.reset()  # what is seen under a fault agrees with nothing
+            self._finder.reset()  # frames of a faulty source do not count for agreement
         else:
             self._publish_people_and_hero(header, sight, camera is not None)
         now_s = time.monotonic()
@@ -169,14 +169,14 @@ class SegmenterNode(ParameterNode):
         self._inference_s.add(now_s, sight.inference_s)
 
         self._mask_publisher.publish(fill_image(Image(header=header), sight.labels))
-        if self._depth_publisher and listens and sight.depth_m is not None:
+        if self._depth_publisher and depth_wanted and sight.depth_m is not None:
             self._depth_publisher.publish(fill_image(Image(header=header), sight.depth_m))
         if self._overlay_publisher.get_subscription_count():
             overlay = draw_overlay(image_rgb, sight.labels, sight.hero)
             self._overlay_publisher.publish(fill_image(Image(header=header), overlay))
 
     def _publish_people_and_hero(self, header: Header, sight: Sight, camera_is_known: bool) -> None:
-        """The people before the hero, so that a follower knows of them when it acts on the hero."""
+        """The people before the hero, so that the follower knows them when it acts on the hero."""
         if camera_is_known:
             poses = [Pose(position=Point(x=x, y=y, z=z)) for x, y, z in sight.people]
             self._people_publisher.publish(PoseArray(header=header, poses=poses))
@@ -192,7 +192,7 @@ class SegmenterNode(ParameterNode):
         self._detections.publish(header, hero)
 
     def _watch(self) -> None:
-        """Look for a second camera, and say what has changed of the state."""
+        """Look for a second camera, and report changes of the state."""
         counts = {topic: self.count_publishers(topic) for topic in (self._subscription.topic_name, self._camera_topic)}
         self._health.several = [
             f"{count} publishers on {topic}; stop all but one" for topic, count in counts.items() if count > 1

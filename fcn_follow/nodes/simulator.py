@@ -2,7 +2,7 @@
 
 Out: image_raw (rgb8), camera_info, odom, ground_truth/label_mask (mono8), ground_truth/hero (PointStamped: the middle
 of the hero's body in the camera's optical frame, at the image's stamp), /clock when asked. In: cmd_vel.
-For its report it listens to segmentation/label_mask and follow/state as well.
+For its report it subscribes to segmentation/label_mask and follow/state as well.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import threading
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,56 +27,24 @@ from fcn_follow.geometry import VelocityCommand
 from fcn_follow.images.messages import MessageError, fill_camera_info, fill_image, image_to_rgb
 from fcn_follow.nodes.support import status
 from fcn_follow.nodes.support.parameters import ParameterNode
+from fcn_follow.nodes.support.simulator_parameters import SimulatorParameters
 from fcn_follow.nodes.support.spinning import Finished
-from fcn_follow.parameters import fixed_parameter
-from fcn_follow.shared_parameters import CameraParameters
 from fcn_follow.simulation.drone import body_velocity_m_s
-from fcn_follow.simulation.episode import MOUNT, CameraSetup, Episode, Frame
+from fcn_follow.simulation.episode import CameraSetup, Episode, Frame
 from fcn_follow.simulation.live_log import LiveLog
 from fcn_follow.simulation.scenarios import find_scenario
 
 STEP_S = 0.02
 BEHIND_S = 0.1
-"""So far behind its clock the simulator slows the clock instead of catching up."""
+"""With a larger delay the simulator slows its clock instead of catching up."""
 KEPT_STAMPS = 100
 MAX_COMMANDS = 1000
-"""Of one round, which a stranger may flood."""
+"""Kept of one step, because any node may flood the topic."""
 LATCHED = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
 
 
-SIMULATED_CAMERA = CameraParameters(MOUNT.pitch_down_rad, True, *MOUNT.position_body_m)
-
-
-@dataclass(frozen=True)
-class SimulatorParameters:
-    """The simulator's parameters."""
-
-    scenario: str = fixed_parameter("tour", "what happens in the world; fcn-follow fly --list shows all scenarios")
-    seed: int = fixed_parameter(0, "another seed gives other people, textures and wind", minimum=0)
-    duration_s: float = fixed_parameter(
-        0.0, "duration of the flight, after which the node ends; 0: no end", unit="s", minimum=0.0, maximum=1e6
-    )
-    width_px: int = fixed_parameter(320, "width of the image", unit="px", minimum=32, maximum=1920)
-    height_px: int = fixed_parameter(240, "height of the image", unit="px", minimum=32, maximum=1080)
-    horizontal_fov_deg: float = fixed_parameter(
-        80.0, "horizontal angle of view of the camera", unit="deg", minimum=20.0, maximum=150.0
-    )
-    camera: CameraParameters = SIMULATED_CAMERA
-    clock: bool = fixed_parameter(False, "publish /clock and stamp by it; every other node then needs use_sim_time")
-    cmd_vel_type: str = fixed_parameter("twist_stamped", "message type of cmd_vel", choices=("twist_stamped", "twist"))
-    wait_s: float = fixed_parameter(
-        30.0,
-        "maximum time that the simulation waits for a subscriber of the images and a publisher of the commands",
-        unit="s",
-        minimum=0.0,
-        maximum=600.0,
-    )
-    report: str = fixed_parameter("", "folder for the flight report; empty: no report")
-    frame_id: str = fixed_parameter("camera_optical_frame", "frame of the images: x right, y down, z forward")
-
-
 class SimulatorNode(ParameterNode):
-    """Moves an Episode on with the time and wires it to topics; all drawing happens in one thread."""
+    """Advances an Episode in real time and wires it to topics; all rendering happens in one thread."""
 
     def __init__(self) -> None:
         super().__init__("simulator")
@@ -106,7 +73,7 @@ class SimulatorNode(ParameterNode):
         self._state = "idle"
         self._looks: list[tuple[float, float, Any]] = []
         self._taken_s: dict[tuple[int, int], float] = {}
-        """The episode's time of the frames that went out, by their stamps; these shift where the clock is slowed."""
+        """The episode's time of each published frame, by its stamp; stamps shift when the clock is slowed."""
         if settings.report:
             self.create_subscription(Image, "segmentation/label_mask", self._on_mask, 5)
             self.create_subscription(KeyValue, "follow/state", self._on_state, LATCHED)
@@ -117,14 +84,14 @@ class SimulatorNode(ParameterNode):
         self._stopping = threading.Event()
         self._ended = False
         self._failure: Exception | None = None
-        steady = SteadyClock(clock_type=ClockType.STEADY_TIME)  # runs on when /clock, which comes from here, has ended
+        steady = SteadyClock(clock_type=ClockType.STEADY_TIME)  # /clock, from this node, ends before it
         self.create_timer(0.1, self._check_end, clock=steady)
         self.create_timer(1.0, self._on_second, clock=steady)
         self._thread = threading.Thread(target=self._work, name="simulator", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread, which writes the report first."""
+        """End the thread; it writes the report first."""
         self._stopping.set()
         self._thread.join(timeout=60.0)
 
@@ -134,7 +101,7 @@ class SimulatorNode(ParameterNode):
                 folder = Path(self._settings.report).expanduser()
                 log = LiveLog(episode, self._settings.seed, folder) if self._settings.report else None
                 self.get_logger().info(f"ready: {self._scenario.name}, seed {self._settings.seed}")
-                self._wait_for_company()
+                self._wait_for_nodes()
                 try:
                     self._run(episode, log)
                 finally:
@@ -146,14 +113,14 @@ class SimulatorNode(ParameterNode):
         finally:
             self._ended = True
 
-    def _wait_for_company(self) -> None:
+    def _wait_for_nodes(self) -> None:
         give_up_s = time.monotonic() + self._settings.wait_s
         while time.monotonic() < give_up_s and not self._stopping.wait(0.05):
             if self._image_publisher.get_subscription_count() and self.count_publishers(self._command_topic):
                 return
 
     def _run(self, episode: Episode, log: LiveLog | None) -> None:
-        """One round for each STEP_S; `begun_s` is the machine's time at which the episode's time was 0."""
+        """One step each STEP_S; `begun_s` is the machine's time at the episode's time 0."""
         begun_s = time.monotonic()
         self._origin_ns = 0 if self._settings.clock else self.get_clock().now().nanoseconds
         while not self._stopping.is_set():
@@ -182,7 +149,7 @@ class SimulatorNode(ParameterNode):
             self._rates.add(time.monotonic(), behind_s)
 
     def _slow(self, behind_s: float) -> None:
-        """Let the clock stand for as long as the machine is behind."""
+        """Stop the clock for as long as the machine is behind."""
         if not self._settings.clock:
             self._origin_ns += int(behind_s * 1e9)
         self._slowed = True

@@ -1,4 +1,4 @@
-"""Label mask -> the people who are not followed: where each of them is, so that nothing flies at them."""
+"""Label mask -> the positions of the people who are not followed, so that the drone keeps its distance to them."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from fcn_follow.perception.ranging import LocatingParameters, blob_depth, is_in_
 
 MAX_PEOPLE = 64
 CORNER_SHARE = 0.5
-"""Whoever is in a corner of the image is taken to be at this share of the largest distance they can have."""
+"""A person in a corner of the image is placed at this share of the largest possible distance."""
 
 
 def find_people(labels: NDArray[np.uint8], hero: Blob | None, min_area_px: float = 1.0) -> list[Blob]:
-    """Every blob of a person but the followed hero's: other people, and whoever else is labelled as the hero.
+    """Every blob of a person but the followed hero's, including other blobs of the hero's class.
 
     Args:
         labels: HxW uint8 label mask.
-        hero: the blob that is followed, as `find_hero` found it in `labels`; None where none is.
+        hero: the blob that is followed, as `find_hero` found it in `labels`; or None.
         min_area_px: smaller blobs are noise; in pixels of this mask.
     """
     blobs = [*find_blobs(labels, OTHER_PEOPLE, min_area_px), *find_blobs(labels, HERO, min_area_px)]
@@ -38,18 +38,18 @@ def locate_people(
     min_area_px: float = 1.0,
     depth_m: NDArray[np.float32] | None = None,
 ) -> tuple[Vector3, ...]:
-    """The middles of the bodies of `find_people` in the camera's optical frame, in metres, the nearest first.
+    """The body centres of `find_people` in the camera's optical frame, in metres, the nearest first.
 
-    At most MAX_PEOPLE. The distance is that by apparent height, of people as tall as the hero; where the method is
-    depth, the nearer of the distances by height and by depth.
+    At most MAX_PEOPLE. The distance follows from the apparent height of a person as tall as the hero; with the method
+    depth, it is the smaller of the distances by height and by depth.
 
     Args:
         labels: HxW uint8 label mask.
-        hero: the blob that is followed, None where none is.
+        hero: the blob that is followed, or None.
         camera: of an image of that size.
-        parameters: those by which the hero is located.
+        parameters: those with which the hero is located.
         min_area_px: smaller blobs are noise.
-        depth_m: H x W along the optical axis, where the network gives it.
+        depth_m: H x W along the optical axis, if the network gives it.
     """
     ranging = dataclasses.replace(parameters.ranging, method="apparent_height")
     by_height = dataclasses.replace(parameters, ranging=ranging)

@@ -1,4 +1,4 @@
-"""From a camera frame to the hero's position, in one place: node, simulator and recordings see the same."""
+"""From a camera frame to the hero's position: the one way, for the node, the simulator and recordings."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from fcn_follow.perception.sight import Sight
 
 @dataclass(frozen=True)
 class HeroFinderParameters(LocatingParameters):
-    """What decides whether and where the hero is seen, given the labels."""
+    """How the hero is found in labels and located."""
 
     agreement: AgreementParameters = field(default_factory=AgreementParameters)
 
@@ -51,7 +51,7 @@ class HeroFinder:
             image_rgb: HxWx3 uint8 of any size.
             camera: of an image of that size; without it there are labels and the hero's blob, but no positions.
             stamp_s: of the image.
-            depth_wanted: give depth even where the position does not need it; the engine must give it.
+            depth_wanted: compute the depth even if the position does not need it; the engine must give it.
         """
         parameters = self.parameters
         started_s = time.monotonic()

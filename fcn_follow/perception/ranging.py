@@ -1,7 +1,7 @@
-"""Hero in pixels -> position in metres: by the apparent height, the ground where the hero stands, or by depth.
+"""Hero in pixels -> position in metres: by apparent height, by the ground under the feet, or by depth.
 
-The first two take the hero as an upright body on a pinhole camera without lens distortion, and give the middle of the
-body; by depth it is the middle of what shows of the body, of whatever pose.
+The first two assume an upright body and a pinhole camera without lens distortion, and give the middle of the body; by
+depth it is the middle of the visible part of the body, in any pose.
 With the camera pitched down by p, the world's up in the optical frame is u = (0, -cos p, -sin p).
 """
 
@@ -19,14 +19,14 @@ from fcn_follow.perception.blobs import Blob
 from fcn_follow.shared_parameters import CameraParameters, HeroParameters
 
 METHODS = ("apparent_height", "ground_plane", "depth")
-NARROWEST_GROUND_ANGLE = 0.01  # sine of the ray's angle below the horizon; flatter rays say nothing of the distance
-WIDEST = 1.8  # times its width: arms and stride make no hero wider, but for one in ten of the simulator's
-BODY_BEHIND_SURFACE_M = 0.11  # from what the camera sees of a body to its middle; 0.10 to 0.12 in the simulator
+MIN_GROUND_ANGLE = 0.01  # sine of the ray's angle below the horizon; flatter rays give no useful distance
+MAX_WIDTH_RATIO = 1.8  # to the hero's width, with arms and stride; nine in ten of the simulator's heroes are narrower
+BODY_BEHIND_SURFACE_M = 0.11  # from the visible surface of a body to its middle; 0.10 to 0.12 in the simulator
 
 
 @dataclass(frozen=True)
 class RangingParameters:
-    """How the hero's position follows from its blob."""
+    """How the hero's distance follows from its blob."""
 
     method: str = parameter(
         "apparent_height",
@@ -45,7 +45,7 @@ class RangingParameters:
 
 @dataclass(frozen=True)
 class LocatingParameters:
-    """What a position follows from: how the distance is found, by which camera, and of whom."""
+    """What a position depends on besides the blob: the method, the camera's mount and the hero's size."""
 
     ranging: RangingParameters = field(default_factory=RangingParameters)
     camera: CameraParameters = field(default_factory=CameraParameters)
@@ -59,10 +59,10 @@ def locate_hero(
     stamp_s: float,
     hero_depth_m: float = math.nan,
 ) -> HeroPosition | None:
-    """The middle of the hero's body in the camera's optical frame, or None where the picture does not say where it is.
+    """The middle of the hero's body in the camera's optical frame, or None where the picture does not show it.
 
-    hero_depth_m, along the optical axis, is what the method depth goes by; None where it is no positive number. By
-    apparent height it is None where the hero is in a corner of the image, see `is_in_corner`.
+    The method depth takes hero_depth_m, along the optical axis, and gives None unless it is a positive number. The
+    apparent height gives None for a hero in a corner of the image, see `is_in_corner`.
     """
     if _by_size(parameters, hero, camera) and is_in_corner(hero, camera):
         return None
@@ -70,9 +70,9 @@ def locate_hero(
 
 
 def is_in_corner(body: Blob, camera: CameraIntrinsics) -> bool:
-    """Whether the image cuts off one end of the height and one side, so that the size gives no distance.
+    """Whether the image cuts off one side and either head or feet, so that the size gives no distance.
 
-    The body may be much nearer than it seems. One that reaches from border to border is as near as it seems, or nearer.
+    The body may then be much nearer than its size says. One that reaches from border to border is at most as far.
     """
     box = body.box
     one_end_cut = (box.top_px <= 0) != (box.bottom_px >= camera.height_px)
@@ -87,7 +87,7 @@ def locate_body(
     stamp_s: float,
     hero_depth_m: float = math.nan,
 ) -> HeroPosition | None:
-    """As `locate_hero`, but a body in a corner of the image is put as far away as it can be."""
+    """As `locate_hero`, but a body in a corner of the image is placed at the largest possible distance."""
     if parameters.ranging.method == "depth":
         if not 0.0 < hero_depth_m < math.inf:
             return None
@@ -104,12 +104,12 @@ def locate_body(
     if middle is None or not middle[2] > 0.0:
         return None
     y_m, z_m = float(middle[1]), float(middle[2])
-    x_m = (hero.centroid_px[0] - camera.cx_px) / camera.fx_px * z_m  # the centroid is of the middle, not of the feet
+    x_m = (hero.centroid_px[0] - camera.cx_px) / camera.fx_px * z_m  # at the depth of the middle, not of the feet
     return HeroPosition(stamp_s, (x_m, y_m, z_m))
 
 
 def blob_depth(blob: Blob, labels: NDArray[np.uint8], depth_m: NDArray[np.float32] | None) -> float:
-    """The median depth of the blob's pixels in its box, in metres; NaN without depth, or where one of them is NaN.
+    """The median depth of the blob's pixels in its box, in metres; NaN without depth, or if one of them is NaN.
 
     Args:
         blob: found in `labels`.
@@ -123,7 +123,7 @@ def blob_depth(blob: Blob, labels: NDArray[np.uint8], depth_m: NDArray[np.float3
 
 
 def _by_size(parameters: LocatingParameters, body: Blob, camera: CameraIntrinsics) -> bool:
-    """Whether the distance follows from the size in the image: by parameter, or for want of feet on the ground."""
+    """Whether the distance follows from the size in the image: by parameter, or because the feet are cut off."""
     feet_cut = body.box.bottom_px >= camera.height_px
     method = parameters.ranging.method
     return method == "apparent_height" or (method == "ground_plane" and feet_cut)
@@ -143,7 +143,7 @@ def _by_ground_plane(
 ) -> NDArray[np.float64] | None:
     ray = _ray(camera, hero.centroid_px[0], hero.box.bottom_px - 0.5)
     descent = -float(ray @ up)
-    if descent < NARROWEST_GROUND_ANGLE * float(np.linalg.norm(ray)):
+    if descent < MIN_GROUND_ANGLE * float(np.linalg.norm(ray)):
         return None
     feet = ray * (parameters.ranging.camera_height_m / descent)
     return np.asarray(feet + half_body)
@@ -158,10 +158,10 @@ def _by_apparent_height(
 ) -> NDArray[np.float64]:
     """Feet at depth z_f and head at feet + H u give (y_f - y_h) z_f = H (cos p - y_h sin p), y in units of f.
 
-    Where the image cuts head or feet off, what is left is too short and the hero would seem too far; then the nearer
-    of the distances by height and by width counts, measured from the end that is visible. A hero who sits or is hidden
-    to the waist is too short as well, which does not show: never is one farther than the widest hero would be.
-    From above the head the height says nothing, and the width alone counts. The answer lies before the camera, always.
+    A body whose head or feet are cut off by the image looks too short and thus too far; then the smaller of the
+    distances by height and by width counts, measured from the visible end. A sitting or half-occluded hero looks too
+    short as well, which the blob does not show: the distance is never larger than that of the widest hero. Seen from
+    above the head, the height gives no distance and only the width counts. The result is always in front of the camera.
     """
     x_px = hero.centroid_px[0]
     head = _ray(camera, x_px, hero.box.top_px - 0.5)
@@ -174,7 +174,7 @@ def _by_apparent_height(
     head_cut = hero.box.top_px <= 0
     feet_cut = hero.box.bottom_px >= camera.height_px
     whole = not (head_cut or feet_cut)
-    width_m = parameters.ranging.hero_width_m * (WIDEST if whole else 1.0)
+    width_m = parameters.ranging.hero_width_m * (MAX_WIDTH_RATIO if whole else 1.0)
     depth_m = min(feet_depth_m, width_m * camera.fx_px / (hero.box.right_px - hero.box.left_px))
     middle = head * depth_m - half_body if feet_cut else feet * depth_m + half_body
     if (head_cut and feet_cut) or (whole and depth_m < feet_depth_m) or middle[2] <= 0.0:

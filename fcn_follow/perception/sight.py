@@ -1,4 +1,4 @@
-"""What a frame shows; apart from the pipeline, so that a consumer of it need not import PyTorch."""
+"""What a frame shows. Apart from the pipeline, so that its users need not import PyTorch."""
 
 from __future__ import annotations
 

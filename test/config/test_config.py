@@ -12,10 +12,10 @@ from command_line import invoke
 from ros_tools import ROOT
 
 from fcn_follow.nodes.executables import NODES
-from fcn_follow.nodes.simulator import SimulatorParameters
 from fcn_follow.nodes.support.follower_parameters import FollowerNodeParameters
 from fcn_follow.nodes.support.player_parameters import PlayerParameters
 from fcn_follow.nodes.support.segmenter_parameters import SegmenterParameters
+from fcn_follow.nodes.support.simulator_parameters import SimulatorParameters
 from fcn_follow.parameters import walk_parameters, with_values
 from fcn_follow.shared_parameters import SHARED_NAMES
 from fcn_follow.simulation.episode import CameraSetup
@@ -28,10 +28,7 @@ DEFAULTS = {
     "simulator": SimulatorParameters(),
 }
 SIMULATOR_YAML = yaml.safe_load((ROOT / "config" / "simulator.yaml").read_text())
-YAML = {
-    **yaml.safe_load((ROOT / "config" / "follow.yaml").read_text()),
-    "/**/simulator": SIMULATOR_YAML["/**/simulator"],
-}
+YAML = yaml.safe_load((ROOT / "config" / "follow.yaml").read_text())
 
 
 def flat(values: dict, prefix: str = "") -> dict:
@@ -50,8 +47,7 @@ def section(tree: dict, name: str, names: Container[str] | None = None) -> dict:
 @pytest.mark.parametrize("node", sorted(DEFAULTS))
 def test_the_yaml_has_every_parameter_with_its_default_and_no_other(node):
     declared = {name: value for name, _, value in walk_parameters(DEFAULTS[node])}
-    shared = SIMULATOR_YAML if node == "simulator" else YAML
-    given = section(shared, "/**", SHARED_NAMES & declared.keys()) | section(YAML, f"/**/{node}")
+    given = section(YAML, "/**", SHARED_NAMES & declared.keys()) | section(YAML, f"/**/{node}")
     assert given == declared
     assert not SHARED_NAMES & section(YAML, f"/**/{node}").keys()
     assert {name: type(value) for name, value in given.items()} == {k: type(v) for k, v in declared.items()}
@@ -66,12 +62,15 @@ def test_the_nodes_know_the_simulators_camera():
     assert segmenter.camera.pitch_down_rad == setup.mount.pitch_down_rad
     assert follower.camera == follower_parameters(setup).camera
     assert follower.vehicle == follower_parameters(setup).vehicle
-    assert (SimulatorParameters().camera.mount, SimulatorParameters().camera.stabilised) == (setup.mount, True)
+    simulated = with_values(SimulatorParameters(), shared).camera
+    assert (simulated.mount, simulated.stabilised) == (setup.mount, setup.stabilised)
 
 
 @pytest.mark.parametrize("name", ["follow", "simulator", "gazebo", "gazebo_rotors"])
 def test_what_nodes_share_stands_in_the_section_of_all_nodes_alone(name):
-    for node, parameters in yaml.safe_load((ROOT / "config" / f"{name}.yaml").read_text()).items():
+    tree = yaml.safe_load((ROOT / "config" / f"{name}.yaml").read_text())
+    assert list(tree)[-1] == "/**", "a value of the command line (-p) is one of /**, and the last section wins"
+    for node, parameters in tree.items():
         given = flat(parameters["ros__parameters"]).keys()
         assert given <= SHARED_NAMES if node == "/**" else not given & SHARED_NAMES
 

@@ -12,7 +12,7 @@ from fcn_follow.geometry import CameraIntrinsics
 from fcn_follow.perception.blobs import Blob, Box, find_blobs
 from fcn_follow.perception.hero import find_hero
 from fcn_follow.perception.people import MAX_PEOPLE, find_people, locate_people
-from fcn_follow.perception.ranging import BODY_BEHIND_SURFACE_M, WIDEST, locate_hero
+from fcn_follow.perception.ranging import BODY_BEHIND_SURFACE_M, MAX_WIDTH_RATIO, locate_hero
 
 CAMERA = CameraIntrinsics(640, 480, 500.0, 500.0, 319.5, 239.5)
 RANGING = locating()
@@ -59,7 +59,7 @@ def test_corners_join_blobs_of_one_label_and_labels_are_kept_apart():
 def test_people_who_merge_into_one_blob_are_no_farther_than_its_width_allows():
     group = mask(*((1, 200 + 30 * number, 200, 30, 85) for number in range(6)))  # ten metres away by their height
     ((x, _, z),) = places(group)
-    assert z == pytest.approx(RANGING.ranging.hero_width_m * WIDEST * 500 / 180)
+    assert z == pytest.approx(RANGING.ranging.hero_width_m * MAX_WIDTH_RATIO * 500 / 180)
     assert x == pytest.approx((289.5 - 319.5) / 500 * z)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from fcn_follow.nodes.support.follower_parameters import FollowerNodeParameters
 from fcn_follow.nodes.support.player_parameters import PlayerParameters
 from fcn_follow.nodes.support.segmenter_parameters import SegmenterParameters
+from fcn_follow.nodes.support.simulator_parameters import SimulatorParameters
 from fcn_follow.parameters import ParameterInfo, ParameterValue, walk_parameters
 from fcn_follow.shared_parameters import SHARED_NAMES, SharedParameters
 
@@ -19,9 +20,11 @@ HEAD = """\
 # `fcn-follow parameters`. An unknown name or an impossible value is refused at start; `ros2 param describe NODE NAME`
 # shows description, unit and range. What is marked "at start" cannot change while the node runs.
 """
+SHARED_COMMENT = "For all nodes that need them. Keep this section last: -p overrides only the sections before it."
 SECTIONS = {
     "/**/segmenter": SegmenterParameters(),
     "/**/player": PlayerParameters(),
+    "/**/simulator": SimulatorParameters(),
     "/**/follower": FollowerNodeParameters(),
 }
 WIDTH = 120
@@ -31,15 +34,16 @@ _PLAIN_TEXT = re.compile(r"[a-z][a-z0-9_/]*")
 
 def follow_yaml() -> str:
     """The content of config/follow.yaml."""
-    shared = _section("/**", SharedParameters(), frozenset(), "Every node that needs them takes these.")
-    own = (_section(name, parameters, SHARED_NAMES) for name, parameters in SECTIONS.items())
-    return "\n".join([HEAD, *shared, *(line for section in own for line in ("", *section))]) + "\n"
+    sections = [_section(name, parameters, SHARED_NAMES) for name, parameters in SECTIONS.items()]
+    sections.append(_section("/**", SharedParameters(), frozenset(), SHARED_COMMENT))
+    return "\n".join([HEAD, *(line for section in sections for line in (*section, ""))])
 
 
 def _section(name: str, parameters: object, left_out: frozenset[str], comment: str = "") -> Iterator[str]:
     if comment:
         yield f"# {comment}"
-    at_start = all(info.read_only for _, info, _ in walk_parameters(parameters))
+    own = [info for name, info, _ in walk_parameters(parameters) if name not in left_out]
+    at_start = all(info.read_only for info in own)
     if at_start:
         yield "# All of these are set at start."
     yield f"{name}:"
