@@ -77,7 +77,7 @@ def test_a_hero_below_the_least_area_is_nobody_at_any_size_of_the_image():
 
 
 def test_a_hero_that_is_not_agreed_on_is_one_of_the_people_until_it_is():
-    eyes = finder(HeroFinderParameters(TWO_OF_TWO))
+    eyes = finder(HeroFinderParameters(agreement=TWO_OF_TWO))
     first, second = (eyes.look(picture(HERO), CAMERA, stamp_s) for stamp_s in (0.0, 0.1))
     assert (first.hero, first.position, len(first.people)) == (None, None, 1)
     assert second.position is not None and second.people == ()
@@ -87,7 +87,7 @@ def test_a_hero_that_is_not_agreed_on_is_one_of_the_people_until_it_is():
 
 
 def test_parameters_may_change_between_two_frames():
-    eyes = finder(HeroFinderParameters(TWO_OF_TWO))
+    eyes = finder(HeroFinderParameters(agreement=TWO_OF_TWO))
     assert eyes.look(picture(HERO), CAMERA, 0.0).hero is None
     eyes.parameters = HeroFinderParameters()
     assert eyes.look(picture(HERO), CAMERA, 5.0).hero is not None
