@@ -1,7 +1,7 @@
 """From the camera's optical frame to a gravity-aligned one, and on to those of the autopilots.
 
-Level frame: the body's, with roll and pitch taken out (x forward, y left, z up). Odom: fixed, z up. Plain floats:
-at this size they are quicker than arrays.
+Level frame: the body's without roll and pitch (x forward, y left, z up). Odom: fixed, z up. Plain floats are faster
+than arrays of this size.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ def wrapped(angle_rad: float) -> float:
 
 
 def roll_pitch_yaw(orientation_xyzw: tuple[float, float, float, float]) -> Vector3:
-    """Roll, pitch and yaw in rad (about x, y, z; REP-103) of a unit quaternion; a longer one is normalised."""
+    """Roll, pitch and yaw in rad (about x, y, z; REP-103) of a quaternion, which is normalised."""
     norm = math.hypot(*orientation_xyzw)
     x, y, z, w = (value / norm for value in orientation_xyzw)
     roll = math.atan2(2.0 * (w * x + y * z), 1.0 - 2.0 * (x * x + y * y))
@@ -26,14 +26,14 @@ def roll_pitch_yaw(orientation_xyzw: tuple[float, float, float, float]) -> Vecto
 
 
 def body_from_optical(position_camera_m: Vector3, pitch_down_rad: float) -> Vector3:
-    """An optical-frame vector in the axes of what the camera is mounted on."""
+    """A vector of the optical frame in the axes of the camera's mount."""
     right, down, forward = position_camera_m
     sin, cos = math.sin(pitch_down_rad), math.cos(pitch_down_rad)
     return forward * cos - down * sin, -right, -forward * sin - down * cos
 
 
 def level_from_body(vector: Vector3, roll_rad: float, pitch_rad: float) -> Vector3:
-    """A body-frame vector with the body's roll and pitch taken out."""
+    """A vector of the body frame in the level frame."""
     x, y, z = vector
     sin, cos = math.sin(roll_rad), math.cos(roll_rad)
     y, z = y * cos - z * sin, y * sin + z * cos
@@ -42,7 +42,7 @@ def level_from_body(vector: Vector3, roll_rad: float, pitch_rad: float) -> Vecto
 
 
 def rotated(x: float, y: float, angle_rad: float) -> tuple[float, float]:
-    """A horizontal vector turned counter-clockwise; a level vector turned by the yaw is in odom's axes."""
+    """A horizontal vector rotated counter-clockwise; a level vector rotated by the yaw is in odom's axes."""
     sin, cos = math.sin(angle_rad), math.cos(angle_rad)
     return x * cos - y * sin, x * sin + y * cos
 
@@ -52,8 +52,8 @@ def hero_in_odom(
 ) -> tuple[Vector3, Vector3]:
     """The hero and the camera in odom, both in metres.
 
-    attitude_rad is the body's roll, pitch and yaw. A stabilised camera's pitch is against gravity, so that only the
-    yaw turns what it sees; where it sits on the body turns with the whole attitude.
+    attitude_rad is the body's roll, pitch and yaw. A stabilised camera's pitch is against gravity, so that only the yaw
+    rotates its axes; its position on the body rotates with the whole attitude.
     """
     roll, pitch, yaw = attitude_rad
     seen = body_from_optical(position_camera_m, mount.pitch_down_rad)

@@ -25,7 +25,7 @@ class CameraIntrinsics:
 
 @dataclass(frozen=True)
 class CameraMount:
-    """How the camera sits on the body: its position and how far it looks down.
+    """How the camera is mounted on the body: its position and pitch.
 
     position_body_m is the camera in base_link; pitch_down_rad is 0 for a level camera and positive when it looks
     down. The camera looks along the body's x axis and does not roll.
@@ -47,7 +47,7 @@ class HeroPosition:
 class VehicleState:
     """The drone in odom: nav_msgs/Odometry with the pose kept and the twist turned into odom axes.
 
-    The sigmas are the largest standard deviations of its covariances, 0 where these are not known.
+    The sigmas are the largest standard deviations of its covariances, 0 where these are unknown.
     """
 
     stamp_s: float
@@ -61,7 +61,7 @@ class VehicleState:
 
 @dataclass(frozen=True)
 class VelocityCommand:
-    """What the drone is asked to do, in base_link with roll and pitch taken out (REP-103)."""
+    """The velocity that the drone should have, in base_link without roll and pitch (REP-103)."""
 
     forward_m_s: float = 0.0
     left_m_s: float = 0.0

@@ -1,8 +1,8 @@
-"""Parameters as one frozen dataclass a node: declared, described, checked and read in a single place.
+"""Parameters as one frozen dataclass a node, with description, unit and allowed values.
 
-A field is made by `parameter(...)`, which carries its description, unit and allowed values. A field may itself be
-such a dataclass; its parameters are then named with a dot (`limits.speed_m_s`), as in a ROS parameter file.
-The ROS side (declaring with descriptors, live changes) is in nodes/support/parameters.py.
+A field is made by `parameter(...)`. A field may itself be such a dataclass; its parameters are then named with a dot
+(`limits.speed_m_s`), as in a ROS parameter file. nodes/support/parameters.py declares them on a node, and
+nodes/support/parameter_file.py writes config/follow.yaml.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import difflib
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 from fcn_follow.errors import MAX_SHOWN, UserError, shown
@@ -23,7 +24,7 @@ TYPES_IN_WORDS: dict[type, str] = {bool: "true or false", int: "a whole number",
 
 @dataclass(frozen=True)
 class ParameterInfo:
-    """What a person should know of a parameter: description, unit, allowed range or choices."""
+    """Description, unit and allowed values of a parameter."""
 
     description: str
     unit: str = ""
@@ -31,11 +32,13 @@ class ParameterInfo:
     maximum: float | None = None
     choices: tuple[str, ...] = ()
     needed: bool = False
-    """Of a text: it may not be empty."""
+    """A text that must not be empty."""
+    read_only: bool = False
+    """It is set at start and cannot change while the node runs."""
 
     @property
     def allowed(self) -> str:
-        """The allowed values in words, with the unit; empty where anything of the right type goes."""
+        """The allowed values in words, with the unit; empty if every value of the right type is allowed."""
         if self.choices:
             return "one of " + ", ".join(self.choices)
         unit = f" {self.unit}" if self.unit else ""
@@ -58,11 +61,16 @@ def parameter(
     minimum: float | None = None,
     maximum: float | None = None,
     choices: tuple[str, ...] = (),
+    read_only: bool = False,
 ) -> Any:
     """A dataclass field that is a parameter; range ends are inclusive."""
-    needed = isinstance(default, str) and bool(default)  # what is empty by default may be emptied
-    info = ParameterInfo(description, unit, minimum, maximum, choices, needed)
+    needed = isinstance(default, str) and bool(default)  # a text that is empty by default may be empty
+    info = ParameterInfo(description, unit, minimum, maximum, choices, needed, read_only)
     return field(default=default, metadata={"parameter": info})
+
+
+fixed_parameter = partial(parameter, read_only=True)
+"""A parameter that cannot change while the node runs."""
 
 
 def walk_parameters(parameters: object, prefix: str = "") -> Iterator[tuple[str, ParameterInfo, ParameterValue]]:
@@ -101,7 +109,7 @@ def check_value(name: str, info: ParameterInfo, value: object, default: Paramete
 
 
 def with_values(parameters: DataclassT, values: Mapping[str, object]) -> DataclassT:
-    """A copy of `parameters` with some values replaced, by dotted name; all are checked before any is taken.
+    """A copy of `parameters` with some values replaced, by dotted name; all are checked first.
 
     Raises UserError for an unknown name (with the nearest known one), a wrong type, or a value out of range.
     """

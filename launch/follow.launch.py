@@ -1,4 +1,4 @@
-"""Segmenter and follower on a camera's topics, and where asked for a player that takes the camera's place.
+"""Segmenter and follower on a camera's topics, optionally with a player or the simulator as the camera.
 
 ros2 launch fcn_follow follow.launch.py image:=/camera/image_raw camera_info:=/camera/camera_info
 """
@@ -34,7 +34,7 @@ ARGUMENTS = [
     DeclareLaunchArgument(
         "vehicle_file",
         default_value="",
-        description="YAML file given after params_file: what is true of this drone and its camera. Empty: none.",
+        description="YAML file given after params_file, for the parameters of this drone and its camera. Empty: none.",
     ),
     DeclareLaunchArgument("namespace", default_value="", description="Namespace of all nodes and topics, as drone1."),
     DeclareLaunchArgument("cmd_vel", default_value="cmd_vel", description="Topic of the velocity commands."),
@@ -54,9 +54,9 @@ ARGUMENTS = [
         "network",
         default_value="",
         choices=["", "true", "false"],
-        description="Let other machines hear and command the nodes. Empty: not with simulator:=true.",
+        description="Let other machines receive the topics and command the nodes. Empty: not with simulator:=true.",
     ),
-    DeclareLaunchArgument("odom", default_value="odom", description="Odometry topic of the drone; may be silent."),
+    DeclareLaunchArgument("odom", default_value="odom", description="Odometry topic of the drone; optional."),
     DeclareLaunchArgument(
         "use_sim_time",
         default_value="false",
@@ -67,7 +67,7 @@ ARGUMENTS = [
         "source",
         default_value="",
         description="Play this as the camera: folder or zip of frames, video, rosbag2 folder, or camera number; "
-        "the launch ends with it. Empty: no player, the camera is somebody else's.",
+        "the launch ends with it. Empty: no player; a camera driver publishes the images.",
     ),
     DeclareLaunchArgument(
         "simulator",
@@ -76,7 +76,7 @@ ARGUMENTS = [
         description="Fly in the embedded simulator, which takes the place of camera and drone.",
     ),
     DeclareLaunchArgument(
-        "scenario", default_value="tour", description="What happens in the simulator; fcn-follow fly --list tells all."
+        "scenario", default_value="tour", description="What happens in the simulator; fcn-follow fly --list shows all."
     ),
     DeclareLaunchArgument("report", default_value="", description="Folder for the simulator's flight report."),
     DeclareLaunchArgument(
@@ -89,7 +89,7 @@ ARGUMENTS = [
         "log_level",
         default_value="info",
         choices=["debug", "info", "warn", "error", "fatal"],
-        description="Least severity of what the nodes log.",
+        description="Minimum severity of the log messages.",
     ),
 ]
 

@@ -77,7 +77,7 @@ ARGUMENTS = [
         "log_level",
         default_value="info",
         choices=["debug", "info", "warn", "error", "fatal"],
-        description="Least severity of what the nodes log.",
+        description="Minimum severity of the log messages.",
     ),
 ]
 
@@ -93,7 +93,7 @@ def find_world(world: str) -> Path:
 
 
 def gazebo_share() -> Path:
-    """Where ros_gz_sim is. Raises RuntimeError with the packages to install."""
+    """The share directory of ros_gz_sim. Raises RuntimeError with the packages to install."""
     for package in ("ros_gz_bridge", "ros_gz_sim"):
         try:
             share = Path(get_package_share_directory(package))
@@ -115,7 +115,7 @@ def start_pose(text: str) -> list[str]:
 
 
 def make_everything(context: LaunchContext) -> list[LaunchDescriptionEntity]:
-    """Gazebo with the world, the drone, the bridge, the nodes, and where asked the recording."""
+    """Gazebo with the world, the drone, the bridge, the nodes, and optionally the recording."""
     value = {argument.name: context.launch_configurations[argument.name] for argument in ARGUMENTS}
     gazebo, world = gazebo_share(), find_world(value["world"])
     start = start_pose(value["start"])

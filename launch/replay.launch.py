@@ -21,7 +21,7 @@ from launch_ros.parameter_descriptions import ParameterValue
 from fcn_follow.share import dds_environment, share_directory
 
 SHARE = share_directory()
-DRAIN_S = 3.0  # for what is still under way when the bag has ended
+DRAIN_S = 3.0  # for the last masks after the end of the bag
 
 ARGUMENTS = [
     DeclareLaunchArgument("bag", description="The rosbag2 (or folder or zip of frames with masks) to play."),
@@ -66,7 +66,7 @@ def make_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             name=name,
             parameters=[value["params_file"], {"use_sim_time": simulated_time}, parameters],
             output="screen",
-            sigterm_timeout="30",  # the scorer's last word takes a moment on a busy machine
+            sigterm_timeout="30",  # for the scorer's report on a busy machine
             on_exit=on_exit or [Shutdown(reason=f"the {name} has ended")],
         )
 

@@ -89,11 +89,11 @@ def ros(domain_id: int) -> Iterator[None]:
 
 
 @pytest.fixture
-def around(ros):
-    """What stands around a follower; see follower_rig."""
-    from follower_rig import Around
+def rig(ros):
+    """The other end of a follower's topics."""
+    from follower_rig import FollowerRig
 
-    return Around()
+    return FollowerRig()
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import sys
 import pytest
 from draw_house import FLYING_NODES, MODULES, PAGE, ROOT, imports, page, reached, room
 
-TOP = ("classes", "coordinates", "errors", "files", "geometry", "parameters", "share", "yaml_text")
+TOP = ("classes", "coordinates", "errors", "files", "geometry", "parameters", "share", "shared_parameters", "yaml_text")
 FLOORS = {
     **dict.fromkeys((*TOP, "images"), 0),
     "networks": 1,

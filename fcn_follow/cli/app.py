@@ -14,6 +14,7 @@ from fcn_follow.cli import (
     gazebo,
     keras,
     models,
+    parameters,
     results,
     scoring,
     simulation,
@@ -48,3 +49,4 @@ app.command("synthesize")(synthesis.synthesize)
 app.command("pictures")(synthesis.pictures)
 app.command("gazebo-assets")(gazebo.gazebo_assets)
 app.command("bench")(bench.bench)
+app.command("parameters")(parameters.parameters)

@@ -392,7 +392,7 @@ class Follower:
         self._move_set_points(now_s, dt_s, hero, vehicle)
         where = around(hero, vehicle)
         shaped = self._references.step(self.parameters, self._trim, hero, where, dt_s)
-        ground_m = 0.0 if self.odometry.heard else hero.position_odom_m[2] - self.parameters.vehicle.hero_height_m / 2
+        ground_m = 0.0 if self.odometry.heard else hero.position_odom_m[2] - self.parameters.hero.height_m / 2
         above_ground_m = vehicle.position_m[2] - ground_m
         up_m_s = self._limiter.command.up_m_s
         self._hero_climb.step(up_m_s, self._references.height.value - where.height_m, where.height_m, dt_s)

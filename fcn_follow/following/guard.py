@@ -251,7 +251,7 @@ class Guard:
         limits = self.parameters.limits
         above_start_m, above_ground_m = heights.above_start_m, heights.above_ground_m
         if above_ground_m is None and self._hero is not None:
-            feet_m = self._hero.z_m - self.parameters.vehicle.hero_height_m / 2
+            feet_m = self._hero.z_m - self.parameters.hero.height_m / 2
             above_ground_m = pose.position_m[2] - feet_m
         if above_start_m is None:
             above_start_m = pose.position_m[2] if above_ground_m is None else above_ground_m

@@ -5,11 +5,11 @@ Distances around the hero are horizontal; heights are above the middle of the he
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fcn_follow.errors import UserError
-from fcn_follow.geometry import CameraMount
 from fcn_follow.parameters import parameter
+from fcn_follow.shared_parameters import CameraParameters, HeroParameters
 
 BEARINGS = ("keep", "behind", "front", "left", "right", "compass")
 LOST_ACTIONS = ("hold", "climb", "land", "return")
@@ -210,22 +210,9 @@ class SearchParameters:
 
 
 @dataclass(frozen=True)
-class CameraParameters:
-    """How the camera looks at the world."""
+class FollowerCameraParameters(CameraParameters):
+    """The camera's mount, and where in the picture the hero is kept."""
 
-    pitch_down_rad: float = parameter(
-        0.0,
-        "how far the camera looks down: against gravity when stabilised, else against the body",
-        unit="rad",
-        minimum=-1.5708,
-        maximum=1.5708,
-    )
-    stabilised: bool = parameter(
-        True, "the camera hangs on a gimbal that takes out roll and pitch; else those of odom are used"
-    )
-    x_m: float = parameter(0.0, "camera before the body's middle", unit="m", minimum=-5.0, maximum=5.0)
-    y_m: float = parameter(0.0, "camera left of the body's middle", unit="m", minimum=-5.0, maximum=5.0)
-    z_m: float = parameter(0.0, "camera above the body's middle", unit="m", minimum=-5.0, maximum=5.0)
     keep_rad: float = parameter(
         0.4,
         "the hero's middle is kept within this angle above and below the optical axis",
@@ -233,11 +220,6 @@ class CameraParameters:
         minimum=0.05,
         maximum=1.2,
     )
-
-    @property
-    def mount(self) -> CameraMount:
-        """The same as a value of fcn_follow.geometry."""
-        return CameraMount((self.x_m, self.y_m, self.z_m), self.pitch_down_rad)
 
 
 @dataclass(frozen=True)
@@ -252,13 +234,6 @@ class VehicleParameters:
         minimum=0.1,
         maximum=3.0,
     )
-    hero_height_m: float = parameter(
-        1.7,
-        "the hero's height; half of it is where its feet are, used without odom",
-        unit="m",
-        minimum=0.3,
-        maximum=2.5,
-    )
 
 
 @dataclass(frozen=True)
@@ -271,7 +246,8 @@ class FollowerParameters:
     timeouts: Timeouts = Timeouts()
     estimator: EstimatorParameters = EstimatorParameters()
     search: SearchParameters = SearchParameters()
-    camera: CameraParameters = CameraParameters()
+    camera: FollowerCameraParameters = FollowerCameraParameters()
+    hero: HeroParameters = field(default_factory=HeroParameters)
     vehicle: VehicleParameters = VehicleParameters()
 
     def __post_init__(self) -> None:

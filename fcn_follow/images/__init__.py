@@ -1,1 +1,1 @@
-"""Pictures as arrays: files and ROS messages, decoded only once their size is known."""
+"""Pictures as arrays, from files and ROS messages; their size is checked before they are decoded."""

@@ -1,6 +1,6 @@
-"""Image messages to and from arrays: `step`, byte order and every encoding that cv_bridge turns into colour.
+"""Image messages to and from arrays: `step`, byte order and every encoding that cv_bridge converts to colour.
 
-Reading works on any object with the fields of the message, so bags read without ROS go the same way.
+Reading works on any object with the fields of the message, so that bags can be read without ROS.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MIN_FIELD_OF_VIEW_DEG, MAX_FIELD_OF_VIEW_DEG = 5.0, 170.0  # horizontal, of a pi
 
 
 class MessageError(UserError):
-    """A message that says impossible things: it is dropped, and the node lives on."""
+    """A message with impossible content: it is dropped, and the node goes on."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,8 @@ def image_to_rgb(message: Any) -> UInt8Array:
     """A sensor_msgs/Image as HxWx3 uint8 RGB (a read-only view where it is rgb8 already); 16 bits are scaled to 8.
 
     Raises:
-        MessageError: unknown encoding, zero size or a larger one than images/pictures.py allows, a step that no row of
-            that width has, or data shorter than height * step.
+        MessageError: an unknown encoding, a size of zero or above the limits of images/pictures.py, a step that does
+            not fit the width, or data shorter than height * step.
     """
     encoding = _ENCODINGS.get(message.encoding)
     if encoding is None:
@@ -108,7 +108,7 @@ def image_to_rgb(message: Any) -> UInt8Array:
 def compressed_to_rgb(message: Any) -> UInt8Array:
     """A sensor_msgs/CompressedImage (JPEG, PNG) as HxWx3 uint8 RGB.
 
-    Raises MessageError for other formats, and for what is damaged, truncated or larger than images/pictures.py allows.
+    Raises MessageError for other formats, and for pictures that are damaged, truncated or above the size limits.
     """
     try:
         picture = decode_picture(memoryview(message.data).cast("B"))
@@ -120,21 +120,21 @@ def compressed_to_rgb(message: Any) -> UInt8Array:
 
 
 def fill_image(message: Any, pixels: NDArray[np.uint8] | NDArray[np.float32]) -> Any:
-    """Put HxWx3 (rgb8) or HxW (mono8), or depth in metres float32 HxW (32FC1, REP-118), into an Image message.
+    """Put HxWx3 (rgb8), HxW (mono8) or depth in metres, float32 HxW (32FC1, REP-118), into an Image message.
 
-    Returns the message; its header is left alone.
+    Returns the message; its header is unchanged.
     """
     is_depth = pixels.dtype == np.float32
     message.height, message.width = pixels.shape[:2]
     message.encoding = "32FC1" if is_depth else "mono8" if pixels.ndim == 2 else "rgb8"
     message.is_bigendian = int(is_depth and sys.byteorder == "big")
     message.step = pixels[0].nbytes
-    message.data.frombytes(np.ascontiguousarray(pixels).data.cast("B"))  # a thousand times faster than a list
+    message.data.frombytes(np.ascontiguousarray(pixels).data.cast("B"))  # much faster than assigning a list
     return message
 
 
 def intrinsics(message: Any) -> CameraIntrinsics:
-    """The pinhole of a sensor_msgs/CameraInfo; MessageError where it is not calibrated or says impossible things."""
+    """The pinhole camera of a sensor_msgs/CameraInfo; MessageError where it is uncalibrated or impossible."""
     matrix = message.k if hasattr(message, "k") else message.K
     fx, fy, cx, cy = (float(matrix[index]) for index in (0, 4, 2, 5))
     width_px, height_px = int(message.width), int(message.height)
@@ -161,7 +161,7 @@ def intrinsics(message: Any) -> CameraIntrinsics:
 
 
 def fill_camera_info(message: Any, camera: CameraIntrinsics) -> Any:
-    """Put an undistorted pinhole into a CameraInfo message and return it; its header is left alone."""
+    """Put an undistorted pinhole camera into a CameraInfo message and return it; its header is unchanged."""
     message.width, message.height = camera.width_px, camera.height_px
     fx, fy, cx, cy = camera.fx_px, camera.fy_px, camera.cx_px, camera.cy_px
     message.distortion_model = "plumb_bob"

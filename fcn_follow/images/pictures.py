@@ -1,4 +1,4 @@
-"""JPEG and PNG files, decoded only once their header has said a size that is allowed and their end is there."""
+"""JPEG and PNG files; the size in the header and the end marker are checked before a file is decoded."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from fcn_follow.errors import UserError
 MAX_SIDE_PX = 16384
 MAX_PIXELS = 32_000_000
 MAX_FILE_BYTES = 128 << 20
-MAX_JPEG_SCANS = 100  # a progressive JPEG has about ten; each costs a pass over the whole picture
+MAX_JPEG_SCANS = 100  # a progressive JPEG has about ten; each one is a pass over the whole picture
 
-_JPEG_MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])")  # those that stand alone are of no interest
+_JPEG_MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])")  # markers without a segment are skipped
 _JPEG_SIZES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _JPEG_SCAN, _JPEG_END = 0xDA, 0xD9
 _NO_PICTURE = "not a picture, or a damaged one (JPEG and PNG are read)"
@@ -27,9 +27,9 @@ _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 def decode_picture(data: bytes | memoryview, flags: int = cv2.IMREAD_COLOR) -> Any:
     """A JPEG or PNG file as OpenCV decodes it (B, G, R), H x W or H x W x C of uint8 or uint16.
 
-    What follows the file's end marker, as drivers pad their buffers, is ignored.
+    Data behind the end marker is ignored, because some drivers pad their buffers.
 
-    Raises UserError, saying what is wrong, where it is damaged, truncated, or larger than a camera's picture.
+    Raises UserError with the reason if it is damaged, truncated or above the size limits.
     """
     picture = cv2.imdecode(np.frombuffer(data, np.uint8, count=checked_length(data)), flags)
     if picture is None:
@@ -38,7 +38,7 @@ def decode_picture(data: bytes | memoryview, flags: int = cv2.IMREAD_COLOR) -> A
 
 
 def checked_length(data: bytes | memoryview) -> int:
-    """The bytes of a JPEG or PNG up to its end marker. Raises UserError as decode_picture does; nothing is decoded."""
+    """The number of bytes of a JPEG or PNG up to its end marker, without decoding; raises as `decode_picture` does."""
     if len(data) > MAX_FILE_BYTES:
         raise UserError(f"a picture of {len(data):,} bytes; allowed are {MAX_FILE_BYTES:,}")
     try:
@@ -52,7 +52,7 @@ def checked_length(data: bytes | memoryview) -> int:
 
 
 def read_file(path: Path) -> bytes:
-    """A picture's file, still encoded. Raises OSError, and UserError where it is larger than any picture."""
+    """The bytes of a picture's file. Raises OSError, and UserError for a file above the size limit."""
     with path.open("rb") as file:
         data = file.read(MAX_FILE_BYTES + 1)
     if len(data) > MAX_FILE_BYTES:
@@ -61,14 +61,14 @@ def read_file(path: Path) -> bytes:
 
 
 def check_size(width_px: int, height_px: int) -> None:
-    """Raise UserError for a picture that no camera takes, and that would fill the memory."""
+    """Raise UserError for a picture that would fill the memory."""
     if not (0 < width_px <= MAX_SIDE_PX and 0 < height_px <= MAX_SIDE_PX and width_px * height_px <= MAX_PIXELS):
         allowed = f"{MAX_PIXELS // 10**6} million pixels, {MAX_SIDE_PX} a side"
         raise UserError(f"a picture of {width_px}x{height_px} pixels; allowed are {allowed}")
 
 
 def _jpeg_length(data: bytes | memoryview) -> int:
-    """Go from marker to marker as decoders do (ITU-T T.81, annex B); between those of a scan are its pixels."""
+    """Go from marker to marker, as decoders do (ITU-T T.81, annex B)."""
     position, scans, sized = 2, 0, False
     while found := _JPEG_MARKER.search(data, position):
         position, marker = found.end(), found[1][0]
@@ -88,7 +88,7 @@ def _jpeg_length(data: bytes | memoryview) -> int:
 
 
 def _png_length(data: bytes | memoryview) -> int:
-    """Go from chunk to chunk: length, kind, content, checksum. The size stands in the first one."""
+    """Go from chunk to chunk: length, kind, content, checksum. The first one holds the size."""
     if bytes(data[12:16]) != b"IHDR":
         raise UserError("a PNG without its header")
     check_size(*struct.unpack_from(">II", data, 16))

@@ -22,10 +22,10 @@ NOT_RECORDED = ("/parameter_events", "/rosout")
 
 
 class BagRecorder:
-    """Subscribes to whatever is published and writes it as it comes, in a thread of its own; close it at the end."""
+    """Records all topics in a thread of its own; call `close` at the end."""
 
     def __init__(self, folder: Path) -> None:
-        """Raises UserError where `folder` is there already or cannot be made."""
+        """Raises UserError if `folder` exists already or cannot be made."""
         self._types = get_typestore(Stores.ROS2_JAZZY)
         self._writer = Writer(folder, version=9, storage_plugin=StoragePlugin.MCAP)
         try:
@@ -34,7 +34,7 @@ class BagRecorder:
         except (WriterError, OSError) as error:
             raise UserError(f"cannot record to {folder}: {error}; move it away or give another --out") from error
         self.problems: list[str] = []
-        """Why the bag is not whole, in one sentence, where it is not."""
+        """Why the bag is incomplete, in one sentence; empty if it is complete."""
         self._node = Node("bag_recorder")
         self._connections: dict[str, Any] = {}
         self._node.create_timer(LOOK_PERIOD_S, self._look)
@@ -61,14 +61,14 @@ class BagRecorder:
             except (WriterError, OSError) as error:  # a full disk
                 self._note(error)
                 return
-            except Exception as error:  # a topic that nobody can record is not the end of the others
+            except Exception as error:  # the other topics are recorded all the same
                 self._note(error)
 
     def _note(self, error: Exception) -> None:
-        self.problems = self.problems or [f"the bag is not whole: {str(error) or type(error).__name__}"]
+        self.problems = self.problems or [f"the bag is incomplete: {str(error) or type(error).__name__}"]
 
     def _look(self) -> None:
-        """Subscribe to topics that are new."""
+        """Subscribe to new topics."""
         for topic, kinds in self._node.get_topic_names_and_types():
             if topic in self._connections or topic in NOT_RECORDED or not self._node.count_publishers(topic):
                 continue

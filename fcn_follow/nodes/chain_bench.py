@@ -1,7 +1,7 @@
 """The live chain measured from outside: images over DDS into segmenter and follower, commands back.
 
-follow/debug reports with each command the stamp of the image that it rests on: the age of an image at its command is
-what is measured.
+follow/debug reports with each command the stamp of the image that it results from: the age of an image at its command
+is measured.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ Pictures = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
 @dataclass(frozen=True)
 class ChainSpeed:
-    """What the chain did with images of one size at one rate; ages in milliseconds, memory in MB.
+    """The result for images of one size at one rate; ages in milliseconds, memory in MB.
 
     age_begin_ms and age_end_ms are medians over the first and the last minute, or third where that is shorter.
     """
@@ -85,7 +85,7 @@ class ChainSpeed:
 
 
 class _Camera(Node):  # type: ignore[misc]
-    """Publishes one picture at a rate and hears what comes back."""
+    """Publishes pictures and subscribes to the results."""
 
     def __init__(self) -> None:
         super().__init__("chain_bench")
@@ -98,13 +98,13 @@ class _Camera(Node):  # type: ignore[misc]
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, QoSProfile(depth=20))
         self.inference_ms: list[float] = []
         self.sent_us: dict[int, int] = {}
-        """The images' stamps in ns, by their microseconds: a debug message gives no more."""
+        """The images' stamps in ns, by their microseconds: a debug message has no more digits."""
         self.masks: set[int] = set()
         self.ages_ms: dict[int, float] = {}
-        self.heard_s: list[float] = []
+        self.received_at_s: list[float] = []
 
-    def forget(self) -> None:
-        for found in (self.sent_us, self.masks, self.ages_ms, self.heard_s, self.inference_ms):
+    def clear(self) -> None:
+        for found in (self.sent_us, self.masks, self.ages_ms, self.received_at_s, self.inference_ms):
             found.clear()
 
     def send(self, picture: NDArray[np.uint8]) -> None:
@@ -125,9 +125,9 @@ class _Camera(Node):  # type: ignore[misc]
         microseconds = round(stamp_s * 1e6)
         near = (self.sent_us.get(microseconds + offset) for offset in (0, -1, 1))
         stamp_ns = next((each for each in near if each is not None), None)
-        if stamp_ns is not None and stamp_ns not in self.ages_ms:  # the first command that rests on this image
+        if stamp_ns is not None and stamp_ns not in self.ages_ms:  # the first command that results from this image
             self.ages_ms[stamp_ns] = 1e-6 * (self.get_clock().now().nanoseconds - stamp_ns)
-            self.heard_s.append(time.monotonic())
+            self.received_at_s.append(time.monotonic())
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         values = {pair.key: pair.value for status in message.status for pair in status.values}
@@ -139,7 +139,7 @@ class _Camera(Node):  # type: ignore[misc]
 
 @dataclass(frozen=True)
 class ChainRun:
-    """Images of one size at one rate, for so long."""
+    """Images of one size at one rate for a time."""
 
     width_px: int
     height_px: int
@@ -150,13 +150,13 @@ class ChainRun:
 def measure_chain(
     runs: Sequence[ChainRun], weights: Path | None, on_step: Callable[[str], None]
 ) -> Iterator[ChainSpeed]:
-    """Start segmenter and follower once, and feed them run after run.
+    """Start segmenter and follower once, and measure each run.
 
-    Raises UserError when a node does not start, or when the picture's hero is not followed.
+    Raises UserError if a node does not start, or if the picture's hero is not followed.
     """
-    os.environ["ROS_DOMAIN_ID"] = str(random.randint(97, 101))  # noqa: S311 - apart from other robots, no secret
+    os.environ["ROS_DOMAIN_ID"] = str(random.randint(97, 101))  # noqa: S311 - to separate domains, no secret
     os.environ.update(dds_environment(network=False))
-    pictures = {(run.width_px, run.height_px): _living(crowded_frame(run.width_px, run.height_px)) for run in runs}
+    pictures = {(run.width_px, run.height_px): _alternating(crowded_frame(run.width_px, run.height_px)) for run in runs}
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     camera, executor = _Camera(), SingleThreadedExecutor()
     executor.add_node(camera)
@@ -188,7 +188,7 @@ def _measure_one(
     run: ChainRun,
 ) -> ChainSpeed:
     processes = [psutil.Process(node.process.pid) for node in nodes]
-    camera.forget()
+    camera.clear()
     memory_mb, cpu_s, begun_s = _memory_mb(processes), _cpu_s(processes), time.monotonic()
     _feed(camera, executor, pictures, run.rate_hz, run.seconds)
     cores = (_cpu_s(processes) - cpu_s) / (time.monotonic() - begun_s)
@@ -196,7 +196,7 @@ def _measure_one(
     while time.monotonic() < end_s:
         executor.spin_once(timeout_sec=0.01)
     if not camera.ages_ms:
-        raise UserError("no command rested on an image: the nodes did not follow the picture's hero")
+        raise UserError("no command resulted from an image: the nodes did not follow the picture's hero")
     ages = sorted(camera.ages_ms.values())
     inferred = [value for value in camera.inference_ms if math.isfinite(value)]
     inference_ms = statistics.median(inferred) if inferred else math.nan
@@ -217,7 +217,7 @@ def _measure_one(
         age_begin_ms=begin_ms,
         age_end_ms=end_ms,
         inference_median_ms=inference_ms,
-        received_s=camera.heard_s[-1] - camera.heard_s[0],
+        received_s=camera.received_at_s[-1] - camera.received_at_s[0],
         cores=cores,
         memory_mb=_memory_mb(processes),
         memory_growth_mb=_memory_mb(processes) - memory_mb,
@@ -232,8 +232,8 @@ def _begin_and_end_ms(ages_ms: dict[int, float], part_s: float) -> tuple[float, 
     return statistics.median(begin), statistics.median(end)
 
 
-def _living(picture: NDArray[np.uint8]) -> Pictures:
-    """The picture, and itself moved by a pixel: the follower takes one that never changes for frozen."""
+def _alternating(picture: NDArray[np.uint8]) -> Pictures:
+    """The picture, and the same moved by a pixel: an unchanged picture counts as frozen."""
     return picture, np.roll(picture, 1, axis=1)
 
 

@@ -1,4 +1,4 @@
-"""The executables of the package, `ros2 run fcn_follow NAME`; each node is imported once its process handles Ctrl-C.
+"""The executables of the package, `ros2 run fcn_follow NAME`; a node is imported after its process handles Ctrl-C.
 
 Without a ROS install: `python -m fcn_follow.nodes.executables NAME --ros-args --params-file config/follow.yaml`.
 """
@@ -24,9 +24,9 @@ NODES = {
 
 
 def _run(name: str) -> NoReturn:
-    """Run the node, then leave the process at once.
+    """Run the node, then exit without the clean-up of native libraries, which crashes in about 1 of 20 runs.
 
-    The node has closed what it opened, and what native libraries do at a process' end crashes now and then (1 in 20).
+    The node has closed what it opened.
     """
     end_with_parent()
     module, node_class = NODES[name].split(":")

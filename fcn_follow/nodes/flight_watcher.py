@@ -1,4 +1,4 @@
-"""The runner's ears: everything that is published about each image, put together by the image's stamp."""
+"""What is published about each image of a flight, collected by the image's stamp, for the runner."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ MAX_IMAGE_PX = 4096 * 4096
 
 
 class Recorder(Protocol):
-    """What keeps the records, and sums up how well the hero was found."""
+    """Keeps the records, and sums up how well the hero was found."""
 
     total: Overlap
 
@@ -43,7 +43,7 @@ class Recorder(Protocol):
 class FlightWatcher:
     """Subscribes to all topics of a flight and hands complete frame records to the recorder.
 
-    No message ends it: what cannot be used is counted, and the last reason is kept.
+    No message ends it: unusable messages are counted, and the last reason is kept.
     """
 
     def __init__(self, recorder: Recorder) -> None:
@@ -86,19 +86,19 @@ class FlightWatcher:
             self._node.create_subscription(message_type, topic, callback, reliable)
 
     def spin(self, seconds: float) -> None:
-        """Take in what comes for about so long."""
+        """Receive messages for about this time."""
         end_s = time.monotonic() + seconds
         while (left_s := end_s - time.monotonic()) > 0:
             self._survive(partial(self._executor.spin_once, timeout_sec=left_s))
         self._survive(partial(self._hand_over, time.monotonic() - COMPLETE_AFTER_S))
 
     def finish(self) -> None:
-        """Hand over what is left."""
+        """Hand over the remaining records."""
         self._survive(partial(self._hand_over, float("inf")))
         self._node.destroy_node()
 
     def _survive(self, step: Callable[[], None]) -> None:
-        """One step, whatever it meets: anybody may publish anything, and the flight goes on."""
+        """Run one step; an error in it, as from an impossible message, does not end the flight."""
         try:
             step()
         except Exception as error:
@@ -106,11 +106,11 @@ class FlightWatcher:
             self._why_unusable = str(error) or type(error).__name__
 
     def segmenter_is_ready(self) -> bool:
-        """Whether somebody publishes label masks."""
+        """Whether label masks are published."""
         return bool(self._node.count_publishers(self._node.resolve_topic_name("segmentation/label_mask")))
 
     def foreign_camera(self) -> bool:
-        """Whether somebody publishes images; before the own camera starts, that is somebody else's."""
+        """Whether images are published; before our own camera starts, they come from another one."""
         return bool(self._node.count_publishers(self.image_topic))
 
     def flight_time_s(self) -> float:

@@ -1,15 +1,15 @@
-"""The node `follower`: hero/position (and odom) in, velocity commands out at a fixed rate, zero when in doubt.
+"""The node `follower`: hero/position (and odom) in, velocity commands out at a fixed rate, zero on any fault.
 
-In: hero/position (geometry_msgs/PointStamped, optical frame), people/positions (geometry_msgs/PoseArray: everybody
-else, towards whom the drone must not move), hero/centroid (PointStamped; only its stamp is used: the camera lives even
-when no hero is seen), segmentation/state (diagnostic_msgs/KeyValue: `fault` and why nothing may be flown by it), odom
+In: hero/position (geometry_msgs/PointStamped, optical frame), people/positions (geometry_msgs/PoseArray: other people,
+towards whom the drone must not move), hero/centroid (PointStamped; only its stamp is used: it shows that the camera
+works even when no hero is seen), segmentation/state (diagnostic_msgs/KeyValue: `fault` with the reason), odom
 (nav_msgs/Odometry, optional), stick (geometry_msgs/Twist, optional).
-Out: cmd_vel or what the parameter output says; follow/state (diagnostic_msgs/KeyValue: state and reason, latched, on
-change and at 1 Hz), follow/request (std_msgs/String, latched: land or return, when the search has ended so),
-follow/debug (diagnostic_msgs/DiagnosticArray, each step while somebody listens), /diagnostics at 1 Hz.
+Out: cmd_vel or the topic of another output; follow/state (diagnostic_msgs/KeyValue: state and reason, latched, on
+change and at 1 Hz), follow/request (std_msgs/String, latched: land or return, at the end of a search),
+follow/debug (diagnostic_msgs/DiagnosticArray, each step while it has a subscriber), /diagnostics at 1 Hz.
 Services: ~/enable (std_srvs/SetBool), ~/reset (std_srvs/Trigger).
 
-A command is stamped now. The stamp of the image on which it rests is in follow/debug.
+A command is stamped with the current time. The stamp of the image that it results from is in follow/debug.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ from diagnostic_msgs.msg import DiagnosticArray, KeyValue
 from geometry_msgs.msg import PointStamped, PoseArray, Twist
 from nav_msgs.msg import Odometry
 from rclpy.clock import Clock, ClockType
-from rclpy.node import Node
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
 from rclpy.time import Time as RosTime
 from std_msgs.msg import String
@@ -38,8 +37,8 @@ from fcn_follow.following.states import State
 from fcn_follow.following.vehicle import vehicle_from_body_twist
 from fcn_follow.geometry import ZERO_COMMAND, HeroPosition, VehicleState, VelocityCommand
 from fcn_follow.nodes.support.autopilot_host import NodeHost
-from fcn_follow.nodes.support.follower_parameters import START_ONLY, FollowerNodeParameters
-from fcn_follow.nodes.support.parameters import declare_parameters
+from fcn_follow.nodes.support.follower_parameters import FollowerNodeParameters
+from fcn_follow.nodes.support.parameters import ParameterNode
 from fcn_follow.nodes.support.status import ERROR, OK, WARN, diagnostics, wrong_topic_types
 
 LATCHED = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
@@ -47,19 +46,19 @@ STOP_MESSAGES = 5
 STOP_PAUSE_S = 0.02
 GRAPH_PERIOD_S = 0.1
 WRONG_FRAME_S = 1.0
-LOOK_ROUND_S = 0.7
-"""How long a follower that starts looks for another one; DDS discovery takes a part of it."""
-GHOST_S = 3.0
-"""How long it waits for another one to go, which may have been killed a moment ago."""
+DISCOVERY_S = 0.7
+"""For this time a starting follower looks for another one; DDS discovery takes a part of it."""
+DISAPPEARANCE_S = 3.0
+"""For this time it waits for another one to disappear, which may have been killed just before."""
 MAX_PEOPLE = 64
 
 
-class FollowerNode(Node):
-    """Wires topics, services and parameters to Follower; what goes wrong on the way is a fault, and a fault is zero."""
+class FollowerNode(ParameterNode):
+    """Wires topics, services and parameters to Follower; on an error it sends a zero command."""
 
     def __init__(self) -> None:
         super().__init__("follower")
-        self._settings = declare_parameters(self, FollowerNodeParameters(), self._take_parameters, START_ONLY)
+        self._settings = self.declare(FollowerNodeParameters(), self._take_parameters)
         self._follower = Follower(self._settings, enabled=self._settings.start_enabled)
         self._topic = self._command_topic()
         self._output = make_output(NodeHost(self), self._settings)
@@ -67,7 +66,7 @@ class FollowerNode(Node):
         self._camera_frame = ""
         self._first_frame_s = self._right_frame_s = self._wrong_frame_s = -math.inf
         self._step: FollowerStep | None = None
-        self._said: tuple[State, str] | None = None
+        self._reported: tuple[State, str] | None = None
         self._steps = self._frames = 0
         self._clock_moved = (self.get_clock().now().nanoseconds, time.monotonic())
         self._stepped_s = time.monotonic()
@@ -77,7 +76,7 @@ class FollowerNode(Node):
         qos = QoSProfile(depth=1, reliability=QoSReliabilityPolicy[self._settings.reliability.upper()])
         self._heard = {}
         self._single_sources = [self._topic] if self._topic else []
-        # Callbacks run in this order: people are known when the hero of the same frame is acted upon.
+        # Callbacks run in this order: people are known before the hero of the same frame is acted on.
         for topic, message_type, callback, profile, is_single in (
             ("people/positions", PoseArray, self._on_people, qos, True),
             ("hero/position", PointStamped, self._on_hero, qos, True),
@@ -111,14 +110,14 @@ class FollowerNode(Node):
         return f'disabled; to follow: ros2 service call {service} std_srvs/srv/SetBool "{{data: true}}"'
 
     def _command_topic(self) -> str:
-        """The topic of the commands, which nobody else publishes; UserError where another node does."""
+        """The topic of the commands; UserError if another node publishes it."""
         relative = output_topic(self._settings)
         if not relative:
             return ""
         topic: str = self.resolve_topic_name(relative)
         begun_s = time.monotonic()
-        while (others := self.get_publishers_info_by_topic(topic)) or time.monotonic() - begun_s < LOOK_ROUND_S:
-            if time.monotonic() - begun_s > GHOST_S:
+        while (others := self.get_publishers_info_by_topic(topic)) or time.monotonic() - begun_s < DISCOVERY_S:
+            if time.monotonic() - begun_s > DISAPPEARANCE_S:
                 names = ", ".join(sorted({f"{each.node_namespace.rstrip('/')}/{each.node_name}" for each in others}))
                 raise UserError(
                     f"{names} publishes {topic} already: two nodes must not command one drone; stop it, or wait some "
@@ -128,7 +127,7 @@ class FollowerNode(Node):
         return topic
 
     def stop(self) -> None:
-        """Several zero commands, then nothing more."""
+        """Send several zero commands, then nothing more."""
         self._stopped = True
         self._follower.enable(False)
         for _ in range(STOP_MESSAGES):
@@ -141,7 +140,7 @@ class FollowerNode(Node):
         self._follower.set_parameters(parameters)
 
     def _guarded(self, callback: Callable[..., None]) -> Callable[..., None]:
-        """The callback, whose exceptions are logged and stop the drone instead of the node."""
+        """The callback; its exceptions are logged and stop the drone instead of the node."""
 
         def call(*arguments: Any) -> None:
             try:
@@ -181,7 +180,7 @@ class FollowerNode(Node):
             self._fail(error)
 
     def _command_stamp(self) -> Time:
-        """Now, and never before the last one, unless the clock was set back."""
+        """The current time, but never before the last stamp, unless the clock was set back."""
         now_ns = self.get_clock().now().nanoseconds
         if self._sent_ns - now_ns > self._settings.timeouts.clock_s * 1e9:
             self._sent_ns = 0
@@ -189,7 +188,7 @@ class FollowerNode(Node):
         return RosTime(nanoseconds=self._sent_ns).to_msg()
 
     def _watch_clock(self) -> None:
-        """A clock that stands still (a simulator that has gone) is a fault: no age can be told by it."""
+        """A stopped clock (a simulator that has ended) is a fault: it gives no ages."""
         now_ns, steady_s = self.get_clock().now().nanoseconds, time.monotonic()
         if now_ns != self._clock_moved[0]:
             self._clock_moved = (now_ns, steady_s)
@@ -197,7 +196,7 @@ class FollowerNode(Node):
         self._set_fault("clock", "the clock stands still (is anybody publishing /clock?)" if stands else "")
 
     def _watch_graph(self) -> None:
-        """Two sources of the same thing contradict each other, and a command that nobody takes is no command."""
+        """Two publishers on a topic contradict each other, and commands without a subscriber have no effect."""
         for topic in self._single_sources:
             count = self.count_publishers(topic)
             self._set_fault(topic, f"{count} publishers on {topic}; stop all but one" if count > 1 else "")
@@ -214,7 +213,7 @@ class FollowerNode(Node):
         return "; ".join(filter(None, self._faults.values()))
 
     def _set_fault(self, name: str, text: str) -> None:
-        """Note or clear a fault, and say it once."""
+        """Set or clear a fault, and log the change."""
         if self._faults.get(name, "") == text:
             return
         if text:
@@ -228,7 +227,7 @@ class FollowerNode(Node):
             return
         point = message.point
         self._follower.observe_hero(HeroPosition(_seconds(message), (point.x, point.y, point.z)))
-        self._loop()  # a new position is answered at once; the timer then counts anew
+        self._loop()  # react at once; the timer then starts again
         self._timer.reset()
 
     def _on_people(self, message: PoseArray) -> None:
@@ -244,21 +243,21 @@ class FollowerNode(Node):
         self._set_fault("segmenter", f"segmenter: {message.value or 'fault'}" if message.key == "fault" else "")
 
     def _is_of_the_camera(self, message: PointStamped | PoseArray) -> bool:
-        """Whether a position is in the camera's frame, else a fault; the first frame that lasts is the camera's."""
+        """Whether a position is in the camera's frame, else a fault; the first frame that persists is the camera's."""
         frame, steady_s = message.header.frame_id, time.monotonic()
         expected = self._settings.camera_frame or self._camera_frame
         if not expected or frame == expected:
             self._first_frame_s = self._first_frame_s if expected else steady_s
             self._camera_frame, self._right_frame_s = frame, steady_s
             return True
-        never_lasted = self._right_frame_s - self._first_frame_s < WRONG_FRAME_S < steady_s - self._right_frame_s
-        if never_lasted and not self._settings.camera_frame:
+        never_persisted = self._right_frame_s - self._first_frame_s < WRONG_FRAME_S < steady_s - self._right_frame_s
+        if never_persisted and not self._settings.camera_frame:
             self.get_logger().warning(f"positions come in frame {frame[:80]!r}, no longer in {expected!r}")
             self._camera_frame, self._first_frame_s, self._right_frame_s = frame, steady_s, steady_s
             return True
         self._wrong_frame_s = steady_s
-        said = f"positions come in frame {frame[:80]!r} instead of {expected!r} (parameter camera_frame)"
-        self._set_fault("frame", said)
+        text = f"positions come in frame {frame[:80]!r} instead of {expected!r} (parameter camera_frame)"
+        self._set_fault("frame", text)
         return False
 
     def _on_odom(self, message: Odometry) -> None:
@@ -291,9 +290,9 @@ class FollowerNode(Node):
         return response
 
     def _publish(self, step: FollowerStep) -> None:
-        """State and reason where they changed; request and debug where there is one."""
-        if self._said != (step.state, step.reason):
-            self._said = (step.state, step.reason)
+        """Publish state and request on change, and debug while it has a subscriber."""
+        if self._reported != (step.state, step.reason):
+            self._reported = (step.state, step.reason)
             if not self._fault():
                 text = f"{step.state.value}: {step.reason}"
                 if step.fault:
@@ -352,5 +351,5 @@ def _vehicle(message: Odometry) -> VehicleState:
 
 
 def _sigma(variances: Iterable[float]) -> float:
-    """The largest standard deviation; variances that are NaN, zero or negative are not known."""
+    """The largest standard deviation; variances that are NaN, zero or negative are unknown."""
     return math.sqrt(max((float(each) for each in variances if each > 0.0), default=0.0))

@@ -1,4 +1,4 @@
-"""The player node: plays real input as a camera would publish it."""
+"""The player node: publishes recorded or live input as a camera does."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ import math
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock as SteadyClock
 from rclpy.clock import ClockType
-from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.time import Time
 from rosgraph_msgs.msg import Clock
@@ -21,61 +19,21 @@ from fcn_follow.errors import UserError
 from fcn_follow.geometry import CameraIntrinsics
 from fcn_follow.images.messages import fill_camera_info, fill_image
 from fcn_follow.nodes.support import status
-from fcn_follow.nodes.support.parameters import declare_parameters
+from fcn_follow.nodes.support.parameters import ParameterNode
+from fcn_follow.nodes.support.player_parameters import PlayerParameters
 from fcn_follow.nodes.support.sources import PlayedFrame, open_source
 from fcn_follow.nodes.support.spinning import Finished
-from fcn_follow.parameters import parameter
 
-STAMPS_FROM_NS = 10**9  # of sources that have none
-SETTLING_TIME_S = 1.0  # between the last subscriber that came and the first frame
-
-
-@dataclass(frozen=True)
-class PlayerParameters:
-    """The player's parameters; all are fixed at start."""
-
-    source: str = parameter(
-        "",
-        "A folder or zip of frames, a video file, a rosbag2 folder (sqlite3 or mcap), or a camera's number or device",
-    )
-    rate_hz: float = parameter(
-        0.0,
-        "Frames a second; 0 for the source's own stamps (15 for frames without)",
-        unit="Hz",
-        minimum=0,
-        maximum=1000,
-    )
-    speed: float = parameter(
-        1.0, "How many times as fast as the source's own stamps, where rate_hz is 0", minimum=0.01, maximum=100.0
-    )
-    image_topic: str = parameter("", "The camera's topic in a bag with several; empty to find it")
-    clock: bool = parameter(
-        False, "Publish with the recorded stamps, and these as /clock; every other node then needs use_sim_time"
-    )
-    wait_for_subscribers: int = parameter(1, "Wait for so many who take the images", minimum=1, maximum=100)
-    wait_for_mask_subscribers: int = parameter(
-        0, "Wait for so many who take the true masks, too", minimum=0, maximum=100
-    )
-    loop: bool = parameter(False, "Play again from the start; otherwise the node ends after the last frame")
-    wait_for_subscriber_s: float = parameter(
-        30.0, "Wait so long at most for somebody who listens before the first frame", unit="s", minimum=0, maximum=600
-    )
-    frame_id: str = parameter("camera_optical_frame", "Frame of the images: x right, y down, z forward")
-    horizontal_fov_deg: float = parameter(
-        60.0,
-        "The camera's horizontal angle of view where the source does not know it",
-        unit="deg",
-        minimum=1,
-        maximum=179,
-    )
+STAMPS_FROM_NS = 10**9  # the first stamp of sources without stamps
+SETTLING_TIME_S = 1.0  # between the last new subscriber and the first frame
 
 
-class PlayerNode(Node):  # type: ignore[misc]
+class PlayerNode(ParameterNode):
     """Publishes the frames of a source, stamped with the time of their publication or, with `clock`, as recorded."""
 
     def __init__(self) -> None:
         super().__init__("player")
-        self._settings = declare_parameters(self, PlayerParameters())
+        self._settings = self.declare(PlayerParameters())
         self._source = open_source(self._settings.source, self._settings.image_topic)
         # Reliable publishers serve every subscriber.
         qos = QoSProfile(depth=5, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.RELIABLE)
@@ -90,7 +48,7 @@ class PlayerNode(Node):  # type: ignore[misc]
         self._stopping = threading.Event()
         self._ended = False
         self._failure: Exception | None = None
-        steady = SteadyClock(clock_type=ClockType.STEADY_TIME)  # runs on when /clock, which comes from here, has ended
+        steady = SteadyClock(clock_type=ClockType.STEADY_TIME)  # /clock, from this node, ends before it
         self.create_timer(0.1, self._check_end, clock=steady)
         self.create_timer(1.0, self._on_second, clock=steady)
         self._thread = threading.Thread(target=self._play, name="player", daemon=True)
@@ -107,7 +65,7 @@ class PlayerNode(Node):  # type: ignore[misc]
             self._wait_for_subscribers()
             due_s = time.monotonic()
             for frame, pause_s in self._frames_with_pauses():
-                due_s = max(due_s + pause_s, time.monotonic() - pause_s)  # late frames are not caught up in a burst
+                due_s = max(due_s + pause_s, time.monotonic() - pause_s)  # late frames do not come in a burst
                 if self._stopping.wait(max(0.0, due_s - time.monotonic())):
                     return
                 self._publish(frame)
@@ -117,7 +75,7 @@ class PlayerNode(Node):  # type: ignore[misc]
             self._ended = True
 
     def _wait_for_subscribers(self) -> None:
-        """Until somebody listens and no more come; not for ever."""
+        """Wait until there are subscribers and no new ones come, at most for the time of the parameter."""
         give_up_s = time.monotonic() + self._settings.wait_for_subscriber_s
         listeners, since_s = 0, time.monotonic()
         while time.monotonic() < give_up_s and not self._stopping.wait(0.05):
@@ -131,7 +89,7 @@ class PlayerNode(Node):  # type: ignore[misc]
                 return
 
     def _frames_with_pauses(self) -> Iterator[tuple[PlayedFrame, float]]:
-        """Each frame with the time to wait since the one before."""
+        """Each frame with the pause before it."""
         while True:
             before_s = math.nan
             played_before = self._played

@@ -1,31 +1,29 @@
-"""The recorder node: every topic into a rosbag2 (mcap), also where there is no recorder of ROS."""
+"""The recorder node: every topic into a rosbag2 (mcap), even without ROS' own recorder."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from rclpy.node import Node
-
 from fcn_follow.errors import UserError
 from fcn_follow.nodes.bag_recorder import BagRecorder
-from fcn_follow.nodes.support.parameters import declare_parameters
-from fcn_follow.parameters import parameter
+from fcn_follow.nodes.support.parameters import ParameterNode
+from fcn_follow.parameters import fixed_parameter
 
 
 @dataclass(frozen=True)
 class RecorderParameters:
-    """The recorder's parameters; all are fixed at start."""
+    """The recorder's parameters."""
 
-    out: str = parameter("", "The new bag")
+    out: str = fixed_parameter("", "folder of the new bag")
 
 
-class RecorderNode(Node):  # type: ignore[misc]
+class RecorderNode(ParameterNode):
     """Records until it is stopped."""
 
     def __init__(self) -> None:
         super().__init__("recorder")
-        out = declare_parameters(self, RecorderParameters()).out
+        out = self.declare(RecorderParameters()).out
         if not out:
             raise UserError("parameter out is empty; name the new bag")
         self._bag = BagRecorder(Path(out).expanduser())

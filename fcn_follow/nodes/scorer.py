@@ -1,4 +1,4 @@
-"""The scorer node: true masks and the segmenter's masks in; at the end the figures, as `score-bag` prints them."""
+"""The scorer node: true masks and the segmenter's masks in; figures at the end, as `score-bag` prints them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 
@@ -18,35 +17,35 @@ from fcn_follow.classes import HERO
 from fcn_follow.images.messages import MessageError, UInt8Array
 from fcn_follow.lab.recordings.reading import stamp_ns, stamp_text
 from fcn_follow.lab.recordings.truth import message_labels
-from fcn_follow.lab.scoring.bag import least_area_px
 from fcn_follow.lab.scoring.evaluation import FrameResult, judge_labels, kind_of_hero, summarise
 from fcn_follow.lab.scoring.page import write_whole
 from fcn_follow.lab.scoring.report import CSV_COLUMNS, csv_row
 from fcn_follow.lab.scoring.tables import print_evaluation
 from fcn_follow.networks.weights import load_weights
-from fcn_follow.nodes.support.parameters import declare_parameters
-from fcn_follow.parameters import parameter
+from fcn_follow.nodes.support.parameters import ParameterNode
+from fcn_follow.parameters import fixed_parameter
+from fcn_follow.perception.pipeline import min_area_px
 from fcn_follow.share import default_weights
 
-MOST_WAITING = 200  # true masks that wait for the segmenter's; the oldest is given up
+MAX_WAITING = 200  # masks without a partner; the oldest is dropped
 
 
 @dataclass(frozen=True)
 class ScorerParameters:
-    """The scorer's parameters; all are fixed at start."""
+    """The scorer's parameters."""
 
-    weights: str = parameter(
-        "", "Weights file of the segmenter: from which area a hero counts; empty for weights/hero_net.safetensors"
+    weights: str = fixed_parameter(
+        "", "weights file of the segmenter, for the area from which a hero counts; empty: the package's hero_net"
     )
-    report: str = parameter("", "Folder for live.json and live.csv at the end; empty for none")
+    report: str = fixed_parameter("", "folder for live.json and live.csv; empty: no report")
 
 
-class ScorerNode(Node):  # type: ignore[misc]
+class ScorerNode(ParameterNode):
     """Judges each published mask against the true one of the same stamp, in the frame's own size."""
 
     def __init__(self) -> None:
         super().__init__("scorer")
-        self._settings = declare_parameters(self, ScorerParameters())
+        self._settings = self.declare(ScorerParameters())
         weights = self._settings.weights or default_weights()
         self._card = load_weights(Path(weights).expanduser()).card
         self._lock = threading.Lock()
@@ -54,7 +53,7 @@ class ScorerNode(Node):  # type: ignore[misc]
         self._masks: dict[int, UInt8Array] = {}
         self._true_masks = 0
         self._results: list[FrameResult] = []
-        self._told: list[str] = []
+        self._problems: list[str] = []
         qos = QoSProfile(depth=100, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.RELIABLE)
         self.create_subscription(Image, "ground_truth/label_mask", self._on_truth, qos)
         self.create_subscription(Image, "segmentation/label_mask", self._on_mask, qos)
@@ -62,7 +61,7 @@ class ScorerNode(Node):  # type: ignore[misc]
 
     def stop(self) -> None:
         """Print the figures, and write them where a folder was given."""
-        result = summarise(sorted(self._results, key=lambda frame: frame.name), self._told)
+        result = summarise(sorted(self._results, key=lambda frame: frame.name), self._problems)
         dropped = self._true_masks - len(self._results)
         if result.frames:
             print_evaluation(result, f"{len(result.frames)} masks that were published live")
@@ -84,22 +83,22 @@ class ScorerNode(Node):  # type: ignore[misc]
         self._take(message, self._masks)
 
     def _take(self, message: Any, waiting: dict[int, UInt8Array]) -> None:
-        """Let a mask wait for its partner, whichever comes first."""
+        """Keep a mask until its partner comes, and judge the pair."""
         stamp = stamp_ns(message)
         try:
             waiting[stamp] = message_labels(message)
         except MessageError as error:
-            self._told.append(str(error))
+            self._problems.append(str(error))
             self.get_logger().warning(str(error), throttle_duration_sec=1.0)
             return
         if stamp in self._truths and stamp in self._masks:
             self._judge(stamp, self._truths.pop(stamp), self._masks.pop(stamp))
-        while len(waiting) > MOST_WAITING:
+        while len(waiting) > MAX_WAITING:
             del waiting[min(waiting)]
 
     def _judge(self, stamp: int, truth: UInt8Array, labels: UInt8Array) -> None:
         if truth.shape != labels.shape:
-            self._told.append(f"stamp {stamp_text(stamp)}: masks of {truth.shape} and {labels.shape}")
+            self._problems.append(f"stamp {stamp_text(stamp)}: masks of {truth.shape} and {labels.shape}")
             return
         kind = kind_of_hero(int((truth == HERO).sum()), truth.size)
-        self._results.append(judge_labels(stamp_text(stamp), kind, truth, labels, least_area_px(self._card, truth)))
+        self._results.append(judge_labels(stamp_text(stamp), kind, truth, labels, min_area_px(self._card, truth)))

@@ -1,8 +1,8 @@
 """The node `segmenter`: camera images in; label mask, hero and other people out, depth where the weights have it.
 
-What it publishes is flown by. Where that must not be, segmentation/state (diagnostic_msgs/KeyValue, latched, on change
-and at 1 Hz) is `fault` with the reason, else `ok`. A fault of the source, two cameras say, withholds hero and people;
-the mask still goes out for a person's eyes.
+segmentation/state (diagnostic_msgs/KeyValue, latched, on change and at 1 Hz) is `fault` with the reason while the drone
+must not fly by what is published, else `ok`. With a fault of the source, such as two cameras, hero and people are not
+published; the mask still is, for display.
 """
 
 from __future__ import annotations
@@ -14,19 +14,15 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from builtin_interfaces.msg import Time as Stamp
 from diagnostic_msgs.msg import DiagnosticArray, KeyValue
 from geometry_msgs.msg import Point, PointStamped, Pose, PoseArray
-from numpy.typing import NDArray
 from rclpy.clock import Clock, ClockType
-from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
 from fcn_follow.errors import UserError
-from fcn_follow.geometry import CameraIntrinsics
 from fcn_follow.images.messages import MessageError, compressed_to_rgb, fill_image, image_to_rgb
 from fcn_follow.inference.choice import EngineRequest
 from fcn_follow.inference.engine import Output, flying_output
@@ -34,28 +30,25 @@ from fcn_follow.inference.exported import choose_for, load_model
 from fcn_follow.networks.weights import require_metres
 from fcn_follow.nodes.support import detections, status
 from fcn_follow.nodes.support.latest import LatestFrame
-from fcn_follow.nodes.support.parameters import declare_parameters
+from fcn_follow.nodes.support.parameters import ParameterNode
 from fcn_follow.nodes.support.segmenter_health import SegmenterHealth
-from fcn_follow.nodes.support.segmenter_parameters import START_ONLY, SegmenterParameters
-from fcn_follow.perception.agreement import Agreement
-from fcn_follow.perception.blobs import Blob
-from fcn_follow.perception.hero import find_hero
+from fcn_follow.nodes.support.segmenter_parameters import SegmenterParameters
 from fcn_follow.perception.overlay import draw_overlay
-from fcn_follow.perception.people import locate_people
-from fcn_follow.perception.ranging import blob_depth, locate_hero
+from fcn_follow.perception.pipeline import HeroFinder
 from fcn_follow.perception.segmenter import Segmenter
+from fcn_follow.perception.sight import Sight
 from fcn_follow.share import default_weights
 
 WATCH_PERIOD_S = 0.1
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
-class SegmenterNode(Node):  # type: ignore[misc]
-    """Wires messages to `Segmenter`, `find_hero` and `locate_hero`; the work runs in a thread beside the executor."""
+class SegmenterNode(ParameterNode):
+    """Wires messages to `HeroFinder`; the work runs in a thread beside the executor."""
 
     def __init__(self) -> None:
         super().__init__("segmenter")
-        self._settings = declare_parameters(self, SegmenterParameters(), self._take_parameters, START_ONLY)
+        self._settings = self.declare(SegmenterParameters(), self._take_parameters)
         parameters = self._settings
         weights = Path(parameters.weights or default_weights()).expanduser()
         loaded = load_model(weights)
@@ -64,11 +57,10 @@ class SegmenterNode(Node):  # type: ignore[misc]
         request = EngineRequest(parameters.engine, parameters.device, parameters.precision, parameters.threads)
         output = flying_output(loaded.card)
         choice = choose_for(loaded, request, self.get_logger().info, output)
-        self._segmenter = Segmenter(loaded, choice.engine)
+        self._finder = HeroFinder(Segmenter(loaded, choice.engine), parameters)
         self._engine = choice.engine
 
         self._latest = LatestFrame()
-        self._agreement = Agreement()
         self._health = SegmenterHealth()
         self._fault = self._source_fault = ""
         self._ages_s = status.RollingFigures()
@@ -95,7 +87,7 @@ class SegmenterNode(Node):  # type: ignore[misc]
         self._choose_transport()
         cameras = self.create_subscription(CameraInfo, "camera_info", self._health.camera.take, self._input)
         self._camera_topic = cameras.topic_name
-        steady = Clock(clock_type=ClockType.STEADY_TIME)  # a simulated clock may stand still
+        steady = Clock(clock_type=ClockType.STEADY_TIME)  # a simulated clock may stop
         self.create_timer(WATCH_PERIOD_S, self._watch, clock=steady)
         self.create_timer(1.0, self._on_second, clock=steady)
         self._publish_state()
@@ -106,13 +98,13 @@ class SegmenterNode(Node):  # type: ignore[misc]
         )
 
     def stop(self) -> None:
-        """End the worker; a segmenter has no last word to say."""
+        """End the worker."""
         self._latest.close()
         self._worker.join(timeout=5.0)
 
     def _take_parameters(self, parameters: SegmenterParameters) -> None:
         self._refuse_ranging_without_depth(parameters)
-        self._settings = parameters
+        self._settings = self._finder.parameters = parameters
 
     def _refuse_ranging_without_depth(self, parameters: SegmenterParameters) -> None:
         if parameters.ranging.method == "depth":
@@ -124,7 +116,7 @@ class SegmenterNode(Node):  # type: ignore[misc]
                 ) from error
 
     def _choose_transport(self) -> None:
-        """Subscribe to raw or compressed images; with auto, to what is published."""
+        """Subscribe to raw or compressed images; with auto, to those that are published."""
         wanted: type[Any] = CompressedImage if self._settings.image_transport == "compressed" else Image
         if self._settings.image_transport == "auto" and not self.count_publishers(self._raw_topic):
             if self.count_publishers(self._compressed_topic):
@@ -153,7 +145,7 @@ class SegmenterNode(Node):  # type: ignore[misc]
             except MessageError as error:
                 work.undecodable(error)
                 self.get_logger().warning(f"a message was dropped: {error}", throttle_duration_sec=1.0)
-            except Exception as error:  # the node lives on, and says that it is not to be flown by
+            except Exception as error:  # the node goes on and reports a fault
                 work.failed(time.monotonic(), error)
                 if self.context.ok():
                     self.get_logger().error(traceback.format_exc(), throttle_duration_sec=1.0)
@@ -165,70 +157,42 @@ class SegmenterNode(Node):  # type: ignore[misc]
         header = message.header
         stamp_ns = _nanoseconds(header.stamp)
         self._health.pictures.take(message.data, stamp_ns, time.monotonic())
-        started_s = time.monotonic()
         camera = self._health.camera.fitting(*image_rgb.shape[:2])
-        depth_m = None
-        if camera is not None and self._depth_is_wanted():
-            labels, depth_m = self._segmenter.segment_with_depth(image_rgb, camera.fy_px)
+        depth_wanted = self._depth_publisher is not None and self._depth_publisher.get_subscription_count() > 0
+        sight = self._finder.look(image_rgb, camera, stamp_ns * 1e-9, depth_wanted=depth_wanted)
+        if self._health.source_fault():
+            self._finder.reset()  # frames of a faulty source do not count for agreement
         else:
-            labels = self._segmenter.segment(image_rgb)
-        inference_s = time.monotonic() - started_s
-        hero = find_hero(labels, self._min_area_px(labels.shape))
-        if not self._health.source_fault():
-            hero = self._agreement.agreed(hero, stamp_ns * 1e-9, self._settings.agreement)
-            self._publish_who_is_where(header, labels, hero, camera, depth_m)
+            self._publish_people_and_hero(header, sight, camera is not None)
         now_s = time.monotonic()
         self._ages_s.add(now_s, (self.get_clock().now().nanoseconds - stamp_ns) * 1e-9)
-        self._inference_s.add(now_s, inference_s)
+        self._inference_s.add(now_s, sight.inference_s)
 
-        self._mask_publisher.publish(fill_image(Image(header=header), labels))
-        if self._depth_publisher and depth_m is not None and self._depth_publisher.get_subscription_count():
-            self._depth_publisher.publish(fill_image(Image(header=header), depth_m))
+        self._mask_publisher.publish(fill_image(Image(header=header), sight.labels))
+        if self._depth_publisher and depth_wanted and sight.depth_m is not None:
+            self._depth_publisher.publish(fill_image(Image(header=header), sight.depth_m))
         if self._overlay_publisher.get_subscription_count():
-            overlay = draw_overlay(image_rgb, labels, hero)
+            overlay = draw_overlay(image_rgb, sight.labels, sight.hero)
             self._overlay_publisher.publish(fill_image(Image(header=header), overlay))
 
-    def _publish_who_is_where(
-        self,
-        header: Header,
-        labels: NDArray[np.uint8],
-        hero: Blob | None,
-        camera: CameraIntrinsics | None,
-        depth_m: NDArray[np.float32] | None,
-    ) -> None:
-        """The people before the hero, so that a follower knows of them when it acts on the hero."""
-        ranging = self._settings.ranging
-        located = None
-        if camera is not None:
-            if hero is not None:
-                located = locate_hero(hero, camera, ranging, 0.0, blob_depth(hero, labels, depth_m))
-            followed = hero if located else None
-            places = locate_people(labels, followed, camera, ranging, self._min_area_px(labels.shape), depth_m)
-            poses = [Pose(position=Point(x=x, y=y, z=z)) for x, y, z in places]
+    def _publish_people_and_hero(self, header: Header, sight: Sight, camera_is_known: bool) -> None:
+        """The people before the hero, so that the follower knows them when it acts on the hero."""
+        if camera_is_known:
+            poses = [Pose(position=Point(x=x, y=y, z=z)) for x, y, z in sight.people]
             self._people_publisher.publish(PoseArray(header=header, poses=poses))
+        hero = sight.hero
         centroid = PointStamped(header=header)
         centroid.point.x, centroid.point.y = hero.centroid_px if hero else (math.nan, math.nan)
         centroid.point.z = float(hero.area_px) if hero else 0.0
         self._centroid_publisher.publish(centroid)
-        if located is not None:
+        if sight.position is not None:
             position = PointStamped(header=header)
-            position.point.x, position.point.y, position.point.z = located.position_camera_m
+            position.point.x, position.point.y, position.point.z = sight.position.position_camera_m
             self._position_publisher.publish(position)
         self._detections.publish(header, hero)
 
-    def _depth_is_wanted(self) -> bool:
-        """Whether the position goes by it, or somebody listens."""
-        if self._depth_publisher is None:
-            return False
-        return self._settings.ranging.method == "depth" or self._depth_publisher.get_subscription_count() > 0
-
-    def _min_area_px(self, shape: tuple[int, ...]) -> float:
-        """What counts as seen, from pixels of the network's input to pixels of the image."""
-        card = self._segmenter.card
-        return card.hero_min_area_px * shape[0] * shape[1] / (card.input_height_px * card.input_width_px)
-
     def _watch(self) -> None:
-        """Look for a second camera, and say what has changed of the state."""
+        """Look for a second camera, and report changes of the state."""
         counts = {topic: self.count_publishers(topic) for topic in (self._subscription.topic_name, self._camera_topic)}
         self._health.several = [
             f"{count} publishers on {topic}; stop all but one" for topic, count in counts.items() if count > 1
@@ -267,7 +231,7 @@ class SegmenterNode(Node):  # type: ignore[misc]
             "engine": self._engine.spec.name,
             "precision": self._engine.spec.precision,
             "weights": self._weights_name,
-            "network": self._segmenter.card.network,
+            "network": self._card.network,
         }
         self._diagnostics_publisher.publish(status.diagnostics(self, level, summary, values))
 

@@ -2,7 +2,7 @@
 
 Out: image_raw (rgb8), camera_info, odom, ground_truth/label_mask (mono8), ground_truth/hero (PointStamped: the middle
 of the hero's body in the camera's optical frame, at the image's stamp), /clock when asked. In: cmd_vel.
-For its report it listens to segmentation/label_mask and follow/state as well.
+For its report it subscribes to segmentation/label_mask and follow/state as well.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import threading
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +19,16 @@ from geometry_msgs.msg import PointStamped, Twist, TwistStamped
 from nav_msgs.msg import Odometry
 from rclpy.clock import Clock as SteadyClock
 from rclpy.clock import ClockType
-from rclpy.node import Node
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image
 
-from fcn_follow.geometry import CameraMount, VelocityCommand
+from fcn_follow.geometry import VelocityCommand
 from fcn_follow.images.messages import MessageError, fill_camera_info, fill_image, image_to_rgb
 from fcn_follow.nodes.support import status
-from fcn_follow.nodes.support.parameters import declare_parameters
+from fcn_follow.nodes.support.parameters import ParameterNode
+from fcn_follow.nodes.support.simulator_parameters import SimulatorParameters
 from fcn_follow.nodes.support.spinning import Finished
-from fcn_follow.parameters import parameter
 from fcn_follow.simulation.drone import body_velocity_m_s
 from fcn_follow.simulation.episode import CameraSetup, Episode, Frame
 from fcn_follow.simulation.live_log import LiveLog
@@ -38,57 +36,26 @@ from fcn_follow.simulation.scenarios import find_scenario
 
 STEP_S = 0.02
 BEHIND_S = 0.1
-"""So far behind its clock the simulator slows the clock instead of catching up."""
+"""With a larger delay the simulator slows its clock instead of catching up."""
 KEPT_STAMPS = 100
 MAX_COMMANDS = 1000
-"""Of one round, which a stranger may flood."""
+"""Kept of one step, because any node may flood the topic."""
 LATCHED = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
 
 
-@dataclass(frozen=True)
-class SimulatorParameters:
-    """The simulator's parameters; all are fixed at start."""
-
-    scenario: str = parameter("tour", "What happens in the world; fcn-follow fly --list tells all scenarios")
-    seed: int = parameter(0, "Another seed: other people, textures, wind", minimum=0)
-    duration_s: float = parameter(
-        0.0, "End the flight and the node after so long; 0 for never", unit="s", minimum=0.0, maximum=1e6
-    )
-    width_px: int = parameter(320, "Width of the image", unit="px", minimum=32, maximum=1920)
-    height_px: int = parameter(240, "Height of the image", unit="px", minimum=32, maximum=1080)
-    horizontal_fov_deg: float = parameter(
-        80.0, "Horizontal angle of view of the camera", unit="deg", minimum=20.0, maximum=150.0
-    )
-    pitch_down_rad: float = parameter(
-        0.297, "How far the camera looks down", unit="rad", minimum=-1.5708, maximum=1.5708
-    )
-    stabilised: bool = parameter(True, "The camera hangs on a gimbal that takes out the body's roll and pitch")
-    clock: bool = parameter(False, "Publish /clock and stamp by it; every other node then needs use_sim_time")
-    cmd_vel_type: str = parameter("twist_stamped", "Message type of cmd_vel", choices=("twist_stamped", "twist"))
-    wait_s: float = parameter(
-        30.0,
-        "Time stands still for so long at most, until somebody takes the images and commands the drone",
-        unit="s",
-        minimum=0.0,
-        maximum=600.0,
-    )
-    report: str = parameter("", "Folder for the flight report at the end; empty for none")
-    frame_id: str = parameter("camera_optical_frame", "Frame of the images: x right, y down, z forward")
-
-
-class SimulatorNode(Node):  # type: ignore[misc]
-    """Moves an Episode on with the time and wires it to topics; all drawing happens in one thread."""
+class SimulatorNode(ParameterNode):
+    """Advances an Episode in real time and wires it to topics; all rendering happens in one thread."""
 
     def __init__(self) -> None:
         super().__init__("simulator")
-        self._settings = settings = declare_parameters(self, SimulatorParameters())
+        self._settings = settings = self.declare(SimulatorParameters())
         self._scenario = find_scenario(settings.scenario)
         self._camera = CameraSetup(
             settings.width_px,
             settings.height_px,
             math.radians(settings.horizontal_fov_deg),
-            CameraMount(CameraSetup().mount.position_body_m, settings.pitch_down_rad),
-            settings.stabilised,
+            settings.camera.mount,
+            settings.camera.stabilised,
         )
         qos = QoSProfile(depth=5)
         self._image_publisher = self.create_publisher(Image, "image_raw", qos)
@@ -106,7 +73,7 @@ class SimulatorNode(Node):  # type: ignore[misc]
         self._state = "idle"
         self._looks: list[tuple[float, float, Any]] = []
         self._taken_s: dict[tuple[int, int], float] = {}
-        """The episode's time of the frames that went out, by their stamps; these shift where the clock is slowed."""
+        """The episode's time of each published frame, by its stamp; stamps shift when the clock is slowed."""
         if settings.report:
             self.create_subscription(Image, "segmentation/label_mask", self._on_mask, 5)
             self.create_subscription(KeyValue, "follow/state", self._on_state, LATCHED)
@@ -117,14 +84,14 @@ class SimulatorNode(Node):  # type: ignore[misc]
         self._stopping = threading.Event()
         self._ended = False
         self._failure: Exception | None = None
-        steady = SteadyClock(clock_type=ClockType.STEADY_TIME)  # runs on when /clock, which comes from here, has ended
+        steady = SteadyClock(clock_type=ClockType.STEADY_TIME)  # /clock, from this node, ends before it
         self.create_timer(0.1, self._check_end, clock=steady)
         self.create_timer(1.0, self._on_second, clock=steady)
         self._thread = threading.Thread(target=self._work, name="simulator", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread, which writes the report first."""
+        """End the thread; it writes the report first."""
         self._stopping.set()
         self._thread.join(timeout=60.0)
 
@@ -134,7 +101,7 @@ class SimulatorNode(Node):  # type: ignore[misc]
                 folder = Path(self._settings.report).expanduser()
                 log = LiveLog(episode, self._settings.seed, folder) if self._settings.report else None
                 self.get_logger().info(f"ready: {self._scenario.name}, seed {self._settings.seed}")
-                self._wait_for_company()
+                self._wait_for_nodes()
                 try:
                     self._run(episode, log)
                 finally:
@@ -146,14 +113,14 @@ class SimulatorNode(Node):  # type: ignore[misc]
         finally:
             self._ended = True
 
-    def _wait_for_company(self) -> None:
+    def _wait_for_nodes(self) -> None:
         give_up_s = time.monotonic() + self._settings.wait_s
         while time.monotonic() < give_up_s and not self._stopping.wait(0.05):
             if self._image_publisher.get_subscription_count() and self.count_publishers(self._command_topic):
                 return
 
     def _run(self, episode: Episode, log: LiveLog | None) -> None:
-        """One round for each STEP_S; `begun_s` is the machine's time at which the episode's time was 0."""
+        """One step each STEP_S; `begun_s` is the machine's time at the episode's time 0."""
         begun_s = time.monotonic()
         self._origin_ns = 0 if self._settings.clock else self.get_clock().now().nanoseconds
         while not self._stopping.is_set():
@@ -182,7 +149,7 @@ class SimulatorNode(Node):  # type: ignore[misc]
             self._rates.add(time.monotonic(), behind_s)
 
     def _slow(self, behind_s: float) -> None:
-        """Let the clock stand for as long as the machine is behind."""
+        """Stop the clock for as long as the machine is behind."""
         if not self._settings.clock:
             self._origin_ns += int(behind_s * 1e9)
         self._slowed = True

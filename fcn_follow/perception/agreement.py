@@ -1,4 +1,4 @@
-"""Temporal agreement: a hero counts as seen once enough of the newest frames show one at about that place."""
+"""Temporal agreement: a hero counts as seen once enough of the newest frames show one at about the same place."""
 
 from __future__ import annotations
 
@@ -14,30 +14,35 @@ MEMORY_S = 1.0
 
 @dataclass(frozen=True)
 class AgreementParameters:
-    """How often the hero must have been seen at about the same place; 1 of 1 believes every frame."""
+    """How many of the newest frames must show the hero at about the same place."""
 
-    frames: int = parameter(1, "How many of the newest frames are looked at", minimum=1, maximum=60)
-    seen: int = parameter(1, "In how many of them the hero must have been seen about there", minimum=1, maximum=60)
+    frames: int = parameter(1, "number of the newest frames that are considered", minimum=1, maximum=60)
+    seen: int = parameter(
+        1,
+        "number of them that must show the hero at about the same place; 1 of 1: every frame is believed",
+        minimum=1,
+        maximum=60,
+    )
 
     def __post_init__(self) -> None:
         if self.seen > self.frames:
             raise UserError(
-                f"agreement.seen is {self.seen} and agreement.frames {self.frames}: a hero that must be seen more "
-                "often than there are frames never is; raise frames or lower seen"
+                f"agreement.seen is {self.seen} and agreement.frames {self.frames}: seen cannot exceed frames; "
+                "raise frames or lower seen"
             )
 
 
 class Agreement:
-    """Remembers where the newest frames, none older than MEMORY_S, showed a hero."""
+    """Remembers where the newest frames, at most MEMORY_S old, showed a hero."""
 
     def __init__(self) -> None:
         self._past: deque[tuple[float, Box | None]] = deque()
 
     def agreed(self, hero: Blob | None, stamp_s: float, parameters: AgreementParameters) -> Blob | None:
-        """The hero of this frame when enough of the newest frames agree, this one among them, else None.
+        """The hero of this frame if enough of the newest frames, this one included, agree; else None.
 
-        Two frames agree when their boxes, each grown by its own size to every side, touch. Stamps that jump back (a
-        bag that starts again) begin anew.
+        Two frames agree when their boxes touch, each enlarged by its own size on every side. Stamps that jump back (a
+        bag that starts again) clear the memory.
         """
         past = self._past
         past.append((stamp_s, hero.box if hero else None))

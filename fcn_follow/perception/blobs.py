@@ -21,7 +21,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Blob:
-    """Connected pixels of one label: their mean (0, 0 is the middle of the first pixel), their number, their box."""
+    """Connected pixels of one label: their mean (0, 0 is the middle of the first pixel), number and bounding box."""
 
     label: int
     centroid_px: tuple[float, float]
@@ -34,7 +34,7 @@ def find_blobs(labels: NDArray[np.uint8], label: int, min_area_px: float = 1.0) 
 
     Args:
         labels: HxW uint8 label mask.
-        label: the class that is looked for.
+        label: the class of the blobs.
         min_area_px: smaller blobs are noise; in pixels of this mask.
     """
     mask = (labels == label).view(np.uint8)
@@ -48,7 +48,7 @@ def find_blobs(labels: NDArray[np.uint8], label: int, min_area_px: float = 1.0) 
 
 
 def _blob(mask: NDArray[np.uint8], label: int, contour: NDArray[np.int32]) -> Blob:
-    """The blob with this outer contour; its statistics are of its own box, for those of a whole image take long."""
+    """The blob with this outer contour; the statistics of its own box are much faster than those of the whole image."""
     left, top, width, height = cv2.boundingRect(contour)
     box = mask[top : top + height, left : left + width]
     _, components, statistics, centroids = cv2.connectedComponentsWithStats(box, connectivity=8)

@@ -1,8 +1,8 @@
-"""What the depth channel of a network with two heads means in metres (`networks/sources/mask_depth.py`).
+"""The depth channel of a network with two heads (`networks/sources/mask_depth.py`) in metres.
 
-What is far and what is merely small cannot be told from a picture without its camera. The depth head therefore learns
-the depth that a camera of one focal length would see (the model card's `depth_focal_px`; Yin et al., "Metric3D", 2023):
-with twice that focal length, the same picture shows what is twice as far away.
+A picture alone does not distinguish a far object from a small one. The depth head therefore learns the depth for a
+camera of one focal length (the model card's `depth_focal_px`; Yin et al., "Metric3D", 2023): with twice that focal
+length, an object that looks the same is twice as far away.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class LabelsAndDepth(NamedTuple):
 
 
 def metres_per_unit(card: ModelCard, focal_y_px: float, height_px: int) -> float:
-    """What exp(depth channel) is multiplied with, for a camera with this focal length in images of this height.
+    """The factor from exp(depth channel) to metres, for a camera with this focal length in images of this height.
 
     focal_y_px is the vertical one (fy of the camera matrix), in pixels of the camera's own image.
     """
@@ -34,7 +34,7 @@ def metres_per_unit(card: ModelCard, focal_y_px: float, height_px: int) -> float
 
 
 def resized_nearest(values: NDArray[Number], height_px: int, width_px: int) -> NDArray[Number]:
-    """The nearest value for each pixel: a mean of person and background is the depth of neither."""
+    """The nearest value for each pixel: the mean of a person's and the background's depth is the depth of neither."""
     if values.shape == (height_px, width_px):
         return values
     resized: NDArray[Number] = cv2.resize(values, (width_px, height_px), interpolation=cv2.INTER_NEAREST_EXACT)

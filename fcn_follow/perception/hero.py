@@ -14,6 +14,6 @@ def find_hero(labels: NDArray[np.uint8], min_area_px: float = 1.0) -> Blob | Non
 
     Args:
         labels: HxW uint8 label mask.
-        min_area_px: what counts as seen, in pixels of this mask.
+        min_area_px: a smaller hero does not count as seen; in pixels of this mask.
     """
     return next(iter(find_blobs(labels, HERO, min_area_px)), None)

@@ -1,9 +1,9 @@
-"""Class probabilities -> labels, with a hero only where the network is sure of one somewhere in the blob.
+"""Class probabilities -> labels, with hysteresis thresholds for the hero.
 
-Two thresholds, as in Canny's edge detector: the lower one draws a blob's outline, and a blob without a single pixel
-above the upper one is dropped. A far person in dark red can reach 0.9; the hero reaches more.
+Two thresholds, as in Canny's edge detector: the lower one gives a blob's outline, and a blob without a pixel above the
+upper one is dropped. A distant person in dark red can reach 0.9; the hero reaches more.
 
-Engines compare with the thresholds in their graph and give one byte a pixel (`networks.graph.Codes`): 1 where other
+The engines apply the thresholds in their graph and give one byte a pixel (`networks.graph.Codes`): 1 where other
 people are likelier than background, and 2 more for each threshold that the hero's probability reaches.
 """
 
@@ -20,9 +20,9 @@ CANDIDATE, SURE = 2, 4  # the lowest codes of pixels above the lower and above t
 
 
 def confirmed_hero(hero: NDArray[np.floating], threshold: float, confirm: float) -> NDArray[np.bool_]:
-    """Where the hero is, bool H x W, from the hero's probability H x W.
+    """The hero's pixels, bool H x W, from the hero's probability H x W.
 
-    The pixels of at least `threshold` in those 8-connected blobs that have a pixel of at least `confirm`.
+    These are the pixels of at least `threshold` in those 8-connected blobs that have a pixel of at least `confirm`.
     """
     candidate = hero >= threshold
     return _blobs_with(candidate, candidate & (hero >= confirm), confirm <= threshold)
@@ -37,7 +37,7 @@ def blob_peaks(hero: NDArray[np.floating], threshold: float) -> NDArray[np.float
 
 
 def labels_of(probabilities: NDArray[np.floating], card: ModelCard) -> NDArray[np.uint8]:
-    """Labels uint8 H x W of probabilities H x W x 3: hero where confirmed, else the likelier of the other two."""
+    """Labels uint8 H x W of probabilities H x W x 3: hero where confirmed, else the likelier of the other classes."""
     labels: NDArray[np.uint8] = (probabilities[..., 1] > probabilities[..., 0]).astype(np.uint8)
     hero = confirmed_hero(probabilities[..., HERO], card.hero_probability_threshold, card.hero_confirm_probability)
     labels[hero] = HERO

@@ -1,4 +1,4 @@
-"""A picture for a person's eyes: the frame, tinted by its labels, with the hero's box and centroid."""
+"""The frame tinted by its labels, with the hero's box and centroid, for display."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BOX_COLOUR_RGB = (255, 255, 0)
 
 
 def draw_overlay(image_rgb: NDArray[np.uint8], labels: NDArray[np.uint8], hero: Blob | None) -> NDArray[np.uint8]:
-    """A new HxWx3 uint8 image: people tinted (others blue, the hero orange), the hero boxed and marked."""
+    """A new HxWx3 uint8 image: others tinted blue, the hero orange, with the hero's box and a cross at the centroid."""
     picture: NDArray[np.uint8] = image_rgb.copy()
     people = labels > 0
     weight = LABEL_WEIGHTS[labels[people]][:, None]

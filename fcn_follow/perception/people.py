@@ -1,4 +1,4 @@
-"""Label mask -> the people who are not followed: where each of them is, so that nothing flies at them."""
+"""Label mask -> the positions of the people who are not followed, so that the drone keeps its distance to them."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from numpy.typing import NDArray
 from fcn_follow.classes import HERO, OTHER_PEOPLE
 from fcn_follow.geometry import CameraIntrinsics, Vector3
 from fcn_follow.perception.blobs import Blob, find_blobs
-from fcn_follow.perception.ranging import RangingParameters, blob_depth, is_in_corner, locate_body
+from fcn_follow.perception.ranging import LocatingParameters, blob_depth, is_in_corner, locate_body
 
 MAX_PEOPLE = 64
 CORNER_SHARE = 0.5
-"""Whoever is in a corner of the image is taken to be at this share of the largest distance they can have."""
+"""A person in a corner of the image is placed at this share of the largest possible distance."""
 
 
 def find_people(labels: NDArray[np.uint8], hero: Blob | None, min_area_px: float = 1.0) -> list[Blob]:
-    """Every blob of a person but the followed hero's: other people, and whoever else is labelled as the hero.
+    """Every blob of a person but the followed hero's, including other blobs of the hero's class.
 
     Args:
         labels: HxW uint8 label mask.
-        hero: the blob that is followed, as `find_hero` found it in `labels`; None where none is.
+        hero: the blob that is followed, as `find_hero` found it in `labels`; or None.
         min_area_px: smaller blobs are noise; in pixels of this mask.
     """
     blobs = [*find_blobs(labels, OTHER_PEOPLE, min_area_px), *find_blobs(labels, HERO, min_area_px)]
@@ -34,29 +34,30 @@ def locate_people(
     labels: NDArray[np.uint8],
     hero: Blob | None,
     camera: CameraIntrinsics,
-    ranging: RangingParameters,
+    parameters: LocatingParameters,
     min_area_px: float = 1.0,
     depth_m: NDArray[np.float32] | None = None,
 ) -> tuple[Vector3, ...]:
-    """The middles of the bodies of `find_people` in the camera's optical frame, in metres, the nearest first.
+    """The body centres of `find_people` in the camera's optical frame, in metres, the nearest first.
 
-    At most MAX_PEOPLE. The distance is that by apparent height, of people as tall as the hero; where the method is
-    depth, the nearer of the distances by height and by depth.
+    At most MAX_PEOPLE. The distance follows from the apparent height of a person as tall as the hero; with the method
+    depth, it is the smaller of the distances by height and by depth.
 
     Args:
         labels: HxW uint8 label mask.
-        hero: the blob that is followed, None where none is.
+        hero: the blob that is followed, or None.
         camera: of an image of that size.
-        ranging: how the hero is ranged.
+        parameters: those with which the hero is located.
         min_area_px: smaller blobs are noise.
-        depth_m: H x W along the optical axis, where the network gives it.
+        depth_m: H x W along the optical axis, if the network gives it.
     """
-    by_height = dataclasses.replace(ranging, method="apparent_height")
+    ranging = dataclasses.replace(parameters.ranging, method="apparent_height")
+    by_height = dataclasses.replace(parameters, ranging=ranging)
     places: list[Vector3] = []
     for blob in find_people(labels, hero, min_area_px):
         answers = [locate_body(blob, camera, by_height, 0.0)]
-        if ranging.method == "depth":
-            answers.append(locate_body(blob, camera, ranging, 0.0, blob_depth(blob, labels, depth_m)))
+        if parameters.ranging.method == "depth":
+            answers.append(locate_body(blob, camera, parameters, 0.0, blob_depth(blob, labels, depth_m)))
         found = [answer.position_camera_m for answer in answers if answer is not None]
         if found:
             x_m, y_m, z_m = min(found, key=_distance_m)

@@ -13,12 +13,12 @@ from fcn_follow.networks.weights import ModelCard
 from fcn_follow.perception.depth import LabelsAndDepth, metres_per_unit, resized_nearest
 from fcn_follow.perception.labels import labels_of_codes
 
-BILINEAR = Image.BILINEAR  # type: ignore[attr-defined]  # the name that every Pillow knows
+BILINEAR = Image.BILINEAR  # type: ignore[attr-defined]  # the name in every version of Pillow
 _WARM_UP = 3
 
 
 class HasCard(Protocol):
-    """Weights, or an exported file."""
+    """Weights or an exported file."""
 
     @property
     def card(self) -> ModelCard: ...
@@ -28,7 +28,7 @@ class Segmenter:
     """A network on its engine, warmed up: `segment` turns an image into labels.
 
     Args:
-        model: what the engine runs, weights or an exported file; its card is read here.
+        model: the weights or exported file that the engine runs, for its card.
         engine: gives codes, or codes and depth, of one frame at a time.
     """
 
@@ -52,7 +52,7 @@ class Segmenter:
         return resized_nearest(labels_of_codes(_codes(answer)), *image_rgb.shape[:2])
 
     def segment_with_depth(self, image_rgb: NDArray[np.uint8], focal_y_px: float) -> LabelsAndDepth:
-        """The labels of an image, and its depth, by an engine that gives both.
+        """The labels and the depth of an image, by an engine that gives both.
 
         Args:
             image_rgb: HxWx3 uint8 of any size.
@@ -60,7 +60,7 @@ class Segmenter:
         """
         height_px, width_px = image_rgb.shape[:2]
         answer = self._answer(image_rgb)
-        with np.errstate(over="ignore"):  # what is too far for a float is no distance
+        with np.errstate(over="ignore"):  # an infinite depth gives no position
             depth_m = np.exp(answer[1]) * np.float32(metres_per_unit(self.card, focal_y_px, height_px))
         labels = labels_of_codes(_codes(answer))
         return LabelsAndDepth(
@@ -68,7 +68,7 @@ class Segmenter:
         )
 
     def _answer(self, image_rgb: NDArray[np.uint8]) -> NDArray[Any]:
-        """What the engine gives for one image, at the network's size."""
+        """The engine's answer for one image, at the network's size."""
         size = (self.card.input_width_px, self.card.input_height_px)
         if image_rgb.shape[1::-1] != size:  # Pillow's antialiased bilinear, as the networks are trained and scored
             image_rgb = np.asarray(Image.fromarray(image_rgb).resize(size, BILINEAR))
@@ -77,5 +77,5 @@ class Segmenter:
 
 
 def _codes(answer: NDArray[Any]) -> NDArray[np.uint8]:
-    """The codes in an engine's answer, which is them alone or them and depth."""
+    """The codes in an engine's answer, which may have depth besides."""
     return answer if answer.ndim == 2 else answer[0].astype(np.uint8)

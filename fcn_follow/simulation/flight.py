@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from fcn_follow.following.follower import Follower
-from fcn_follow.following.parameters import FollowerParameters
+from fcn_follow.following.parameters import FollowerCameraParameters, FollowerParameters
 from fcn_follow.geometry import Vector3, VelocityCommand
+from fcn_follow.perception.sight import Sight
 from fcn_follow.simulation.episode import CameraSetup, Episode, Frame
-from fcn_follow.simulation.eyes import Eyes, Sight
+from fcn_follow.simulation.eyes import Eyes
 from fcn_follow.simulation.faults import Injector, Seen
 from fcn_follow.simulation.renderer import HERO as HERO_LABEL
 from fcn_follow.simulation.scenarios import Scenario
@@ -79,16 +80,9 @@ class FlightLog:
 
 def follower_parameters(camera: CameraSetup) -> FollowerParameters:
     """The follower's defaults with this camera's mount and this drone's response."""
-    x_m, y_m, z_m = camera.mount.position_body_m
+    mount = camera.mount
+    mounted = FollowerCameraParameters(mount.pitch_down_rad, camera.stabilised, *mount.position_body_m)
     defaults = FollowerParameters()
-    mounted = dataclasses.replace(
-        defaults.camera,
-        pitch_down_rad=camera.mount.pitch_down_rad,
-        stabilised=camera.stabilised,
-        x_m=x_m,
-        y_m=y_m,
-        z_m=z_m,
-    )
     vehicle = dataclasses.replace(defaults.vehicle, response_s=DRONE_RESPONSE_S)
     return dataclasses.replace(defaults, camera=mounted, vehicle=vehicle)
 

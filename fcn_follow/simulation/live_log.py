@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 from fcn_follow.errors import UserError
 from fcn_follow.geometry import ZERO_COMMAND, VelocityCommand
 from fcn_follow.perception.hero import find_hero
+from fcn_follow.perception.sight import Sight
 from fcn_follow.simulation.episode import Episode, Frame
-from fcn_follow.simulation.eyes import Sight
+from fcn_follow.simulation.eyes import MIN_AREA_PX
 from fcn_follow.simulation.figures import figures
 from fcn_follow.simulation.flight import FlightLog, follower_parameters, judged, moment
 from fcn_follow.simulation.video import FlightVideo
 
 _KEPT_FRAMES = 40
 _SAME_STAMP_S = 1e-4
-_HERO_PX = 4
 _LOOKS_A_PICTURE = 2
 """So many frames that were looked at for each picture of the video: drawing and encoding take time from the flight."""
 
@@ -63,7 +63,7 @@ class LiveLog:
             frame = next((f for f in self._waiting if abs(f.stamp_s - stamp_s) < _SAME_STAMP_S), None)
             if frame is None or labels.shape != frame.labels.shape:
                 continue
-            hero = find_hero(labels, _HERO_PX)
+            hero = find_hero(labels, MIN_AREA_PX)
             self._log.looks.append(judged(frame, Sight(labels, hero, None), arrived_s))
             if len(self._log.looks) % _LOOKS_A_PICTURE:
                 continue

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fcn_follow.errors import UserError
+from fcn_follow.perception.sight import Sight
 from fcn_follow.simulation.episode import CameraSetup, Episode, Frame
-from fcn_follow.simulation.eyes import Sight
 from fcn_follow.simulation.figures import Figures, figures
 from fcn_follow.simulation.flight import Moment, fly
 from fcn_follow.simulation.report import write_flight_report

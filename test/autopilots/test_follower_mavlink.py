@@ -1,4 +1,4 @@
-"""MAVLink on loopback: an autopilot of a few lines, which decodes with pymavlink what it is told."""
+"""MAVLink on loopback: an autopilot of a few lines, which decodes with pymavlink the commands."""
 
 from __future__ import annotations
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Container
 
 import pytest
 import yaml
+from command_line import invoke
 from ros_tools import ROOT
 
 from fcn_follow.nodes.executables import NODES
-from fcn_follow.nodes.player import PlayerParameters
-from fcn_follow.nodes.segmenter import SegmenterParameters
-from fcn_follow.nodes.simulator import SimulatorParameters
 from fcn_follow.nodes.support.follower_parameters import FollowerNodeParameters
+from fcn_follow.nodes.support.player_parameters import PlayerParameters
+from fcn_follow.nodes.support.segmenter_parameters import SegmenterParameters
+from fcn_follow.nodes.support.simulator_parameters import SimulatorParameters
 from fcn_follow.parameters import walk_parameters, with_values
+from fcn_follow.shared_parameters import SHARED_NAMES
 from fcn_follow.simulation.episode import CameraSetup
 from fcn_follow.simulation.flight import follower_parameters
 
@@ -25,10 +28,7 @@ DEFAULTS = {
     "simulator": SimulatorParameters(),
 }
 SIMULATOR_YAML = yaml.safe_load((ROOT / "config" / "simulator.yaml").read_text())
-YAML = {
-    **yaml.safe_load((ROOT / "config" / "follow.yaml").read_text()),
-    "/**/simulator": SIMULATOR_YAML["/**/simulator"],
-}
+YAML = yaml.safe_load((ROOT / "config" / "follow.yaml").read_text())
 
 
 def flat(values: dict, prefix: str = "") -> dict:
@@ -38,22 +38,47 @@ def flat(values: dict, prefix: str = "") -> dict:
     return names
 
 
+def section(tree: dict, name: str, names: Container[str] | None = None) -> dict:
+    """The parameters of a section by their dotted names, or some of them."""
+    given = flat(tree[name]["ros__parameters"])
+    return {key: value for key, value in given.items() if names is None or key in names}
+
+
 @pytest.mark.parametrize("node", sorted(DEFAULTS))
 def test_the_yaml_has_every_parameter_with_its_default_and_no_other(node):
-    given = flat(YAML[f"/**/{node}"]["ros__parameters"])
     declared = {name: value for name, _, value in walk_parameters(DEFAULTS[node])}
+    given = section(YAML, "/**", SHARED_NAMES & declared.keys()) | section(YAML, f"/**/{node}")
     assert given == declared
+    assert not SHARED_NAMES & section(YAML, f"/**/{node}").keys()
     assert {name: type(value) for name, value in given.items()} == {k: type(v) for k, v in declared.items()}
 
 
-def test_the_nodes_are_told_of_the_simulators_camera():
-    """Pitch and place of the camera stand in three nodes' parameters; in the simulator's file they agree."""
-    segmenter = with_values(SegmenterParameters(), flat(SIMULATOR_YAML["/**/segmenter"]["ros__parameters"]))
-    follower = with_values(FollowerNodeParameters(), flat(SIMULATOR_YAML["/**/follower"]["ros__parameters"]))
+def test_the_nodes_know_the_simulators_camera():
+    """The camera's mount stands once in the simulator's file, and it is that of the simulator."""
+    shared = section(SIMULATOR_YAML, "/**")
+    segmenter = with_values(SegmenterParameters(), shared)
+    follower = with_values(FollowerNodeParameters(), shared | section(SIMULATOR_YAML, "/**/follower"))
     setup = CameraSetup()
-    assert segmenter.ranging.camera_pitch_down_rad == setup.mount.pitch_down_rad
+    assert segmenter.camera.pitch_down_rad == setup.mount.pitch_down_rad
     assert follower.camera == follower_parameters(setup).camera
-    assert SimulatorParameters().pitch_down_rad == setup.mount.pitch_down_rad
+    assert follower.vehicle == follower_parameters(setup).vehicle
+    simulated = with_values(SimulatorParameters(), shared).camera
+    assert (simulated.mount, simulated.stabilised) == (setup.mount, setup.stabilised)
+
+
+@pytest.mark.parametrize("name", ["follow", "simulator", "gazebo", "gazebo_rotors"])
+def test_what_nodes_share_stands_in_the_section_of_all_nodes_alone(name):
+    tree = yaml.safe_load((ROOT / "config" / f"{name}.yaml").read_text())
+    assert list(tree)[-1] == "/**", "a value of the command line (-p) is one of /**, and the last section wins"
+    for node, parameters in tree.items():
+        given = flat(parameters["ros__parameters"]).keys()
+        assert given <= SHARED_NAMES if node == "/**" else not given & SHARED_NAMES
+
+
+def test_the_file_of_all_parameters_is_what_the_command_prints():
+    printed, _ = invoke("parameters")
+    assert (ROOT / "config" / "follow.yaml").read_text() == printed
+    assert max(map(len, printed.splitlines())) <= 120
 
 
 @pytest.mark.parametrize("node", sorted(DEFAULTS))
@@ -93,3 +118,19 @@ def test_every_ros_package_that_is_imported_is_a_dependency():
             r"^(?:from|import) (\w+_msgs|std_srvs|rclpy|\w+_interfaces)\b", path.read_text(), re.M
         ):
             assert package in named, f"{path}: {package} is missing in package.xml"
+
+
+@pytest.mark.parametrize(
+    ("node", "at_start"),
+    [
+        ("segmenter", {"weights", "device", "engine", "precision", "threads", "image_transport", "reliability"}),
+        (
+            "follower",
+            {"output", "start_enabled", "rate_hz", "reliability", "cmd_vel.type", "cmd_vel.frame_id", "mavros.topic"}
+            | {"mavros.frame", "mavlink.address", "mavlink.baud", "mavlink.system_id", "mavlink.heartbeat_timeout_s"},
+        ),
+        ("player", {name for name, _, _ in walk_parameters(PlayerParameters())}),
+    ],
+)
+def test_what_is_fixed_at_start(node, at_start):
+    assert {name for name, info, _ in walk_parameters(DEFAULTS[node]) if info.read_only} == at_start

@@ -22,6 +22,9 @@ from fcn_follow.gazebo.assets import SEED
 from fcn_follow.gazebo.elements import LABEL_HERO, LABEL_OTHER, PLUGINS
 from fcn_follow.gazebo.people import WAYPOINT_S, everybody, person_meshes
 from fcn_follow.gazebo.wavefront import vertex_normals
+from fcn_follow.nodes.support.follower_parameters import FollowerNodeParameters
+from fcn_follow.nodes.support.segmenter_parameters import SegmenterParameters
+from fcn_follow.parameters import with_values
 from fcn_follow.simulation.shapes import ellipsoid
 from fcn_follow.simulation.world import town_of
 
@@ -221,10 +224,12 @@ def test_the_real_launch_loads_the_launch_file():
 def test_the_nodes_know_the_camera_of_the_drone(path, parameters):
     document = load(path)
     given = yaml.safe_load((ROOT / "config" / parameters).read_text(encoding="utf-8"))
-    camera = given["/**/follower"]["ros__parameters"]["camera"]
+    camera = given["/**"]["ros__parameters"]["camera"]
     pitch_rad = float(document.findtext(".//plugin/initial_position"))
     assert camera["pitch_down_rad"] == pitch_rad
-    assert given["/**/segmenter"]["ros__parameters"]["ranging"]["camera_pitch_down_rad"] == pitch_rad
+    for settings in (SegmenterParameters(), FollowerNodeParameters()):
+        given_to_it = with_values(settings, {f"camera.{name}": value for name, value in camera.items()})
+        assert given_to_it.camera.pitch_down_rad == pitch_rad
     place_m = [float(part) for part in document.findtext(".//link[@name='camera_link']/pose").split()]
     assert place_m == [camera["x_m"], camera["y_m"], camera["z_m"], 0, 0, 0]
     assert camera.get("stabilised", True) == (path == DRONES[0])

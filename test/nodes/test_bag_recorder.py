@@ -47,4 +47,4 @@ def test_a_full_disk_is_one_line_at_the_end(talk, tmp_path, monkeypatch):
     monkeypatch.setattr(recorder._writer, "write", full)
     assert wait_until(lambda: bool(recorder.problems), talk)
     recorder.close()
-    assert recorder.problems == ["the bag is not whole: [Errno 28] No space left on device"]
+    assert recorder.problems == ["the bag is incomplete: [Errno 28] No space left on device"]

@@ -3,126 +3,135 @@
 from __future__ import annotations
 
 import math
+import sys
+import time
+from types import ModuleType, SimpleNamespace
 
 import pytest
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
-from follower_rig import BEST_EFFORT, Around, fly, moves
+from follower_rig import BEST_EFFORT, FollowerRig, fly, moves
 from geometry_msgs.msg import PointStamped, Twist, TwistStamped
 from rcl_interfaces.srv import SetParameters
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
+from rclpy.signals import SignalHandlerOptions
 from ros_tools import finish, interrupt, start_node, wait_until
+from rosgraph_msgs.msg import Clock
+from std_msgs.msg import String
 from std_srvs.srv import SetBool
 
 from fcn_follow.geometry import ZERO_COMMAND
+from fcn_follow.nodes.follower import FollowerNode
+from fcn_follow.nodes.support.autopilot_host import NodeHost
 
 
-def test_follows_then_stops_on_ctrl_c(around, follower):
+def test_follows_then_stops_on_ctrl_c(rig, follower):
     process = follower()
-    fly(around)
-    around.commands.clear()
-    assert wait_until(lambda: len(around.commands) > 40, around.show_hero)
-    command = around.commands[-1]
+    fly(rig)
+    rig.commands.clear()
+    assert wait_until(lambda: len(rig.commands) > 40, rig.show_hero)
+    command = rig.commands[-1]
     assert command.header.frame_id == "base_link"
-    stamps = [rclpy.time.Time.from_msg(each.header.stamp).nanoseconds for each in around.commands]
+    stamps = [rclpy.time.Time.from_msg(each.header.stamp).nanoseconds for each in rig.commands]
     assert stamps == sorted(stamps)
-    assert 0 <= around.node.get_clock().now().nanoseconds - stamps[-1] < 1e9, "commands are stamped now"
+    assert 0 <= rig.node.get_clock().now().nanoseconds - stamps[-1] < 1e9, "commands are stamped now"
     assert command.twist.linear.x > 0.0, "the hero is 8 m away, 5 m are wanted"
     assert command.twist.angular.z > 0.0, "the hero is on the left"
     output = interrupt(process)
-    around.spin_for(0.3)
+    rig.spin_for(0.3)
     assert process.returncode == 0, output
     assert "Traceback" not in output
-    assert not moves(around.commands[-1])
+    assert not moves(rig.commands[-1])
 
 
-def test_no_frames_and_disabling_are_zero(around, follower):
+def test_no_frames_and_disabling_are_zero(rig, follower):
     follower("-p", "timeouts.camera_s:=0.8")
-    fly(around)
-    assert wait_until(lambda: around.state() == "holding", around.spin, 10.0), around.states
-    around.commands.clear()
-    around.spin_for(0.3)
-    assert around.commands and not any(map(moves, around.commands)), "zero commands are sent while holding"
+    fly(rig)
+    assert wait_until(lambda: rig.state() == "holding", rig.spin, 10.0), rig.states
+    rig.commands.clear()
+    rig.spin_for(0.3)
+    assert rig.commands and not any(map(moves, rig.commands)), "zero commands are sent while holding"
 
-    fly(around)
-    assert around.call(SetBool, "follower/enable", SetBool.Request(data=False)).success
-    assert wait_until(lambda: around.state() == "idle", around.show_hero)
-    around.spin_for(0.1)
-    around.commands.clear()
-    assert wait_until(lambda: len(around.commands) > 20, around.show_hero)
-    assert not any(map(moves, around.commands))
-    assert around.call(SetBool, "follower/enable", SetBool.Request(data=True)).success
-    fly(around)
+    fly(rig)
+    assert rig.call(SetBool, "follower/enable", SetBool.Request(data=False)).success
+    assert wait_until(lambda: rig.state() == "idle", rig.show_hero)
+    rig.spin_for(0.1)
+    rig.commands.clear()
+    assert wait_until(lambda: len(rig.commands) > 20, rig.show_hero)
+    assert not any(map(moves, rig.commands))
+    assert rig.call(SetBool, "follower/enable", SetBool.Request(data=True)).success
+    fly(rig)
 
 
-def test_nan_old_and_foreign_positions_move_nothing(around, follower):
+def test_nan_old_and_foreign_positions_move_nothing(rig, follower):
     follower("-p", "camera_frame:=camera_optical_frame")
 
     def show_bad():
         kinds = [{"x": math.nan}, {"z": math.inf}, {"age_s": 5.0}, {"age_s": -5.0}, {"frame_id": "wing"}, {"z": -3.0}]
-        around.show_hero(**kinds[len(around.stamps_sent) % len(kinds)])
+        rig.show_hero(**kinds[len(rig.stamps_sent) % len(kinds)])
 
-    assert wait_until(lambda: len(around.commands) > 100, show_bad)
-    assert not any(map(moves, around.commands))
-    assert around.state() == "holding"
+    assert wait_until(lambda: len(rig.commands) > 100, show_bad)
+    assert not any(map(moves, rig.commands))
+    assert rig.state() == "holding"
 
 
-def test_two_publishers_and_wrong_odom_hold(around, follower):
+def test_two_publishers_and_wrong_odom_hold(rig, follower):
     process = follower()
-    fly(around)
-    second = around.node.create_publisher(PointStamped, "hero/position", 1)
-    assert wait_until(lambda: around.state() == "holding" and not moves(around.commands[-1]), around.show_hero)
-    assert "2 publishers on /hero/position" in around.states[-1][1]
-    around.node.destroy_publisher(second)
-    fly(around)
-    second = around.node.create_publisher(TwistStamped, "cmd_vel", 1)
-    assert wait_until(lambda: around.state() == "holding" and not moves(around.commands[-1]), around.show_hero)
-    assert "2 publishers on /cmd_vel" in around.states[-1][1]
-    around.node.destroy_publisher(second)
-    fly(around)
+    fly(rig)
+    second = rig.node.create_publisher(PointStamped, "hero/position", 1)
+    assert wait_until(lambda: rig.state() == "holding" and not moves(rig.commands[-1]), rig.show_hero)
+    assert "2 publishers on /hero/position" in rig.states[-1][1]
+    rig.node.destroy_publisher(second)
+    fly(rig)
+    second = rig.node.create_publisher(TwistStamped, "cmd_vel", 1)
+    assert wait_until(lambda: rig.state() == "holding" and not moves(rig.commands[-1]), rig.show_hero)
+    assert "2 publishers on /cmd_vel" in rig.states[-1][1]
+    rig.node.destroy_publisher(second)
+    fly(rig)
 
-    assert wait_until(lambda: around.state() == "holding", lambda: around.show_odom("map"))
-    assert "frame 'map'" in around.states[-1][1]
-    fly(around, lambda: around.show_odom("drone/odom"))
-    assert wait_until(lambda: around.state() == "holding", around.show_hero), "odom has stopped"
-    assert "odometry is stale" in around.states[-1][1], around.states
+    assert wait_until(lambda: rig.state() == "holding", lambda: rig.show_odom("map"))
+    assert "frame 'map'" in rig.states[-1][1]
+    fly(rig, lambda: rig.show_odom("drone/odom"))
+    assert wait_until(lambda: rig.state() == "holding", rig.show_hero), "odom has stopped"
+    assert "odometry is stale" in rig.states[-1][1], rig.states
     output = interrupt(process)
     assert output.count("frame 'map'") <= 2, "said when it begins and when it ends"
 
 
-def test_live_parameters_are_all_or_nothing(around, follower):
+def test_live_parameters_are_all_or_nothing(rig, follower):
     follower()
-    fly(around)
+    fly(rig)
 
     def set_values(**values):
         parameters = [Parameter(name.replace("__", "."), value=value) for name, value in values.items()]
         request = SetParameters.Request(parameters=[each.to_parameter_msg() for each in parameters])
-        return around.call(SetParameters, "follower/set_parameters", request).results
+        return rig.call(SetParameters, "follower/set_parameters", request).results
 
     assert set_values(set_points__distance_m=9.0)[0].successful
-    assert wait_until(lambda: around.commands[-1].twist.linear.x < -0.1, around.show_hero), "it backs off to 9 m"
+    assert wait_until(lambda: rig.commands[-1].twist.linear.x < -0.1, rig.show_hero), "it backs off to 9 m"
     refused = set_values(limits__minimum_distance_m=12.0)[0]
     assert not refused.successful
     assert "below set_points.distance_m" in refused.reason
 
 
-def test_debug_topic_explains(around, follower):
+def test_debug_topic_explains(rig, follower):
     follower()
     seen = []
-    around.node.create_subscription(DiagnosticArray, "follow/debug", seen.append, 10)
-    fly(around)
-    assert wait_until(lambda: bool(seen), around.show_hero)
+    rig.node.create_subscription(DiagnosticArray, "follow/debug", seen.append, 10)
+    fly(rig)
+    assert wait_until(lambda: bool(seen), rig.show_hero)
     values = {each.key: each.value for each in seen[-1].status[0].values}
     assert {"state", "wanted_forward_m_s", "command_forward_m_s", "limited_by"} <= set(values)
 
 
 def test_plain_twist_and_waiting_for_enable(ros, follower):
-    around = Around(Twist)
+    rig = FollowerRig(Twist)
     follower("-p", "cmd_vel.type:=twist", "-p", "start_enabled:=false")
-    assert wait_until(lambda: len(around.commands) > 50, around.show_hero)
-    assert not any(map(moves, around.commands))
-    around.call(SetBool, "follower/enable", SetBool.Request(data=True))
-    fly(around)
+    assert wait_until(lambda: len(rig.commands) > 50, rig.show_hero)
+    assert not any(map(moves, rig.commands))
+    rig.call(SetBool, "follower/enable", SetBool.Request(data=True))
+    fly(rig)
 
 
 @pytest.mark.parametrize(
@@ -152,41 +161,39 @@ def test_impossible_parameters_are_one_line(domain_id, tmp_path, arguments, comp
 @pytest.mark.parametrize(
     ("output", "topic"), [("ardupilot_dds", "ap/cmd_vel"), ("mavros", "mavros/setpoint_velocity/cmd_vel")]
 )
-def test_outputs_on_topics(around, follower, output, topic):
-    around.node.create_subscription(TwistStamped, topic, around.commands.append, BEST_EFFORT)
+def test_outputs_on_topics(rig, follower, output, topic):
+    rig.node.create_subscription(TwistStamped, topic, rig.commands.append, BEST_EFFORT)
     process = follower("-p", f"output:={output}")
-    fly(around)
-    assert around.commands[-1].header.frame_id == "base_link"
-    assert around.commands[-1].twist.angular.z > 0.0
+    fly(rig)
+    assert rig.commands[-1].header.frame_id == "base_link"
+    assert rig.commands[-1].twist.angular.z > 0.0
     interrupt(process)
-    around.spin_for(0.3)
-    assert not moves(around.commands[-1])
+    rig.spin_for(0.3)
+    assert not moves(rig.commands[-1])
 
 
-def test_east_north_up_needs_odom(around, follower):
-    around.node.create_subscription(TwistStamped, "mavros/setpoint_velocity/cmd_vel", around.commands.append, 10)
+def test_east_north_up_needs_odom(rig, follower):
+    rig.node.create_subscription(TwistStamped, "mavros/setpoint_velocity/cmd_vel", rig.commands.append, 10)
     follower("-p", "output:=mavros", "-p", "mavros.frame:=map")
-    assert wait_until(lambda: len(around.commands) > 60, around.show_hero)
-    assert not any(map(moves, around.commands))
-    assert around.states[-1] == ("holding", "output mavros in frame map needs odom")
+    assert wait_until(lambda: len(rig.commands) > 60, rig.show_hero)
+    assert not any(map(moves, rig.commands))
+    assert rig.states[-1] == ("holding", "output mavros in frame map needs odom")
 
-    around.yaw = math.pi / 2
-    fly(around, around.show_odom)
-    commands = around.commands
-    assert wait_until(lambda: moves(commands[-1]) and commands[-1].header.frame_id == "map", around.show_odom)
-    assert wait_until(lambda: commands[-1].twist.linear.y > 0.3, around.show_odom), "ahead is north"
+    rig.yaw = math.pi / 2
+    fly(rig, rig.show_odom)
+    commands = rig.commands
+    assert wait_until(lambda: moves(commands[-1]) and commands[-1].header.frame_id == "map", rig.show_odom)
+    assert wait_until(lambda: commands[-1].twist.linear.y > 0.3, rig.show_odom), "ahead is north"
 
 
-def test_a_clock_that_stands_still_is_a_fault(around, follower):
+def test_a_clock_that_stands_still_is_a_fault(rig, follower):
     follower("-p", "use_sim_time:=true")
-    assert wait_until(lambda: len(around.commands) > 80, around.show_hero)
-    assert not any(map(moves, around.commands))
-    assert "clock stands still" in around.states[-1][1]
+    assert wait_until(lambda: len(rig.commands) > 80, rig.show_hero)
+    assert not any(map(moves, rig.commands))
+    assert "clock stands still" in rig.states[-1][1]
 
 
 def test_an_exception_in_the_loop_is_zero(ros, monkeypatch):
-    from fcn_follow.nodes.follower import FollowerNode
-
     node = FollowerNode()
     sent = []
     monkeypatch.setattr(node._output, "send", lambda command, *_: sent.append(command))
@@ -197,3 +204,98 @@ def test_an_exception_in_the_loop_is_zero(ros, monkeypatch):
     node.destroy_node()
     assert len(sent) > 2
     assert set(sent) == {ZERO_COMMAND}
+
+
+def test_a_follower_in_a_namespace_has_its_topics_and_services_there(ros, follower, tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "/**:\n  ros__parameters: {camera: {pitch_down_rad: 0.1}}\n"
+        "/**/follower:\n  ros__parameters: {set_points: {distance_m: 20.0}}\n"
+    )
+    rig = FollowerRig(namespace="/fleet/drone1")
+    elsewhere = []
+    rig.node.create_subscription(TwistStamped, "/cmd_vel", elsewhere.append, 10)
+    follower("-r", "__ns:=/fleet/drone1", "--params-file", str(path))
+    fly(rig)
+    assert wait_until(lambda: rig.commands[-1].twist.linear.x < -0.1, rig.show_hero), "it backs off to 20 m"
+    second = rig.node.create_publisher(PointStamped, "hero/position", 1)
+    assert wait_until(lambda: rig.state() == "holding", rig.show_hero)
+    assert "2 publishers on /fleet/drone1/hero/position" in rig.states[-1][1]
+    rig.node.destroy_publisher(second)
+    assert rig.call(SetBool, "/fleet/drone1/follower/enable", SetBool.Request(data=False)).success
+    assert wait_until(lambda: rig.state() == "idle", rig.show_hero)
+    assert not elsewhere
+
+
+def test_stamps_of_commands_do_not_go_back_with_the_clock(rig, follower):
+    """A clock that jitters backwards, and one that is set back by more than timeouts.clock_s."""
+    follower("-p", "use_sim_time:=true")
+    clock = rig.node.create_publisher(Clock, "/clock", 1)
+    begun_s, base_s, ticks = time.monotonic(), 100.0, 0
+
+    def show():
+        nonlocal ticks
+        ticks += 1
+        now_s = base_s + time.monotonic() - begun_s - (0.03 if ticks % 5 == 0 else 0.0)
+        clock.publish(Clock(clock=rclpy.time.Time(nanoseconds=int(now_s * 1e9)).to_msg()))
+        time.sleep(0.01)
+        rig.spin()
+
+    def stamps_s():
+        stamps = [command.header.stamp for command in rig.commands]
+        return [stamp.sec + 1e-9 * stamp.nanosec for stamp in stamps]
+
+    assert wait_until(lambda: len(rig.commands) > 100 and stamps_s()[-1] > 101.0, show)
+    ticking = [stamp_s for stamp_s in stamps_s() if stamp_s > 0.0]
+    assert ticking == sorted(ticking)
+    base_s = 50.0
+    assert wait_until(lambda: 50.0 < stamps_s()[-1] < 90.0, show), "a clock that was set back is followed"
+    after = [stamp_s for stamp_s in stamps_s() if 0.0 < stamp_s < 90.0]
+    assert after == sorted(after)
+
+
+def test_px4_gets_setpoints_of_the_follower_once_there_is_odometry(domain_id, monkeypatch):
+    """Its messages are stubs, which no DDS carries: the node's publishers are recorded instead."""
+    messages = ModuleType("px4_msgs.msg")
+    messages.OffboardControlMode = type("OffboardControlMode", (SimpleNamespace,), {})
+    messages.TrajectorySetpoint = type("TrajectorySetpoint", (SimpleNamespace,), {})
+    monkeypatch.setitem(sys.modules, "px4_msgs", ModuleType("px4_msgs"))
+    monkeypatch.setitem(sys.modules, "px4_msgs.msg", messages)
+    sent = {}
+    monkeypatch.setattr(NodeHost, "publisher", lambda _, kind, topic, __: sent.setdefault(topic, []).append)
+    arguments = ["--ros-args", "-p", "output:=px4", "-p", "start_enabled:=true"]
+    rclpy.init(args=arguments, domain_id=domain_id, signal_handler_options=SignalHandlerOptions.NO)
+    rig = FollowerRig()
+    rig.node.create_subscription(String, "fmu/in/trajectory_setpoint", lambda _: None, 1)  # the vehicle
+    follower = FollowerNode()
+    executor = SingleThreadedExecutor()
+    executor.add_node(follower)
+    setpoints, modes = sent["fmu/in/trajectory_setpoint"], sent["fmu/in/offboard_control_mode"]
+
+    def show(odometry):
+        if odometry:
+            rig.commands.append(TwistStamped())
+            rig.commands[-1].header.frame_id = "map"
+            linear, angular = rig.commands[-1].twist.linear, rig.commands[-1].twist.angular
+            linear.y, linear.x, down = map(float, velocity())
+            linear.z, angular.z = -down, -float(setpoints[-1].yawspeed)
+            rig.show_odom()
+        else:
+            rig.show_hero()
+        for _ in range(5):
+            executor.spin_once(timeout_sec=0.002)
+
+    def velocity():
+        return setpoints[-1].velocity
+
+    assert wait_until(lambda: len(modes) > 10 and rig.state() == "holding", lambda: show(False))
+    assert rig.states[-1] == ("holding", "output px4 needs odom")
+    assert not any(any(each.velocity) or each.yawspeed for each in setpoints)
+    assert wait_until(lambda: rig.state() == "tracking" and velocity()[1] > 0.3, lambda: show(True)), "ahead is east"
+    assert setpoints[-1].yawspeed < 0.0, "the hero is on the left, which is counter-clockwise from above"
+    count = len(setpoints)
+    follower.stop()
+    assert len(setpoints) > count
+    assert not any(any(each.velocity) or each.yawspeed for each in setpoints[count:])
+    executor.shutdown()
+    rclpy.try_shutdown()

@@ -13,7 +13,9 @@ def test_no_attribute_of_rclpy_s_node_is_overwritten(ros, path: Path):
     node = rclpy.create_node("bare")
     taken = set(vars(node))
     for each in ast.walk(ast.parse(path.read_text())):
-        if isinstance(each, ast.ClassDef) and any(getattr(base, "id", "") == "Node" for base in each.bases):
+        if isinstance(each, ast.ClassDef) and any(
+            getattr(base, "id", "") in ("Node", "ParameterNode") for base in each.bases
+        ):
             own = {
                 target.attr
                 for target in ast.walk(each)

@@ -7,7 +7,7 @@ import time
 
 import rclpy
 from diagnostic_msgs.msg import KeyValue
-from follower_rig import LATCHED, Around, fly, moves
+from follower_rig import LATCHED, FollowerRig, fly, moves
 from geometry_msgs.msg import PointStamped, Pose, PoseArray, TwistStamped
 from nav_msgs.msg import Odometry
 from rclpy.qos import QoSProfile
@@ -16,25 +16,25 @@ from rosgraph_msgs.msg import Clock
 from std_srvs.srv import SetBool, Trigger
 
 
-def held_for(around, text, show):
+def held_for(rig, text, show):
     """Whether the follower holds, says so, and commands zero, while `show` is called."""
 
     def is_so():
-        return around.state() == "holding" and text in around.states[-1][1] and not moves(around.commands[-1])
+        return rig.state() == "holding" and text in rig.states[-1][1] and not moves(rig.commands[-1])
 
-    assert wait_until(is_so, show), (text, around.states[-5:])
+    assert wait_until(is_so, show), (text, rig.states[-5:])
 
 
-def shifted(around, **offsets):
-    place = list(around.place)
+def shifted(rig, **offsets):
+    place = list(rig.place)
     for axis, metres in offsets.items():
         place["xyz".index(axis)] += metres
-    around.place = place
+    rig.place = place
 
 
-def test_odometry_that_lies_holds_and_is_named(around, follower):
+def test_odometry_that_lies_holds_and_is_named(rig, follower):
     follower()
-    fly(around, around.show_odom)
+    fly(rig, rig.show_odom)
     refused = "odometry is refused: "
     for text, changes in (
         (refused + "a position beyond", {"pose__pose__position__x": 1.7e308}),
@@ -45,68 +45,68 @@ def test_odometry_that_lies_holds_and_is_named(around, follower):
         (refused + "zero stamps", {"header__stamp__sec": 0}),
         (refused + "stamps", {"header__stamp__sec": int(time.time()) - 10}),
     ):
-        held_for(around, text, lambda changes=changes: around.show_odom(**changes))
-        fly(around, around.show_odom)
-    shifted(around, x=30.0)
-    held_for(around, "odometry jumped by 30", around.show_odom)
-    fly(around, around.show_odom)
-    around.yaw += 2.0
-    held_for(around, "odometry's yaw jumped", around.show_odom)
-    fly(around, around.show_odom)
-    around.place, still = list(around.place), list(around.place)
+        held_for(rig, text, lambda changes=changes: rig.show_odom(**changes))
+        fly(rig, rig.show_odom)
+    shifted(rig, x=30.0)
+    held_for(rig, "odometry jumped by 30", rig.show_odom)
+    fly(rig, rig.show_odom)
+    rig.yaw += 2.0
+    held_for(rig, "odometry's yaw jumped", rig.show_odom)
+    fly(rig, rig.show_odom)
+    rig.place, still = list(rig.place), list(rig.place)
 
     def disobedient():
-        around.show_odom(
+        rig.show_odom(
             twist__twist__linear__x=0.0, twist__twist__linear__y=0.0, twist__twist__linear__z=0.0,
             twist__twist__angular__z=0.0,
         )  # fmt: skip
-        around.place = list(still)
+        rig.place = list(still)
 
-    held_for(around, "the drone does not do what is commanded", disobedient)
+    held_for(rig, "the drone does not do what is commanded", disobedient)
 
 
-def test_odometry_that_is_bad_from_the_first_message_on_is_not_no_odometry(around, follower):
+def test_odometry_that_is_bad_from_the_first_message_on_is_not_no_odometry(rig, follower):
     follower()
-    assert wait_until(lambda: len(around.commands) > 150, lambda: around.show_odom(pose__pose__position__x=math.nan))
-    assert not any(map(moves, around.commands))
-    assert around.states[-1] == ("holding", "odometry is refused: values that are not finite")
+    assert wait_until(lambda: len(rig.commands) > 150, lambda: rig.show_odom(pose__pose__position__x=math.nan))
+    assert not any(map(moves, rig.commands))
+    assert rig.states[-1] == ("holding", "odometry is refused: values that are not finite")
 
 
-def test_each_source_is_the_only_one(around, follower):
+def test_each_source_is_the_only_one(rig, follower):
     follower()
-    fly(around, around.show_odom)
+    fly(rig, rig.show_odom)
     for topic, kind, qos in (
         ("hero/centroid", PointStamped, 1),
         ("people/positions", PoseArray, 1),
         ("segmentation/state", KeyValue, LATCHED),
         ("odom", Odometry, 1),
     ):
-        first = None if topic == "odom" else around.node.create_publisher(kind, topic, qos)
-        second = around.node.create_publisher(kind, topic, qos)
-        held_for(around, f"2 publishers on /{topic}; stop all but one", around.show_odom)
+        first = None if topic == "odom" else rig.node.create_publisher(kind, topic, qos)
+        second = rig.node.create_publisher(kind, topic, qos)
+        held_for(rig, f"2 publishers on /{topic}; stop all but one", rig.show_odom)
         for publisher in filter(None, (first, second)):
-            around.node.destroy_publisher(publisher)
-        fly(around, around.show_odom)
+            rig.node.destroy_publisher(publisher)
+        fly(rig, rig.show_odom)
 
 
-def test_what_the_segmenter_says_of_itself_is_a_fault(around, follower):
+def test_what_the_segmenter_says_of_itself_is_a_fault(rig, follower):
     follower()
-    fly(around)
-    state = around.node.create_publisher(KeyValue, "segmentation/state", LATCHED)
+    fly(rig)
+    state = rig.node.create_publisher(KeyValue, "segmentation/state", LATCHED)
     state.publish(KeyValue(key="fault", value="2 publishers on /image_raw; stop all but one"))
-    held_for(around, "segmenter: 2 publishers on /image_raw", around.show_hero)
+    held_for(rig, "segmenter: 2 publishers on /image_raw", rig.show_hero)
     state.publish(KeyValue(key="ok", value=""))
-    fly(around)
+    fly(rig)
 
 
-def test_people_in_the_way_stop_the_drone(around, follower):
+def test_people_in_the_way_stop_the_drone(rig, follower):
     follower()
-    people = around.node.create_publisher(PoseArray, "people/positions", 1)
+    people = rig.node.create_publisher(PoseArray, "people/positions", 1)
 
     def show(forward_m):
-        around.show_hero(x=0.0)
+        rig.show_hero(x=0.0)
         message = PoseArray()
-        message.header.stamp = around.node.get_clock().now().to_msg()
+        message.header.stamp = rig.node.get_clock().now().to_msg()
         message.header.frame_id = "camera_optical_frame"
         for place in ((0.0, 0.5, forward_m), (math.nan, 0.0, 0.0)):
             pose = Pose()
@@ -114,16 +114,16 @@ def test_people_in_the_way_stop_the_drone(around, follower):
             message.poses.append(pose)
         people.publish(message)
 
-    fly(around, lambda: show(6.0))
-    assert wait_until(lambda: around.commands[-1].twist.linear.x > 1.0, lambda: show(6.0)), "the hero is 8 m away"
-    assert wait_until(lambda: around.commands[-1].twist.linear.x <= 1e-6, lambda: show(1.5))
-    around.commands.clear()
-    assert wait_until(lambda: len(around.commands) > 30, lambda: show(1.5))
-    assert max(command.twist.linear.x for command in around.commands) <= 1e-6
-    assert around.state() == "tracking"
+    fly(rig, lambda: show(6.0))
+    assert wait_until(lambda: rig.commands[-1].twist.linear.x > 1.0, lambda: show(6.0)), "the hero is 8 m away"
+    assert wait_until(lambda: rig.commands[-1].twist.linear.x <= 1e-6, lambda: show(1.5))
+    rig.commands.clear()
+    assert wait_until(lambda: len(rig.commands) > 30, lambda: show(1.5))
+    assert max(command.twist.linear.x for command in rig.commands) <= 1e-6
+    assert rig.state() == "tracking"
 
 
-def test_positions_that_are_refused_are_named(around, follower):
+def test_positions_that_are_refused_are_named(rig, follower):
     follower("-p", "camera_frame:=camera_optical_frame")
     for text, changes in (
         ("refused: positions that are not finite", {"x": math.nan}),
@@ -133,104 +133,102 @@ def test_positions_that_are_refused_are_named(around, follower):
         ("ahead of the clock", {"age_s": -5.0}),
         ("in frame 'wing' instead of 'camera_optical_frame'", {"frame_id": "wing"}),
     ):
-        held_for(around, text, lambda changes=changes: around.show_hero(**changes))
-    fly(around)
+        held_for(rig, text, lambda changes=changes: rig.show_hero(**changes))
+    fly(rig)
 
 
-def test_one_early_position_in_a_wrong_frame_locks_nobody_out(around, follower):
+def test_one_early_position_in_a_wrong_frame_locks_nobody_out(rig, follower):
     follower()
-    assert wait_until(lambda: len(around.commands) > 5, around.spin)
-    around.show_hero(frame_id="early")
-    held_for(around, "instead of 'early'", around.show_hero)
-    fly(around)
+    assert wait_until(lambda: len(rig.commands) > 5, rig.spin)
+    rig.show_hero(frame_id="early")
+    held_for(rig, "instead of 'early'", rig.show_hero)
+    fly(rig)
     frames = ("camera_optical_frame", "wing")
 
     def two_frames():
-        around.show_hero(frame_id=frames[len(around.stamps_sent) % 2])
+        rig.show_hero(frame_id=frames[len(rig.stamps_sent) % 2])
 
-    held_for(around, "in frame 'wing'", two_frames)
-    fly(around)
-    around.spin_for(1.2)
-    fly(around)
+    held_for(rig, "in frame 'wing'", two_frames)
+    fly(rig)
+    rig.spin_for(1.2)
+    fly(rig)
     later_s = time.monotonic() + 3.0
 
     def wrong_for_good():
-        around.show_hero(frame_id="wing")
+        rig.show_hero(frame_id="wing")
 
-    held_for(around, "in frame 'wing'", wrong_for_good)
+    held_for(rig, "in frame 'wing'", wrong_for_good)
     assert wait_until(lambda: time.monotonic() > later_s, wrong_for_good)
-    held_for(around, "in frame 'wing'", wrong_for_good)
-    client = around.node.create_client(Trigger, "follower/reset")
+    held_for(rig, "in frame 'wing'", wrong_for_good)
+    client = rig.node.create_client(Trigger, "follower/reset")
     assert client.wait_for_service(10.0)
     future = client.call_async(Trigger.Request())
     assert wait_until(future.done, wrong_for_good)
-    fly(around, wrong_for_good)
+    fly(rig, wrong_for_good)
 
 
-def test_a_frozen_picture_stops_the_drone(around, follower):
+def test_a_frozen_picture_stops_the_drone(rig, follower):
     follower()
-    fly(around)
+    fly(rig)
 
     def frozen():
-        around.show_hero(z=8.0 - 1e-6 * len(around.stamps_sent))
+        rig.show_hero(z=8.0 - 1e-6 * len(rig.stamps_sent))
 
-    held_for(around, "the picture is frozen", frozen)
-    fly(around)
+    held_for(rig, "the picture is frozen", frozen)
+    fly(rig)
 
 
-def test_a_second_follower_does_not_start_and_the_first_flies_on(around, follower, domain_id):
+def test_a_second_follower_does_not_start_and_the_first_flies_on(rig, follower, domain_id):
     first = follower()
-    fly(around)
+    fly(rig)
     second = start_node("follower", domain_id, "-r", "__node:=other", "-p", "start_enabled:=true")
-    around.commands.clear()
-    assert wait_until(lambda: second.poll() is not None, around.show_hero)
+    rig.commands.clear()
+    assert wait_until(lambda: second.poll() is not None, rig.show_hero)
     output = finish(second)
     assert second.returncode == 1
     assert "/follower publishes /cmd_vel already" in output
     assert len(output.strip().splitlines()) == 1, output
-    assert around.state() == "tracking"
-    assert all(map(moves, around.commands))
+    assert rig.state() == "tracking"
+    assert all(map(moves, rig.commands))
     interrupt(first)
 
 
 def test_commands_that_nobody_takes_are_zero(ros, follower):
-    around = Around()
-    around.node.destroy_subscription(next(each for each in around.node.subscriptions if each.topic_name == "/cmd_vel"))
+    rig = FollowerRig()
+    rig.node.destroy_subscription(next(each for each in rig.node.subscriptions if each.topic_name == "/cmd_vel"))
     follower()
-    assert wait_until(
-        lambda: bool(around.states) and "no subscriber on /cmd_vel" in around.states[-1][1], around.show_hero
-    )
-    around.node.create_subscription(TwistStamped, "cmd_vel", around.commands.append, 50)
-    fly(around)
-    growth = [twist.twist.linear.x for twist in around.commands if moves(twist)]
+    assert wait_until(lambda: bool(rig.states) and "no subscriber on /cmd_vel" in rig.states[-1][1], rig.show_hero)
+    rig.node.create_subscription(TwistStamped, "cmd_vel", rig.commands.append, 50)
+    fly(rig)
+    growth = [twist.twist.linear.x for twist in rig.commands if moves(twist)]
     assert growth[0] < 0.5, "it begins with the ramp"
 
 
-def test_a_flood_does_not_keep_the_switch_from_working(around, follower):
+def test_a_flood_does_not_keep_the_switch_from_working(rig, follower):
     follower()
-    fly(around)
-    flood = around.node.create_publisher(PointStamped, "hero/centroid", QoSProfile(depth=1))
-    client = around.node.create_client(SetBool, "follower/enable")
+    fly(rig)
+    flood = rig.node.create_publisher(PointStamped, "hero/centroid", QoSProfile(depth=1))
+    client = rig.node.create_client(SetBool, "follower/enable")
     assert client.wait_for_service(10.0)
     future = client.call_async(SetBool.Request(data=False))
 
     def many():
         for _ in range(200):
             message = PointStamped()
-            message.header.stamp = around.node.get_clock().now().to_msg()
+            message.header.stamp = rig.node.get_clock().now().to_msg()
             flood.publish(message)
-        around.show_hero()
+        rig.show_hero()
 
     began_s = time.monotonic()
     assert wait_until(future.done, many)
     print(f"~/enable answered after {time.monotonic() - began_s:.3f} s under the flood")
     assert future.result().success
-    assert wait_until(lambda: around.state() == "idle" and not moves(around.commands[-1]), many)
+    assert wait_until(lambda: rig.state() == "idle" and not moves(rig.commands[-1]), many)
 
 
-def test_a_clock_at_ten_times_its_speed_gives_no_more_acceleration(around, follower):
+def test_a_clock_at_ten_times_its_speed_gives_no_more_acceleration(rig, follower):
     follower("-p", "use_sim_time:=true")
-    clock = around.node.create_publisher(Clock, "/clock", 1)
+    clock = rig.node.create_publisher(Clock, "/clock", 1)
     begun_s, speeds = time.monotonic(), []
     first_s = None
 
@@ -238,17 +236,17 @@ def test_a_clock_at_ten_times_its_speed_gives_no_more_acceleration(around, follo
         nonlocal first_s
         ten_times = rclpy.time.Time(nanoseconds=int((100.0 + 10.0 * (time.monotonic() - begun_s)) * 1e9)).to_msg()
         clock.publish(Clock(clock=ten_times))
-        if time.monotonic() - around.last_hero >= 0.02:
-            around.last_hero = time.monotonic()
+        if time.monotonic() - rig.last_hero >= 0.02:
+            rig.last_hero = time.monotonic()
             message = PointStamped()
             message.header.stamp, message.header.frame_id = ten_times, "camera_optical_frame"
             message.point.y, message.point.z = 1.5, 30.0 + 1e-6 * len(speeds)
-            around.hero.publish(message)
+            rig.hero.publish(message)
         before_s = time.monotonic()
-        around.spin()
-        if around.commands and moves(around.commands[-1]):
+        rig.spin()
+        if rig.commands and moves(rig.commands[-1]):
             first_s = first_s or before_s - 0.1
-            speeds.append((time.monotonic() - first_s, around.commands[-1].twist.linear.x))
+            speeds.append((time.monotonic() - first_s, rig.commands[-1].twist.linear.x))
 
     assert wait_until(lambda: bool(speeds) and speeds[-1][1] > 3.0, show)
     assert all(speed <= 4.0 * 1.05 * elapsed_s for elapsed_s, speed in speeds)

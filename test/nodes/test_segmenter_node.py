@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -34,17 +35,19 @@ HERO, OTHER, NOBODY = (255, 0, 0), (0, 0, 255), (0, 255, 0)
 
 
 class EngineByColour:
-    """Red pixels are the hero's, blue ones other people's; it raises or hangs when the test wants it to."""
+    """Red pixels are the hero's, blue ones other people's; it raises, hangs or is slow when the test wants it to."""
 
     spec, device_name = EngineSpec(), "test"
 
     def __init__(self) -> None:
         self.error: Exception | None = None
+        self.answer_s = 0.0
         self.may_answer = threading.Event()
         self.may_answer.set()
 
     def run(self, images: np.ndarray) -> np.ndarray:
         self.may_answer.wait()
+        time.sleep(self.answer_s)
         if self.error:
             raise self.error
         return np.where(images[..., 0] > 128, 6, (images[..., 2] > 128).astype(np.uint8)).astype(np.uint8)
@@ -141,12 +144,16 @@ def started(domain_id: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     """Start the world with these parameters of the segmenter; it is shut down afterwards."""
     worlds: list[World] = []
 
-    def start(**parameters: object) -> World:
+    def start(*ros_arguments: str, **parameters: object) -> World:
         engine = EngineByColour()
         monkeypatch.setattr(segmenter, "choose_for", lambda *_: SimpleNamespace(engine=engine, reason="test"))
         given = {"weights": write_weights(tmp_path / "any.safetensors"), **parameters}
         arguments = [part for name, value in given.items() for part in ("-p", f"{name.replace('__', '.')}:={value}")]
-        rclpy.init(args=["--ros-args", *arguments], domain_id=domain_id, signal_handler_options=SignalHandlerOptions.NO)
+        rclpy.init(
+            args=["--ros-args", *ros_arguments, *arguments],
+            domain_id=domain_id,
+            signal_handler_options=SignalHandlerOptions.NO,
+        )
         worlds.append(World(engine))
         return worlds[-1]
 
@@ -231,14 +238,14 @@ def test_a_source_of_another_type_is_a_fault(started, domain_id):
     rclpy.init(context=elsewhere, domain_id=domain_id, signal_handler_options=SignalHandlerOptions.NO)
     other = rclpy.create_node("elsewhere", context=elsewhere)
     other.create_publisher(String, "camera_info", 1)
-    told = "topic /camera_info is published as std_msgs/msg/String; it must be sensor_msgs/msg/CameraInfo"
-    world.until(lambda: world.state() == ("fault", told))
+    expected = "topic /camera_info is published as std_msgs/msg/String; it must be sensor_msgs/msg/CameraInfo"
+    world.until(lambda: world.state() == ("fault", expected))
     world.publishes_the_mask_alone()
     rclpy.shutdown(context=elsewhere)
 
 
 @pytest.mark.parametrize(
-    ("changed", "told"),
+    ("changed", "expected"),
     [
         ((192, 128, 1e-300, 150.0, 95.5, 63.5), "camera_info has fx = 1e-300"),
         ((192, 128, 600.0, 150.0, 95.5, 63.5), "camera_info has fx = 600, fy = 150"),
@@ -246,12 +253,12 @@ def test_a_source_of_another_type_is_a_fault(started, domain_id):
         ((96, 64, 75.0, 75.0, 47.5, 31.5), "camera_info is of 96x64 and the image of 192x128"),
     ],
 )
-def test_a_camera_info_that_cannot_be_withholds_the_hero_until_it_is_right(started, changed, told):
+def test_a_camera_info_that_cannot_be_withholds_the_hero_until_it_is_right(started, changed, expected):
     world = started()
     world.follows()
     good = world.info
     world.info = fill_camera_info(CameraInfo(), CameraIntrinsics(*changed))
-    world.until(lambda: world.state()[0] == "fault" and world.state()[1].startswith(told))
+    world.until(lambda: world.state()[0] == "fault" and world.state()[1].startswith(expected))
     world.publishes_the_mask_alone()
     world.info = good
     world.follows()
@@ -261,14 +268,14 @@ def test_a_network_that_raises_is_counted_and_said_while_it_lasts(started):
     world = started()
     world.follows()
     world.engine.error = RuntimeError("CUDA error: an illegal memory access was encountered")
-    told = "a frame could not be segmented: RuntimeError: CUDA error: an illegal memory access was encountered"
-    world.until(lambda: world.state() == ("fault", told))
-    world.until(lambda: world.status()["message"] == told)
+    expected = "a frame could not be segmented: RuntimeError: CUDA error: an illegal memory access was encountered"
+    world.until(lambda: world.state() == ("fault", expected))
+    world.until(lambda: world.status()["message"] == expected)
     assert world.status()["level"] == str(DiagnosticStatus.ERROR[0])
     assert int(world.status()["failures"]) > 0
     world.engine.error = None
     world.follows()
-    world.until(lambda: world.status()["message"] != told)
+    world.until(lambda: world.status()["message"] != expected)
 
 
 def test_a_network_that_hangs_is_said_and_nothing_is_published(started):
@@ -280,6 +287,57 @@ def test_a_network_that_hangs_is_said_and_nothing_is_published(started):
     assert world.status()["level"] == str(DiagnosticStatus.ERROR[0])
     world.engine.may_answer.set()
     world.follows()
+
+
+def test_a_slow_network_drops_old_frames_and_is_no_fault(started):
+    world = started()
+    world.follows()
+    world.engine.answer_s = 0.5
+    begun_ns = world.node.get_clock().now().nanoseconds
+    masks = world.heard["segmentation/label_mask"]
+    world.until(lambda: len(world.since("segmentation/label_mask", begun_ns)) >= 3)
+    world.until(lambda: int(world.status()["dropped"]) > 3 and float(world.status()["inference_median_ms"]) > 400)
+    stamps = [Time.from_msg(mask.header.stamp).nanoseconds for mask in masks]
+    assert stamps == sorted(stamps)
+    assert {state.key for state in world.heard["segmentation/state"]} == {"ok"}
+    world.engine.answer_s = 0.0
+    world.follows()
+
+
+def test_a_camera_that_changes_its_resolution_in_flight_ranges_by_the_new_one(started):
+    world = started()
+    world.follows()
+    world.rgb = PICTURE[::2, ::2]
+    world.info = fill_camera_info(CameraInfo(), CameraIntrinsics(96, 64, 75.0, 75.0, 47.5, 31.5))
+    world.until(lambda: world.state()[0] == "fault" or world.heard["segmentation/label_mask"][-1].width == 96)
+    world.follows()
+    begun_ns = world.node.get_clock().now().nanoseconds
+    world.until(lambda: world.since("hero/position", begun_ns))
+    position = world.since("hero/position", begun_ns)[-1].point
+    assert position.z == pytest.approx(1.7 * 150 / 80, rel=0.08)
+
+
+SHARED = """
+/**:
+  ros__parameters:
+    hero: {height_m: 0.85}
+    camera: {x_m: 0.1}
+/**/segmenter:
+  ros__parameters:
+    frozen_s: 5.0
+"""
+
+
+@pytest.mark.parametrize("namespace", ["", "/fleet/drone1"])
+def test_a_segmenter_in_a_namespace_reads_what_the_nodes_share(started, tmp_path, namespace):
+    (tmp_path / "mine.yaml").write_text(SHARED)
+    world = started("-r", f"__ns:={namespace or '/'}", "--params-file", str(tmp_path / "mine.yaml"))
+    world.follows()
+    assert world.images.topic_name == f"{namespace}/image_raw"
+    assert world.heard["hero/position"][-1].point.z == pytest.approx(0.85 * 150 / 80, rel=0.06)
+    world.until(lambda: world.status()["message"] == "segmenting")
+    world.node.create_publisher(Image, "image_raw", 1)
+    world.until(lambda: world.state() == ("fault", f"2 publishers on {namespace}/image_raw; stop all but one"))
 
 
 def test_frames_that_cannot_be_decoded_are_an_error_and_silence_is_stale(started):
@@ -304,8 +362,8 @@ def test_frames_that_cannot_be_decoded_are_an_error_and_silence_is_stale(started
 
 def test_a_picture_that_does_not_change_is_said_and_followed_all_the_same(started):
     world = started(frozen_s=0.5)
-    told = "the picture has not changed for"
-    world.until(lambda: world.status()["message"].startswith(told))
+    expected = "the picture has not changed for"
+    world.until(lambda: world.status()["message"].startswith(expected))
     assert world.status()["message"].endswith(" s although new stamps come")
     assert world.status()["level"] == str(DiagnosticStatus.WARN[0])
     assert float(world.status()["unchanged_s"]) > 0.5

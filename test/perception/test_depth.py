@@ -60,7 +60,7 @@ def test_a_weights_file_says_what_its_depth_means(tmp_path):
         output = network(torch.tensor(image).permute(2, 0, 1)[None].float() / 127.5 - 1)[0]
     assert np.allclose(look(loaded, image, 50.0).depth_m, 2 * np.exp(output[3].numpy()), rtol=1e-5)
 
-    for changed, told in (
+    for changed, expected in (
         ({"depth": ""}, "which is not what mask_depth_separable gives"),
         ({"network": "hero_net"}, "which is not what hero_net gives"),
         ({"depth": "feet"}, "impossible depth"),
@@ -68,15 +68,15 @@ def test_a_weights_file_says_what_its_depth_means(tmp_path):
         ({"flip_average": True}, "mirror image"),
     ):
         save_weights(path, network, dataclasses.replace(SEPARABLE, **changed))
-        with pytest.raises(UserError, match=told):
+        with pytest.raises(UserError, match=expected):
             load_weights(path)
 
 
 def test_weights_that_know_no_metres_are_refused():
     image = np.zeros((32, 32, 3), np.uint8)
-    for card, told in (
+    for card, expected in (
         (ModelCard("hero_net", 32, 32), "hero_net gives no depth"),
         (dataclasses.replace(SEPARABLE, depth=PER_IMAGE), "gives depth as per_image"),
     ):
-        with pytest.raises(UserError, match=told):
+        with pytest.raises(UserError, match=expected):
             look(LoadedWeights(RedHeroAtItsGreyLevel(), card), image, 50.0)

@@ -12,6 +12,7 @@ import rclpy
 import torch
 from drawn_frames import HERO_BOX, frame, write_weights
 from geometry_msgs.msg import PointStamped
+from locating import locating
 from made_weights import CAMERA, CARD, lived_in, write_depth_weights
 from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
@@ -28,7 +29,7 @@ from fcn_follow.lab.export import export
 from fcn_follow.networks.registry import build_network
 from fcn_follow.networks.weights import METRES, PER_IMAGE, LoadedWeights, ModelCard
 from fcn_follow.perception.hero import find_hero
-from fcn_follow.perception.ranging import BODY_BEHIND_SURFACE_M, RangingParameters, blob_depth, locate_hero
+from fcn_follow.perception.ranging import BODY_BEHIND_SURFACE_M, blob_depth, locate_hero
 from fcn_follow.perception.segmenter import Segmenter
 
 
@@ -80,19 +81,19 @@ def test_a_depth_that_differs_is_a_problem(lived):
 
 
 def test_what_has_no_depth_in_metres_or_not_all_classes_is_refused_by_name(lived):
-    for card, told in (
+    for card, expected in (
         (dataclasses.replace(CARD, depth=PER_IMAGE), "mask_depth_separable gives depth"),
         (ModelCard("mask_depth_shuffle", 48, 64, depth=METRES, depth_focal_px=60.0), "one class from the rest"),
         (ModelCard("hero_net", 48, 64), "hero_net gives no depth"),
     ):
         for engine in ("torch", "openvino"):
             weights = LoadedWeights(build_network(card.network).eval(), card)
-            with pytest.raises(UserError, match=told):
+            with pytest.raises(UserError, match=expected):
                 open_engine(EngineSpec(engine), weights, Output.CODES_AND_DEPTH)
 
 
 def by_depth(hero: Any, depth_m: float) -> tuple[float, float, float] | None:
-    found = locate_hero(hero, CAMERA, RangingParameters("depth"), 12.5, depth_m)
+    found = locate_hero(hero, CAMERA, locating("depth"), 12.5, depth_m)
     return found and found.position_camera_m
 
 
@@ -117,7 +118,7 @@ def test_a_depth_that_is_no_distance_gives_no_position(depth_m):
     hero = find_hero(frame(0)[1])
     assert hero is not None
     assert by_depth(hero, depth_m) is None
-    assert locate_hero(hero, CAMERA, RangingParameters("depth"), 0.0) is None
+    assert locate_hero(hero, CAMERA, locating("depth"), 0.0) is None
 
 
 class Listener:
@@ -183,17 +184,17 @@ def test_the_segmenter_ranges_by_depth_and_publishes_it_while_somebody_listens(r
 
 def test_depth_without_a_depth_head_is_refused_at_start_and_in_flight(ros, domain_id, tmp_path):
     weights = write_weights(tmp_path / "flat.safetensors", hero_everywhere=True)
-    told = "ranging.method depth does not go with weights flat.safetensors: the network hero_net gives no depth"
+    expected = "ranging.method depth does not go with weights flat.safetensors: the network hero_net gives no depth"
     refused = start_node("segmenter", domain_id, *parameter_arguments({"weights": weights, "ranging.method": "depth"}))
     output = finish(refused)
     assert refused.returncode == 1
-    assert told in output and "Traceback" not in output
+    assert expected in output and "Traceback" not in output
 
     listener = Listener()
     segmenter = start_node("segmenter", domain_id, *parameter_arguments({"weights": weights, "engine": "torch"}))
     assert wait_until(lambda: bool(listener.positions), listener.send)
     successful, reason = listener.set_parameter("ranging.method", "depth")
-    assert not successful and told in reason
+    assert not successful and expected in reason
     assert not any(name.endswith("depth/image") for name, _ in listener.node.get_topic_names_and_types())
     interrupt(segmenter)
 

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 
 import numpy as np
 import pytest
+from locating import locating
 
 from fcn_follow.geometry import CameraIntrinsics
 from fcn_follow.perception.blobs import Blob, Box, find_blobs
 from fcn_follow.perception.hero import find_hero
 from fcn_follow.perception.people import MAX_PEOPLE, find_people, locate_people
-from fcn_follow.perception.ranging import BODY_BEHIND_SURFACE_M, WIDEST, RangingParameters, locate_hero
+from fcn_follow.perception.ranging import BODY_BEHIND_SURFACE_M, MAX_WIDTH_RATIO, locate_hero
 
 CAMERA = CameraIntrinsics(640, 480, 500.0, 500.0, 319.5, 239.5)
-RANGING = RangingParameters()
+RANGING = locating()
 
 
 def mask(*people: tuple[int, int, int, int, int]) -> np.ndarray:
@@ -59,14 +59,14 @@ def test_corners_join_blobs_of_one_label_and_labels_are_kept_apart():
 def test_people_who_merge_into_one_blob_are_no_farther_than_its_width_allows():
     group = mask(*((1, 200 + 30 * number, 200, 30, 85) for number in range(6)))  # ten metres away by their height
     ((x, _, z),) = places(group)
-    assert z == pytest.approx(RANGING.hero_width_m * WIDEST * 500 / 180)
+    assert z == pytest.approx(RANGING.ranging.hero_width_m * MAX_WIDTH_RATIO * 500 / 180)
     assert x == pytest.approx((289.5 - 319.5) / 500 * z)
 
 
 @pytest.mark.parametrize("box", [(1, 300, 400, 60, 80), (1, 300, 0, 60, 80), (1, 100, 0, 300, 480)])
 def test_people_whom_the_image_cuts_are_no_farther_than_their_width_allows(box):
     ((_, _, z),) = places(mask(box))
-    assert z == pytest.approx(RANGING.hero_width_m * 500 / box[3], rel=0.05)
+    assert z == pytest.approx(RANGING.ranging.hero_width_m * 500 / box[3], rel=0.05)
 
 
 def test_somebody_in_a_corner_is_taken_to_be_half_as_far_as_they_can_be():
@@ -126,7 +126,7 @@ def test_blobs_are_those_of_a_flood_fill():
 
 def test_with_depth_the_nearer_answer_counts_and_a_depth_that_is_none_does_not():
     labels = mask((1, 300, 200, 20, 85))  # ten metres away by its height
-    by_depth = dataclasses.replace(RANGING, method="depth")
+    by_depth = locating("depth")
 
     def z_m(depth_m: float) -> float:
         depth = np.full(labels.shape, depth_m, np.float32)
@@ -143,7 +143,7 @@ def test_with_depth_the_nearer_answer_counts_and_a_depth_that_is_none_does_not()
 @pytest.mark.parametrize("method", ["apparent_height", "ground_plane"])
 @pytest.mark.parametrize("pitch_rad", [-1.5, -0.5, 0.0, 0.5, 1.0, 1.3, 1.57])
 def test_nobody_is_ever_behind_the_camera_or_nowhere(method, pitch_rad):
-    ranging = RangingParameters(method, camera_height_m=1.0, camera_pitch_down_rad=pitch_rad)
+    ranging = locating(method, camera_height_m=1.0, pitch_down_rad=pitch_rad)
     rng = np.random.default_rng(1)
     for _ in range(200):
         left, top = int(rng.integers(0, 630)), int(rng.integers(0, 470))

@@ -8,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from locating import locating
 
 from fcn_follow.errors import UserError
 from fcn_follow.geometry import CameraIntrinsics
@@ -18,7 +19,7 @@ from fcn_follow.perception.blobs import Blob, Box
 from fcn_follow.perception.hero import find_hero
 from fcn_follow.perception.labels import confirmed_hero
 from fcn_follow.perception.overlay import draw_overlay
-from fcn_follow.perception.ranging import RangingParameters, locate_hero
+from fcn_follow.perception.ranging import locate_hero
 from fcn_follow.perception.segmenter import Segmenter
 
 CAMERA = CameraIntrinsics(640, 480, 500.0, 500.0, 319.5, 239.5)
@@ -123,7 +124,7 @@ def test_position_of_a_board_is_found_again(method, middle, pitch_rad):
     camera_height_m = 0.85 - float(np.dot(middle, up))
     if method == "ground_plane" and camera_height_m < 1.0:
         pytest.skip("the camera would be in the ground")
-    parameters = RangingParameters(method, camera_height_m=camera_height_m, camera_pitch_down_rad=pitch_rad)
+    parameters = locating(method, camera_height_m=camera_height_m, pitch_down_rad=pitch_rad)
     found = locate_hero(project(middle, pitch_rad, 1.7), CAMERA, parameters, 12.5)
     assert found is not None
     assert found.stamp_s == 12.5
@@ -138,7 +139,7 @@ def test_a_hero_cut_by_the_border_is_not_taken_for_a_far_one(middle):
     if hero.box.bottom_px == CAMERA.height_px:
         methods.append("ground_plane")  # does without the ground where the feet are out of the image
     for method in methods:
-        found = locate_hero(hero, CAMERA, RangingParameters(method, camera_height_m=2.0), 0.0)
+        found = locate_hero(hero, CAMERA, locating(method, camera_height_m=2.0), 0.0)
         assert found is not None
         assert found.position_camera_m == pytest.approx(middle, abs=0.35)
 
@@ -149,7 +150,7 @@ def test_a_hero_cut_by_the_border_is_not_taken_for_a_far_one(middle):
 def test_a_hero_in_a_corner_has_no_distance(top_px, side, method):
     """It is 1.2 m away, and what shows of it looks like a whole hero at 3 m or more."""
     width, height = CAMERA.width_px, CAMERA.height_px
-    parameters = RangingParameters(method, camera_height_m=2.0)
+    parameters = locating(method, camera_height_m=2.0)
     left, right = (0, 40) if side == "left" else (width - 40, width)
     corner = Blob(2, ((left + right) / 2, (top_px + height) / 2), 1000, Box(left, top_px, right, height))
     assert locate_hero(corner, CAMERA, parameters, 0.0) is None
@@ -162,19 +163,19 @@ def test_a_hero_in_a_corner_has_no_distance(top_px, side, method):
 @pytest.mark.parametrize("pitch_rad", [0.0, 0.3])
 def test_what_shows_of_a_half_hidden_hero_is_never_farther_than_its_width_allows(pitch_rad):
     hero = project((0.3, 0.2, 5.0), pitch_rad, 0.5)
-    found = locate_hero(hero, CAMERA, RangingParameters(camera_pitch_down_rad=pitch_rad), 0.0)
+    found = locate_hero(hero, CAMERA, locating(pitch_down_rad=pitch_rad), 0.0)
     assert found is not None
     assert found.position_camera_m[2] == pytest.approx(1.8 * 5.0, rel=0.05)  # by height alone it would be 17 m
 
 
 def test_a_hero_above_the_horizon_stands_on_no_ground():
     hero = project((0.0, -4.0, 10.0), 0.0, 1.7)
-    assert locate_hero(hero, CAMERA, RangingParameters("ground_plane", camera_height_m=2.0), 0.0) is None
+    assert locate_hero(hero, CAMERA, locating("ground_plane", camera_height_m=2.0), 0.0) is None
 
 
 def test_farther_is_smaller_all_the_way():
     distances = [
-        locate_hero(project((0.0, 0.0, z), 0.0, 1.7), CAMERA, RangingParameters(), 0.0).position_camera_m[2]
+        locate_hero(project((0.0, 0.0, z), 0.0, 1.7), CAMERA, locating(), 0.0).position_camera_m[2]
         for z in (2.0, 4.0, 8.0, 16.0, 32.0)
     ]
     assert all(near < far for near, far in pairwise(distances))

@@ -6,6 +6,7 @@ import random
 
 import numpy as np
 import pytest
+from locating import locating
 
 from fcn_follow.coordinates import hero_in_odom
 from fcn_follow.errors import UserError
@@ -13,7 +14,6 @@ from fcn_follow.following.parameters import Limits
 from fcn_follow.geometry import VelocityCommand
 from fcn_follow.perception.hero import find_hero
 from fcn_follow.perception.people import find_people, locate_people
-from fcn_follow.perception.ranging import RangingParameters
 from fcn_follow.simulation.camera import DelayLine, Sensor, expose, pinhole
 from fcn_follow.simulation.drone import Drone, Odometry, OdometryNoise, Wind, body_velocity_m_s, quaternion_xyzw
 from fcn_follow.simulation.episode import CameraSetup, Episode
@@ -66,7 +66,7 @@ def test_other_people_are_located_where_they_are(world):
     clothes = random_outfit(np.random.default_rng(0))
     others = [PersonView((x, y, 0.1), 2.0, 3, clothes, 1) for x, y in ((-5.0, -6.5), (-1.0, -8.5))]
     intrinsics, camera, picture = straight_ahead(world, 320, 240, [hero, *others])
-    ranging = RangingParameters(hero_height_m=clothes.height_m, camera_pitch_down_rad=0.2)
+    ranging = locating(hero_height_m=clothes.height_m, pitch_down_rad=0.2)
     found = locate_people(picture.labels, find_hero(picture.labels), intrinsics, ranging)
     assert len(found) == 2
     for person, place in zip(others, found, strict=True):  # the nearest first

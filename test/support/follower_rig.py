@@ -1,4 +1,4 @@
-"""A follower as a process, and what stands around it: a hero, a drone that obeys, ears for all that is said."""
+"""The other end of a follower's topics: a hero, a drone that obeys, and a record of all that is published."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ BEST_EFFORT = QoSProfile(depth=10, reliability=QoSReliabilityPolicy.BEST_EFFORT)
 LATCHED = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
 
 
-class Around:
-    """What stands around the follower: a hero ahead and to the left, a drone that obeys, ears for all it says.
+class FollowerRig:
+    """A hero ahead and to the left, a drone that obeys, and the commands and states that the follower publishes.
 
     The hero stays at one place of the picture but for the last digits, as if it moved with the drone.
     """
 
-    def __init__(self, cmd_vel_type=TwistStamped):
-        self.node = rclpy.create_node("around")
+    def __init__(self, cmd_vel_type=TwistStamped, namespace=""):
+        self.node = rclpy.create_node("rig", namespace=namespace)
         self.hero = self.node.create_publisher(PointStamped, "hero/position", 1)
         self.odom = self.node.create_publisher(Odometry, "odom", 1)
         self.commands = []
@@ -45,7 +45,7 @@ class Around:
             self.spin()
 
     def show_hero(self, x=-2.0, y=1.5, z=8.0, age_s=0.0, frame_id="camera_optical_frame"):
-        """At 20 Hz; to be called as often as one likes."""
+        """At 20 Hz, however often it is called."""
         if time.monotonic() - self.last_hero >= 0.05:
             self.last_hero = time.monotonic()
             message = PointStamped()
@@ -73,7 +73,7 @@ class Around:
         return twist
 
     def show_odom(self, frame_id="odom", **changes):
-        """The drone's odometry, with some fields of pose or twist replaced, and the hero; as often as one likes."""
+        """The drone's odometry, with some fields of pose or twist replaced, and the hero."""
         twist = self.move()
         message = Odometry()
         message.header.stamp = self.node.get_clock().now().to_msg()
@@ -111,7 +111,7 @@ def moves(message):
     return any((twist.linear.x, twist.linear.y, twist.linear.z, twist.angular.z))
 
 
-def fly(around, show=None):
-    show = show or around.show_hero
-    follows = wait_until(lambda: around.state() == "tracking" and around.commands and moves(around.commands[-1]), show)
-    assert follows, around.states[-5:]
+def fly(rig, show=None):
+    show = show or rig.show_hero
+    follows = wait_until(lambda: rig.state() == "tracking" and rig.commands and moves(rig.commands[-1]), show)
+    assert follows, rig.states[-5:]

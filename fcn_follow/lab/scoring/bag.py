@@ -24,6 +24,7 @@ from fcn_follow.lab.scoring.honest import FrameFinding
 from fcn_follow.lab.scoring.overlap import Overlap
 from fcn_follow.networks.weights import ModelCard
 from fcn_follow.perception.hero import find_hero
+from fcn_follow.perception.pipeline import min_area_px
 
 Segment = Callable[[UInt8Array], UInt8Array]
 """An image H x W x 3 to labels H x W, as a node publishes them."""
@@ -142,16 +143,11 @@ def score_bag(
         yield frame, probabilities, BagResult(frame.stamp_ns, judge(frame, probabilities, card), in_flight, centroid)
 
 
-def least_area_px(card: ModelCard, labels: UInt8Array) -> float:
-    """The area from which a hero counts as seen, in pixels of a mask H x W."""
-    return card.hero_min_area_px * labels.size / (card.input_height_px * card.input_width_px)
-
-
 def _judge_in_flight(frame: BagFrame, published: UInt8Array, offline: UInt8Array, card: ModelCard) -> InFlight:
-    least_px = least_area_px(card, published)
+    min_px = min_area_px(card, published)
     return InFlight(
-        judge_labels(frame.name, frame.kind, frame.truth, published, least_px),
-        judge_labels(frame.name, frame.kind, frame.truth, offline, least_px),
+        judge_labels(frame.name, frame.kind, frame.truth, published, min_px),
+        judge_labels(frame.name, frame.kind, frame.truth, offline, min_px),
         bool((published == offline).all()),
         frame.published.latency_s or 0.0,
     )

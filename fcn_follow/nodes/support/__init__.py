@@ -1,1 +1,1 @@
-"""What the nodes share: parameters, spinning, status, watches, sources of images."""
+"""Shared by the nodes: parameters, spinning, status, watches, sources of images."""

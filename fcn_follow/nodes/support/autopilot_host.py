@@ -1,4 +1,4 @@
-"""The follower's node as the autopilots see it; they know no rclpy."""
+"""The follower's node as the host of an autopilot's output, which does not import rclpy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The camera's intrinsics from camera_info, as far as they can be believed."""
+"""The camera's intrinsics from camera_info, checked for plausibility."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MAX_CHANGE = 0.05  # of a focal length; calibrations of one camera differ by les
 
 
 class CameraWatch:
-    """Keeps the camera that camera_info describes; `fault` says in words why there is none to rely on.
+    """Keeps the camera that camera_info describes; `fault` is the reason if it cannot be used.
 
     `take` and `fitting` may be called from different threads.
     """
@@ -24,11 +24,11 @@ class CameraWatch:
 
     @property
     def fault(self) -> str:
-        """What is wrong with camera_info, until it is right again; empty for nothing."""
+        """What is wrong with camera_info now; empty if nothing is."""
         return self._refusal or self._misfit
 
     def take(self, message: Any) -> None:
-        """Take in a sensor_msgs/CameraInfo; one that is impossible, or of another camera, leaves none."""
+        """Take a sensor_msgs/CameraInfo; after an impossible one, or one of another camera, there is no camera."""
         try:
             camera = intrinsics(message)
             self._compare(camera)
@@ -38,7 +38,7 @@ class CameraWatch:
         self.camera, self._refusal = camera, ""
 
     def fitting(self, height_px: int, width_px: int) -> CameraIntrinsics | None:
-        """The camera of an image of this size; None, and a fault, where camera_info is of another size."""
+        """The camera of an image of this size; None, and a fault, if camera_info is of another size."""
         camera = self.camera
         if camera is None or (camera.height_px, camera.width_px) == (height_px, width_px):
             self._misfit = ""

@@ -1,4 +1,4 @@
-"""hero/detections and segmentation/label_info, where vision_msgs is installed (it comes with a ROS install)."""
+"""hero/detections and segmentation/label_info, if vision_msgs is installed (it comes with a ROS install)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ except ImportError:
 
 
 class NoPublisher:
-    """Takes the place of the publisher where vision_msgs is absent."""
+    """Replaces the publisher if vision_msgs is absent."""
 
     def publish(self, header: Any, hero: Blob | None) -> None:
         """Do nothing."""
@@ -56,5 +56,5 @@ class DetectionPublisher:
 
 
 def make_publisher(node: Node) -> DetectionPublisher | NoPublisher:
-    """A publisher of detections, or one that does nothing where vision_msgs is absent."""
+    """A publisher of detections, or one that does nothing if vision_msgs is absent."""
     return NoPublisher() if vision_msgs is None else DetectionPublisher(node)

@@ -42,7 +42,7 @@ COLUMNS = (
 
 @dataclass
 class FrameRecord:
-    """All that was published about one image; None where nothing came."""
+    """All that was published about one image; None where nothing was."""
 
     stamp_s: float
     image_rgb: NDArray[np.uint8] | None = None
@@ -56,13 +56,13 @@ class FrameRecord:
     explanation: Mapping[str, str] = field(default_factory=dict)
 
     def hero_overlap(self) -> Overlap | None:
-        """Predicted and true hero pixels, where both masks came."""
+        """Predicted and true hero pixels, if both masks were published."""
         if self.labels is None or self.truth is None or self.labels.shape != self.truth.shape:
             return None
         return overlaps(self.labels, self.truth)[HERO]
 
     def row(self) -> list[str]:
-        """The values of COLUMNS as text; empty where there is none."""
+        """The values of COLUMNS as text, empty where there is none."""
         command = self.command
         measured = self.hero_overlap()
         values = [

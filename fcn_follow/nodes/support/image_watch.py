@@ -1,4 +1,4 @@
-"""What no living camera sends: pictures that do not change, and stamps that are not of now."""
+"""Signs of a faulty camera: pictures that do not change, and stamps that are not current."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ OLD_S = 1.0
 
 
 class PictureWatch:
-    """For how long the picture has been the same, to the byte, although new stamps came. Time is an argument.
+    """For how long the picture has been the same, byte for byte, under new stamps. Time is an argument.
 
-    A synthetic camera without noise before which nothing moves is a legitimate one. Only the follower knows whether
-    the drone is meant to move, so it is the follower that stops; here the picture is only watched.
+    This is no fault: a simulated camera without noise in front of a still scene does so. The follower, which knows
+    whether the drone should move, decides whether to stop.
     """
 
     def __init__(self) -> None:
@@ -23,7 +23,7 @@ class PictureWatch:
         self._since = (0, 0.0)
 
     def take(self, data: Any, stamp_ns: int, now_s: float) -> None:
-        """Take in the bytes of a message; the digest of 1280x720 rgb8 takes 0.4 ms, that of 640x480 0.13 ms."""
+        """Take the bytes of a message; the checksum of 1280x720 rgb8 takes 0.4 ms, that of 640x480 0.13 ms."""
         digest = zlib.crc32(data)
         if digest != self._digest:
             self._digest, self._since, self.unchanged_s = digest, (stamp_ns, now_s), 0.0
@@ -32,7 +32,7 @@ class PictureWatch:
 
 
 class StampWatch:
-    """Counts images whose stamp is zero, in the future, old or before the one that came last."""
+    """Counts images whose stamp is zero, in the future, old or before the previous one."""
 
     def __init__(self) -> None:
         self.counts = Counter({"stamps_zero": 0, "stamps_future": 0, "stamps_old": 0, "stamps_backwards": 0})
@@ -40,7 +40,7 @@ class StampWatch:
         self._last_ns = 0
 
     def take(self, stamp_ns: int, now_ns: int) -> None:
-        """Take in the stamp of an image that comes now."""
+        """Take the stamp of an image that arrives now."""
         age_s = (now_ns - stamp_ns) * 1e-9
         if stamp_ns == 0:
             self._note("stamps_zero", "images come without one (zero)")
@@ -53,7 +53,7 @@ class StampWatch:
         self._last_ns = stamp_ns
 
     def report(self) -> str:
-        """What was wrong with stamps since the last report; empty for nothing."""
+        """What was wrong with stamps since the last report; empty if nothing was."""
         newest, self._newest = self._newest, {}
         return "stamps: " + "; ".join(newest.values()) if newest else ""
 

@@ -1,4 +1,4 @@
-"""Who may begin to follow without being asked: nobody whose commands could reach a vehicle."""
+"""Whether following may begin without being enabled: only if the commands cannot reach a vehicle."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ENABLE = 'ros2 service call {follower}/enable std_srvs/srv/SetBool "{{data: true
 
 
 def commands_stay_on_cmd_vel(params_files: Sequence[Path]) -> bool:
-    """Whether no parameter file sends commands anywhere but to the topic cmd_vel, for whatever node it says so.
+    """Whether the parameter files, in the section of any node, send commands to the topic cmd_vel only.
 
     Raises UserError for a file that cannot be read.
     """
@@ -23,7 +23,7 @@ def commands_stay_on_cmd_vel(params_files: Sequence[Path]) -> bool:
 
 
 def check_node_names(path: Path, nodes: Collection[str]) -> None:
-    """UserError where a parameter file names a node that there is not: ROS would ignore what stands there."""
+    """Raise UserError if a parameter file has a section of an unknown node, which ROS would ignore."""
     for key in _named(_read(path)):
         name = key.rsplit("/", 1)[-1]
         if name not in nodes and name not in ("*", "**"):
@@ -33,7 +33,7 @@ def check_node_names(path: Path, nodes: Collection[str]) -> None:
 
 
 def enable_command(namespace: str = "") -> str:
-    """What a user types to let the follower in this namespace follow."""
+    """The command that enables the follower in this namespace."""
     parts = [part for part in namespace.split("/") if part]
     return ENABLE.format(follower="/" + "/".join([*parts, "follower"]))
 
@@ -46,7 +46,7 @@ def _read(path: Path) -> Any:
 
 
 def _named(tree: Any) -> Iterator[str]:
-    """The keys that hold parameters; namespaces may stand above them."""
+    """The keys that hold parameters; namespaces may be above them."""
     for key, value in tree.items() if isinstance(tree, dict) else ():
         if isinstance(value, dict) and "ros__parameters" in value:
             yield str(key)
@@ -55,7 +55,7 @@ def _named(tree: Any) -> Iterator[str]:
 
 
 def _outputs(tree: Any) -> Iterator[Any]:
-    """The values of every key `output`; a node's name or namespace may stand at any depth."""
+    """The values of every key `output`, at any depth."""
     if isinstance(tree, dict):
         for key, value in tree.items():
             if key == "output":

@@ -1,4 +1,4 @@
-"""A stale frame is dropped: between a subscription and the thread that works on what came."""
+"""The newest message, between a subscription and the thread that processes it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class LatestFrame:
-    """A place for one waiting message: a newer one takes the place of the one that waits, which counts as dropped."""
+    """Holds one message; a newer one replaces it, and the replaced one counts as dropped."""
 
     def __init__(self) -> None:
         self.dropped = 0
@@ -16,7 +16,7 @@ class LatestFrame:
         self._changed = threading.Condition()
 
     def put(self, message: Any) -> None:
-        """Let `message` wait."""
+        """Hold `message` for `take`."""
         with self._changed:
             if self._message is not None:
                 self.dropped += 1
@@ -24,7 +24,7 @@ class LatestFrame:
             self._changed.notify()
 
     def take(self) -> Any:
-        """The waiting message, as soon as there is one; None once closed."""
+        """Wait for the message and return it; None once closed."""
         with self._changed:
             self._changed.wait_for(lambda: self._message is not None or self._closed)
             message, self._message = self._message, None

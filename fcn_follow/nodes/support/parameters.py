@@ -1,14 +1,14 @@
-"""Declare a parameter dataclass (fcn_follow/parameters.py) on a ROS node, once, with all that a person should know.
+"""A node whose parameters are a dataclass (fcn_follow/parameters.py), declared with all that the user should know.
 
-`ros2 param describe` then shows each parameter's description, unit and range; a typo or an impossible value in a
-YAML file is refused before the node does anything.
+`ros2 param describe` shows the description, unit and range of each parameter. An unknown name or an impossible value
+in a parameter file or on the command line is refused before the node does anything.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Collection
-from typing import TypeVar
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
 from rclpy.node import Node
@@ -16,60 +16,68 @@ from rclpy.parameter import Parameter
 
 from fcn_follow.errors import UserError
 from fcn_follow.parameters import ParameterInfo, ParameterValue, walk_parameters, with_values
+from fcn_follow.shared_parameters import SHARED_NAMES
 
 DataclassT = TypeVar("DataclassT")
 INT64_MAX = 2**63 - 1
 OF_ROS_ITSELF = ("qos_overrides.", "use_sim_time", "start_type_description_service")
 
 
-def declare_parameters(
-    node: Node,
-    defaults: DataclassT,
-    on_change: Callable[[DataclassT], None] | None = None,
-    read_only: Collection[str] = (),
-) -> DataclassT:
-    """Declare every parameter of `defaults` on `node` and return the dataclass with the values given at start.
+class ParameterNode(Node):  # type: ignore[misc]
+    """A node that declares a parameter dataclass with `declare`, once."""
 
-    Args:
-        node: the node; its overrides (command line, YAML file) are taken.
-        defaults: a frozen parameter dataclass with its default values.
-        on_change: called with the whole new dataclass when somebody sets parameters of the running node; all of
-            them are checked before it is called, and when it raises UserError they are refused. Without it, every
-            parameter is read-only.
-        read_only: names of parameters that cannot change while the node runs.
+    def __init__(self, name: str, **options: Any) -> None:
+        """Raises UserError where a parameter is given without a value."""
+        try:
+            super().__init__(name, automatically_declare_parameters_from_overrides=True, **options)
+        except ValueError as error:  # rclpy does not say which one
+            raise UserError(f"a parameter of {name} has no value (null or an empty list)") from error
 
-    Raises:
-        UserError: an unknown parameter, a wrong type or a value out of range (name, value and what is allowed).
-    """
-    overrides = {
-        name: override.value
-        for name, override in node._parameter_overrides.items()
-        if not name.startswith(OF_ROS_ITSELF) and override.type_ != Parameter.Type.NOT_SET
-    }
-    current = with_values(defaults, overrides)
-    for name, info, value in walk_parameters(current):
-        fixed = on_change is None or name in read_only
-        node.declare_parameter(name, value, _descriptor(info, value, fixed), ignore_override=True)
-    if on_change is None:
+    def declare(self, defaults: DataclassT, on_change: Callable[[DataclassT], None] | None = None) -> DataclassT:
+        """Declare every parameter of `defaults` and return the dataclass with the values given at start.
+
+        Args:
+            defaults: a frozen parameter dataclass with its default values.
+            on_change: called with the whole new dataclass when parameters of the running node are set; all of them are
+                checked before, and a UserError from it refuses them. Without it no parameter can change.
+
+        Raises:
+            UserError: an unknown parameter, a wrong type or a value out of range (name, value and what is allowed).
+        """
+        names = {name for name, _, _ in walk_parameters(defaults)}
+        current = with_values(defaults, self._take_given(SHARED_NAMES - names))
+        for name, info, value in walk_parameters(current):
+            read_only = on_change is None or info.read_only
+            self.declare_parameter(name, value, _descriptor(info, value, read_only), ignore_override=True)
+        if on_change is None:
+            return current
+
+        def check_and_take(changes: list[Parameter]) -> SetParametersResult:
+            nonlocal current
+            values = {change.name: change.value for change in changes if change.name in names}
+            if not values:
+                return SetParametersResult(successful=True)
+            try:
+                changed = with_values(current, values)
+                on_change(changed)
+            except UserError as error:
+                return SetParametersResult(successful=False, reason=str(error))
+            current = changed
+            return SetParametersResult(successful=True)
+
+        self.add_on_set_parameters_callback(check_and_take)
         return current
 
-    names = {name for name, _, _ in walk_parameters(current)}
-
-    def check_and_take(changes: list[Parameter]) -> SetParametersResult:
-        nonlocal current
-        values = {change.name: change.value for change in changes if change.name in names}
-        if not values:
-            return SetParametersResult(successful=True)
-        try:
-            changed = with_values(current, values)
-            on_change(changed)
-        except UserError as error:
-            return SetParametersResult(successful=False, reason=str(error))
-        current = changed
-        return SetParametersResult(successful=True)
-
-    node.add_on_set_parameters_callback(check_and_take)
-    return current
+    def _take_given(self, ignored: frozenset[str]) -> dict[str, object]:
+        """The values given at start, undeclared so that they can be declared anew with a descriptor."""
+        given = {
+            name: parameter.value
+            for name, parameter in self.get_parameters_by_prefix("").items()
+            if not name.startswith(OF_ROS_ITSELF)
+        }
+        for name in given:
+            self.undeclare_parameter(name)
+        return {name: value for name, value in given.items() if name not in ignored}
 
 
 def _descriptor(info: ParameterInfo, value: ParameterValue, read_only: bool) -> ParameterDescriptor:

@@ -1,4 +1,4 @@
-"""The nodes as child processes of the runner: started with argument lists, watched, ended with it at the latest."""
+"""The nodes as child processes of the runner; they end with it at the latest."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -18,18 +19,26 @@ PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 class NodeProcess:
-    """One node of this package in a process of its own; the last lines that it wrote are kept.
+    """One node of this package in a process of its own; the last lines of its output are kept.
 
     It ends with the thread that started it, which should be the main thread.
     """
 
-    def __init__(self, name: str, command: Sequence[str]) -> None:
+    def __init__(self, name: str, command: Sequence[str], parameters: Mapping[str, object]) -> None:
+        """`command` starts the node and ends with ROS arguments, to which `parameters` are added."""
         self.name = name
-        self._command = command
-        self.start()
+        self._command = [*command]
+        if parameters:  # in a section of the node's full name, because ROS lets -p override only a last section /**
+            self._values = tempfile.NamedTemporaryFile(  # noqa: SIM115
+                "w", prefix=f"{name}_", suffix=".yaml", encoding="utf-8", errors="surrogateescape"
+            )
+            values = {f"/{name}": {"ros__parameters": dict(parameters)}}
+            json.dump(values, self._values, ensure_ascii=False)  # JSON is YAML
+            self._values.flush()
+            self._command += ["--params-file", self._values.name]
 
     def start(self) -> None:
-        """Start it, again where it has ended."""
+        """Start it, or start it again after its end."""
         self.last_lines: deque[str] = deque(maxlen=20)
         self.process = subprocess.Popen(  # noqa: S603
             self._command,
@@ -59,7 +68,7 @@ class NodeProcess:
             self.process.send_signal(signal.SIGINT)
 
     def wait(self, timeout_s: float) -> None:
-        """Wait for its end and for its last lines; it is killed when it does not end in time."""
+        """Wait for its end and its last output; kill it if it does not end in time."""
         try:
             self.process.wait(timeout_s)
         except subprocess.TimeoutExpired:
@@ -68,29 +77,29 @@ class NodeProcess:
         self._reader.join(timeout=1.0)
 
     def last_words(self) -> str:
-        """The last line that says something, for a message to the user."""
-        return self.last_lines[-1] if self.last_lines else "it said nothing"
+        """The last line of its output, for a message to the user."""
+        return self.last_lines[-1] if self.last_lines else "without output"
 
 
 def start_node(name: str, params_files: Sequence[Path], parameters: Mapping[str, object]) -> NodeProcess:
-    """Start a node of this package with YAML files of parameters and some values; what comes later wins."""
+    """Start a node of this package with parameter files and values; later ones override earlier ones."""
     command = [sys.executable, "-m", "fcn_follow.nodes.executables", name, "--ros-args"]
     for path in params_files:
         command += ["--params-file", str(path)]
-    for key, value in parameters.items():
-        command += ["-p", f"{key}:={json.dumps(value)}"]  # JSON is YAML, and text stays text
-    return NodeProcess(name, command)
+    node = NodeProcess(name, command, parameters)
+    node.start()
+    return node
 
 
 def end_with_parent() -> None:
-    """Let the kernel send SIGTERM to this process when the one that made it a NodeProcess dies, however it dies.
+    """Let the kernel send SIGTERM to this process when the process that started it as a NodeProcess ends in any way.
 
-    Any other process is left alone. Raises SystemExit where the parent is dead already.
+    Other processes are not affected. Raises SystemExit if the parent has ended already.
     """
     parent = os.environ.pop(PARENT_VARIABLE, None)
     if parent is None:
         return
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    if str(os.getppid()) != parent:  # it died before the kernel was asked
+    if str(os.getppid()) != parent:  # it ended before the call of prctl
         raise SystemExit(1)

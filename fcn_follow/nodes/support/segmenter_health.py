@@ -1,4 +1,4 @@
-"""What is wrong with what comes to the segmenter and with its work, put together for state and diagnostics."""
+"""The faults of the segmenter's input and work, combined for state and diagnostics."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from fcn_follow.nodes.support.work_watch import WorkWatch
 
 
 class SegmenterHealth:
-    """The watches of camera, pictures, stamps and work, and what the graph shows.
+    """The watches of camera, pictures, stamps and work, and faults of the ROS graph.
 
-    `several` and `wrong_types` are sentences on topics with two publishers, or with messages of another type.
+    `several` and `wrong_types` are sentences about topics with two publishers or with messages of another type.
     """
 
     def __init__(self) -> None:
@@ -27,20 +27,20 @@ class SegmenterHealth:
         self._last_message_s = time.monotonic()
 
     def message(self, stamp_ns: int, now_ns: int, now_s: float) -> None:
-        """An image has come, whatever it holds."""
+        """Take the stamp of an image message, valid or not."""
         self._last_message_s = now_s
         self.stamps.take(stamp_ns, now_ns)
 
     def source_fault(self) -> str:
-        """Why nothing that comes in is to be flown by; empty for no such reason."""
+        """Why the input must not be flown by; empty if it may."""
         return "; ".join(filter(None, (*self.several, *self.wrong_types, self.camera.fault)))
 
     def fault(self, now_s: float) -> str:
-        """Why what is published is not to be flown by, of the source and of the work; empty for no such reason."""
+        """Why the output must not be flown by: faults of the source and of the work; empty if it may."""
         return "; ".join(filter(None, (self.source_fault(), self.work.fault(now_s))))
 
     def level_and_summary(self, now_s: float, parameters: SegmenterParameters, topic: str) -> tuple[bytes, str]:
-        """The level of the diagnostics and its reason. Stamps that were wrong are named once, in the next summary."""
+        """The level of the diagnostics and its reason. Wrong stamps are reported once, in the next summary."""
         stamps = self.stamps.report()
         silence_s = now_s - self._last_message_s
         if silence_s > parameters.stale_after_s and not self.source_fault():
@@ -55,7 +55,7 @@ class SegmenterHealth:
         return (WARN, warning) if warning else (OK, "segmenting")
 
     def values(self) -> dict[str, int | float]:
-        """What the watches have counted."""
+        """The counts of the watches."""
         return {
             "failures": self.work.failures,
             "bad_messages": self.work.bad_messages,

@@ -2,58 +2,58 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from fcn_follow.inference.engine import ENGINES, PRECISIONS
 from fcn_follow.inference.machine import DEVICES
-from fcn_follow.parameters import parameter
-from fcn_follow.perception.agreement import AgreementParameters
-from fcn_follow.perception.ranging import RangingParameters
-
-START_ONLY = ("weights", "device", "engine", "precision", "threads", "image_transport", "reliability")
+from fcn_follow.parameters import fixed_parameter, parameter
+from fcn_follow.perception.pipeline import HeroFinderParameters
 
 
 @dataclass(frozen=True)
-class SegmenterParameters:
-    """The segmenter's parameters; those of START_ONLY cannot change while it runs."""
+class NetworkParameters:
+    """What runs the network, and on which images."""
 
-    weights: str = parameter(
-        "", "Weights file (safetensors, or exported .onnx, .xml); empty for the package's own hero_net"
+    weights: str = fixed_parameter(
+        "", "weights file (safetensors, or exported .onnx, .xml); empty: the package's hero_net"
     )
-    device: str = parameter("auto", "Where the network runs; auto takes CUDA where there is one", choices=DEVICES)
-    engine: str = parameter(
+    device: str = fixed_parameter("auto", "where the network runs; auto: CUDA where there is one", choices=DEVICES)
+    engine: str = fixed_parameter(
         "auto",
-        "What runs the network; auto measures at the first start and takes the fastest that agrees with plain PyTorch",
+        "what runs the network; auto measures at the first start and takes the fastest that agrees with plain PyTorch",
         choices=("auto", *ENGINES),
     )
-    precision: str = parameter(
+    precision: str = fixed_parameter(
         "auto",
-        "Arithmetic of the network; auto takes bf16 or fp16 too where the hardware computes in it; fp16 needs cuda",
+        "arithmetic of the network; auto takes bf16 or fp16 too where the hardware computes in it; fp16 needs cuda",
         choices=PRECISIONS,
     )
-    threads: int = parameter(
-        1, "Cores that the network may use; one leaves the others to the rest", minimum=1, maximum=64
+    threads: int = fixed_parameter(
+        1, "cores that the network may use; with one, the others are free for the other nodes", minimum=1, maximum=64
     )
-    image_transport: str = parameter(
+    image_transport: str = fixed_parameter(
         "auto",
-        "Which image topic is read: image_raw, image_raw/compressed, or auto: the one that is published, raw if both",
+        "image topic to read: image_raw, image_raw/compressed, or auto: the one that is published, raw if both are",
         choices=("auto", "raw", "compressed"),
     )
-    reliability: str = parameter(
+    reliability: str = fixed_parameter(
         "best_effort",
-        "Reliability of the image and camera_info subscriptions; best_effort hears every publisher, "
-        "reliable hears only reliable ones",
+        "reliability of the subscriptions to images and camera_info; best_effort receives from every publisher, "
+        "reliable only from reliable ones",
         choices=("best_effort", "reliable"),
     )
     stale_after_s: float = parameter(
-        2.0, "Without a frame for so long, the diagnostics go stale", unit="s", minimum=0.1, maximum=60.0
+        2.0, "the diagnostics are stale after this time without a frame", unit="s", minimum=0.1, maximum=60.0
     )
     frozen_s: float = parameter(
         1.0,
-        "With the same picture under new stamps for so long, the diagnostics warn that it does not change",
+        "the diagnostics warn after this time with an unchanged picture under new stamps",
         unit="s",
         minimum=0.1,
         maximum=60.0,
     )
-    agreement: AgreementParameters = field(default_factory=AgreementParameters)
-    ranging: RangingParameters = field(default_factory=RangingParameters)
+
+
+@dataclass(frozen=True)
+class SegmenterParameters(HeroFinderParameters, NetworkParameters):
+    """All parameters of the node `segmenter`."""

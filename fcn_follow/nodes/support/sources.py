@@ -1,4 +1,4 @@
-"""What the player plays: folders and zips of frames, videos, rosbag2 recordings, cameras. No ROS install needed."""
+"""Sources of the player: folders and zips of frames, videos, rosbag2 recordings, cameras. No ROS install needed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from fcn_follow.lab.recordings.pairing import Tally
 from fcn_follow.lab.recordings.reading import Bag, decode, is_bag, open_bag
 from fcn_follow.lab.recordings.topics import choose_topics
 
-FRAMES_RATE_HZ = 15.0  # of a folder of frames, which has no stamps of its own
+FRAMES_RATE_HZ = 15.0  # of a folder of frames, which has no stamps
 VIDEO_SUFFIXES = frozenset({".mp4", ".webm", ".mkv", ".avi", ".mov", ".m4v", ".mpg", ".mpeg"})
 
 
@@ -30,9 +30,9 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True)
 class PlayedFrame:
-    """One frame of a source: HxWx3 RGB, its time since the source's start, and what else the source knows.
+    """One frame of a source: HxWx3 RGB, its time since the source's start, and labels and camera if known.
 
-    `stamp_ns` is that of the recorded image, where the source is a bag.
+    `stamp_ns` is that of the recorded image, if the source is a bag.
     """
 
     image_rgb: NDArray[np.uint8]
@@ -44,9 +44,9 @@ class PlayedFrame:
 
 @dataclass(frozen=True)
 class Source:
-    """A source that was found and opened: `frames(report)` plays it from its start.
+    """An opened source: `frames(report)` plays it from its start.
 
-    `report` is told, by name, of each frame that cannot be read; it is skipped. A live source sets its own pace.
+    `report` is called for each frame that cannot be read and is skipped. A live source sets its own pace.
     """
 
     description: str
@@ -55,9 +55,9 @@ class Source:
 
 
 def open_source(source: str, image_topic: str = "") -> Source:
-    """Find out what `source` is: a path, or a camera's number or device. `image_topic`: of a bag with several.
+    """Open a path, or a camera by its number or device. `image_topic` chooses one in a bag with several.
 
-    Raises UserError when there is no such thing, or nothing in it that can be played.
+    Raises UserError if it does not exist or cannot be played.
     """
     if not source:
         raise UserError(
@@ -159,7 +159,7 @@ def _bag(path: Path, image_topic: str) -> Source:
 
 
 def _camera_of_bag(bag: Bag, topic: str, skip: Report) -> CameraIntrinsics | None:
-    """The first camera_info that says possible things."""
+    """The first valid camera_info."""
     for raw in bag.messages([topic], skip):
         try:
             return intrinsics(decode(raw))

@@ -1,8 +1,7 @@
-"""Run one node as a process: signals handled once, a last word before the shutdown, errors as one line.
+"""Run one node as a process: signals call the node's `stop()` before the shutdown, errors are one line.
 
-rclpy's own signal handler makes the context invalid before anybody can publish, so that a last zero command is lost;
-here the node's `stop()` runs while the context still lives. rclpy is imported late, so that Ctrl-C is already handled
-while the slow imports run.
+rclpy's own signal handler invalidates the context, so that a last zero command could not be published; here `stop()`
+runs while the context is still valid. rclpy is imported late, so that Ctrl-C is handled during the slow imports.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from typing import Any
 
 from fcn_follow.errors import UserError
 
-DELIVERY_TIME_S = 0.2  # for what stop() published to leave this process
+DELIVERY_TIME_S = 0.2  # for the last messages of stop() to leave this process
 
 
 class Finished(Exception):  # noqa: N818 (it is no error)
@@ -32,9 +31,9 @@ def run_node(make_node: Callable[[], Any], args: Sequence[str] | None = None) ->
     standard error and exit code 1; any other exception of a callback stops the node the same way, with its traceback.
 
     Args:
-        make_node: makes the rclpy node; it has a method `stop()` that says the node's last word (zero commands) and
-            ends its threads.
-        args: the arguments of the process as ROS wants them; None for sys.argv.
+        make_node: makes the rclpy node; its method `stop()` publishes the last messages (zero commands) and ends its
+            threads.
+        args: the process arguments for ROS; None for sys.argv.
     """
     stopping = False
 
@@ -62,9 +61,9 @@ def run_node(make_node: Callable[[], Any], args: Sequence[str] | None = None) ->
     except (Finished, ExternalShutdownException):
         pass
     except UserError as error:
-        return _say(str(error))
+        return _report(str(error))
     except (rclpy_implementation.RCLError, rclpy_implementation.UnknownROSArgsError) as error:
-        return _say(str(error).split(", at ")[0].replace("\n", " "))
+        return _report(str(error).split(", at ")[0].replace("\n", " "))
     except Exception:
         traceback.print_exc()
         return 1
@@ -92,6 +91,6 @@ def rclpy_running() -> Iterator[None]:
         rclpy.try_shutdown()
 
 
-def _say(message: str) -> int:
+def _report(message: str) -> int:
     print(f"error: {message}", file=sys.stderr, flush=True)
     return 1

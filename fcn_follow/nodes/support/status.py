@@ -1,4 +1,4 @@
-"""What the nodes report about themselves: /diagnostics, rolling figures, warnings that do not flood."""
+"""What the nodes report about themselves: /diagnostics and rolling figures."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class RollingFigures:
         self._lock = threading.Lock()
 
     def add(self, time_s: float, value: float) -> None:
-        """Take a value in and forget those older than the window."""
+        """Add a value and drop those older than the window."""
         with self._lock:
             self._values.append((time_s, value))
             self._forget(time_s)
@@ -54,7 +54,7 @@ class RollingFigures:
             return (len(self._values) - 1) / span_s if span_s > 0 else 0.0
 
     def percentile(self, percent: float) -> float:
-        """The value that `percent` of the window's values do not exceed; NaN where there is none."""
+        """The value that `percent` of the window's values do not exceed; NaN without values."""
         with self._lock:
             ordered = sorted(value for _, value in self._values)
         return ordered[max(0, math.ceil(percent / 100.0 * len(ordered)) - 1)] if ordered else math.nan
@@ -65,7 +65,7 @@ class RollingFigures:
 
 
 def wrong_topic_types(node: Node, expected: Mapping[str, type[Any]]) -> list[str]:
-    """One sentence for each topic (resolved name -> message class) that somebody publishes with another type."""
+    """One sentence for each topic (resolved name -> message class) that is published with another type."""
     sentences = []
     for topic, message_class in expected.items():
         module = message_class.__module__.split(".")

@@ -1,4 +1,4 @@
-"""How the work on the frames goes: whether they can be decoded, and whether the network answers."""
+"""Whether frames can be decoded, and whether the network answers."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ MAX_REASON = 200  # characters
 
 
 class WorkWatch:
-    """Counts what went wrong with frames; `fault` says in words what goes wrong now. Time is an argument.
+    """Counts failures on frames; `fault` is the current one in words. Time is an argument.
 
-    One thread works and says how it goes, another may ask.
+    One thread may report its work while another asks for the fault.
     """
 
     def __init__(self) -> None:
@@ -33,7 +33,7 @@ class WorkWatch:
         self._decoded(now_s)
 
     def failed(self, now_s: float, error: Exception) -> None:
-        """The network, or what follows it, has raised."""
+        """The network, or a step after it, has raised an exception."""
         self.failures += 1
         self._failure = f"a frame could not be segmented: {type(error).__name__}: {error}".splitlines()[0][:MAX_REASON]
         self._decoded(now_s)
@@ -45,7 +45,7 @@ class WorkWatch:
         self._started_s = math.inf
 
     def fault(self, now_s: float) -> str:
-        """What is wrong now; empty for nothing."""
+        """What is wrong now; empty if nothing is."""
         if now_s - self._started_s > HANGS_S:
             return f"the network hangs: it has worked on one frame for more than {HANGS_S:g} s"
         if self._undecoded and now_s - self._decoded_s > UNDECODED_S:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import pytest
-from rclpy.node import Node
+import rclpy
 from rclpy.parameter import Parameter
+from rclpy.signals import SignalHandlerOptions
 
 from fcn_follow.errors import UserError
-from fcn_follow.nodes.support.parameters import declare_parameters
-from fcn_follow.parameters import parameter
+from fcn_follow.nodes.support.parameters import ParameterNode
+from fcn_follow.parameters import fixed_parameter, parameter
+from fcn_follow.shared_parameters import CameraParameters
 
 
 @dataclass(frozen=True)
@@ -21,26 +23,26 @@ class Limits:
 @dataclass(frozen=True)
 class Example:
     mode: str = parameter("near", "Which one", choices=("near", "far"))
-    count: int = parameter(3, "How many", minimum=1)
+    count: int = fixed_parameter(3, "How many", minimum=1)
     limits: Limits = field(default_factory=Limits)
 
 
-def make(**overrides: object) -> Node:
+def make(**overrides: object) -> ParameterNode:
     given = [Parameter(name.replace("__", "."), value=value) for name, value in overrides.items()]
-    return Node("example", parameter_overrides=given)
+    return ParameterNode("example", parameter_overrides=given)
 
 
 def test_defaults_and_overrides_reach_the_dataclass(ros):
-    assert declare_parameters(make(), Example()) == Example()
+    assert make().declare(Example()) == Example()
     node = make(mode="far", limits__speed_m_s=4)  # a whole number is fine where a float is meant, as in YAML
-    parameters = declare_parameters(node, Example())
+    parameters = node.declare(Example())
     assert parameters == Example(mode="far", limits=Limits(4.0))
     assert node.get_parameter("limits.speed_m_s").value == 4.0
 
 
 def test_descriptors_tell_unit_and_range(ros):
     node = make()
-    declare_parameters(node, Example())
+    node.declare(Example())
     speed = node.describe_parameter("limits.speed_m_s")
     assert speed.description == "How fast [m/s]"
     assert (speed.floating_point_range[0].from_value, speed.floating_point_range[0].to_value) == (0.0, 10.0)
@@ -61,13 +63,13 @@ def test_descriptors_tell_unit_and_range(ros):
 )
 def test_wrong_overrides_are_refused(ros, overrides, expected):
     with pytest.raises(UserError, match=expected.replace("?", r"\?")):
-        declare_parameters(make(**overrides), Example())
+        make(**overrides).declare(Example())
 
 
 def test_live_changes_are_all_or_nothing(ros):
     seen: list[Example] = []
     node = make()
-    declare_parameters(node, Example(), on_change=seen.append, read_only=("count",))
+    node.declare(Example(), on_change=seen.append)
     result = node.set_parameters_atomically(
         [Parameter("limits.speed_m_s", value=5.0), Parameter("mode", value="middle")]
     )
@@ -84,5 +86,53 @@ def test_live_changes_are_all_or_nothing(ros):
 
 def test_without_a_callback_nothing_changes(ros):
     node = make()
-    declare_parameters(node, Example())
+    node.declare(Example())
     assert not node.set_parameters_atomically([Parameter("mode", value="far")]).successful
+
+
+@dataclass(frozen=True)
+class WithCamera:
+    camera: CameraParameters = field(default_factory=CameraParameters)
+    rate_hz: float = parameter(1.0, "How often", unit="Hz")
+
+
+def test_what_other_nodes_share_is_ignored_and_nothing_else(ros):
+    node = make(camera__pitch_down_rad=0.2, hero__height_m=1.6, mode="far")
+    assert node.declare(Example()) == Example(mode="far")
+    assert not node.has_parameter("camera.pitch_down_rad")
+    assert make(camera__pitch_down_rad=0.2).declare(WithCamera()).camera.pitch_down_rad == 0.2
+    for unknown in ("camera__pitch", "hero__width_m", "camera__keep_rad"):
+        with pytest.raises(UserError, match=f"unknown parameter {unknown.replace('__', '.')}"):
+            make(**{unknown: 0.2}).declare(Example())
+
+
+def test_a_parameter_without_a_value_is_refused(ros):
+    with pytest.raises(UserError, match=r"a parameter of example has no value \(null or an empty list\)"):
+        make(count=None)
+
+
+FILE = """
+/**:
+  ros__parameters:
+    camera: {pitch_down_rad: 0.1, x_m: 0.5}
+    use_sim_time: true
+/**/example:
+  ros__parameters:
+    camera: {x_m: 0.7}
+    rate_hz: 5
+"""
+
+
+@pytest.mark.parametrize("namespace", ["", "/drone1", "/fleet/drone1"])
+def test_a_parameter_file_sets_all_nodes_and_one_node(domain_id, tmp_path, namespace):
+    (tmp_path / "mine.yaml").write_text(FILE)
+    arguments = ["--ros-args", "--params-file", str(tmp_path / "mine.yaml"), "-p", "camera.y_m:=0.9"]
+    rclpy.init(args=arguments, domain_id=domain_id, signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        node = ParameterNode("example", namespace=namespace)
+        declared = node.declare(WithCamera())
+        assert declared == WithCamera(CameraParameters(0.1, True, 0.7, 0.9), 5.0)
+        assert node.get_parameter("use_sim_time").value is True
+        assert ParameterNode("other", namespace=namespace).declare(Example()) == Example()
+    finally:
+        rclpy.try_shutdown()

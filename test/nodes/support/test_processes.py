@@ -7,8 +7,10 @@ import signal
 import sys
 import time
 
+import pytest
 from ros_tools import finish, is_alive, start, start_node, wait_until
 
+from fcn_follow.nodes.support import processes
 from fcn_follow.nodes.support.processes import PARENT_VARIABLE
 
 BY_THE_RUNNER = """
@@ -31,6 +33,26 @@ while "commands go to" not in node.stdout.readline():
 print(node.pid, flush=True)
 time.sleep(1000)
 """
+
+
+SPECIFIC = """
+/**/follower:
+  ros__parameters: {rate_hz: 20.0}
+"""
+GENERAL = """
+/**:
+  ros__parameters: {hero: {height_m: 1.5}, use_sim_time: false}
+"""
+
+
+@pytest.mark.parametrize("text", [SPECIFIC + GENERAL, GENERAL + SPECIFIC])
+def test_values_override_parameter_files_in_any_order(domain_id, tmp_path, text):
+    (tmp_path / "mine.yaml").write_text(text)
+    node = processes.start_node("follower", [tmp_path / "mine.yaml"], {"rate_hz": 40.0, "camera_frame": "50"})
+    started = wait_until(lambda: any("at 40 Hz" in line for line in node.last_lines), lambda: time.sleep(0.05))
+    node.interrupt()
+    node.wait(20.0)
+    assert started, node.last_lines
 
 
 def node_of_a_killed_parent(script: str, domain_id: int) -> int:

@@ -25,7 +25,7 @@ def info(width=640, height=480, fx=300.0, fy=300.0, cx=319.5, cy=239.5) -> Camer
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "expected"),
     [
         ({"fx": 1e-300}, "fx = 1e-300, fy = 300"),
         ({"fx": 1e-300, "fy": 1e-300}, "fx = 1e-300 at width 640: a horizontal field of view of 180 degrees"),
@@ -43,15 +43,15 @@ def info(width=640, height=480, fx=300.0, fy=300.0, cx=319.5, cy=239.5) -> Camer
         ({"height": 0}, "zero size (640x0)"),
     ],
 )
-def test_what_no_camera_can_have_is_refused_by_its_value(given, told):
+def test_what_no_camera_can_have_is_refused_by_its_value(given, expected):
     with pytest.raises(MessageError) as refused:
         intrinsics(info(**given))
-    assert told in str(refused.value)
+    assert expected in str(refused.value)
     watch = CameraWatch()
     watch.take(info())
     watch.take(info(**given))
     assert watch.camera is None
-    assert told in watch.fault
+    assert expected in watch.fault
     watch.take(info())
     assert (watch.camera, watch.fault) == (CAMERA, "")
 
@@ -120,7 +120,7 @@ def test_the_digest_sees_one_bit_of_a_picture():
 
 
 @pytest.mark.parametrize(
-    ("stamps_ns", "told", "counted"),
+    ("stamps_ns", "expected", "counted"),
     [
         ([100 * SECOND], "", {}),
         ([0], "stamps: images come without one (zero)", {"stamps_zero": 1}),
@@ -131,11 +131,11 @@ def test_the_digest_sees_one_bit_of_a_picture():
         ([-5 * SECOND], "stamps: images come 105.0 s old; images go back by 5.0 s", None),
     ],
 )
-def test_stamps_that_are_not_of_now_are_counted_and_named_once(stamps_ns, told, counted):
+def test_stamps_that_are_not_of_now_are_counted_and_named_once(stamps_ns, expected, counted):
     watch = StampWatch()
     for stamp_ns in stamps_ns:
         watch.take(stamp_ns, 100 * SECOND)
-    assert watch.report() == told
+    assert watch.report() == expected
     assert watch.report() == ""
     if counted is not None:
         assert {kind: count for kind, count in watch.counts.items() if count} == counted
@@ -145,10 +145,10 @@ def test_a_network_that_raises_is_a_fault_until_it_answers():
     watch = WorkWatch()
     watch.started(1.0)
     watch.failed(1.1, RuntimeError("CUDA error: out of memory\nmore lines"))
-    told = "a frame could not be segmented: RuntimeError: CUDA error: out of memory"
-    assert (watch.fault(1.2), watch.failures) == (told, 1)
+    expected = "a frame could not be segmented: RuntimeError: CUDA error: out of memory"
+    assert (watch.fault(1.2), watch.failures) == (expected, 1)
     watch.started(1.3)
-    assert watch.fault(1.3) == told
+    assert watch.fault(1.3) == expected
     watch.done(1.4)
     assert (watch.fault(1.5), watch.failures) == ("", 1)
 

@@ -23,8 +23,8 @@ CAMERA = CameraIntrinsics(160, 120, 150.0, 150.0, 79.5, 59.5)
 
 
 def play(source: Path | str) -> tuple[list[PlayedFrame], list[str]]:
-    told: list[str] = []
-    return list(open_source(str(source)).frames(told.append)), told
+    reports: list[str] = []
+    return list(open_source(str(source)).frames(reports.append)), reports
 
 
 @pytest.mark.parametrize("zipped", [False, True])
@@ -32,9 +32,9 @@ def test_a_folder_or_zip_of_frames(tmp_path, zipped):
     source = write_frames(tmp_path / "run", 4)
     if zipped:
         source = Path(shutil.make_archive(str(tmp_path / "archive"), "zip", tmp_path, "run"))
-    frames, told = play(source)
+    frames, reports = play(source)
     assert [round(f.time_s * 15) for f in frames] == [0, 1, 2, 3]
-    assert told == []
+    assert reports == []
     for index, played in enumerate(frames):
         image, labels = frame(index)
         assert np.abs(played.image_rgb.astype(int) - image).mean() < 4  # JPEG
@@ -46,10 +46,10 @@ def test_a_truncated_jpeg_is_named_skipped_and_the_rest_played(tmp_path):
     source = write_frames(tmp_path / "run", 4, masks=False)
     damaged = source / "images" / "1_run1cam1_00002.jpeg"
     damaged.write_bytes(damaged.read_bytes()[:300])
-    frames, told = play(source)
+    frames, reports = play(source)
     assert [f.image_rgb[0, 0, 1] // 1 - 90 for f in frames] == pytest.approx([0, 1, 3], abs=1)
-    assert len(told) == 1
-    assert "1_run1cam1_00002.jpeg: truncated" in told[0]
+    assert len(reports) == 1
+    assert "1_run1cam1_00002.jpeg: truncated" in reports[0]
     assert all(f.labels is None for f in frames)
 
 
@@ -92,8 +92,8 @@ def test_a_bag_with_its_own_stamps_camera_and_masks(tmp_path, storage, compresse
             for connection, message in zip(connections[::-1], (truth, info, picture), strict=True):
                 writer.write(connection, 10**11 + index * 200_000_000, serialize_message(message))
     for source in (path, next(path.glob("*.db3" if storage is StoragePlugin.SQLITE3 else "*.mcap"))):
-        frames, told = play(source)
-        assert told == []
+        frames, reports = play(source)
+        assert reports == []
         assert [f.time_s for f in frames] == pytest.approx([0.0, 0.2, 0.4])
         for index, played in enumerate(frames):
             image, labels = frame(10 * index)

@@ -1,0 +1,27 @@
+"""What a frame shows. Apart from the pipeline, so that its users need not import PyTorch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcn_follow.geometry import HeroPosition, Vector3
+from fcn_follow.perception.blobs import Blob
+
+
+@dataclass(frozen=True)
+class Sight:
+    """The labels of a frame, the hero's blob and position (None where there is none), and everybody else.
+
+    `people` are the middles of the other people's bodies in the camera's optical frame, in metres; `depth_m` is H x W
+    along the optical axis, where it was computed; `inference_s` is the time that the network took.
+    """
+
+    labels: NDArray[np.uint8]
+    hero: Blob | None
+    position: HeroPosition | None
+    people: tuple[Vector3, ...] = ()
+    depth_m: NDArray[np.float32] | None = None
+    inference_s: float = 0.0
