@@ -12,7 +12,7 @@ import base64
 import dataclasses
 import json
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -28,22 +28,16 @@ from fcn_follow.inference.verification import Verification
 from fcn_follow.networks.weights import CARD_KEY, LoadedWeights
 
 
-def metadata_of(
-    weights: LoadedWeights, precision: str = "fp32", scores: Mapping[str, float] | None = None
-) -> dict[str, str]:
-    """What an exported file says of itself: the card, and JSON of version, weights, precision and the expected codes.
-
-    The card's scores are those of the weights, or what is given.
-    """
+def _metadata(weights: LoadedWeights) -> dict[str, str]:
+    """The card, and as JSON the version, the weights' digest, the precision and the expected codes."""
     expected = Verification(weights).expected
     about = {
         "version": VERSION,
         "weights": weights_digest(weights),
-        "precision": precision,
+        "precision": "fp32",
         "expected": base64.b64encode(zlib.compress(expected.tobytes(), 9)).decode(),
     }
-    card = weights.card if scores is None else dataclasses.replace(weights.card, scores=dict(scores))
-    return {CARD_KEY: json.dumps(dataclasses.asdict(card)), EXPORT_KEY: json.dumps(about)}
+    return {CARD_KEY: json.dumps(dataclasses.asdict(weights.card)), EXPORT_KEY: json.dumps(about)}
 
 
 def export(weights: LoadedWeights, path: Path) -> list[Path]:
@@ -80,7 +74,7 @@ def _onnx(weights: LoadedWeights) -> bytes:
 
     flying = flying_output(weights.card)
     outputs = [output.value for output in dict.fromkeys((Output.CODES, Output.PROBABILITIES, flying))]
-    return onnx_model(deployed_graph(weights, flying), metadata_of(weights), outputs=outputs)
+    return onnx_model(deployed_graph(weights, flying), _metadata(weights), outputs=outputs)
 
 
 def _export_onnx(weights: LoadedWeights, path: Path) -> list[Path]:
@@ -93,7 +87,7 @@ def _export_openvino(weights: LoadedWeights, path: Path) -> list[Path]:
     import openvino
 
     model = openvino.Core().read_model(_onnx(weights))
-    for key, value in metadata_of(weights).items():
+    for key, value in _metadata(weights).items():
         model.set_rt_info(value, [key])
     weights_path = path.with_suffix(".bin")
     with written_aside(path) as part:
@@ -109,5 +103,5 @@ def _export_torch(weights: LoadedWeights, path: Path) -> list[Path]:
     with torch.no_grad():
         program = torch.export.export(module, (images,))
     with written_aside(path) as part:
-        torch.export.save(program, part, extra_files=metadata_of(weights))
+        torch.export.save(program, part, extra_files=_metadata(weights))
     return [path]

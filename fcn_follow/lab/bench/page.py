@@ -53,12 +53,6 @@ nothing is copied; the upsampling of few channels, which runtimes do one by one,
 CUDA graphs, fp16 and TensorRT, with the cache of the engines that it builds (`~/.cache/fcn_follow/tensorrt`, a folder
 for each model and each version of ONNX Runtime and TensorRT), are written and not measured: no GPU was at hand.
 
-`fcn-follow export NAME_int8.onnx --int8 --weights weights/NAME.safetensors --data train.zip --data validation.zip
---data extra_a.zip` quantises a network to int8 with ranges from 128 training frames, sets its score on the held-out
-runs and its speed beside those of fp32 and bf16, and writes the file only where the score falls by 0.005 at most
-([figures](results.md#in-int8)). Such a file opens where 95 % of the pixels on the drawn frames are those of plain
-PyTorch and the people overlap by 0.8. It is never chosen by itself: bf16 keeps the score without calibration.
-
 A file of torch.export (`.pt2`) is for programs of your own. It is not read here, and AOTInductor's packages are not
 written: PyTorch unpickles the one and loads the native code of the other, so that a file could run whatever it likes;
 `torch-compiled` compiles the same graph from the weights.
