@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from fcn_follow.errors import UserError
+
 
 @contextmanager
 def written_aside(path: Path) -> Iterator[Path]:
@@ -20,6 +22,16 @@ def written_aside(path: Path) -> Iterator[Path]:
         part = Path(folder) / path.name
         yield part
         part.replace(path)
+
+
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write a file and the folders above it, whole or not at all. Raises UserError where it cannot be written."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with written_aside(path) as part:
+            part.write_bytes(content.encode() if isinstance(content, str) else content)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
 def private_folder(path: Path) -> Path:

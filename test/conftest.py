@@ -12,7 +12,7 @@ import pytest
 from ros_tools import STARTED, start_node
 
 WORKERS, DOMAINS = 4, 24
-"""Of pytest-xdist, more workers than that share domains; and of each worker. `bench --node` takes those above 96."""
+"""Of pytest-xdist, more workers than that share domains; and of each worker. `bench chain` takes those above 96."""
 NEXT_DOMAIN = itertools.count(random.randrange(DOMAINS))
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell's background jobs get it, and pass it on

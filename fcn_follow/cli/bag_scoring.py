@@ -22,6 +22,7 @@ from fcn_follow.cli.bags import (
 )
 from fcn_follow.cli.scoring import EngineName, Precision, engine_name, scored_network
 from fcn_follow.errors import UserError
+from fcn_follow.files import write_whole
 from fcn_follow.inference.choice import REFERENCE, EngineRequest
 from fcn_follow.inference.exported import choose_for, load_model, request_for
 from fcn_follow.lab.console import console, output
@@ -34,7 +35,6 @@ from fcn_follow.lab.scoring.bag import BagResult, Losses, Reading, bag_frames, s
 from fcn_follow.lab.scoring.bag_figures import BagScore, bag_score
 from fcn_follow.lab.scoring.bag_report import WorstPictures, write_bag_report
 from fcn_follow.lab.scoring.bag_video import BagVideo
-from fcn_follow.lab.scoring.page import write_whole
 from fcn_follow.lab.scoring.predict import predictions
 from fcn_follow.lab.scoring.tables import percent, print_evaluation
 from fcn_follow.perception.labels import labels_of

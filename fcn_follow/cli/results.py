@@ -11,7 +11,7 @@ from rich.text import Text
 
 from fcn_follow.cli.bench import shipped_weights
 from fcn_follow.inference.engine import missing_for
-from fcn_follow.lab.bench.engines import Plan, Roofs, Speed, measure
+from fcn_follow.lab.bench.engines import Limits, Plan, Speed, measure
 from fcn_follow.lab.console import console, output
 from fcn_follow.networks.summary import count_macs, count_parameters
 from fcn_follow.networks.weights import load_weights
@@ -33,7 +33,7 @@ def results(
     paths = weights or shipped_weights()
     engines = [] if missing_for(FASTEST) else [FASTEST]
     with console.status("measuring") as status:
-        speeds = list(measure(Plan(paths, engines, rounds=rounds), Roofs(), lambda line: status.update(Text(line))))
+        speeds = list(measure(Plan(paths, engines, rounds=rounds), Limits(), lambda line: status.update(Text(line))))
     rows = [_row(path, [speed for speed in speeds if speed.network == path.stem]) for path in paths]
     columns = list(dict.fromkeys(name for row in rows for name in row))
     if markdown:

@@ -12,14 +12,12 @@ import base64
 import dataclasses
 import json
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 
 from fcn_follow.errors import UserError
-from fcn_follow.files import written_aside
+from fcn_follow.files import write_whole, written_aside
 from fcn_follow.inference.engine import Output, check_installed, deployed_graph, flying_output
 from fcn_follow.inference.exported import EXPORT_KEY, SUFFIXES, VERSION
 from fcn_follow.inference.interpreter import Interpreter
@@ -49,21 +47,9 @@ def export(weights: LoadedWeights, path: Path) -> list[Path]:
     if path.suffix not in kinds:
         raise UserError(f"{path}: the suffix says what is written; allowed is {', '.join(kinds)}")
     write = {"onnx": _export_onnx, "openvino": _export_openvino, "torch": _export_torch}[kinds[path.suffix]]
-    with _place(path):
-        return write(weights, path)
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file, whole or not at all. Raises UserError when it cannot be written."""
-    with _place(path), written_aside(path) as part:
-        part.write_bytes(content)
-
-
-@contextmanager
-def _place(path: Path) -> Iterator[None]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        yield
+        return write(weights, path)
     except OSError as error:
         raise UserError(f"{path}: cannot be written: {error.strerror or error}") from error
 

@@ -12,9 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from fcn_follow.coordinates import rotated
-from fcn_follow.errors import UserError
+from fcn_follow.files import write_whole
 from fcn_follow.following.states import State
-from fcn_follow.lab.scoring.page import write_whole
 from fcn_follow.simulation.episode import CameraSetup
 from fcn_follow.simulation.faults import KINDS, Fault, Injector, Kind, draw_faults
 from fcn_follow.simulation.figures import figures
@@ -157,7 +156,4 @@ def save_flights(out: Path, flights: Sequence[FaultFlight]) -> None:
         }
         for flight in flights
     ]
-    try:
-        write_whole(out / "faults.json", json.dumps(rows, indent=1) + "\n")
-    except OSError as error:
-        raise UserError(f"cannot write to {out}: {error.strerror or error}") from error
+    write_whole(out / "faults.json", json.dumps(rows, indent=1) + "\n")

@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fcn_follow.errors import UserError
-from fcn_follow.lab.scoring.page import write_whole
+from fcn_follow.files import write_whole
 from fcn_follow.simulation.figures import Figures, mean
 from fcn_follow.simulation.suite import rounded
 
@@ -51,7 +50,4 @@ def save_ranging(out: Path, flown: Mapping[str, Sequence[Figures]]) -> None:
         }
         for row in ranging_rows(flown)
     }
-    try:
-        write_whole(out / "ranging.json", json.dumps(summary, indent=1) + "\n")
-    except OSError as error:
-        raise UserError(f"cannot write to {out}: {error.strerror or error}") from error
+    write_whole(out / "ranging.json", json.dumps(summary, indent=1) + "\n")

@@ -12,13 +12,12 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TypeVar
 
-from fcn_follow.errors import UserError
-from fcn_follow.lab.scoring.page import write_whole
-from fcn_follow.simulation.demands import judge
+from fcn_follow.files import write_whole
 from fcn_follow.simulation.episode import CameraSetup
 from fcn_follow.simulation.eyes import Eyes, TrueEyes
 from fcn_follow.simulation.figures import Figures, scenario_means
 from fcn_follow.simulation.flight import FlightLog, fly
+from fcn_follow.simulation.requirements import judge
 from fcn_follow.simulation.scenarios import Scenario, find_scenario
 from fcn_follow.simulation.synthesize import leave_ctrl_c_to_parent
 
@@ -77,15 +76,12 @@ def save_tables(out: Path, all_figures: Sequence[Figures], scenarios: Sequence[S
     for row in all_figures:
         writer.writerow({name: rounded(value) for name, value in asdict(row).items()})
     summary = {
-        "demands": [asdict(judgement) for judgement in judge(all_figures, scenarios)],
+        "requirements": [asdict(judgement) for judgement in judge(all_figures, scenarios)],
         "scenarios": [{k: rounded(v) for k, v in row.items()} for row in scenario_means(all_figures)],
         "flights": [{k: rounded(v) for k, v in asdict(row).items()} for row in all_figures],
     }
-    try:
-        write_whole(out / "flights.csv", table.getvalue())
-        write_whole(out / "suite.json", json.dumps(summary, indent=1) + "\n")
-    except OSError as error:
-        raise UserError(f"cannot write to {out}: {error.strerror or error}") from error
+    write_whole(out / "flights.csv", table.getvalue())
+    write_whole(out / "suite.json", json.dumps(summary, indent=1) + "\n")
 
 
 def rounded(value: float | int | str) -> float | int | str | None:

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcn_follow.errors import UserError
-from fcn_follow.files import written_aside
+from fcn_follow.files import write_whole
 from fcn_follow.simulation.camera import expose
 from fcn_follow.simulation.outfits import HERO, Outfit, dressed, parse_colour
 from fcn_follow.simulation.renderer import HERO as HERO_LABEL
@@ -116,10 +116,10 @@ def _prepared(options: SynthesisOptions, out: Path) -> int:
         raise UserError(f"{out} holds other files; give a folder that is new or empty")
     for name in _FOLDERS:
         (out / name).mkdir(parents=True, exist_ok=True)
-    _write(manifest, text.encode())
+    write_whole(manifest, text)
     lines = listing.read_bytes().splitlines(keepends=True) if listing.is_file() else []
     whole = [line for line in lines if line.endswith(b"\n")]
-    _write(listing, b"".join(whole))
+    write_whole(listing, b"".join(whole))
     return len(whole)
 
 
@@ -198,10 +198,4 @@ def _write_image(path: Path, image: NDArray[Any], settings: list[int] | None = N
     encoded, data = cv2.imencode(path.suffix, np.ascontiguousarray(image), settings or [])
     if not encoded:
         raise UserError(f"cannot encode {path}")
-    _write(path, data.tobytes())
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Write a file, whole or not at all. Raises OSError where it cannot be written."""
-    with written_aside(path) as part:
-        part.write_bytes(data)
+    write_whole(path, data.tobytes())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import html
 import io
 import math
 from collections.abc import Callable, Sequence
@@ -14,16 +13,19 @@ from typing import Any
 import numpy as np
 
 from fcn_follow.classes import HERO, OTHER_PEOPLE
+from fcn_follow.files import write_whole
 from fcn_follow.lab.data.frames import UInt8Array
+from fcn_follow.lab.pages import jpeg_url, render, svg
 from fcn_follow.lab.recordings.reading import stamp_text
 from fcn_follow.lab.scoring.bag import BagFrame, BagResult
 from fcn_follow.lab.scoring.bag_figures import BagScore
 from fcn_follow.lab.scoring.evaluation import Evaluation, FrameResult
 from fcn_follow.lab.scoring.follow_me import Kind
 from fcn_follow.lab.scoring.honest import CLASS_NAMES, FrameFinding
-from fcn_follow.lab.scoring.page import picture, plot, table, write_page, write_whole
 from fcn_follow.lab.scoring.report import CELL_PX, CSV_COLUMNS, WORST, csv_row, picture_row, worst_frames
 
+Table = tuple[list[str], list[list[str]]]
+"""The names of the columns, and the rows."""
 RIGHT, WRONG, MISSED = "#2a7a2e", "#b02020", "#e0a030"
 FLIGHT_COLUMNS = ("stamp_s", "in_flight_iou_hero", "in_flight_found", "in_flight_right", "latency_ms", "same_mask")
 
@@ -69,25 +71,23 @@ class _Picture:
 
 def write_bag_report(folder: Path, title: str, score: BagScore, worst: WorstPictures) -> None:
     """Write report.html, its plots as report.png, and frames.csv into a folder; UserError where that fails."""
-    ended = "" if score.complete else "<p class='missed'>Interrupted: the figures are of the part that was scored.</p>"
     folder.mkdir(parents=True, exist_ok=True)
-    parts = [
-        f"<h1>{html.escape(title)}</h1>",
-        f"<p>{len(score.network.frames)} of {score.images} images were scored.</p>{ended}",
-        _figures_table(score),
-        _folders_table(score.network),
-        _sizes_table(score),
-        _losses_table(score),
-    ]
-    if score.results:
-        figure = overview(score)
-        figure.savefig(folder / "report.png", dpi=110)
-        parts += [
-            plot(figure, "Detections: green on the hero, red on something else, amber missed."),
-            "<h2>Worst frames</h2><p>Frame, truth, prediction: other people green, the hero blue.</p>",
-        ]
-    parts += [picture(row, f"stamp {name} s") for name, row in worst.pictures(score.network.frames)]
-    write_page(folder / "report.html", title, parts)
+    plots = overview(score) if score.results else None
+    if plots is not None:
+        plots.savefig(folder / "report.png", dpi=110)
+    page = render(
+        "fcn_follow.lab.scoring",
+        "bag_report.html.j2",
+        title=title,
+        score=score,
+        figures=_figures_table(score),
+        folders=_folders_table(score.network),
+        sizes=_sizes_table(score),
+        losses=_losses_table(score),
+        overview=svg(plots) if plots is not None else "",
+        worst=[(name, jpeg_url(picture)) for name, picture in worst.pictures(score.network.frames)],
+    )
+    write_whole(folder / "report.html", page)
     write_bag_csv(folder / "frames.csv", score.results)
 
 
@@ -114,7 +114,7 @@ def _evaluations(score: BagScore) -> list[tuple[str, Evaluation]]:
     return columns
 
 
-def _figures_table(score: BagScore) -> str:
+def _figures_table(score: BagScore) -> Table:
     columns = _evaluations(score)
     rows: list[tuple[str, Callable[[Evaluation], float | None], str]] = [
         ("frames", lambda e: len(e.frames), ".0f"),
@@ -126,15 +126,7 @@ def _figures_table(score: BagScore) -> str:
         ("false alarms per 1000 frames without a hero", lambda e: e.honest.false_alarms_per_1000, ".1f"),
     ]
     body = [[name, *[_text(value(e), form) for _, e in columns]] for name, value, form in rows]
-    text = table(["figure", *[name for name, _ in columns]], body)
-    flight = score.in_flight
-    if flight is not None:
-        text += (
-            f"<p>{flight.identical} of {len(flight.published.frames)} masks published in flight are the same here, "
-            f"pixel for pixel. Latency from the recording of an image to that of its mask: median "
-            f"{flight.latency_ms_median:.0f} ms, 90 % under {flight.latency_ms_p90:.0f} ms.</p>"
-        )
-    return text
+    return ["figure", *[name for name, _ in columns]], body
 
 
 def _class_iou(name: str) -> Callable[[Evaluation], float | None]:
@@ -145,27 +137,27 @@ def _text(value: float | None, form: str = ".4f") -> str:
     return "–" if value is None else f"{value:{form}}"
 
 
-def _folders_table(network: Evaluation) -> str:
+def _folders_table(network: Evaluation) -> Table:
     rows = [
         [name, str(f.frames), _text(f.iou_background), _text(f.iou_people), _text(f.iou_hero),
          str(f.true_positives), str(f.false_negatives), str(f.false_positives)]
         for name, f in network.follow_me.folders.items()
     ]  # fmt: skip
     head = ["frames of", "frames", "IoU background", "IoU people", "IoU hero", "found", "missed", "false alarms"]
-    return table(head, rows)
+    return head, rows
 
 
-def _sizes_table(score: BagScore) -> str:
+def _sizes_table(score: BagScore) -> Table:
     columns = _evaluations(score)
     rows = [
         [size, str(score.network.honest.by_size_px[size].frames)]
         + [_text(evaluation.honest.by_size_px[size].recall, ".3f") for _, evaluation in columns]
         for size in score.network.honest.by_size_px
     ]
-    return table(["hero's size [px]", "frames", *[f"recall, {name}" for name, _ in columns]], rows)
+    return ["hero's size [px]", "frames", *[f"recall, {name}" for name, _ in columns]], rows
 
 
-def _losses_table(score: BagScore) -> str:
+def _losses_table(score: BagScore) -> Table:
     lost = score.not_scored
     rows = [["images lost to damage", str(lost["images_lost"])]]
     rows += [["images without a truth", str(lost["images_without_truth"])], ["unreadable", str(lost["unreadable"])]]
@@ -174,7 +166,7 @@ def _losses_table(score: BagScore) -> str:
         if isinstance(counts, dict):
             rows += [[f"{told} {topic}", str(count)] for topic, count in counts.items() if count]
     rows += [["stamps that go backwards", str(lost["stamps_backwards"])]]
-    return table(["not scored", "count"], [row for row in rows if row[1] != "0"] or [["nothing", "0"]])
+    return ["not scored", "count"], [row for row in rows if row[1] != "0"] or [["nothing", "0"]]
 
 
 def _seconds(score: BagScore) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import numpy as np
 from torch import nn
 
 from fcn_follow.classes import HERO, OTHER_PEOPLE
-from fcn_follow.files import written_aside
+from fcn_follow.files import write_whole
 from fcn_follow.inference.engine import Engine
 from fcn_follow.lab.data.frames import UInt8Array
 from fcn_follow.lab.data.split import FrameRef
@@ -57,10 +58,9 @@ def worst_frames(frames: Sequence[FrameResult], count: int = WORST) -> list[Fram
 
 def write_csv(path: Path, frames: Sequence[FrameResult]) -> None:
     """One line a frame."""
-    with written_aside(path) as part, part.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(CSV_COLUMNS)
-        writer.writerows(csv_row(frame) for frame in frames)
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows([CSV_COLUMNS, *map(csv_row, frames)])
+    write_whole(path, text.getvalue())
 
 
 def csv_row(frame: FrameResult) -> list[str]:
