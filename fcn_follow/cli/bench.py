@@ -15,6 +15,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from fcn_follow.cli.options import Device, Json, WeightsFile, WeightsFiles
 from fcn_follow.errors import UserError
 from fcn_follow.inference.choice import ALLOWED, check_threads
 from fcn_follow.inference.engine import ENGINES, check_installed, missing_for
@@ -28,19 +29,14 @@ if TYPE_CHECKING:
     from fcn_follow.lab.bench.scoring import ScoringSpeed
     from fcn_follow.nodes.chain_bench import ChainSpeed
 
-ON_REQUEST = "torch-compiled"  # on a CPU it compiles for a minute
+ON_REQUEST = "torch-compiled"  # on a CPU the compilation takes a minute
 
 
 bench = typer.Typer(no_args_is_help=True, add_completion=False)
 
-Json = Annotated[bool, typer.Option("--json", help="Print the figures as JSON on standard output.")]
 Page = Annotated[
     Optional[Path],  # noqa: UP045
     typer.Option(help="Write the table and its plot into the marked part of this page (docs/performance.md)."),
-]
-Weights = Annotated[
-    Optional[list[Path]],  # noqa: UP045
-    typer.Option(help="Weights files, given again for more; default: all that the package ships."),
 ]
 
 
@@ -51,9 +47,9 @@ def benchmarks() -> None:
 
 @bench.command()
 def engines(
-    weights: Weights = None,
+    weights: WeightsFiles = None,
     engines: Annotated[str, typer.Option(help="Engines, NAME,NAME; default: all that are installed and quick.")] = "",
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    device: Device = "auto",
     threads: Annotated[str, typer.Option(help="Numbers of threads, N,N.")] = "1",
     batch: Annotated[str, typer.Option(help="Frames at a time, N,N.")] = "1",
     size: Annotated[int, typer.Option(help="Side of the input in pixels; 0: as the weights want it.", min=0)] = 0,
@@ -74,7 +70,7 @@ def engines(
 
 @bench.command()
 def chain(
-    weights: Annotated[Optional[Path], typer.Option(help="Weights file; default: the project's own.")] = None,  # noqa: UP045
+    weights: WeightsFile = None,
     rates: Annotated[str, typer.Option(help="Camera rates in Hz, N,N.")] = "10,20,30,60",
     sizes: Annotated[str, typer.Option(help="Camera sizes, WIDTHxHEIGHT,WIDTHxHEIGHT.")] = "320x240,640x480,1280x720",
     seconds: Annotated[float, typer.Option(help="How long each.", min=1.0, max=86_400.0)] = 10.0,
@@ -127,7 +123,7 @@ def scoring(
 @bench.command()
 def simulator() -> None:
     """Measure how many frames per second the simulator draws."""
-    from fcn_follow.simulation.bench import measure_renderer
+    from fcn_follow.simulation.renderer_bench import measure_renderer
 
     table = Table(title="Simulator's renderer on one core, frames per second")
     table.add_column("size")
@@ -169,7 +165,7 @@ def _plan(
 
 
 def shipped_weights() -> list[Path]:
-    """All weights that come with the package."""
+    """All weights that the package ships."""
     return sorted((share_directory() / "weights").glob("*.safetensors"))
 
 
@@ -229,7 +225,7 @@ def _print_scoring(speeds: list[ScoringSpeed]) -> None:
 
 def _numbers(text: str, option: str) -> list[float]:
     if not re.fullmatch(r"\d{1,4}(,\d{1,4}){0,19}", text) or 0 in (numbers := [int(part) for part in text.split(",")]):
-        raise UserError(f"{option} {text}: wanted are whole numbers from 1 on, with commas between them")
+        raise UserError(f"{option} {text}: give whole numbers from 1 on, separated by commas")
     return [float(number) for number in numbers]
 
 
@@ -238,6 +234,6 @@ def _sizes(text: str) -> list[tuple[int, int]]:
     for part in text.split(","):
         match = re.fullmatch(r"(\d{2,4})x(\d{2,4})", part)
         if not match:
-            raise UserError(f"--sizes {text}: wanted is WIDTHxHEIGHT, such as 640x480, with commas between them")
+            raise UserError(f"--sizes {text}: give WIDTHxHEIGHT, such as 640x480, separated by commas")
         sizes.append((int(match[1]), int(match[2])))
     return sizes

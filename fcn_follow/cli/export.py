@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
+from fcn_follow.cli.options import WeightsFile
 from fcn_follow.lab.console import console
 from fcn_follow.lab.export import export
 from fcn_follow.networks.weights import load_weights
@@ -15,7 +16,7 @@ from fcn_follow.share import default_weights
 
 def export_network(
     out: Annotated[Path, typer.Argument(help="File to write: .onnx, .xml (OpenVINO IR, with a .bin) or .pt2.")],
-    weights: Annotated[Optional[Path], typer.Option(help="Weights file; default: the project's own.")] = None,  # noqa: UP045
+    weights: WeightsFile = None,
 ) -> None:
     """Export a network with its model card: uint8 frames in, codes and probabilities out.
 

@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from fcn_follow.cli.options import WeightsFile
 from fcn_follow.errors import UserError
 from fcn_follow.inference.choice import EngineRequest, candidates
 from fcn_follow.inference.exported import load_model
-from fcn_follow.lab.console import console, output
+from fcn_follow.lab.console import console, output, progress_bar
 from fcn_follow.networks.weights import require_metres
 from fcn_follow.perception.ranging import METHODS
 from fcn_follow.share import default_weights
@@ -35,7 +36,6 @@ One = Annotated[str, typer.Option(help="Which scenario; `fcn-follow fly --list` 
 Several = Annotated[str, typer.Option(help="Which scenarios, NAME,NAME; default: all that --ranging suits.")]
 Seeds = Annotated[int, typer.Option(help="Flights of each scenario, with seeds from 0 on.", min=1, max=10000)]
 Out = Annotated[Path, typer.Option(help="Folder for tables, report and video.")]
-Weights = Annotated[Optional[Path], typer.Option(help="Weights file; default: the project's own.")]  # noqa: UP045
 Engine = Annotated[str, typer.Option(help="What runs the network, in fp32 (see fcn-follow score).")]
 TruePositions = Annotated[
     bool, typer.Option("--true-positions", help="Fly by the true hero position instead of a network.")
@@ -50,7 +50,7 @@ def _list_scenarios(wanted: bool) -> None:
         from fcn_follow.simulation.scenarios import SCENARIOS
 
         for scenario in SCENARIOS:
-            print(f"{scenario.name:15} {scenario.told}")
+            print(f"{scenario.name:15} {scenario.description}")
         raise typer.Exit
 
 
@@ -68,7 +68,7 @@ def one(
     scenario: One = "straight",
     seed: Annotated[int, typer.Option(help="Another seed: other people, textures, wind.", min=0)] = 0,
     out: Out = Path("out"),
-    weights: Weights = None,
+    weights: WeightsFile = None,
     engine: Engine = "torch",
     true_positions: TruePositions = False,
     ranging: Ranging = METHODS[0],
@@ -101,7 +101,7 @@ def suite(
     scenario: Several = "",
     seeds: Seeds = 3,
     out: Out = Path("out"),
-    weights: Weights = None,
+    weights: WeightsFile = None,
     engine: Engine = "torch",
     true_positions: TruePositions = False,
     ranging: Ranging = METHODS[0],
@@ -109,7 +109,7 @@ def suite(
     processes: Processes = 2,
 ) -> None:
     """Fly many scenarios with several seeds each; write tables, a report and what of the requirements is met."""
-    from fcn_follow.simulation.report import write_suite_report
+    from fcn_follow.simulation.flight_report import write_suite_report
     from fcn_follow.simulation.requirements import judge
     from fcn_follow.simulation.suite import save_tables
 
@@ -135,7 +135,7 @@ def compare(
     scenario: Annotated[str, typer.Option(help="Which scenarios, NAME,NAME; default: all.")] = "",
     seeds: Seeds = 3,
     out: Out = Path("out"),
-    weights: Weights = None,
+    weights: WeightsFile = None,
     engine: Engine = "torch",
     duration: Duration = None,
     processes: Processes = 2,
@@ -168,7 +168,7 @@ def faults(
     first_seed: Annotated[int, typer.Option(help="Seed of the first flight; the others follow.", min=0)] = 0,
     flights: Annotated[int, typer.Option(help="How many flights.", min=1, max=10000)] = 3,
     out: Out = Path("out"),
-    weights: Weights = None,
+    weights: WeightsFile = None,
     engine: Engine = "torch",
     true_positions: TruePositions = False,
     ranging: Ranging = METHODS[0],
@@ -185,7 +185,7 @@ def faults(
     table = Table(title="What went wrong")
     for column in ("seed", "scenario", "faults", "failures"):
         table.add_column(column)
-    with _stopped_by_ctrl_c(out), _progress() as progress:
+    with _stopped_by_ctrl_c(out), progress_bar() as progress:
         bar = progress.add_task("flying", total=len(tasks))
         for flight in run_all(run, tasks, processes):
             flown.append(flight)
@@ -227,7 +227,7 @@ def _scenarios(names: str, *, knows_depth: bool) -> list[Scenario]:
 
 
 def _eyes(true_positions: bool, weights: Path | None, engine: str, ranging: str) -> EyesSpec:
-    """What looks at the frames. Raises UserError before anything flies where that cannot work."""
+    """The perception of the flights. Raises UserError, before anything flies, for options that do not fit."""
     from fcn_follow.simulation.suite import EyesSpec
 
     if ranging not in METHODS:
@@ -252,22 +252,11 @@ def _flights(
     from fcn_follow.simulation.suite import Task, run, run_all
 
     tasks = [Task(scenario.name, seed, eyes, duration_s) for scenario in scenarios for seed in range(seeds)]
-    with _progress() as progress:
+    with progress_bar() as progress:
         task = progress.add_task("flying", total=len(tasks))
         for log in run_all(run, tasks, processes):
             progress.update(task, advance=1, description=f"flew {log.scenario.name} {log.seed}")
             yield figures(log)
-
-
-def _progress() -> Progress:
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    return Progress(*columns, console=console)
 
 
 def print_figures(flown: list[Figures]) -> None:

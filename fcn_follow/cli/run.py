@@ -12,6 +12,7 @@ from typing import Annotated, Optional
 import typer
 from rich.console import Console
 
+from fcn_follow.cli.options import WeightsFile
 from fcn_follow.errors import UserError
 from fcn_follow.perception.ranging import METHODS
 from fcn_follow.runner.follow import Runner, RunOptions
@@ -49,7 +50,7 @@ def run(
         ),
     ] = None,
     loop: Annotated[bool, typer.Option("--loop", help="Play the source again and again.")] = False,
-    weights: Annotated[Optional[Path], typer.Option(help="Weights file; default: the project's own.")] = None,  # noqa: UP045
+    weights: WeightsFile = None,
     ranging: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(callback=_one_of(*METHODS), help=f"How the hero's distance is found: {', '.join(METHODS)}."),

@@ -11,7 +11,7 @@ from fcn_follow.networks.summary import count_parameters
 from fcn_follow.networks.weights import read_card
 
 USES = {
-    "hero_net": "flies where nobody names others.",
+    "hero_net": "the default.",
     "hero_net_hd": "draws a far hero better than `hero_net`, in more time; it does not find more of them.",
     "mask_depth_separable": "`ranging.method: depth`, for a hero who sits or is half hidden: "
     "[docs/following.md](../docs/following.md).",

@@ -1,9 +1,9 @@
-"""A network as a file for other runtimes: ONNX, OpenVINO IR or torch.export, each with its model card inside.
+"""Export a network for other runtimes: ONNX, OpenVINO IR or torch.export, each with the model card inside.
 
 Input `images`, uint8 N x H x W x 3 RGB of the card's size. Outputs `codes`, uint8 N x H x W (perception/labels.py),
 `probabilities`, float N x 3 x H x W, and, of a network with depth in metres, `codes_and_depth`, float N x 2 x H x W
-(perception/depth.py). A file also carries what plain PyTorch gives on drawn frames, so that whoever opens it can tell
-whether it still gives that.
+(perception/depth.py). A file also holds the output of plain PyTorch on drawn frames, with which its readers check
+its own output.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ def _metadata(weights: LoadedWeights) -> dict[str, str]:
 
 
 def export(weights: LoadedWeights, path: Path) -> list[Path]:
-    """Write a network in the form that the path's suffix names, whole or not at all; the files that were written.
+    """Write a network in the format of the path's suffix, whole or not at all; the written files.
 
-    Raises UserError for another suffix, a runtime that is not installed, or a place that cannot be written.
+    Raises UserError for another suffix, a runtime that is not installed, or a path that cannot be written.
     """
     kinds = {suffix: kind for kind, suffix in SUFFIXES.items()}
     if path.suffix not in kinds:
-        raise UserError(f"{path}: the suffix says what is written; allowed is {', '.join(kinds)}")
+        raise UserError(f"{path}: the suffix is the format; allowed is {', '.join(kinds)}")
     write = {"onnx": _export_onnx, "openvino": _export_openvino, "torch": _export_torch}[kinds[path.suffix]]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

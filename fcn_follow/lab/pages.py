@@ -17,7 +17,7 @@ from fcn_follow.lab.data.frames import UInt8Array
 
 
 def render(package: str, template: str, **values: object) -> str:
-    """The text of a template of a package; HTML templates escape the values and can extend `page.html.j2`."""
+    """Fill in a template of a package; HTML templates escape the values and can extend `page.html.j2`."""
     environment = Environment(
         loader=ChoiceLoader([PackageLoader(package), PackageLoader("fcn_follow.lab")]),
         autoescape=select_autoescape(("html.j2",), default=False),  # Markdown shows the project's own texts only

@@ -19,9 +19,9 @@ from fcn_follow.files import write_whole
 from fcn_follow.images.messages import MessageError, UInt8Array
 from fcn_follow.lab.recordings.reading import stamp_ns, stamp_text
 from fcn_follow.lab.recordings.truth import message_labels
-from fcn_follow.lab.scoring.bag import least_area_px
+from fcn_follow.lab.scoring.bag import min_area_px
 from fcn_follow.lab.scoring.evaluation import FrameResult, judge_labels, kind_of_hero, summarise
-from fcn_follow.lab.scoring.report import CSV_COLUMNS, csv_row
+from fcn_follow.lab.scoring.score_report import CSV_COLUMNS, csv_row
 from fcn_follow.lab.scoring.tables import print_evaluation
 from fcn_follow.networks.weights import load_weights
 from fcn_follow.nodes.support.parameters import declare_parameters
@@ -101,4 +101,4 @@ class ScorerNode(Node):  # type: ignore[misc]
             self._told.append(f"stamp {stamp_text(stamp)}: masks of {truth.shape} and {labels.shape}")
             return
         kind = kind_of_hero(int((truth == HERO).sum()), truth.size)
-        self._results.append(judge_labels(stamp_text(stamp), kind, truth, labels, least_area_px(self._card, truth)))
+        self._results.append(judge_labels(stamp_text(stamp), kind, truth, labels, min_area_px(self._card, truth)))

@@ -23,12 +23,12 @@ from fcn_follow.share import dds_environment, share_directory
 
 if TYPE_CHECKING:
     from fcn_follow.nodes.flight_watcher import FlightWatcher
-    from fcn_follow.runner.recording import FlightRecorder
+    from fcn_follow.runner.flight_recorder import FlightRecorder
 
 START_TIMEOUT_S = 120.0
 CAMERA = "camera"
-LAST_WORD_S = 60.0  # for a node to end; the simulator writes its report then
-DRAIN_S = 1.0  # for what is still under way when the source has ended
+END_TIMEOUT_S = 60.0  # for a node to end; the simulator writes its report then
+DRAIN_S = 1.0  # for messages under way when the source has ended
 MAX_RESTARTS = 3  # of segmenter and follower together, within RESTART_WINDOW_S
 RESTART_WINDOW_S = 60.0
 MAX_TEXT_LENGTH = 500
@@ -61,7 +61,7 @@ class RunOptions:
 class Runner:
     """Starts the nodes, watches them, and ends them: first the camera, then the follower with its zero commands.
 
-    A segmenter or follower that dies in flight is started anew, and the drone holds until the hero is found again.
+    A segmenter or follower that dies in flight is started again; the drone holds until the hero is found again.
     """
 
     def __init__(self, options: RunOptions, console: Console) -> None:
@@ -86,16 +86,16 @@ class Runner:
         from fcn_follow.nodes.bag_recorder import BagRecorder
         from fcn_follow.nodes.flight_watcher import FlightWatcher
         from fcn_follow.nodes.support.sources import open_source
-        from fcn_follow.runner.recording import FlightRecorder
+        from fcn_follow.runner.flight_recorder import FlightRecorder
         from fcn_follow.simulation.scenarios import find_scenario
 
-        # What cannot be played or flown is told before anything starts.
+        # A wrong source or scenario is reported before anything starts.
         if self._options.source is not None:
             open_source(self._options.source)
         elif self._options.scenario is not None:
             find_scenario(self._options.scenario)
         with rclpy_running():
-            # The simulator films its flight itself.
+            # The simulator makes its own video.
             video_hz = (self._options.rate_hz or DEFAULT_VIDEO_HZ) if self._options.source else 0.0
             recorder = FlightRecorder(self._options.out, video_hz)
             watcher = FlightWatcher(recorder)
@@ -126,7 +126,7 @@ class Runner:
             segmenter["engine"] = self._options.engine
         self._nodes["segmenter"] = start_node("segmenter", self._params, segmenter)
         follower: dict[str, object] = {}
-        if commands_stay_on_cmd_vel(self._params):  # to a simulator or nobody: no vehicle can move
+        if commands_stay_on_cmd_vel(self._params):  # no vehicle listens there
             follower["start_enabled"] = True
         else:
             self._console.print(
@@ -158,24 +158,24 @@ class Runner:
         return self._nodes[CAMERA]
 
     def _check_nodes(self) -> None:
-        """UserError when a node has ended that should not have."""
+        """Raise UserError where a node has ended too early."""
         for role, node in self._nodes.items():
             code = node.exit_code
             if code is not None and (code != 0 or role != CAMERA):
                 raise UserError(_how_it_ended(node))
 
     def _restart_nodes(self) -> None:
-        """Start segmenter and follower anew where they have ended; UserError when that happens too often."""
+        """Start segmenter and follower again where they have ended; UserError when that happens too often."""
         for role, node in self._nodes.items():
             if role == CAMERA or node.exit_code is None or self.stopping:
                 continue
-            words = _how_it_ended(node)
+            ending = _how_it_ended(node)
             now_s = time.monotonic()
             self._restarts_s = [then_s for then_s in self._restarts_s if now_s - then_s < RESTART_WINDOW_S]
             if len(self._restarts_s) == MAX_RESTARTS:
-                raise UserError(f"{words}; after {MAX_RESTARTS} restarts in {RESTART_WINDOW_S:.0f} s the flight ends")
+                raise UserError(f"{ending}; after {MAX_RESTARTS} restarts in {RESTART_WINDOW_S:.0f} s the flight ends")
             self._restarts_s.append(now_s)
-            self._console.print(plain(f"{words}; it starts anew"), soft_wrap=True)
+            self._console.print(plain(f"{ending}; it starts again"), soft_wrap=True)
             node.start()
 
     def _fly(self, watcher: FlightWatcher, camera: NodeProcess) -> None:
@@ -205,7 +205,7 @@ class Runner:
             if node is None:
                 continue
             node.interrupt()
-            end_s = time.monotonic() + LAST_WORD_S
+            end_s = time.monotonic() + END_TIMEOUT_S
             while node.exit_code is None and time.monotonic() < end_s:
                 watcher.spin(0.05)
             node.wait(0.1)
@@ -223,12 +223,12 @@ class Runner:
 
 
 def plain(text: str) -> Text:
-    """Text from anywhere, fit for a terminal: no markup, no control characters, and not for ever."""
+    """Any text, fit for a terminal: no markup, no control characters, at most MAX_TEXT_LENGTH characters."""
     return Text("".join(c if c.isprintable() else " " for c in text[:MAX_TEXT_LENGTH]))
 
 
 def _how_it_ended(node: NodeProcess) -> str:
-    """In words; the node has ended."""
+    """How a node that has ended did so, in words."""
     node.wait(1.0)
     code = node.exit_code or 0
     if code < 0:
@@ -237,7 +237,7 @@ def _how_it_ended(node: NodeProcess) -> str:
 
 
 def status_table(watcher: FlightWatcher) -> Table:
-    """What a person watches during the flight."""
+    """The live status during the flight."""
     table = Table(title="fcn_follow", show_header=False, min_width=64)
     for name, value in watcher.status().items():
         table.add_row(name, plain(value))
@@ -246,7 +246,7 @@ def status_table(watcher: FlightWatcher) -> Table:
 
 
 def summary_table(watcher: FlightWatcher, recorder: FlightRecorder) -> Table:
-    """What the flight was like, and where its recording lies."""
+    """The figures of the flight and the files of its recording."""
     table = Table(title="The flight", show_header=False, min_width=64)
     for name, value in watcher.summary().items():
         table.add_row(name, plain(value))

@@ -1,4 +1,4 @@
-"""Who looks at the frames in a flight; the truth does where everything but the network is under test."""
+"""The perception of a flight: a network, or the truth where everything but the network is under test."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from fcn_follow.perception.people import locate_people
 from fcn_follow.perception.ranging import RangingParameters
 from fcn_follow.simulation.episode import CameraSetup, Frame
 
-MIN_AREA_PX = 4  # what TrueEyes take for seen
+MIN_AREA_PX = 4  # of a hero that TrueEyes see
 
 
 @dataclass(frozen=True)
 class Sight:
-    """What was made of a frame: its labels, the hero's blob and place, None where there is none, and all others.
+    """The perception of a frame: labels, the hero's blob and position (None where there is none), other people.
 
-    `people` is where the middles of the other people's bodies are in the camera's optical frame, in metres.
+    `people` are the middles of their bodies in the camera's optical frame, in metres.
     """
 
     labels: NDArray[np.uint8]
@@ -32,15 +32,15 @@ class Sight:
 
 
 class Eyes(Protocol):
-    """Anything that looks at a frame."""
+    """Anything that perceives a frame."""
 
     def look(self, frame: Frame) -> Sight: ...
 
 
 class TrueEyes:
-    """Sees the true labels and the true place of every hero that shows; no figure of the project rests on it.
+    """Gives the true labels and the true position of every visible hero; no published figure rests on it.
 
-    Other people are where their true labels put them.
+    Other people are located by their true labels.
     """
 
     def __init__(self, camera: CameraSetup) -> None:

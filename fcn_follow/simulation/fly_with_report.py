@@ -9,10 +9,10 @@ from fcn_follow.simulation.episode import CameraSetup, Episode, Frame
 from fcn_follow.simulation.eyes import Sight
 from fcn_follow.simulation.figures import Figures, figures
 from fcn_follow.simulation.flight import Moment, fly
-from fcn_follow.simulation.report import write_flight_report
+from fcn_follow.simulation.flight_report import write_flight_report
+from fcn_follow.simulation.flight_video import FlightVideo
 from fcn_follow.simulation.scenarios import Scenario
 from fcn_follow.simulation.suite import EyesSpec
-from fcn_follow.simulation.video import FlightVideo
 from fcn_follow.simulation.world import town_of
 
 

@@ -87,7 +87,7 @@ def test_the_scenarios_are_listed(tmp_path):
         (["fly", "one", "--weights", "nowhere.safetensors"], "nowhere.safetensors: there is no such weights file"),
         (["fly", "one", "--true-positions", "--out", "file/x"], "file/x: Not a directory"),
         (["synthesize", "--out", "new", "--hero-top", "reddish"], "'reddish' is no colour"),
-        (["synthesize", "--out", "new", "--size", "big"], "--size big: wanted is WIDTHxHEIGHT"),
+        (["synthesize", "--out", "new", "--size", "big"], "--size big: give WIDTHxHEIGHT"),
         (["synthesize", "--out", "."], "holds other files"),
     ],
 )

@@ -215,11 +215,11 @@ def test_no_node_outlives_a_killed_runner(domain_id, tmp_path):
     assert wait_until(lambda: not any(map(is_alive, nodes.values())), lambda: time.sleep(0.05))
 
 
-def test_what_dies_in_flight_starts_anew_and_following_goes_on(domain_id, tmp_path):
+def test_what_dies_in_flight_starts_again_and_following_goes_on(domain_id, tmp_path):
     runner, said = flying_in_the_simulator(domain_id, tmp_path)
     for name in ("segmenter", "follower"):
         os.kill(wait_for_node(runner, name), signal.SIGKILL)
-        said += listen(runner, f"the {name} was killed by signal 9; it starts anew")
+        said += listen(runner, f"the {name} was killed by signal 9; it starts again")
         said += listen(runner, "tracking")
     output = "".join(said) + interrupt(runner)
     assert runner.returncode == 0, output

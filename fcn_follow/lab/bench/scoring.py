@@ -14,8 +14,8 @@ from fcn_follow.inference.engine import Engine, Output
 from fcn_follow.inference.machine import usable_cores
 from fcn_follow.lab.data.frames import UInt8Array
 from fcn_follow.lab.data.resize import resize_image
-from fcn_follow.lab.scoring.ahead import in_order
 from fcn_follow.lab.scoring.evaluation import LabelledFrame, evaluate, labelled_frames, refs_of
+from fcn_follow.lab.scoring.prefetch import map_in_order
 from fcn_follow.networks.weights import load_weights
 
 MAX_FRAMES = 100
@@ -86,7 +86,7 @@ def measure_scoring(path: Path, weights_path: Path) -> ScoringSpeed:
 
 
 def _run_alone(engine: Engine, images: Sequence[UInt8Array]) -> None:
-    for _ in in_order(engine.run, images, engine.spec.streams):
+    for _ in map_in_order(engine.run, images, engine.spec.streams):
         pass
 
 

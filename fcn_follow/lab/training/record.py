@@ -1,4 +1,4 @@
-"""What made a result, written beside it: settings, data, machine, and the course of the training as a picture."""
+"""The record of a training beside its weights: settings, data, machine, and the curves as an image."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from fcn_follow.files import write_whole
-from fcn_follow.lab.training.parameters import TrainingParameters
+from fcn_follow.lab.training.recipe import TrainingParameters
 from fcn_follow.lab.training.trainer import MAIN_FIGURES, EpochReport
 from fcn_follow.networks.weights import ModelCard
 

@@ -133,9 +133,9 @@ def test_scoring(tmp_path):
     ("arguments", "told"),
     [
         (["engines", "--engines", "openvine"], "engine 'openvine' is not known; allowed is auto, torch"),
-        (["engines", "--threads", "two"], "--threads two: wanted are whole numbers from 1 on"),
-        (["engines", "--batch", "0"], "--batch 0: wanted are whole numbers from 1 on"),
-        (["chain", "--sizes", "640"], "--sizes 640: wanted is WIDTHxHEIGHT"),
+        (["engines", "--threads", "two"], "--threads two: give whole numbers from 1 on"),
+        (["engines", "--batch", "0"], "--batch 0: give whole numbers from 1 on"),
+        (["chain", "--sizes", "640"], "--sizes 640: give WIDTHxHEIGHT"),
         (["engines", "--weights", "nowhere.safetensors"], "nowhere.safetensors: there is no such weights file"),
         (["chain", "--weights", "nowhere.safetensors"], "there is no such weights file"),
     ],

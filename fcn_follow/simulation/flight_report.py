@@ -18,10 +18,10 @@ from fcn_follow.files import write_whole
 from fcn_follow.lab.pages import render, svg, webm_url
 from fcn_follow.simulation.figures import Figures, scenario_means
 from fcn_follow.simulation.flight import FlightLog
-from fcn_follow.simulation.plan import Plan
 from fcn_follow.simulation.requirements import judge
 from fcn_follow.simulation.scenarios import Scenario
 from fcn_follow.simulation.town import Town
+from fcn_follow.simulation.town_map import TownMap
 
 _STATE_COLOURS = {"idle": "#bbbbbb", "tracking": "#57a05a", "coasting": "#e0c040", "searching": "#e08040",
                   "holding": "#c04040"}  # fmt: skip
@@ -54,7 +54,7 @@ def write_flight_report(path: Path, log: FlightLog, result: Figures, town: Town,
 
 def write_suite_report(path: Path, all_figures: Sequence[Figures], scenarios: Sequence[Scenario]) -> None:
     """Write the page of a suite; UserError where it cannot be written."""
-    told = {scenario.name: scenario.told for scenario in scenarios}
+    descriptions = {scenario.name: scenario.description for scenario in scenarios}
     names = [item.name for item in dataclasses.fields(Figures) if item.name in _LABELS]
     page = render(
         "fcn_follow.simulation",
@@ -64,7 +64,7 @@ def write_suite_report(path: Path, all_figures: Sequence[Figures], scenarios: Se
         judgements=judge(all_figures, scenarios),
         head=[_LABELS[name][0] for name in names],
         rows=[
-            (row["scenario"], told.get(str(row["scenario"]), ""), [_value(name, row[name]) for name in names])
+            (row["scenario"], descriptions.get(str(row["scenario"]), ""), [_value(name, row[name]) for name in names])
             for row in scenario_means(all_figures)
         ],
         suite_plot=_svg(_suite_plot(all_figures)),
@@ -88,7 +88,7 @@ def _path_plot(log: FlightLog, town: Town) -> Any:
     both = np.concatenate([drone[:, :2], hero[:, :2]])
     middle = (both.min(0) + both.max(0)) / 2
     side = float(max(30.0, (both.max(0) - both.min(0)).max() + 12.0))
-    picture = Plan(town, (float(middle[0]), float(middle[1])), side, 500).background
+    picture = TownMap(town, (float(middle[0]), float(middle[1])), side, 500).background
     figure, axes = plt.subplots(figsize=(7, 7))
     west, south = middle - side / 2
     axes.imshow(picture, extent=(west, west + side, south, south + side), alpha=0.6)

@@ -1,4 +1,4 @@
-"""What a score looks like: the worst frames as a picture, every frame in a CSV."""
+"""The report of a score: the worst frames as an image, every frame in a CSV."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ COLOURS = {OTHER_PEOPLE: (0, 200, 0), HERO: (40, 80, 255)}
 def write_report(
     folder: Path, network: nn.Module | Engine, card: ModelCard, result: Evaluation, refs: Sequence[FrameRef]
 ) -> None:
-    """Write frames.csv and worst_frames.png into a folder; each row of the picture is frame, truth, prediction."""
+    """Write frames.csv and worst_frames.png into a folder; each row of the image is frame, truth, prediction."""
     folder.mkdir(parents=True, exist_ok=True)
     write_csv(folder / "frames.csv", result.frames)
     by_name = {ref.name: ref for ref in refs}
@@ -46,7 +46,7 @@ def write_report(
 
 
 def worst_frames(frames: Sequence[FrameResult], count: int = WORST) -> list[FrameResult]:
-    """False alarms by their size, then heroes by IoU from the lowest; half of each where there are enough."""
+    """The largest false alarms, then the heroes with the lowest IoU; half of each where there are enough."""
     alarms = sorted(
         (frame for frame in frames if frame.kind is Kind.NONE and frame.score.predicted_seen),
         key=lambda frame: -frame.score.predicted_hero_px,
@@ -57,7 +57,7 @@ def worst_frames(frames: Sequence[FrameResult], count: int = WORST) -> list[Fram
 
 
 def write_csv(path: Path, frames: Sequence[FrameResult]) -> None:
-    """One line a frame."""
+    """A row for each frame."""
     text = io.StringIO(newline="")
     csv.writer(text).writerows([CSV_COLUMNS, *map(csv_row, frames)])
     write_whole(path, text.getvalue())
