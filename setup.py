@@ -28,7 +28,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=find_packages(include=[NAME, f"{NAME}.*"]),
-    package_data={NAME: ["py.typed"]},
+    package_data={NAME: ["py.typed", "*/templates/*", "*/*/templates/*"]},
     data_files=shared_files(),
     zip_safe=True,
     extras_require={"test": ["pytest"]},  # by this `colcon test` knows its runner

@@ -1,4 +1,4 @@
-"""The one exception whose message is written for the person at the terminal."""
+"""The one exception whose message is written for the user."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ _REPR.maxstring = _REPR.maxother = _REPR.maxlong = MAX_SHOWN
 
 
 class UserError(Exception):
-    """A mistake that the user can mend: the message says what was wrong, where, and what to do.
+    """A mistake that the user can correct: the message says what is wrong, where, and what to do.
 
     Commands print it as one line and exit with 1; nodes log it and refuse to start. Line breaks, terminal codes and
-    all else that cannot be printed, as names in files may hold, are escaped, and what is endless is cut.
+    other unprintable characters are escaped, and a message longer than MAX_LINE is cut.
     """
 
     def __init__(self, message: object = "") -> None:
@@ -22,12 +22,12 @@ class UserError(Exception):
 
 
 def one_line(text: str) -> str:
-    """The text with everything that cannot be printed in a line escaped as Python does it."""
+    """The text with every unprintable character escaped as Python does it."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def shown(value: object) -> str:
-    """A value as a message shows it, whatever it is: its repr, cut to about MAX_SHOWN characters."""
+    """Any value as a message shows it: its repr, cut to MAX_SHOWN characters."""
     try:
         text = _REPR.repr(value)
     except ValueError:  # an integer of more digits than Python prints

@@ -1,4 +1,4 @@
-"""Files that are whole or not there, and folders that nobody else can enter."""
+"""Files that are written whole or not at all, and private folders."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from fcn_follow.errors import UserError
+
 
 @contextmanager
 def written_aside(path: Path) -> Iterator[Path]:
-    """Where to write a file that takes the name `path` when the block has ended without an error.
+    """A path to write a file to, which moves to `path` when the block ends without an error.
 
-    That is a new folder beside it which only the user can enter: nobody can have laid a link or a file there. The
-    folder of `path` must exist. Raises OSError where it cannot be written.
+    It lies in a new private folder beside `path`, where nobody can have put a link or a file. The folder of `path` must
+    exist. Raises OSError where the file cannot be written.
     """
     with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent, ignore_cleanup_errors=True) as folder:
         part = Path(folder) / path.name
@@ -22,8 +24,18 @@ def written_aside(path: Path) -> Iterator[Path]:
         part.replace(path)
 
 
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write a file and the folders above it, whole or not at all. Raises UserError where it cannot be written."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with written_aside(path) as part:
+            part.write_bytes(content.encode() if isinstance(content, str) else content)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
 def private_folder(path: Path) -> Path:
-    """Make a folder, where it is not there, that only the user can enter. Raises OSError where it is another's."""
+    """Make a folder that only the user can enter, or make it so. Raises OSError where it belongs to another user."""
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     if path.stat().st_uid != os.getuid():
         raise PermissionError(f"{path} belongs to another user")

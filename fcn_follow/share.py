@@ -1,4 +1,4 @@
-"""Where the package's launch, config and weights folders are, in each way of installing it, and where its cache is."""
+"""Where the package's launch, config and weights folders are, however it is installed, and where its cache is."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fcn_follow.files import private_folder
 def share_directory() -> Path:
     """The folder that holds config/, launch/ and weights/: the checkout, or share/fcn_follow of an install.
 
-    A checkout comes first, so that its code never reads another version's files; then what the ament index says.
+    A checkout comes first, so that its code never reads the files of another version; the ament index comes second.
 
     Raises UserError when none of the known places has them.
     """
@@ -29,7 +29,7 @@ def share_directory() -> Path:
 
 
 def _of_ament_index() -> list[Path]:
-    """Where the ament index of a ROS install has the package; empty where there is no index or it does not know it."""
+    """The package's folder by the ament index of a ROS install; empty where the index or the package is missing."""
     try:
         from ament_index_python.packages import get_package_share_directory  # here: only with a ROS client library
 
@@ -39,24 +39,24 @@ def _of_ament_index() -> list[Path]:
 
 
 def default_weights() -> Path:
-    """The weights that fly where nobody names others."""
+    """The weights that are used where the user names none."""
     return share_directory() / "weights" / "hero_net.safetensors"
 
 
 def cache_directory() -> Path:
-    """Where what can be made anew is kept, $XDG_CACHE_HOME/fcn_follow or in ~/.cache; it need not exist."""
+    """The cache, $XDG_CACHE_HOME/fcn_follow or ~/.cache/fcn_follow; it may be missing."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fcn_follow"
 
 
 def make_cache(name: str) -> Path:
-    """A folder of the cache, made where it is not there, that only the user can enter. Raises OSError without one."""
+    """A private folder of the cache, made where it is missing. Raises OSError where it cannot be made."""
     return private_folder(private_folder(cache_directory()) / name)
 
 
 def dds_environment(*, network: bool) -> dict[str, str]:
-    """What lets a process send large images, and be heard and commanded by this machine alone or by the network too.
+    """Environment variables with which Fast DDS sends large images, on this machine alone or on the network too.
 
-    With `network`, a profile of Fast DDS that the user has chosen stays.
+    With `network`, a profile that the user has chosen stays.
     """
     variable = "FASTRTPS_DEFAULT_PROFILES_FILE"
     config = share_directory() / "config"
@@ -64,8 +64,8 @@ def dds_environment(*, network: bool) -> dict[str, str]:
         return {} if variable in os.environ else {variable: str(config / "fastdds_large_images.xml")}
     environment = {
         variable: str(config / "fastdds_this_machine.xml"),
-        "ROS_AUTOMATIC_DISCOVERY_RANGE": "SYSTEM_DEFAULT",  # any other adds a transport that listens on every network
+        "ROS_AUTOMATIC_DISCOVERY_RANGE": "SYSTEM_DEFAULT",  # others listen on every network
     }
-    if "ROS_LOCALHOST_ONLY" in os.environ:  # the same in older words
+    if "ROS_LOCALHOST_ONLY" in os.environ:  # the older name of the same setting
         environment["ROS_LOCALHOST_ONLY"] = "0"
     return environment

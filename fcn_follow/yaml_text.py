@@ -1,4 +1,4 @@
-"""YAML that is read as plain data: bounded in size and depth, without aliases, which blow up when they are followed."""
+"""YAML read as plain data: bounded in size and depth, without aliases, which can expand without end."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MAX_YAML_DEPTH = 20
 
 
 def read_yaml(path: Path, what: str) -> Any:
-    """The content of a YAML file. Raises UserError, naming the file and `what` it should be, where it is refused."""
+    """The content of a YAML file. Raises UserError, with the file and `what` it should be, where it is refused."""
     try:
         with path.open("rb") as file:
             return parse_yaml(file.read(MAX_YAML_BYTES + 1).decode("utf-8"))
@@ -35,5 +35,5 @@ def parse_yaml(text: str) -> Any:
             if isinstance(event, yaml.AliasEvent):
                 raise UserError(f"has an alias (*{event.anchor}); write it out")
         return yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: dates and numbers that there are not
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: dates and numbers that do not exist
         raise UserError(" ".join(str(error).split())) from error

@@ -16,7 +16,7 @@ import pytest
 from ros_tools import STARTED, start_node
 
 DOMAINS = range(1, 97)
-"""`bench --node` takes those above."""
+"""`bench chain` takes those above."""
 DOMAINS_OF_A_WORKER = 8
 """A test does not get the domain of the last few tests, whose nodes may still be known in it."""
 

@@ -10,10 +10,9 @@ import torch
 from made_weights import lived_in
 
 from fcn_follow import files
-from fcn_follow.files import private_folder, written_aside
+from fcn_follow.files import private_folder, write_whole, written_aside
 from fcn_follow.inference.cache import cache_folder, write_trials
 from fcn_follow.inference.engine import EngineSpec, open_engine
-from fcn_follow.lab.scoring.page import write_whole
 from fcn_follow.networks.registry import build_network
 from fcn_follow.networks.weights import LoadedWeights, ModelCard, save_weights
 from fcn_follow.share import make_cache

@@ -11,7 +11,7 @@ from drawn_frames import frame, write_frames
 
 from fcn_follow.errors import UserError, shown
 from fcn_follow.lab.data.split import read_held_out_runs
-from fcn_follow.lab.training.parameters import read_recipe
+from fcn_follow.lab.training.recipe import read_recipe
 from fcn_follow.nodes.support.follower_parameters import FollowerNodeParameters
 from fcn_follow.parameters import with_values
 from fcn_follow.yaml_text import parse_yaml

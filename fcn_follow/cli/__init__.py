@@ -1,4 +1,4 @@
-"""The command `fcn-follow`: one module for each group of subcommands; they parse, call and report."""
+"""The command `fcn-follow`: each module parses the arguments of a few commands, calls the package and prints."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from fcn_follow.lab.console import console
 
 
 def main() -> None:
-    """Run the command line; a user's mistake is one line on standard error and exit code 1."""
+    """Run a command; a UserError becomes one line on standard error and exit code 1."""
     try:
-        app()
+        app(prog_name="fcn-follow")
     except UserError as error:
         console.print(f"fcn-follow: {error}", style="red")
         sys.exit(1)

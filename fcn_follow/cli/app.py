@@ -1,52 +1,62 @@
-"""The subcommands, gathered."""
+"""All commands of `fcn-follow` by name."""
 
 from __future__ import annotations
 
-import typer
+import importlib
+from typing import Any
 
-from fcn_follow.cli import (
-    bag_scoring,
-    bags,
-    bench,
-    calibration,
-    export,
-    find_lr,
-    gazebo,
-    keras,
-    models,
-    parameters,
-    results,
-    scoring,
-    simulation,
-    synthesis,
-    training,
-    weights_page,
-)
+import typer
+from typer.core import TyperGroup
+
+COMMANDS = {
+    "run": "run:run",
+    "models": "models:models",
+    "train": "training:train",
+    "find-lr": "find_lr:find_lr",
+    "results": "results:results",
+    "weights-page": "weights_page:weights_page",
+    "score": "scoring:score",
+    "calibrate": "calibration:calibrate",
+    "bag-info": "bags:bag_info",
+    "score-bag": "bag_scoring:score_recording",
+    "label": "bag_scoring:label",
+    "frames-to-bag": "bags:folder_to_bag",
+    "bag-to-frames": "bags:bag_to_folder",
+    "import-keras": "keras:import_keras",
+    "export": "export:export_network",
+    "fly": "fly:fly",
+    "synthesize": "synthesis:synthesize",
+    "pictures": "synthesis:pictures",
+    "gazebo-assets": "gazebo:gazebo_assets",
+    "bench": "bench:bench",
+    "parameters": "parameters:parameters",
+}
+"""Each command's module in this folder, and the function or group of sub-commands in it."""
+
+
+class _LazyGroup(TyperGroup):
+    """Imports a command's module when the command is called: most modules import PyTorch, which takes seconds."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.commands = dict.fromkeys(COMMANDS)  # type: ignore[assignment]  # the names, for suggestions
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in COMMANDS:
+            return None
+        module, name = COMMANDS[cmd_name].split(":")
+        command = getattr(importlib.import_module(f"fcn_follow.cli.{module}"), name)
+        if not isinstance(command, typer.Typer):
+            function, command = command, typer.Typer(add_completion=False)
+            command.command(cmd_name)(function)
+        return typer.main.get_command(command)
+
 
 app = typer.Typer(
-    name="fcn-follow",
-    help="Train, score and look at the networks that let a drone follow one person.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
+    name="fcn-follow", cls=_LazyGroup, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
 )
-app.command("models")(models.models)
-app.command("train")(training.train)
-app.command("find-lr")(find_lr.find_lr)
-app.command("results")(results.results)
-app.command("weights-page")(weights_page.weights_page)
-app.command("score")(scoring.score)
-app.command("calibrate")(calibration.calibrate)
-app.command("bag-info")(bags.bag_info)
-app.command("score-bag")(bag_scoring.score_recording)
-app.command("label")(bag_scoring.label)
-app.command("frames-to-bag")(bags.folder_to_bag)
-app.command("bag-to-frames")(bags.bag_to_folder)
-app.command("import-keras")(keras.import_keras)
-app.command("export")(export.export_network)
-app.command("fly")(simulation.fly)
-app.command("synthesize")(synthesis.synthesize)
-app.command("pictures")(synthesis.pictures)
-app.command("gazebo-assets")(gazebo.gazebo_assets)
-app.command("bench")(bench.bench)
-app.command("parameters")(parameters.parameters)
+
+
+@app.callback()
+def fcn_follow() -> None:
+    """Fly, train, score and measure the networks that let a drone follow one person."""

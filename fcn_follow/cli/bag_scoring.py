@@ -1,4 +1,4 @@
-"""`fcn-follow score-bag` and `label`: how good the eyes were on a recording, and frames to correct and train on."""
+"""`fcn-follow score-bag` and `label`: the score of a recording, and frames to correct and train on."""
 
 from __future__ import annotations
 
@@ -16,37 +16,37 @@ from fcn_follow.cli.bags import (
     ImageTopic,
     Tolerance,
     TruthTopic,
-    progress_bar,
-    tell_losses,
-    tell_unpaired,
+    print_losses,
+    print_unpaired,
 )
-from fcn_follow.cli.scoring import EngineName, Precision, engine_name, scored_network
+from fcn_follow.cli.options import Device, EngineName, Json, Precision, WeightsFile
+from fcn_follow.cli.scoring import engine_name, scored_network
 from fcn_follow.errors import UserError
+from fcn_follow.files import write_whole
 from fcn_follow.inference.choice import REFERENCE, EngineRequest
 from fcn_follow.inference.exported import choose_for, load_model, request_for
-from fcn_follow.lab.console import console, output
-from fcn_follow.lab.recordings.frames import FrameFolder, decoded
+from fcn_follow.lab.console import console, output, progress_bar
+from fcn_follow.lab.recordings.frame_folders import FrameFolder, decoded
 from fcn_follow.lab.recordings.reading import Bag, open_bag
 from fcn_follow.lab.recordings.topics import BagTopics, choose_topics
 from fcn_follow.lab.recordings.truth import TrueLabels, open_mask_folder
-from fcn_follow.lab.scoring.ahead import ahead
 from fcn_follow.lab.scoring.bag import BagResult, Losses, Reading, bag_frames, score_bag
 from fcn_follow.lab.scoring.bag_figures import BagScore, bag_score
 from fcn_follow.lab.scoring.bag_report import WorstPictures, write_bag_report
 from fcn_follow.lab.scoring.bag_video import BagVideo
-from fcn_follow.lab.scoring.page import write_whole
 from fcn_follow.lab.scoring.predict import predictions
+from fcn_follow.lab.scoring.prefetch import prefetch
 from fcn_follow.lab.scoring.tables import percent, print_evaluation
 from fcn_follow.perception.labels import labels_of
 from fcn_follow.perception.segmenter import Segmenter
 from fcn_follow.share import default_weights
 
-FRAMES_AHEAD = 4  # read, and predicted, before they are judged; with a batch between, it bounds the memory
+FRAMES_AHEAD = 4  # read, and predicted, before they are judged; this bounds the memory
 
 
 def score_recording(
     bag: BagPath,
-    weights: Annotated[Optional[Path], typer.Option(help="Weights file; default the project's own.")] = None,  # noqa: UP045
+    weights: WeightsFile = None,
     image_topic: ImageTopic = "",
     truth_topic: TruthTopic = "",
     truth: Annotated[
@@ -61,12 +61,12 @@ def score_recording(
         typer.Option(help="Folder for report.html, frames.csv and figures.json."),
     ] = None,
     video: Annotated[Optional[Path], typer.Option(help="A video of frame, truth and prediction (.webm).")] = None,  # noqa: UP045
-    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON on standard output.")] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    as_json: Json = False,
+    device: Device = "auto",
     engine: EngineName = REFERENCE,
     precision: Precision = "fp32",
 ) -> None:
-    """Score a network on a rosbag2 recording, and what a node published in flight where the bag holds it."""
+    """Score a network on a rosbag2 recording, and the masks that were published in flight, where it has them."""
     path = weights or default_weights()
     loaded = load_model(path)
     request = EngineRequest(engine, device, precision)
@@ -89,9 +89,9 @@ def score_recording(
         progress = stack.enter_context(progress_bar())
         announced = opened.count(reading.topics.image)
         task = progress.add_task("scoring", total=announced)
-        frames = ahead(bag_frames(opened, reading, loaded.card, losses), FRAMES_AHEAD)
+        frames = prefetch(bag_frames(opened, reading, loaded.card, losses), FRAMES_AHEAD)
         stack.enter_context(contextlib.closing(frames))
-        predicted = ahead(predictions(network, loaded.card, frames), FRAMES_AHEAD)
+        predicted = prefetch(predictions(network, loaded.card, frames), FRAMES_AHEAD)
         stack.enter_context(contextlib.closing(predicted))
         complete = False
         with contextlib.suppress(KeyboardInterrupt):
@@ -105,8 +105,8 @@ def score_recording(
                         film.add(frame, labels, result)
                 progress.update(task, completed=losses.tally.read.get(reading.topics.image, 0))
             complete = True
-    tell_losses(losses.sentences)
-    tell_unpaired(losses.tally, reading.topics.image)
+    print_losses(losses.sentences)
+    print_unpaired(losses.tally, reading.topics.image)
     if not results:
         raise UserError(_nothing_scored(bag, reading, losses, complete))
     score = bag_score(results, losses, reading.topics.image, announced, complete=complete)
@@ -127,7 +127,7 @@ def score_recording(
 
 
 def _segmenter(weights: Path, request: EngineRequest) -> Segmenter:
-    """What the segmenter node would run; it has weights of its own, for an engine may lay them out anew."""
+    """The segmenter as in the node; it loads the weights again, since an engine can change their layout."""
     loaded = load_model(weights)
     return Segmenter(loaded, choose_for(loaded, request_for(loaded, request)).engine)
 
@@ -135,7 +135,7 @@ def _segmenter(weights: Path, request: EngineRequest) -> Segmenter:
 def _refuse_without_truth(bag: Bag, reading: Reading) -> None:
     if not reading.topics.truth and reading.masks is None:
         raise UserError(
-            f"{bag.path}: has no true masks; name their topic with --truth-topic, or give a folder of masks with "
+            f"{bag.path}: has no true masks; choose their topic with --truth-topic, or a folder of masks with "
             "--truth (`fcn-follow label` makes one to correct)"
         )
 
@@ -153,13 +153,13 @@ def _nothing_scored(path: Path, reading: Reading, losses: Losses, complete: bool
 
 
 def print_bag_score(score: BagScore, title: str) -> None:
-    """The figures as tables on standard output: the network's, then those of the flight."""
+    """Print the figures as tables on standard output: those of the network, then those of the flight."""
     print_evaluation(score.network, title)
     out = output(110)
     flight = score.in_flight
     if flight is not None:
         total = len(flight.published.frames)
-        print_evaluation(flight.published, f"the {total} masks that were published in flight")
+        print_evaluation(flight.published, f"the {total} masks published in flight")
         out.print(
             f"{flight.identical} of these {total} masks are the same here, pixel for pixel; scored like them, the "
             f"masks from here have final_score {flight.offline.follow_me.final_score:.4f}\n"
@@ -179,14 +179,14 @@ def print_bag_score(score: BagScore, title: str) -> None:
 def label(
     bag: BagPath,
     out: Annotated[Path, typer.Argument(help="The new folder, in the training format.")],
-    weights: Annotated[Optional[Path], typer.Option(help="Weights file; default the project's own.")] = None,  # noqa: UP045
+    weights: WeightsFile = None,
     image_topic: ImageTopic = "",
-    every: Annotated[int, typer.Option(min=1, help="Take only each so-many-th image.")] = 1,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    every: Annotated[int, typer.Option(min=1, help="Take only every N-th image.")] = 1,
+    device: Device = "auto",
     engine: EngineName = REFERENCE,
     precision: Precision = "fp32",
 ) -> None:
-    """Write the images of a bag with the masks that a network sees, to correct in any mask editor and to train on."""
+    """Write the images of a bag with a network's masks, to correct in any mask editor and to train on."""
     path = weights or default_weights()
     segmenter = _segmenter(path, EngineRequest(engine, device, precision))
     losses = Losses()
@@ -198,13 +198,13 @@ def label(
         progress = stack.enter_context(progress_bar())
         task = progress.add_task("labelling", total=opened.count(topics.image))
         images = decoded(
-            opened, topics, tolerance_ns=0, tally=losses.tally, tell=losses.sentences.append,
+            opened, topics, tolerance_ns=0, tally=losses.tally, report=losses.sentences.append,
             on_image=lambda: progress.advance(task),
         )  # fmt: skip
         for moment, image_rgb in images:
             if moment.index % every == 0:
                 folder.add(moment, image_rgb, segmenter.segment(image_rgb))
-        tell_losses(losses.sentences)
+        print_losses(losses.sentences)
         if not folder.frames:
             raise UserError(f"{bag}: not one image of {topics.image} could be read")
     console.print(f"{out}: {folder.frames} frames with masks: red background, green people, blue hero")

@@ -1,4 +1,4 @@
-"""`fcn-follow bag-info`, `frames-to-bag`, `bag-to-frames`: look into rosbag2 recordings, make them, take them apart."""
+"""`fcn-follow bag-info`, `frames-to-bag`, `bag-to-frames`: describe, make and convert rosbag2 recordings."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from fcn_follow.cli.options import Json
 from fcn_follow.errors import UserError
 from fcn_follow.images.messages import MessageError
-from fcn_follow.lab.console import console, output
+from fcn_follow.lab.console import console, output, progress_bar
 from fcn_follow.lab.data.frames import open_frames
-from fcn_follow.lab.recordings.frames import FrameFolder, decoded, frames_to_bag, true_labels
+from fcn_follow.lab.recordings.frame_folders import FrameFolder, decoded, frames_to_bag, true_labels
 from fcn_follow.lab.recordings.info import TopicInfo
 from fcn_follow.lab.recordings.info import bag_info as read_bag_info
 from fcn_follow.lab.recordings.pairing import Tally
@@ -30,8 +30,8 @@ SHOWN_LOSSES = 5
 SHOWN_GAPS = 8
 
 BagPath = Annotated[Path, typer.Argument(help="A rosbag2 folder, or one .mcap or .db3 file of it.")]
-ImageTopic = Annotated[str, typer.Option(help="The camera's topic; needed where the bag has several.")]
-TruthTopic = Annotated[str, typer.Option(help="The true masks' topic; needed where the bag has several.")]
+ImageTopic = Annotated[str, typer.Option(help="The camera's topic; needed where the bag has several cameras.")]
+TruthTopic = Annotated[str, typer.Option(help="The topic of the true masks; needed where the bag has several.")]
 Tolerance = Annotated[
     float, typer.Option(min=0.0, max=1.0, help="Seconds by which the stamps of an image and its mask may differ.")
 ]
@@ -39,23 +39,16 @@ GazeboHero = Annotated[int, typer.Option(min=0, max=255, help="The hero's label 
 GazeboPeople = Annotated[list[int], typer.Option(min=0, max=255, help="Label of other people there; may be repeated.")]
 
 
-def progress_bar() -> Progress:
-    """What a long command shows: how far, and how long yet."""
-    return Progress(
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console
-    )
-
-
-def tell_losses(losses: Sequence[str]) -> None:
-    """What could not be read: the first few sentences, and how many more."""
+def print_losses(losses: Sequence[str]) -> None:
+    """Print what could not be read: the first few sentences, and the number of the others."""
     for sentence in losses[:SHOWN_LOSSES]:
         console.print(f"skipped: {sentence}", style="yellow")
     if len(losses) > SHOWN_LOSSES:
         console.print(f"skipped: {len(losses) - SHOWN_LOSSES} more like these", style="yellow")
 
 
-def tell_unpaired(tally: Tally, image: str) -> None:
-    """What had no partner, topic by topic."""
+def print_unpaired(tally: Tally, image: str) -> None:
+    """Print the number of messages without a partner, topic by topic."""
     for topic, count in tally.images_without.items():
         if topic != image and count:
             console.print(f"{count} images have no partner on {topic}", style="yellow")
@@ -67,17 +60,15 @@ def tell_unpaired(tally: Tally, image: str) -> None:
         console.print(backwards, style="yellow")
 
 
-def bag_info(
-    bag: BagPath, as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON on standard output.")] = False
-) -> None:
-    """What is in a bag: topics, types, counts, rates, duration, image sizes, gaps in the stamps."""
+def bag_info(bag: BagPath, as_json: Json = False) -> None:
+    """Describe a bag: topics, types, counts, rates, duration, image sizes, gaps in the stamps."""
     losses: list[str] = []
     with open_bag(bag) as opened, progress_bar() as progress:
         losses.extend(opened.damage)
         task = progress.add_task("reading", total=sum(topic.count for topic in opened.topics))
         topics = read_bag_info(opened, losses.append, lambda: progress.advance(task))
         storage = opened.storage
-    tell_losses(losses)
+    print_losses(losses)
     starts = [topic.recorded_s[0] for topic in topics if topic.recorded_s]
     start_s = min(starts, default=0.0)
     duration_s = max((topic.recorded_s[-1] for topic in topics if topic.recorded_s), default=0.0) - start_s
@@ -122,9 +113,11 @@ def folder_to_bag(
     folder: Annotated[Path, typer.Argument(help="A folder or zip of frames, with or without masks.")],
     out: Annotated[Path, typer.Argument(help="The new bag.")],
     rate: Annotated[
-        float, typer.Option(min=0.01, max=1000.0, help="Frames a second, where the names have no stamps.")
+        float, typer.Option(min=0.01, max=1000.0, help="Frames per second, where the names have no stamps.")
     ] = 15.0,
-    raw: Annotated[bool, typer.Option("--raw", help="Pixels (Image) instead of the files (CompressedImage).")] = False,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="Write pixels (Image) instead of the files (CompressedImage).")
+    ] = False,
     storage: Annotated[str, typer.Option(help="mcap or sqlite3.")] = "mcap",
     zstd: Annotated[bool, typer.Option("--zstd", help="Compress with zstd, as rosbag2 does.")] = False,
 ) -> None:
@@ -134,9 +127,9 @@ def folder_to_bag(
     with BagWriter(out, storage, zstd=zstd) as writer, progress_bar() as progress:
         task = progress.add_task("writing", total=len(frames))
         written = frames_to_bag(
-            frames, writer, rate, raw=raw, tell=losses.append, on_frame=lambda: progress.advance(task)
+            frames, writer, rate, raw=raw, report=losses.append, on_frame=lambda: progress.advance(task)
         )
-        tell_losses(losses)
+        print_losses(losses)
         if not written:
             raise UserError(f"{folder}: none of the frames could be read")
     console.print(f"{out}: {written} frames{' with masks' if frames.has_masks else ''}")
@@ -148,11 +141,11 @@ def bag_to_folder(
     image_topic: ImageTopic = "",
     truth_topic: TruthTopic = "",
     tolerance: Tolerance = 0.0,
-    every: Annotated[int, typer.Option(min=1, help="Take only each so-many-th image.")] = 1,
+    every: Annotated[int, typer.Option(min=1, help="Take only every N-th image.")] = 1,
     gazebo_hero: GazeboHero = 2,
     gazebo_people: GazeboPeople = [1],  # noqa: B006 (typer's way)
 ) -> None:
-    """Turn a bag into a folder of frames named by stamp; where the bag has true masks, only the images with one."""
+    """Turn a bag into a folder of frames named by stamp; of a bag with true masks only the images that have one."""
     losses: list[str] = []
     tally = Tally()
     gazebo = TrueLabels(gazebo_hero, tuple(gazebo_people))
@@ -162,7 +155,7 @@ def bag_to_folder(
         topics = dataclasses.replace(topics, mask="", centroid="")
         task = progress.add_task("writing", total=opened.count(topics.image))
         images = decoded(
-            opened, topics, tolerance_ns=round(tolerance * 1e9), tally=tally, tell=losses.append,
+            opened, topics, tolerance_ns=round(tolerance * 1e9), tally=tally, report=losses.append,
             on_image=lambda: progress.advance(task),
         )  # fmt: skip
         for moment, image_rgb in images:
@@ -175,8 +168,8 @@ def bag_to_folder(
                 continue
             if labels is not None or not topics.truth:
                 folder.add(moment, image_rgb, labels)
-        tell_losses(losses)
-        tell_unpaired(tally, topics.image)
+        print_losses(losses)
+        print_unpaired(tally, topics.image)
         if not folder.frames:
             raise UserError(f"{bag}: not one frame of {topics.image} could be written")
     console.print(f"{out}: {folder.frames} frames{' with masks' if topics.truth else ''}")

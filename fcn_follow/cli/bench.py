@@ -1,4 +1,4 @@
-"""`fcn-follow bench`: how fast things are on this machine."""
+"""`fcn-follow bench`: speed on this machine."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from fcn_follow.cli.options import Device, Json, WeightsFile, WeightsFiles
 from fcn_follow.errors import UserError
 from fcn_follow.inference.choice import ALLOWED, check_threads
 from fcn_follow.inference.engine import ENGINES, check_installed, missing_for
 from fcn_follow.inference.exported import load_model
 from fcn_follow.inference.machine import find_device, library_versions, machine_name
-from fcn_follow.lab.bench.engines import Plan, Roofs, Speed, measure
+from fcn_follow.lab.bench.engines import Limits, Plan, Speed, measure
 from fcn_follow.lab.console import console, output
 from fcn_follow.share import default_weights, share_directory
 
@@ -28,78 +29,122 @@ if TYPE_CHECKING:
     from fcn_follow.lab.bench.scoring import ScoringSpeed
     from fcn_follow.nodes.chain_bench import ChainSpeed
 
-ON_REQUEST = "torch-compiled"  # on a CPU it compiles for a minute
+ON_REQUEST = "torch-compiled"  # on a CPU the compilation takes a minute
 
 
-def bench(
-    weights: Annotated[
-        Optional[list[Path]],  # noqa: UP045
-        typer.Option(
-            help="Weights files; again for more. Default: all that come along; with --offline the project's own."
-        ),
-    ] = None,
-    engines: Annotated[str, typer.Option(help="Engines, NAME,NAME; default all that are installed and quick.")] = "",
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+bench = typer.Typer(no_args_is_help=True, add_completion=False)
+
+Page = Annotated[
+    Optional[Path],  # noqa: UP045
+    typer.Option(help="Write the table and its plot into the marked part of this page (docs/performance.md)."),
+]
+
+
+@bench.callback()
+def benchmarks() -> None:
+    """Measure speed on this machine."""
+
+
+@bench.command()
+def engines(
+    weights: WeightsFiles = None,
+    engines: Annotated[str, typer.Option(help="Engines, NAME,NAME; default: all that are installed and quick.")] = "",
+    device: Device = "auto",
     threads: Annotated[str, typer.Option(help="Numbers of threads, N,N.")] = "1",
     batch: Annotated[str, typer.Option(help="Frames at a time, N,N.")] = "1",
     size: Annotated[int, typer.Option(help="Side of the input in pixels; 0: as the weights want it.", min=0)] = 0,
     rounds: Annotated[int, typer.Option(help="Frames by each engine.", min=5, max=100_000)] = 50,
-    node: Annotated[bool, typer.Option("--node", help="The live chain over DDS, from image to command.")] = False,
-    rates: Annotated[str, typer.Option(help="With --node: camera rates in Hz.")] = "10,20,30,60",
-    sizes: Annotated[str, typer.Option(help="With --node: camera sizes.")] = "320x240,640x480,1280x720",
-    seconds: Annotated[float, typer.Option(help="With --node: for how long each.", min=1.0, max=86_400.0)] = 10.0,
+    as_json: Json = False,
+    page: Page = None,
+) -> None:
+    """Compare engines with plain PyTorch: each frame by all of them in turn."""
+    limits: Limits = {}
+    plan = _plan(weights, engines, device, threads, batch, size, rounds)
+    with console.status("") as status:
+        speeds = list(measure(plan, limits, lambda line: status.update(Text(line))))
+    figures = {"engines": list(map(asdict, speeds)), "limits": list(map(asdict, limits.values()))}
+    _finish("engines", figures, as_json, page)
+    if not as_json:
+        _print_engines(speeds, limits)
+
+
+@bench.command()
+def chain(
+    weights: WeightsFile = None,
+    rates: Annotated[str, typer.Option(help="Camera rates in Hz, N,N.")] = "10,20,30,60",
+    sizes: Annotated[str, typer.Option(help="Camera sizes, WIDTHxHEIGHT,WIDTHxHEIGHT.")] = "320x240,640x480,1280x720",
+    seconds: Annotated[float, typer.Option(help="How long each.", min=1.0, max=86_400.0)] = 10.0,
     endurance: Annotated[
         float,
-        typer.Option(
-            help="With --node: then so many seconds more of the last size at the last rate.", min=0.0, max=86_400.0
-        ),
+        typer.Option(help="Then so many seconds more of the last size at the last rate.", min=0.0, max=86_400.0),
     ] = 0.0,
-    offline: Annotated[Optional[Path], typer.Option(help="Frames a second of scoring this folder or zip.")] = None,  # noqa: UP045
-    simulator: Annotated[
-        bool, typer.Option("--simulator", help="Frames a second of the simulator's renderer.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON on standard output.")] = False,
-    page: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(help="Write tables and plots of engines and node into this Markdown file."),
-    ] = None,
+    as_json: Json = False,
+    page: Page = None,
 ) -> None:
-    """Measure speed on this machine: engines by default, in one interleaved run with plain PyTorch."""
-    if simulator:
-        _bench_simulator()
-        return
-    result: dict[str, Any] = {"machine": machine_name(), "versions": library_versions()}
-    chain: list[ChainSpeed] = []
-    speeds: list[Speed] = []
-    scoring: list[ScoringSpeed] = []
-    roofs: Roofs = {}
-    if node or page:
-        chain = _bench_node(_sizes(sizes), _numbers(rates, "--rates"), seconds, endurance, weights)
-        result["node"] = [{**asdict(row), "ros2_benchmark": row.as_ros2_benchmark()} for row in chain]
-    if offline is not None:
-        scoring = _bench_offline(offline, weights)
-        result["offline"] = [asdict(row) for row in scoring]
-    if page or not (node or offline):
-        plan = _plan(weights, engines, device, threads, batch, size, rounds)
-        with console.status("") as status:
-            speeds = list(measure(plan, roofs, lambda line: status.update(Text(line))))
-        result["roofs"] = [asdict(roof) for roof in roofs.values()]
-        result["engines"] = [asdict(speed) for speed in speeds]
-    result["load_average"] = os.getloadavg()[0]
-    if page:
-        from fcn_follow.lab.bench.page import write_page
+    """Measure the live chain over DDS: image, segmenter, follower, command."""
+    from fcn_follow.nodes.chain_bench import ChainRun, measure_chain
 
-        for path in write_page(page, result, shlex.join(["fcn-follow", *sys.argv[1:]])):
+    if weights is not None:
+        load_model(weights)  # refuses a wrong file before the nodes start
+    runs = [ChainRun(*size, rate, seconds) for size in _sizes(sizes) for rate in _numbers(rates, "--rates")]
+    if endurance:
+        runs.append(replace(runs[-1], seconds=endurance))
+    with console.status("") as status:
+        speeds = list(measure_chain(runs, weights, lambda line: status.update(Text(line))))
+    rows = [{**asdict(speed), "ros2_benchmark": speed.as_ros2_benchmark()} for speed in speeds]
+    _finish("chain", {"chain": rows}, as_json, page)
+    if not as_json:
+        _print_chain(speeds)
+
+
+@bench.command()
+def scoring(
+    frames: Annotated[Path, typer.Argument(help="Frames with masks: a folder or zip.")],
+    weights: Annotated[
+        Optional[list[Path]],  # noqa: UP045
+        typer.Option(help="Weights files, given again for more; default: the project's own."),
+    ] = None,
+    as_json: Json = False,
+    page: Page = None,
+) -> None:
+    """Measure how many frames per second `fcn-follow score` judges."""
+    from fcn_follow.lab.bench.scoring import measure_scoring
+
+    speeds = []
+    with console.status("") as status:
+        for path in weights or [default_weights()]:
+            status.update(Text(f"scoring with {path.stem}"))
+            speeds.append(measure_scoring(frames, path))
+    _finish("scoring", {"scoring": list(map(asdict, speeds))}, as_json, page)
+    if not as_json:
+        _print_scoring(speeds)
+
+
+@bench.command()
+def simulator() -> None:
+    """Measure how many frames per second the simulator draws."""
+    from fcn_follow.simulation.renderer_bench import measure_renderer
+
+    table = Table(title="Simulator's renderer on one core, frames per second")
+    table.add_column("size")
+    for column in ("shadows", "RGB", "RGB and labels"):
+        table.add_column(column, justify="right")
+    for row in measure_renderer():
+        shadows = "yes" if row.shadows else "no"
+        table.add_row(f"{row.width_px}x{row.height_px}", shadows, f"{row.rgb_hz:.1f}", f"{row.rgb_and_labels_hz:.1f}")
+    output(150).print(table)
+
+
+def _finish(name: str, figures: dict[str, Any], as_json: bool, page: Path | None) -> None:
+    """Write the figures into a page and print them as JSON, where that is wanted."""
+    about = {"machine": machine_name(), "versions": library_versions(), "load_average": os.getloadavg()[0]}
+    if page is not None:
+        from fcn_follow.lab.bench.performance_page import write_section
+
+        for path in write_section(page, name, about | figures, shlex.join(["fcn-follow", *sys.argv[1:]])):
             console.print(str(path))
     if as_json:
-        print(json.dumps(result, indent=1))
-        return
-    if speeds:
-        _print_engines(speeds, roofs)
-    if chain:
-        _print_chain(chain)
-    if scoring:
-        _print_scoring(scoring)
+        print(json.dumps(about | figures, indent=1))
 
 
 def _plan(
@@ -120,49 +165,11 @@ def _plan(
 
 
 def shipped_weights() -> list[Path]:
-    """All weights that come with the package."""
+    """All weights that the package ships."""
     return sorted((share_directory() / "weights").glob("*.safetensors"))
 
 
-def _bench_node(
-    sizes: list[tuple[int, int]], rates: list[float], seconds: float, endurance_s: float, weights: list[Path] | None
-) -> list[ChainSpeed]:
-    from fcn_follow.nodes.chain_bench import ChainRun, measure_chain
-
-    for path in weights or ():
-        load_model(path)  # a wrong file is told before anything is started
-    runs = [ChainRun(*size, rate, seconds) for size in sizes for rate in rates]
-    if endurance_s:
-        runs.append(replace(runs[-1], seconds=endurance_s))
-    with console.status("") as status:
-        return list(measure_chain(runs, weights[0] if weights else None, lambda line: status.update(Text(line))))
-
-
-def _bench_offline(frames: Path, weights: list[Path] | None) -> list[ScoringSpeed]:
-    from fcn_follow.lab.bench.scoring import measure_scoring
-
-    with console.status("") as status:
-        speeds = []
-        for path in weights or [default_weights()]:
-            status.update(Text(f"scoring with {path.stem}"))
-            speeds.append(measure_scoring(frames, path))
-    return speeds
-
-
-def _bench_simulator() -> None:
-    from fcn_follow.simulation.bench import measure_renderer
-
-    table = Table(title="Simulator's renderer, one core, frames a second")
-    table.add_column("size")
-    for column in ("shadows", "RGB", "RGB and labels"):
-        table.add_column(column, justify="right")
-    for row in measure_renderer():
-        shadows = "yes" if row.shadows else "no"
-        table.add_row(f"{row.width_px}x{row.height_px}", shadows, f"{row.rgb_hz:.1f}", f"{row.rgb_and_labels_hz:.1f}")
-    output(150).print(table)
-
-
-def _print_engines(speeds: list[Speed], roofs: Roofs) -> None:
+def _print_engines(speeds: list[Speed], limits: Limits) -> None:
     out = output(150)
     table = Table(title=f"Engines on {machine_name()}; each frame by all of them in turn")
     for column in ("network", "engine", "precision"):
@@ -178,21 +185,21 @@ def _print_engines(speeds: list[Speed], roofs: Roofs) -> None:
         figures = (row.problem,) if row.problem else (*times, *ratios)
         table.add_row(row.network, row.engine, row.precision, *where, *figures)
     out.print(table)
-    for roof in roofs.values():
+    for limit in limits.values():
         out.print(
-            f"limit of {roof.device}, {roof.precision}, {roof.threads} threads: {roof.gflop_s:.0f} GFLOP/s, "
-            f"memory {roof.memory_gb_s:.1f} GB/s"
+            f"limit of {limit.device}, {limit.precision}, {limit.threads} threads: {limit.gflop_s:.0f} GFLOP/s, "
+            f"memory {limit.memory_gb_s:.1f} GB/s"
         )
 
 
-def _print_chain(chain: list[ChainSpeed]) -> None:
+def _print_chain(speeds: list[ChainSpeed]) -> None:
     table = Table(title="Live chain: image over DDS, segmenter, follower, command")
     for column in (
         "camera", "Hz", "s", "sent", "masks", "commands", "age median ms", "age p99 ms", "at first", "at last",
         "inference ms", "cores", "MB", "MB more",
     ):  # fmt: skip
         table.add_column(column, justify="right")
-    for row in chain:
+    for row in speeds:
         table.add_row(
             f"{row.width_px}x{row.height_px}", f"{row.rate_hz:g}", f"{row.seconds:g}", str(row.sent), str(row.masks),
             str(row.commanded), f"{row.age_median_ms:.1f}", f"{row.age_p99_ms:.1f}", f"{row.age_begin_ms:.1f}",
@@ -203,7 +210,7 @@ def _print_chain(chain: list[ChainSpeed]) -> None:
 
 
 def _print_scoring(speeds: list[ScoringSpeed]) -> None:
-    table = Table(title=f"Scoring on {speeds[0].cores} cores, frames a second")
+    table = Table(title=f"Scoring on {speeds[0].cores} cores, frames per second")
     for column in ("network", "engine"):
         table.add_column(column)
     for column in ("decoding alone", "network alone", "scoring", "of decoding alone", "of decoding and network"):
@@ -218,7 +225,7 @@ def _print_scoring(speeds: list[ScoringSpeed]) -> None:
 
 def _numbers(text: str, option: str) -> list[float]:
     if not re.fullmatch(r"\d{1,4}(,\d{1,4}){0,19}", text) or 0 in (numbers := [int(part) for part in text.split(",")]):
-        raise UserError(f"{option} {text}: wanted are whole numbers from 1 on, with commas between them")
+        raise UserError(f"{option} {text}: give whole numbers from 1 on, separated by commas")
     return [float(number) for number in numbers]
 
 
@@ -227,6 +234,6 @@ def _sizes(text: str) -> list[tuple[int, int]]:
     for part in text.split(","):
         match = re.fullmatch(r"(\d{2,4})x(\d{2,4})", part)
         if not match:
-            raise UserError(f"--sizes {text}: wanted is WIDTHxHEIGHT, such as 640x480, with commas between them")
+            raise UserError(f"--sizes {text}: give WIDTHxHEIGHT, such as 640x480, separated by commas")
         sizes.append((int(match[1]), int(match[2])))
     return sizes

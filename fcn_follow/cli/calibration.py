@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
-from rich.progress import Progress
 from rich.table import Table
 
+from fcn_follow.cli.options import Device, Split
 from fcn_follow.cli.scoring import scored_refs
 from fcn_follow.errors import UserError
 from fcn_follow.inference.machine import find_device
-from fcn_follow.lab.console import console, output
+from fcn_follow.lab.console import console, output, progress_bar
 from fcn_follow.lab.scoring.calibration import (
     AREAS_PX,
     RULES,
@@ -24,8 +24,8 @@ from fcn_follow.lab.scoring.calibration import (
     draw_curve,
     judge_at_levels,
 )
+from fcn_follow.lab.scoring.detection import SIZE_NAMES
 from fcn_follow.lab.scoring.evaluation import labelled_frames
-from fcn_follow.lab.scoring.honest import SIZE_NAMES
 from fcn_follow.lab.scoring.predict import predictions
 from fcn_follow.lab.training.judgement import card_scores
 from fcn_follow.networks.weights import load_weights, save_weights
@@ -34,18 +34,18 @@ ROWS_BETWEEN = 5  # the table prints every fifth level
 
 
 def calibrate(
-    weights: Annotated[Path, typer.Option(help="Weights file whose card is to be set.")],
+    weights: Annotated[Path, typer.Option(help="Weights file whose card to set.")],
     data: Annotated[list[Path], typer.Option(help="Frames with masks; only the held-out runs are used.")],
-    split: Annotated[Optional[Path], typer.Option(help="Another split file; default config/split.yaml.")] = None,  # noqa: UP045
+    split: Split = None,
     rule: Annotated[
         str,
-        typer.Option(help="false_alarms: as many heroes as 20 false alarms in 1000 frames allow; score: best score."),
+        typer.Option(help="false_alarms: most heroes with at most 20 false alarms in 1000 frames; score: best score."),
     ] = "false_alarms",
     flip_average: Annotated[
         Optional[bool],  # noqa: UP045
-        typer.Option(help="Set whether the answer is the mean over frame and mirror image; it takes twice the time."),
+        typer.Option(help="Set whether to predict the mean over frame and mirror image, in twice the time."),
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    device: Device = "auto",
 ) -> None:
     """Choose when the hero counts as seen, on the held-out runs; writes the card and NAME.calibration.png."""
     if rule not in RULES:
@@ -58,7 +58,7 @@ def calibrate(
         card = dataclasses.replace(card, flip_average=flip_average)
     network = loaded.network.to(find_device(device))
     refs = scored_refs(data, held_out=True, split=split)
-    with Progress(console=console) as progress:
+    with progress_bar() as progress:
         task = progress.add_task("frames", total=len(refs))
         frames = labelled_frames(refs, lambda problem: console.print(f"skipped: {problem}"))
         judged = []
@@ -88,8 +88,8 @@ def _print(curve: Sequence[Level], best: Level) -> None:
     for i, level in enumerate(curve):
         if i % ROWS_BETWEEN and level is not best:
             continue
-        folders, honest = level.evaluation.follow_me.folders, level.evaluation.honest
-        recall = [honest.by_size_px[name].recall for name in SIZE_NAMES]
+        folders, detection = level.evaluation.follow_me.folders, level.evaluation.detection
+        recall = [detection.by_size_px[name].recall for name in SIZE_NAMES]
         table.add_row(
             f"{level.confirm:.6f}{'*' if level is best else ''}", f"{level.evaluation.follow_me.final_score:.4f}",
             f"{folders['following_images'].iou_hero:.4f}", f"{folders['patrol_with_targ'].iou_hero:.4f}",

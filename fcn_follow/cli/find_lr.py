@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
+from fcn_follow.cli.options import Device, NetworkName, Recipe, Settings
 from fcn_follow.cli.scoring import held_out_runs
-from fcn_follow.cli.training import progress_bar, read_parameters
+from fcn_follow.cli.training import read_parameters
 from fcn_follow.errors import UserError
 from fcn_follow.inference.machine import find_device
-from fcn_follow.lab.console import console
+from fcn_follow.lab.console import console, progress_bar
 from fcn_follow.lab.data.bank import load_bank
 from fcn_follow.lab.data.frames import open_frames
 from fcn_follow.lab.data.split import all_frames
@@ -22,17 +23,15 @@ from fcn_follow.networks.weights import ModelCard
 
 
 def find_lr(
-    data: Annotated[list[Path], typer.Option(help="Folder or zip of images/ and masks/; give it once for each set.")],
+    data: Annotated[list[Path], typer.Option(help="Folder or zip of images/ and masks/, given again for more.")],
     out: Annotated[Path, typer.Option(help="Picture of the curve to write (.png).")] = Path("learning_rate.png"),
-    recipe: Annotated[str, typer.Option(help="Recipe: a name in config/recipes, or a YAML file.")] = "hero_net",
-    network: Annotated[str, typer.Option(help="Network by name, instead of the recipe's.", show_default=False)] = "",
-    setting: Annotated[
-        Optional[list[str]], typer.Option("--set", help="Change a parameter of the recipe, as NAME=VALUE.")  # noqa: UP045
-    ] = None,
+    recipe: Recipe = "hero_net",
+    network: NetworkName = "",
+    setting: Settings = None,
     lowest: Annotated[float, typer.Option(help="Rate of the first step.", min=1e-12, max=100.0)] = 1e-6,
     highest: Annotated[float, typer.Option(help="Rate of the last step.", min=1e-12, max=100.0)] = 1.0,
     steps: Annotated[int, typer.Option(help="Steps between the two.", min=20, max=100_000)] = 100,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    device: Device = "auto",
 ) -> None:
     """Raise the learning rate step by step, draw the loss over it and suggest a rate; no weights are written."""
     if out.suffix != ".png":

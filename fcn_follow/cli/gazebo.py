@@ -1,4 +1,4 @@
-"""fcn-follow gazebo-assets."""
+"""`fcn-follow gazebo-assets`: the models and worlds for Gazebo."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from fcn_follow.lab.console import output
 
 
 def gazebo_assets(
-    out: Annotated[Path, typer.Argument(help="Folder that gets models/ and worlds/, as the checkout's own.")],
+    out: Annotated[Path, typer.Argument(help="Folder for models/ and worlds/; the checkout for its own.")],
 ) -> None:
-    """Make the world, the people and the drone for Gazebo anew; the same bytes each time."""
+    """Make the world, the people and the drone for Gazebo; the same bytes each time."""
     from fcn_follow.gazebo.assets import write_assets
 
     screen = output(120)

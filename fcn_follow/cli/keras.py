@@ -1,4 +1,4 @@
-"""`fcn-follow import-keras`: the course's Keras weights become weights of this package."""
+"""`fcn-follow import-keras`: convert the course's Keras weights."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def import_keras(
     weights: Annotated[Path, typer.Argument(help="HDF5 file of the weights (the course's model_weights).")],
     architecture: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Argument(help="JSON file of the architecture (config_model_weights); not needed if WEIGHTS holds it."),
+        typer.Argument(help="JSON file of the architecture (config_model_weights), where WEIGHTS does not hold it."),
     ] = None,
     out: Annotated[Path, typer.Option(help="Weights file to write (.safetensors).")] = Path("imported.safetensors"),
 ) -> None:
-    """Convert a Keras network of the Follow-Me course; nothing of the files is run."""
+    """Convert a Keras network of the Follow-Me course; no code of the files runs."""
     try:
         from fcn_follow.networks.keras import weights_import  # here: only this command needs h5py
     except ImportError as error:
@@ -39,7 +39,7 @@ def import_keras(
         input_width_px=graph.input_width_px,
         command=shlex.join(["fcn-follow", *sys.argv[1:]]),
         licence="that of the Keras files",
-        notes="imported from Keras; fcn-follow calibrate makes it sure of its heroes",
+        notes="imported from Keras; fcn-follow calibrate sets its thresholds",
         graph=to_card(graph),
     )
     save_weights(out, network, card)

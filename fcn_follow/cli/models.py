@@ -1,4 +1,4 @@
-"""`fcn-follow models`: the networks by name, and the layer table of one."""
+"""`fcn-follow models`: the list of networks, and the layer table of one."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def models(
     name: Annotated[str, typer.Argument(help="Print the layer table of this network.", show_default=False)] = "",
     size: Annotated[int, typer.Option(help="Side of the input of the layer table, in pixels.", min=8)] = REFERENCE_PX,
     against: Annotated[
-        str, typer.Option(help="Set the convolutions of NAME beside those of this network.", show_default=False)
+        str, typer.Option(help="Compare the convolutions of this network with those of NAME.", show_default=False)
     ] = "",
 ) -> None:
-    """List the networks, or print one network's layers in the shape of Keras' summary."""
+    """List the networks, or print one network's layers in the format of Keras' summary."""
     if against:
         if not name:
-            raise UserError("--against needs the network to compare: fcn-follow models NAME --against NAME")
+            raise UserError("--against needs a network to compare with: fcn-follow models NAME --against NAME")
         _print_pairs(network_info(against), network_info(name), size)
         return
     if name:
@@ -50,7 +50,7 @@ def models(
 
 
 def _print_pairs(standard: NetworkInfo, other: NetworkInfo, size: int) -> None:
-    """Parameters and multiply-accumulates of each convolution of two networks of the same plan, and the whole."""
+    """Print parameters and multiply-accumulates of each convolution of two similar networks, and the totals."""
     networks = standard.outline(), other.outline()
     table = Table(title=f"{standard.name} and {other.name}, each convolution at {size}x{size}")
     table.add_column("convolution")

@@ -1,4 +1,4 @@
-"""`fcn-follow train --data pets:FOLDER`: the Oxford-IIIT Pets instead of frames of a drone."""
+"""`fcn-follow train --data pets:FOLDER`: train on the Oxford-IIIT Pets."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from rich.progress import Progress
 from fcn_follow.errors import UserError
 from fcn_follow.lab.data.pets import CLASSES, LISTS, PREFIX, load_pets, read_list
 from fcn_follow.lab.data.split import fraction_of
-from fcn_follow.lab.training.parameters import TrainingParameters
 from fcn_follow.lab.training.pets import PetsTrainer
+from fcn_follow.lab.training.recipe import TrainingParameters
 from fcn_follow.networks.weights import ModelCard
 
 
 def has_pets(data: Sequence[Path]) -> bool:
-    """Whether --data names the Pets; UserError where it names something beside them."""
+    """Whether --data is the Pets; UserError where there is other data too."""
     pets = [path for path in data if str(path).startswith(PREFIX)]
     if pets and len(data) > 1:
-        raise UserError(f"--data {pets[0]}: pets have classes of their own and are trained on alone")
+        raise UserError(f"--data {pets[0]}: pets have other classes and cannot be combined with other data")
     return bool(pets)
 
 
@@ -33,7 +33,7 @@ def pets_trainer(
     device: torch.device,
     progress: Progress,
 ) -> PetsTrainer:
-    """A training on the pictures of trainval.txt, judged on those of test.txt. Raises UserError as the loader does."""
+    """A training on trainval.txt, judged on test.txt. Raises UserError for missing or damaged files."""
     folder = Path(str(data[0]).removeprefix(PREFIX)).expanduser()
     if not folder.is_dir():
         raise UserError(f"{folder}: there is no such folder; pets:FOLDER has images/ and annotations/ in it")
@@ -44,7 +44,7 @@ def pets_trainer(
         load_pets(folder, names, parameters.frame_px, parameters.workers, lambda: progress.advance(task))
         for names in (learning, judging)
     ]
-    told = f"trained on {len(learning)} pets of trainval.txt; judged on {len(judging)} of test.txt"
+    description = f"trained on {len(learning)} pets of trainval.txt; judged on {len(judging)} of test.txt"
     return PetsTrainer(
-        parameters, banks[0], [], out, replace(card, classes=CLASSES, data=told), device, judging=banks[1]
+        parameters, banks[0], [], out, replace(card, classes=CLASSES, data=description), device, judging=banks[1]
     )

@@ -1,17 +1,18 @@
-"""`fcn-follow results`: all weights in one table, what they are, how good and how fast."""
+"""`fcn-follow results`: size, held-out figures and speed of all weights in one table."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
 from fcn_follow.cli.bench import shipped_weights
+from fcn_follow.cli.options import WeightsFiles
 from fcn_follow.inference.engine import missing_for
-from fcn_follow.lab.bench.engines import Plan, Roofs, Speed, measure
+from fcn_follow.lab.bench.engines import Limits, Plan, Speed, measure
 from fcn_follow.lab.console import console, output
 from fcn_follow.networks.summary import count_macs, count_parameters
 from fcn_follow.networks.weights import load_weights
@@ -22,25 +23,22 @@ RECALL = "recall_"
 
 
 def results(
-    weights: Annotated[
-        Optional[list[Path]],  # noqa: UP045
-        typer.Option(help="Weights files; again for more. Default: all that come along."),
-    ] = None,
+    weights: WeightsFiles = None,
     rounds: Annotated[int, typer.Option(help="Frames by each engine for the milliseconds.", min=5, max=10_000)] = 40,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the table as Markdown.")] = False,
 ) -> None:
-    """All weights in one table: size, held-out figures of their cards, milliseconds a frame on one CPU thread."""
+    """Print all weights in one table: size, held-out figures of their cards, milliseconds per frame on a CPU thread."""
     paths = weights or shipped_weights()
     engines = [] if missing_for(FASTEST) else [FASTEST]
     with console.status("measuring") as status:
-        speeds = list(measure(Plan(paths, engines, rounds=rounds), Roofs(), lambda line: status.update(Text(line))))
+        speeds = list(measure(Plan(paths, engines, rounds=rounds), Limits(), lambda line: status.update(Text(line))))
     rows = [_row(path, [speed for speed in speeds if speed.network == path.stem]) for path in paths]
     columns = list(dict.fromkeys(name for row in rows for name in row))
     if markdown:
         lines = [columns, ["---"] * len(columns), *([row.get(name, "") for name in columns] for row in rows)]
         print("\n".join(f"| {' | '.join(line)} |" for line in lines))
         return
-    table = Table(title="Weights, their held-out figures, and milliseconds a frame here")
+    table = Table(title="Weights, their held-out figures, and milliseconds per frame here")
     for name in columns:
         table.add_column(name, justify="left" if name == "weights" else "right")
     for row in rows:

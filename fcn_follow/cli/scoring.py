@@ -1,4 +1,4 @@
-"""`fcn-follow score`: the Follow-Me score and the honest figures of a weights file."""
+"""`fcn-follow score`: the Follow-Me score and the figures of detection of a weights file."""
 
 from __future__ import annotations
 
@@ -11,45 +11,37 @@ from typing import Annotated, Optional
 import typer
 from torch.nn import Module
 
-from fcn_follow.cli.bags import progress_bar
+from fcn_follow.cli.options import Device, EngineName, Json, Precision, Split, WeightsFile
 from fcn_follow.errors import UserError
 from fcn_follow.inference.choice import REFERENCE, EngineRequest
 from fcn_follow.inference.engine import Engine, EngineSpec, Output
 from fcn_follow.inference.exported import Model, choose_for, load_model, request_for
 from fcn_follow.inference.machine import find_device, usable_cores
-from fcn_follow.lab.console import console
+from fcn_follow.lab.console import console, progress_bar
 from fcn_follow.lab.data.split import FrameRef, read_held_out_runs
 from fcn_follow.lab.scoring.evaluation import evaluate, labelled_frames, refs_of
 from fcn_follow.lab.scoring.follow_me import Kind
-from fcn_follow.lab.scoring.report import write_report
+from fcn_follow.lab.scoring.score_report import write_report
 from fcn_follow.lab.scoring.tables import print_evaluation
 from fcn_follow.networks.sources.mask_depth import checkerboard
 from fcn_follow.networks.weights import LoadedWeights
 from fcn_follow.share import default_weights, share_directory
-
-EngineName = Annotated[
-    str,
-    typer.Option(
-        help="auto (the fastest here), torch (the reference), torch-compiled, onnxruntime, openvino, tensorrt."
-    ),
-]
-Precision = Annotated[str, typer.Option(help="auto (the fastest here), fp32, bf16, fp16.")]
 
 
 def score(
     data: Annotated[
         list[Path], typer.Option(help="Frames with masks: a folder, a zip, or the course's folder of three folders.")
     ],
-    weights: Annotated[Optional[Path], typer.Option(help="Weights file; default the project's own.")] = None,  # noqa: UP045
-    held_out: Annotated[bool, typer.Option(help="Only the runs that config/split.yaml holds out.")] = False,
-    split: Annotated[Optional[Path], typer.Option(help="Another split file, for --held-out.")] = None,  # noqa: UP045
-    report: Annotated[Optional[Path], typer.Option(help="Folder for pictures of the worst frames and a CSV.")] = None,  # noqa: UP045
-    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON on standard output.")] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    weights: WeightsFile = None,
+    held_out: Annotated[bool, typer.Option(help="Score only the held-out runs of config/split.yaml.")] = False,
+    split: Split = None,
+    report: Annotated[Optional[Path], typer.Option(help="Folder for an image of the worst frames and a CSV.")] = None,  # noqa: UP045
+    as_json: Json = False,
+    device: Device = "auto",
     engine: EngineName = "auto",
     precision: Precision = "fp32",
 ) -> None:
-    """Score a network on frames with masks, exactly as the Follow-Me task does, and honestly beside it."""
+    """Score a network on frames with masks: the Follow-Me score, and figures of detection beside it."""
     path = weights or default_weights()
     loaded = load_model(path)
     refs = scored_refs(data, held_out, split)
@@ -77,10 +69,10 @@ def score(
 
 
 def scored_network(loaded: Model, request: EngineRequest) -> Module | Engine:
-    """The network itself for plain PyTorch in fp32, else the engine that was asked for, or that takes the file.
+    """The network itself for plain PyTorch in fp32, else the requested engine, or the one that takes the file.
 
-    auto in fp32 is plain PyTorch on a GPU, which takes batches, and for a network with a depth head, whose depth only
-    plain PyTorch gives beside probabilities; else the fastest engine, a frame on each core.
+    auto in fp32 is plain PyTorch on a GPU, which takes batches, and for a network with a depth head, since no engine
+    gives probabilities and depth; else the fastest engine, with a frame on each core.
     """
     device = find_device(request.device)
     plain = (REFERENCE,) if device.type == "cpu" and not loaded.card.depth else (REFERENCE, "auto")
@@ -93,24 +85,18 @@ def scored_network(loaded: Model, request: EngineRequest) -> Module | Engine:
 
 
 def engine_name(network: Module | Engine) -> str:
-    """What the figures were computed by, as `openvino fp32 on cpu`."""
+    """The engine of the figures, as `openvino fp32 on cpu`."""
     if not isinstance(network, Module):
         return str(network.spec)
     return str(EngineSpec(REFERENCE, next(network.parameters()).device.type))
 
 
 def scored_refs(data: Sequence[Path], held_out: bool, split: Path | None) -> list[tuple[FrameRef, Kind | None]]:
-    """The frames of the paths, or those of the held-out runs. Raises UserError when no frame is of these runs."""
+    """The frames of the paths, or those of the held-out runs. Raises UserError where no frame is of these runs."""
     refs = [item for folder in data for item in refs_of(folder)]
     if not held_out and split is None:
         return refs
-    return refs_of_runs(refs, held_out_runs(split))
-
-
-def refs_of_runs(
-    refs: Sequence[tuple[FrameRef, Kind | None]], runs: frozenset[str]
-) -> list[tuple[FrameRef, Kind | None]]:
-    """Those of the frames that are of held-out runs. Raises UserError when there are none."""
+    runs = held_out_runs(split)
     chosen = [(ref, kind) for ref, kind in refs if ref.run in runs]
     if not chosen:
         raise UserError(f"none of the frames is of the held-out runs {', '.join(sorted(runs))}")
@@ -118,5 +104,5 @@ def refs_of_runs(
 
 
 def held_out_runs(split: Path | None) -> frozenset[str]:
-    """The runs that a split file holds out, config/split.yaml where none is given."""
+    """The held-out runs of a split file; default: config/split.yaml."""
     return read_held_out_runs(split or share_directory() / "config" / "split.yaml")

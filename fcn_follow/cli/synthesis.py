@@ -1,6 +1,6 @@
-"""`fcn-follow synthesize` and `pictures`: frames to train on and pictures of the docs, from the simulator.
+"""`fcn-follow synthesize` and `pictures`: training frames and the pictures of the docs, from the simulator.
 
-The simulator is imported when a command runs: without a way to draw, the other commands still work.
+Each command imports the simulator when it runs: the help needs none of its libraries.
 """
 
 from __future__ import annotations
@@ -10,17 +10,16 @@ from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from fcn_follow.errors import UserError
-from fcn_follow.lab.console import console
+from fcn_follow.lab.console import console, progress_bar
 
 
 def synthesize(
     out: Annotated[Path, typer.Option(help="Folder to write: new, empty, or an earlier part of the same run.")],
     count: Annotated[int, typer.Option(help="Frames to make.")] = 1000,
-    size: Annotated[str, typer.Option(help="Pixels, WIDTHxHEIGHT.")] = "256x256",
-    seed: Annotated[int, typer.Option(help="Another seed, other frames; the same seed, the same bytes.")] = 0,
+    size: Annotated[str, typer.Option(help="Size in pixels, WIDTHxHEIGHT.")] = "256x256",
+    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 0,
     no_hero: Annotated[float, typer.Option(help="Share of frames without a hero, 0 to 1.")] = 0.35,
     far: Annotated[float, typer.Option(help="Share of far heroes (4 to 200 px of 256x256) among the others.")] = 0.6,
     seated: Annotated[float, typer.Option(help="Share of heroes who sit, 0 to 1.")] = 0.0,
@@ -30,9 +29,9 @@ def synthesize(
     hero_bottom: Annotated[Optional[str], typer.Option(help="Colour of the hero's trousers.")] = None,  # noqa: UP045
     hero_shoes: Annotated[Optional[str], typer.Option(help="Colour of the hero's shoes.")] = None,  # noqa: UP045
     hero_skin: Annotated[Optional[str], typer.Option(help="Colour of the hero's skin.")] = None,  # noqa: UP045
-    processes: Annotated[int, typer.Option(help="Processes that draw side by side.", min=1, max=64)] = 2,
+    processes: Annotated[int, typer.Option(help="Processes that draw at the same time.", min=1, max=64)] = 2,
 ) -> None:
-    """Make training frames with masks and depth; stop with Ctrl-C, run the same command again to go on."""
+    """Make training frames with masks and depth; after Ctrl-C the same command goes on."""
     from fcn_follow.simulation.synthesize import SynthesisOptions
     from fcn_follow.simulation.synthesize import synthesize as write_frames
 
@@ -40,15 +39,8 @@ def synthesize(
     clothes = {name: colour for name, colour in given.items() if colour is not None}
     width_px, height_px = _size(size)
     options = SynthesisOptions(count, width_px, height_px, seed, no_hero, far, clothes, seated, behind_wall)
-    columns = (
-        TextColumn("synthesizing"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task("", total=count)
+    with progress_bar() as progress:
+        task = progress.add_task("synthesizing", total=count)
         try:
             for done in write_frames(options, out, processes):
                 progress.update(task, completed=done)
@@ -61,8 +53,8 @@ def synthesize(
 def pictures(
     out: Annotated[Path, typer.Option(help="Folder to write them into.")] = Path("docs/images/simulation"),
 ) -> None:
-    """Draw the pictures of docs/simulation.md anew."""
-    from fcn_follow.simulation.pictures import write_pictures
+    """Draw the pictures of docs/simulation.md."""
+    from fcn_follow.simulation.docs_pictures import write_pictures
 
     for path in write_pictures(out):
         console.print(str(path))
@@ -71,5 +63,5 @@ def pictures(
 def _size(text: str) -> tuple[int, int]:
     match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text)
     if not match:
-        raise UserError(f"--size {text}: wanted is WIDTHxHEIGHT, such as 320x240")
+        raise UserError(f"--size {text}: give WIDTHxHEIGHT, such as 320x240")
     return int(match[1]), int(match[2])

@@ -1,4 +1,4 @@
-"""`fcn-follow train`: frames in, weights out."""
+"""`fcn-follow train`: train a network on frames."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from torch import nn
 
+from fcn_follow.cli.options import Device, NetworkName, Recipe, Settings, Split
 from fcn_follow.cli.pets import has_pets, pets_trainer
 from fcn_follow.cli.scoring import held_out_runs
 from fcn_follow.errors import UserError
 from fcn_follow.inference.machine import find_device
-from fcn_follow.lab.console import console
+from fcn_follow.lab.console import console, progress_bar
 from fcn_follow.lab.data.bank import FrameBank, load_bank
 from fcn_follow.lab.data.frames import open_frames
 from fcn_follow.lab.data.split import FrameRef, all_frames, fraction_of, refuse_leak, split_by_run, split_by_share
 from fcn_follow.lab.scoring.evaluation import LabelledFrame, labelled_frames
-from fcn_follow.lab.training.parameters import TrainingParameters, read_recipe
+from fcn_follow.lab.training.recipe import TrainingParameters, read_recipe
 from fcn_follow.lab.training.record import write_record
 from fcn_follow.lab.training.trainer import MAIN_FIGURES, EpochReport, Trainer
 from fcn_follow.networks.registry import network_info
@@ -33,7 +33,7 @@ from fcn_follow.share import share_directory
 from fcn_follow.yaml_text import parse_yaml
 
 if TYPE_CHECKING:
-    from fcn_follow.lab.training.board import Board
+    from fcn_follow.lab.training.tensorboard_log import TensorBoardLog
 
 
 def train(
@@ -41,21 +41,18 @@ def train(
         list[Path], typer.Option(help="Folder or zip of images/ and masks/, once for each set; or pets:FOLDER.")
     ],
     out: Annotated[Path, typer.Option(help="Weights file to write (.safetensors).")],
-    recipe: Annotated[
-        str, typer.Option(help="Recipe: a name in config/recipes, or a YAML file; see docs/training.md.")
-    ] = "hero_net",
-    network: Annotated[str, typer.Option(help="Network by name, instead of the recipe's.", show_default=False)] = "",
-    setting: Annotated[
-        Optional[list[str]], typer.Option("--set", help="Change a parameter of the recipe, as NAME=VALUE.")  # noqa: UP045
-    ] = None,
-    split: Annotated[
-        Optional[Path], typer.Option(help="YAML file of the runs to hold out; default config/split.yaml.")  # noqa: UP045
-    ] = None,
+    recipe: Recipe = "hero_net",
+    network: NetworkName = "",
+    setting: Settings = None,
+    split: Split = None,
     held_out_share: Annotated[
-        float, typer.Option(help="Hold out the last share of every run instead; flatters the score.", min=0.0, max=0.9)
+        float,
+        typer.Option(
+            help="Hold out the last share of every run instead; the score is then too high.", min=0.0, max=0.9
+        ),
     ] = 0.0,
     judge: Annotated[
-        Optional[list[Path]], typer.Option(help="Judge on these frames instead, and train on all of --data.")  # noqa: UP045
+        Optional[list[Path]], typer.Option(help="Evaluate on these frames instead, and train on all of --data.")  # noqa: UP045
     ] = None,
     allow_same_run: Annotated[bool, typer.Option(help="Accept a run on both sides of the split.")] = False,
     teacher: Annotated[
@@ -63,14 +60,14 @@ def train(
     ] = None,
     start_from: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option(help="Weights of the same network, or of a part of it, to begin with instead of random ones."),
+        typer.Option(help="Initial weights, of the same network or of a part of it, instead of random ones."),
     ] = None,
     tensorboard: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(help="Folder for TensorBoard: loss, rate, scores, graph, frames with truth and prediction."),
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    resume: Annotated[bool, typer.Option(help="Go on from the checkpoint beside --out.")] = False,
+    device: Device = "auto",
+    resume: Annotated[bool, typer.Option(help="Continue from the checkpoint beside --out.")] = False,
     notes: Annotated[str, typer.Option(help="A line for the model card.", show_default=False)] = "",
 ) -> None:
     """Train a network; Ctrl-C keeps the best weights so far, and --resume goes on from the last whole epoch."""
@@ -108,24 +105,24 @@ def train(
         console.print(f"resumed after epoch {len(trainer.history)} of {parameters.epochs}")
     _fit(trainer, tensorboard)
     if trainer.best_epoch < 0:
-        raise UserError("stopped before the first look at the held-out runs; there are no weights yet")
+        raise UserError("stopped before the first evaluation on the held-out runs; there are no weights yet")
     write_record(out, parameters, trainer.card, trainer.history)
     figures = {report.epoch: report.figures for report in trainer.history}.get(trainer.best_epoch, {})
-    console.print(f"best after epoch {trainer.best_epoch + 1}: {told(figures)}; {out}")
+    console.print(f"best after epoch {trainer.best_epoch + 1}: {figures_text(figures)}; {out}")
 
 
 def read_parameters(recipe: str, network: str, settings: Sequence[str]) -> TrainingParameters:
-    """A recipe by name or path, with --network and --set put in. Raises UserError for what is not known."""
+    """A recipe by name or path, changed by --network and --set. Raises UserError for unknown names."""
     recipes = share_directory() / "config" / "recipes"
     path = Path(recipe) if recipe.endswith((".yaml", ".yml")) else recipes / f"{recipe}.yaml"
     if not path.is_file():
         known = ", ".join(sorted(entry.stem for entry in recipes.glob("*.yaml")))
-        raise UserError(f"--recipe {recipe}: there is no such recipe; known are {known}, or name a YAML file")
+        raise UserError(f"--recipe {recipe}: there is no such recipe; known are {known}, or give a YAML file")
     changes: dict[str, object] = {"network": network} if network else {}
     for item in settings:
         name, equals, value = item.partition("=")
         if not equals:
-            raise UserError(f"--set {item}: wanted is NAME=VALUE")
+            raise UserError(f"--set {item}: give NAME=VALUE")
         try:
             changes[name] = parse_yaml(value)
         except UserError as error:
@@ -168,12 +165,12 @@ def _load(
 
 
 def empty_classes(bank: FrameBank, held_out: Sequence[LabelledFrame]) -> list[str]:
-    """A line for each class that one side of the split does not show."""
+    """A line for each class that is missing on one side of the split."""
     shown = {
         "training": [bool((bank.labels == label).any()) for label in range(len(CLASSES))],
         "held-out": [any(bool(frame.mask[..., label].any()) for frame in held_out) for label in range(len(CLASSES))],
     }
-    meaning = {"training": "nothing of it can be learned", "held-out": "the score cannot tell how well it is seen"}
+    meaning = {"training": "it cannot be learned", "held-out": "the score does not cover it"}
     return [
         f"no {side} frame shows the class {name}: {meaning[side]}"
         for side, present in shown.items()
@@ -187,7 +184,7 @@ def _teacher(path: Path | None, device: str) -> nn.Module | None:
 
 
 def _fit(trainer: Trainer, tensorboard: Path | None) -> None:
-    """Run the training under a progress bar, and for TensorBoard where a folder is given; Ctrl-C ends it early."""
+    """Run the training with a progress bar, and TensorBoard where a folder is given; Ctrl-C ends it early."""
     board = _board(tensorboard, trainer)
     steps = trainer.steps_per_epoch
     epochs = trainer.parameters.epochs
@@ -207,7 +204,7 @@ def _fit(trainer: Trainer, tensorboard: Path | None) -> None:
                 board.epoch(report)
             if report.score is not None:
                 progress.console.print(
-                    f"epoch {report.epoch + 1}: loss {report.loss:.4f}, {told(report.figures)}", highlight=False
+                    f"epoch {report.epoch + 1}: loss {report.loss:.4f}, {figures_text(report.figures)}", highlight=False
                 )
 
         try:
@@ -219,27 +216,19 @@ def _fit(trainer: Trainer, tensorboard: Path | None) -> None:
                 board.close()
 
 
-def told(figures: Mapping[str, float]) -> str:
-    """The main figures of a judgement in words."""
+def figures_text(figures: Mapping[str, float]) -> str:
+    """The main figures of an evaluation as text."""
     return ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in list(figures.items())[:MAIN_FIGURES])
 
 
-def _board(folder: Path | None, trainer: Trainer) -> Board | None:
+def _board(folder: Path | None, trainer: Trainer) -> TensorBoardLog | None:
     if folder is None:
         return None
     try:
-        from fcn_follow.lab.training.board import Board  # here: only this needs TensorBoard
+        from fcn_follow.lab.training.tensorboard_log import TensorBoardLog  # here: only this needs TensorBoard
     except ImportError as error:
         raise UserError("--tensorboard needs TensorBoard: pip install tensorboard") from error
-    return Board(folder, trainer)
-
-
-def progress_bar() -> Progress:
-    """The progress bar of the long commands."""
-    return Progress(
-        SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-        console=console,
-    )  # fmt: skip
+    return TensorBoardLog(folder, trainer)
 
 
 def _describe(learning: Sequence[FrameRef], judging: Sequence[FrameRef]) -> str:

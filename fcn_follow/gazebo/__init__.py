@@ -1,1 +1,1 @@
-"""The town, its people and a drone for Gazebo: meshes and SDF, made by formulas like the embedded simulator's."""
+"""The town, its people and a drone for Gazebo: meshes and SDF from the formulas of the embedded simulator."""

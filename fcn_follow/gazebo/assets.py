@@ -26,9 +26,9 @@ SEED = 0
 
 
 def write_assets(out: Path) -> list[Path]:
-    """Write `out`/models and `out`/worlds, in place of what of them is there; the same bytes each time.
+    """Write OUT/models and OUT/worlds, replacing what is there; the same bytes each time.
 
-    Raises UserError where that cannot be written; what was there before then stays.
+    Raises UserError where they cannot be written; the old files then stay.
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -56,14 +56,14 @@ def _write(out: Path) -> Iterator[Path]:
     materials = make_materials(np.random.default_rng([SEED, 2]))
     for scenery in town_models(town, SEED):
         write_obj(models / scenery.name / "meshes" / f"{scenery.name}.obj", scenery.meshes, materials)
-        yield _write_model(models, scenery.name, scenery_model(scenery), scenery.told)
+        yield _write_model(models, scenery.name, scenery_model(scenery), scenery.description)
     for person in people:
         meshes = person_meshes(person.outfit)
         write_obj(models / person.name / "meshes" / f"{person.name}.obj", meshes, _clothes(person.outfit, materials))
         yield _write_model(models, person.name, standing_model(person), "A person in mid-stride.")
     for name, rotors in ((DRONE, False), (DRONE_ROTORS, True)):
-        told = f"A quadrotor with a camera on a pitch gimbal, flown by {'its rotors' if rotors else 'velocity'}."
-        yield _write_model(models, name, drone_model(rotors), told)
+        description = f"A quadrotor with a camera on a pitch gimbal, flown by {'its rotors' if rotors else 'velocity'}."
+        yield _write_model(models, name, drone_model(rotors), description)
     worlds = out / "worlds"
     worlds.mkdir()
     world = worlds / f"{TOWN}.sdf"
@@ -71,10 +71,10 @@ def _write(out: Path) -> Iterator[Path]:
     yield world
 
 
-def _write_model(models: Path, name: str, document: Element, told: str) -> Path:
+def _write_model(models: Path, name: str, document: Element, description: str) -> Path:
     folder = models / name
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "model.config").write_text(model_config(name, told), encoding="utf-8")
+    (folder / "model.config").write_text(model_config(name, description), encoding="utf-8")
     (folder / "model.sdf").write_text(to_text(document), encoding="utf-8")
     return folder / "model.sdf"
 

@@ -1,7 +1,7 @@
 """The drone: a quadrotor with a camera on a pitch gimbal, flown by velocity or by its rotors.
 
-Rotors and controller gains are those of the X3 in Gazebo's own example of the multicopter velocity controller, the
-body is a box of about its size and mass; the camera is that of the embedded simulator with twice its pixels.
+Rotors and controller gains are those of the X3 in Gazebo's example of the multicopter velocity controller; the body is
+a box of about its size and mass; the camera is that of the embedded simulator at twice the resolution.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _FORCE_CONSTANT, _MOMENT_CONSTANT = 8.54858e-06, 0.016
 
 
 def drone_model(rotors: bool) -> Element:
-    """The model's SDF; its topics are under follow_drone in either way of flying."""
+    """The model's SDF; its topics are under follow_drone, with rotors or without."""
     document = root()
     model = child(document, "model", name=DRONE)
     _base(model, gravity=rotors)

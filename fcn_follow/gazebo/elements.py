@@ -8,7 +8,7 @@ from xml.etree.ElementTree import Element, SubElement
 
 SDF_VERSION = "1.9"
 LABEL_OTHER, LABEL_HERO = 1, 2
-"""The labels of the ground truth, as in every label mask; what has none is background, 0."""
+"""The labels of the ground truth, as in every label mask; everything else is background, 0."""
 
 PLUGINS = {
     "gz-sim-physics-system": "gz::sim::systems::Physics",
@@ -26,7 +26,7 @@ PLUGINS = {
 
 
 def child(parent: Element, tag: str, text: object = None, /, **attributes: object) -> Element:
-    """A new element in `parent`, with text and attributes as SDF writes them."""
+    """A new child of `parent`, with text and attributes as SDF writes them."""
     made = SubElement(parent, tag, {name: str(value) for name, value in attributes.items()})
     if text is not None:
         made.text = str(text).lower() if isinstance(text, bool) else str(text)
@@ -45,7 +45,7 @@ def plugin(parent: Element, filename: str) -> Element:
 
 
 def pose(parent: Element, *numbers: float) -> None:
-    """x, y, z in metres and roll, pitch, yaw in radians; what is missing is 0."""
+    """x, y, z in metres and roll, pitch, yaw in radians; missing numbers are 0."""
     child(parent, "pose", " ".join(f"{number:.4g}" for number in (*numbers, *[0.0] * (6 - len(numbers)))))
 
 
@@ -70,18 +70,18 @@ def root() -> Element:
 
 
 def to_text(document: Element) -> str:
-    """The document as it is written into files."""
+    """The document as the text of a file."""
     ElementTree.indent(document, "  ")
     body = ElementTree.tostring(document, encoding="unicode")
     return f'<?xml version="1.0"?>\n<!-- Made by: fcn-follow gazebo-assets -->\n{body}\n'
 
 
-def model_config(name: str, told: str) -> str:
-    """The model.config that lets model://NAME be found."""
+def model_config(name: str, description: str) -> str:
+    """The model.config by which Gazebo finds model://NAME."""
     config = Element("model")
     values(config, name=name, version="1.0")
     child(config, "sdf", "model.sdf", version=SDF_VERSION)
     values(child(config, "author"), name="fcn_follow maintainers")
-    values(config, description=told)
+    values(config, description=description)
     ElementTree.indent(config, "  ")
     return f'<?xml version="1.0"?>\n{ElementTree.tostring(config, encoding="unicode")}\n'

@@ -1,7 +1,7 @@
-"""The hero and a crowd: a model each, and actors that walk in a loop for ever.
+"""The hero and a crowd: a model each, and actors that walk in an endless loop.
 
-An actor's skin takes no colours of its own, so that an actor here has a link with the person's mesh in a stride, and a
-script of waypoints; it glides on still legs.
+Gazebo gives an actor's skin no colours of its own. So an actor here has a link with the person's mesh in mid-stride and
+a script of waypoints: it glides on still legs.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _STRIDE = gait_pose(0.6, running=False)
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody who walks round the corners of a loop; places in metres, east and north of the square's middle."""
+    """A person who walks round the corners of a loop; places in metres, east and north of the square's middle."""
 
     name: str
     outfit: Outfit
@@ -50,7 +50,7 @@ _OTHERS: tuple[tuple[tuple[Place, ...], float], ...] = (
 
 
 def everybody(seed: int) -> list[Person]:
-    """The hero, somebody in red trousers, and six others whose clothes come from the seed."""
+    """The hero, a person in red trousers, and six others whose clothes come from the seed."""
     rng = np.random.default_rng([seed, 7])
     outfits = [LOOKALIKE, *(random_outfit(rng) for _ in _OTHERS[1:])]
     others = [
@@ -61,7 +61,7 @@ def everybody(seed: int) -> list[Person]:
 
 
 def person_meshes(outfit: Outfit) -> dict[str, Mesh]:
-    """A body in mid-stride, one mesh a part of PARTS that this outfit shows."""
+    """A body in mid-stride: one mesh for each of PARTS that this outfit shows."""
     meshes = body_meshes(_STRIDE)
     shown = {}
     for part in PARTS:
@@ -72,12 +72,12 @@ def person_meshes(outfit: Outfit) -> dict[str, Mesh]:
 
 
 def mesh_uri(person: Person) -> str:
-    """Where the person's mesh is found."""
+    """The URI of the person's mesh."""
     return f"model://{person.name}/meshes/{person.name}.obj"
 
 
 def standing_model(person: Person) -> Element:
-    """The person as a model that stands still, for worlds of one's own."""
+    """The person as a model that stands still, for other worlds."""
     document = root()
     model = child(document, "model", name=person.name)
     values(model, static=True)
@@ -86,7 +86,7 @@ def standing_model(person: Person) -> Element:
 
 
 def walking_actor(world: Element, person: Person, height_m: Callable[[float, float], float]) -> None:
-    """The person as an actor that walks its loop; `height_m` is the ground's at a place."""
+    """The person as an actor that walks its loop; `height_m` gives the ground's height at a place."""
     actor = child(world, "actor", name=person.name)
     _body(actor, person)
     script = child(actor, "script")

@@ -13,7 +13,7 @@ from fcn_follow.simulation.scenery import (
     TREE_LEAVES,
     building_meshes,
     ground_meshes,
-    one_a_material,
+    merged_by_material,
     plant_meshes,
 )
 from fcn_follow.simulation.shapes import Mesh
@@ -28,7 +28,7 @@ class Scenery:
     """A model that stands still: its meshes by material, and the boxes and cylinders that stop a drone."""
 
     name: str
-    told: str
+    description: str
     meshes: dict[str, Mesh]
     boxes_m: tuple[tuple[tuple[float, float], tuple[float, float, float]], ...] = ()
     trunk_m: tuple[float, float] | None = None
@@ -37,24 +37,26 @@ class Scenery:
 
 
 def town_models(town: Town, seed: int) -> Iterator[Scenery]:
-    """All models that the world's places name."""
+    """All models that the world includes."""
     boxes = tuple((b.centre_m, (*b.size_m, b.height_m)) for b in town.buildings)
-    still = one_a_material(ground_meshes(town), building_meshes(town))
+    still = merged_by_material(ground_meshes(town), building_meshes(town))
     yield Scenery(TOWN, "A paved square, roads, a park and houses.", still, boxes, on_ground=True)
     wanted = set(TREE_LEAVES)
     attempt = 0
-    while wanted:  # the generator picks the colour of the leaves
+    while wanted:  # the random generator picks the colour of the leaves
         meshes = plant_meshes([_TREE], np.random.default_rng([seed, 8, attempt]))
         attempt += 1
         for kind in wanted & set(meshes):
             wanted.remove(kind)
             name = _tree_name(kind)
-            yield Scenery(name, f"A tree, 7 m tall ({kind}).", one_a_material(meshes), trunk_m=(_TREE.radius_m, 3.0))
+            yield Scenery(
+                name, f"A tree, 7 m tall ({kind}).", merged_by_material(meshes), trunk_m=(_TREE.radius_m, 3.0)
+            )
     for plant in {_bed_name(p): p for p in town.plants if p.kind == "bed"}.values():
         bed = Plant("bed", (0.0, 0.0), plant.radius_m, plant.height_m)
         meshes = plant_meshes([bed], np.random.default_rng([seed, 9]))
         yield Scenery(
-            _bed_name(plant), f"A round flower bed, {2 * plant.radius_m:.1f} m across.", one_a_material(meshes),
+            _bed_name(plant), f"A round flower bed, {2 * plant.radius_m:.1f} m across.", merged_by_material(meshes),
             trunk_m=(plant.radius_m, 2.0),
         )  # fmt: skip
 

@@ -12,14 +12,14 @@ from fcn_follow.simulation.outfits import Colour
 from fcn_follow.simulation.scenery import Materials
 from fcn_follow.simulation.shapes import Mesh, Points
 
-LARGEST_TEXTURE_PX = 512
+MAX_TEXTURE_PX = 512
 _JPEG_QUALITY = 82
 
 
 def write_obj(path: Path, meshes: Mapping[str, Mesh], materials: Materials) -> None:
-    """Write `path` (.obj), the .mtl beside it and the textures that it names; `meshes` by the name of their material.
+    """Write `path` (.obj), its .mtl and its textures; `meshes` by the name of their material.
 
-    Texture coordinates count rows from the top in Mesh and from the bottom in OBJ.
+    Mesh counts the rows of a texture from the top, OBJ from the bottom.
     """
     lines = [f"mtllib {path.stem}.mtl"]
     vertex = texcoord = 1
@@ -41,7 +41,7 @@ def write_obj(path: Path, meshes: Mapping[str, Mesh], materials: Materials) -> N
 
 
 def vertex_normals(mesh: Mesh) -> Points:
-    """(N, 3) unit normals, the mean over a vertex's triangles weighted by their area."""
+    """(N, 3) unit normals: the mean over the triangles of a vertex, weighted by their area."""
     a, b, c = (mesh.vertices_m[mesh.faces[:, corner]] for corner in range(3))
     across = np.cross(b - a, c - a)
     normals = np.zeros_like(mesh.vertices_m)
@@ -63,8 +63,8 @@ def _material(name: str, materials: Materials, folder: Path) -> str:
 
 def _write_texture(path: Path, rgb: np.ndarray) -> None:
     side = max(rgb.shape[:2])
-    if side > LARGEST_TEXTURE_PX:
-        scale = LARGEST_TEXTURE_PX / side
+    if side > MAX_TEXTURE_PX:
+        scale = MAX_TEXTURE_PX / side
         rgb = cv2.resize(rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     encoded = cv2.imencode(".jpg", np.ascontiguousarray(rgb[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1]
     path.write_bytes(encoded.tobytes())

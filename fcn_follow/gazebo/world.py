@@ -14,7 +14,7 @@ _SYSTEMS = ("gz-sim-physics-system", "gz-sim-user-commands-system", "gz-sim-scen
 
 
 def town_square(town: Town, people: Sequence[Person], seed: int) -> Element:
-    """worlds/town_square.sdf; the drone is put into it at launch."""
+    """worlds/town_square.sdf; the launch file adds the drone."""
     document = root()
     world = child(document, "world", name=TOWN)
     physics = child(world, "physics", name="4ms", type="ignored")

@@ -29,16 +29,12 @@ AGAIN = "export it again with fcn-follow export"
 
 @dataclass(frozen=True)
 class Exported:
-    """An exported file: its card, the model as an engine takes it, and what it must give on the drawn frames.
-
-    precision is that of its layers: fp32, which an engine may compute in bf16 or fp16 as well, or int8.
-    """
+    """An exported file: its card, the model as an engine takes it, and what it must give on the drawn frames."""
 
     path: Path
     card: ModelCard
     model: bytes | Path
     expected: NDArray[np.uint8]
-    precision: str = "fp32"
 
 
 Model = LoadedWeights | Exported
@@ -80,7 +76,7 @@ def read_exported(path: Path) -> Exported:
                 f"{path}: exported in version {shown(about['version'])}, this package reads {VERSION}; {AGAIN}"
             )
         precision = about.get("precision", "fp32")
-        if precision not in ("fp32", "int8"):
+        if precision != "fp32":
             raise UserError(f"{path}: exported in {shown(precision)}, which this package does not read; {AGAIN}")
         pixels = FRAMES * card.input_height_px * card.input_width_px
         unpacked = zlib.decompressobj().decompress(base64.b64decode(about["expected"]), pixels + 1)
@@ -91,7 +87,7 @@ def read_exported(path: Path) -> Exported:
     beside = path.with_suffix(".safetensors")
     if beside.is_file() and weights_digest(load_weights(beside)) != about.get("weights"):
         raise UserError(f"{path}: exported from other weights than {beside.name} beside it; {AGAIN}")
-    return Exported(path, card, path.read_bytes() if is_onnx else path, expected, precision)
+    return Exported(path, card, path.read_bytes() if is_onnx else path, expected)
 
 
 def request_for(model: Model, request: EngineRequest) -> EngineRequest:
@@ -116,8 +112,7 @@ def choose_for(
         try:
             problem = _difference(model, spec)
             if not problem:
-                in_int8 = ", in int8" if model.precision == "int8" else ""
-                return Choice(open_model(spec, model.model, output), f"{spec}, as it was exported{in_int8}")
+                return Choice(open_model(spec, model.model, output), f"{spec}, as it was exported")
         except UserError as error:
             problem = str(error)
         problems.append(f"{spec}: {problem}")
@@ -142,8 +137,7 @@ def _specs(request: EngineRequest) -> list[EngineSpec]:
 def _difference(model: Exported, spec: EngineSpec) -> str:
     engine = open_model(spec, model.model, Output.CODES)
     frames = drawn_frames(model.card.input_height_px, model.card.input_width_px)
-    precision = "int8" if model.precision == "int8" else spec.precision
-    return difference(answers_of(engine, frames), model.expected, precision)
+    return difference(answers_of(engine, frames), model.expected, spec.precision)
 
 
 def _onnx_metadata(path: Path) -> dict[str, str]:

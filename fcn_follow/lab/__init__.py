@@ -1,1 +1,1 @@
-"""Offline: data, training, scoring, recordings, export and benchmarks. Nothing here flies."""
+"""Offline work: data, training, scoring, recordings, export and benchmarks. Nothing here flies."""

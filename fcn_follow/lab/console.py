@@ -1,17 +1,18 @@
-"""What the commands print on: names of files and topics stay plain text, whatever markup or codes they hold."""
+"""The consoles of the commands; names of files and topics stay plain text, whatever they hold."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
 from fcn_follow.errors import one_line
 
 
 class PlainConsole(Console):
-    """Rich's console without markup; all that cannot be printed is escaped, but for line breaks."""
+    """Rich's console without markup; unprintable characters but line breaks are escaped."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(markup=False, emoji=False, highlight=False, **options)
@@ -21,9 +22,17 @@ class PlainConsole(Console):
 
 
 console = PlainConsole(stderr=True, soft_wrap=True)
-"""Standard error: progress, what was skipped, where the results are."""
+"""Standard error: progress, skipped items, the paths of the results."""
+
+
+def progress_bar() -> Progress:
+    """The progress bar of a long command, on standard error."""
+    return Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(),
+        console=console,
+    )  # fmt: skip
 
 
 def output(width: int) -> Console:
-    """Standard output, of this width where it is no terminal."""
+    """Standard output; it has this width where it is no terminal."""
     return PlainConsole(width=None if Console().is_terminal else width)

@@ -1,9 +1,9 @@
-"""A network as a file for other runtimes: ONNX, OpenVINO IR or torch.export, each with its model card inside.
+"""Export a network for other runtimes: ONNX, OpenVINO IR or torch.export, each with the model card inside.
 
 Input `images`, uint8 N x H x W x 3 RGB of the card's size. Outputs `codes`, uint8 N x H x W (perception/labels.py),
 `probabilities`, float N x 3 x H x W, and, of a network with depth in metres, `codes_and_depth`, float N x 2 x H x W
-(perception/depth.py). A file also carries what plain PyTorch gives on drawn frames, so that whoever opens it can tell
-whether it still gives that.
+(perception/depth.py). A file also holds the output of plain PyTorch on drawn frames, with which its readers check
+its own output.
 """
 
 from __future__ import annotations
@@ -12,14 +12,12 @@ import base64
 import dataclasses
 import json
 import zlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 
 from fcn_follow.errors import UserError
-from fcn_follow.files import written_aside
+from fcn_follow.files import write_whole, written_aside
 from fcn_follow.inference.engine import Output, check_installed, deployed_graph, flying_output
 from fcn_follow.inference.exported import EXPORT_KEY, SUFFIXES, VERSION
 from fcn_follow.inference.interpreter import Interpreter
@@ -28,48 +26,30 @@ from fcn_follow.inference.verification import Verification
 from fcn_follow.networks.weights import CARD_KEY, LoadedWeights
 
 
-def metadata_of(
-    weights: LoadedWeights, precision: str = "fp32", scores: Mapping[str, float] | None = None
-) -> dict[str, str]:
-    """What an exported file says of itself: the card, and JSON of version, weights, precision and the expected codes.
-
-    The card's scores are those of the weights, or what is given.
-    """
+def _metadata(weights: LoadedWeights) -> dict[str, str]:
+    """The card, and as JSON the version, the weights' digest, the precision and the expected codes."""
     expected = Verification(weights).expected
     about = {
         "version": VERSION,
         "weights": weights_digest(weights),
-        "precision": precision,
+        "precision": "fp32",
         "expected": base64.b64encode(zlib.compress(expected.tobytes(), 9)).decode(),
     }
-    card = weights.card if scores is None else dataclasses.replace(weights.card, scores=dict(scores))
-    return {CARD_KEY: json.dumps(dataclasses.asdict(card)), EXPORT_KEY: json.dumps(about)}
+    return {CARD_KEY: json.dumps(dataclasses.asdict(weights.card)), EXPORT_KEY: json.dumps(about)}
 
 
 def export(weights: LoadedWeights, path: Path) -> list[Path]:
-    """Write a network in the form that the path's suffix names, whole or not at all; the files that were written.
+    """Write a network in the format of the path's suffix, whole or not at all; the written files.
 
-    Raises UserError for another suffix, a runtime that is not installed, or a place that cannot be written.
+    Raises UserError for another suffix, a runtime that is not installed, or a path that cannot be written.
     """
     kinds = {suffix: kind for kind, suffix in SUFFIXES.items()}
     if path.suffix not in kinds:
-        raise UserError(f"{path}: the suffix says what is written; allowed is {', '.join(kinds)}")
+        raise UserError(f"{path}: the suffix is the format; allowed is {', '.join(kinds)}")
     write = {"onnx": _export_onnx, "openvino": _export_openvino, "torch": _export_torch}[kinds[path.suffix]]
-    with _place(path):
-        return write(weights, path)
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file, whole or not at all. Raises UserError when it cannot be written."""
-    with _place(path), written_aside(path) as part:
-        part.write_bytes(content)
-
-
-@contextmanager
-def _place(path: Path) -> Iterator[None]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        yield
+        return write(weights, path)
     except OSError as error:
         raise UserError(f"{path}: cannot be written: {error.strerror or error}") from error
 
@@ -80,7 +60,7 @@ def _onnx(weights: LoadedWeights) -> bytes:
 
     flying = flying_output(weights.card)
     outputs = [output.value for output in dict.fromkeys((Output.CODES, Output.PROBABILITIES, flying))]
-    return onnx_model(deployed_graph(weights, flying), metadata_of(weights), outputs=outputs)
+    return onnx_model(deployed_graph(weights, flying), _metadata(weights), outputs=outputs)
 
 
 def _export_onnx(weights: LoadedWeights, path: Path) -> list[Path]:
@@ -93,7 +73,7 @@ def _export_openvino(weights: LoadedWeights, path: Path) -> list[Path]:
     import openvino
 
     model = openvino.Core().read_model(_onnx(weights))
-    for key, value in metadata_of(weights).items():
+    for key, value in _metadata(weights).items():
         model.set_rt_info(value, [key])
     weights_path = path.with_suffix(".bin")
     with written_aside(path) as part:
@@ -109,5 +89,5 @@ def _export_torch(weights: LoadedWeights, path: Path) -> list[Path]:
     with torch.no_grad():
         program = torch.export.export(module, (images,))
     with written_aside(path) as part:
-        torch.export.save(program, part, extra_files=metadata_of(weights))
+        torch.export.save(program, part, extra_files=_metadata(weights))
     return [path]

@@ -31,8 +31,8 @@ from fcn_follow.errors import UserError
 from fcn_follow.images.messages import fill_camera_info, fill_image
 from fcn_follow.nodes.support.processes import NodeProcess, start_node
 from fcn_follow.share import dds_environment, share_directory
-from fcn_follow.simulation.bench import crowded_frame
 from fcn_follow.simulation.camera import pinhole
+from fcn_follow.simulation.renderer_bench import crowded_frame
 
 READY_S, SETTLE_S, DRAIN_S = 120.0, 2.0, 0.5
 MINUTE_S = 60.0

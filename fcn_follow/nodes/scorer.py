@@ -14,12 +14,12 @@ from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 
 from fcn_follow.classes import HERO
+from fcn_follow.files import write_whole
 from fcn_follow.images.messages import MessageError, UInt8Array
 from fcn_follow.lab.recordings.reading import stamp_ns, stamp_text
 from fcn_follow.lab.recordings.truth import message_labels
 from fcn_follow.lab.scoring.evaluation import FrameResult, judge_labels, kind_of_hero, summarise
-from fcn_follow.lab.scoring.page import write_whole
-from fcn_follow.lab.scoring.report import CSV_COLUMNS, csv_row
+from fcn_follow.lab.scoring.score_report import CSV_COLUMNS, csv_row
 from fcn_follow.lab.scoring.tables import print_evaluation
 from fcn_follow.networks.weights import load_weights
 from fcn_follow.nodes.support.parameters import ParameterNode
@@ -68,7 +68,6 @@ class ScorerNode(ParameterNode):
         print(f"live: {len(result.frames)} of {self._true_masks} frames scored, {dropped} dropped", flush=True)
         if self._settings.report:
             folder = Path(self._settings.report).expanduser()
-            folder.mkdir(parents=True, exist_ok=True)
             figures = {"frames": len(result.frames), "dropped": dropped, **result.figures()}
             write_whole(folder / "live.json", json.dumps(figures, indent=1) + "\n")
             text = io.StringIO(newline="")

@@ -1,1 +1,1 @@
-"""What scripts/follow starts: the nodes as processes, a live status, a recording."""
+"""`fcn-follow run`: the nodes as processes, a live status, a recording."""

@@ -1,18 +1,12 @@
-"""Fly without a ROS install: the package's nodes as processes, the same YAML, a live status, a recording.
-
-python -m fcn_follow.runner.follow --source shared/data/validation.zip --rate 15 --duration 20
-"""
+"""Fly without a ROS install: the nodes run as processes with the same YAML, beside a live status and a recording."""
 
 from __future__ import annotations
 
-import argparse
-import math
 import os
-import signal
-import sys
 import time
+from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -25,67 +19,52 @@ from fcn_follow.nodes.executables import NODES
 from fcn_follow.nodes.support.interlock import check_node_names, commands_stay_on_cmd_vel, enable_command
 from fcn_follow.nodes.support.processes import NodeProcess, start_node
 from fcn_follow.nodes.support.spinning import rclpy_running
-from fcn_follow.perception.ranging import METHODS
 from fcn_follow.share import dds_environment, share_directory
 
 if TYPE_CHECKING:
     from fcn_follow.nodes.flight_watcher import FlightWatcher
-    from fcn_follow.runner.recording import FlightRecorder
+    from fcn_follow.runner.flight_recorder import FlightRecorder
 
 START_TIMEOUT_S = 120.0
 CAMERA = "camera"
-SIMULATED_S = 60.0
-LAST_WORD_S = 60.0  # for a node to end; the simulator writes its report then
-DRAIN_S = 1.0  # for what is still under way when the source has ended
+END_TIMEOUT_S = 60.0  # for a node to end; the simulator writes its report then
+DRAIN_S = 1.0  # for messages under way when the source has ended
 MAX_RESTARTS = 3  # of segmenter and follower together, within RESTART_WINDOW_S
 RESTART_WINDOW_S = 60.0
 MAX_TEXT_LENGTH = 500
+DEFAULT_VIDEO_HZ = 15.0
 
 
-def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
-    """The command line of scripts/follow."""
-    parser = argparse.ArgumentParser(
-        prog="scripts/follow", description="Segment a camera's frames, follow the hero, show and record the flight."
-    )
-    parser.add_argument(
-        "--source", help="folder or zip of frames, video, rosbag2 folder, or camera number; without it, the simulator"
-    )
-    parser.add_argument("--scenario", help="what happens in the simulator (fcn-follow fly --list tells all)")
-    parser.add_argument("--seed", type=int, default=0, help="in the simulator: other people, textures, wind")
-    parser.add_argument("--record", action="store_true", help="record all topics as rosbag2 (mcap) in --out")
-    parser.add_argument("--rate", type=float, default=0.0, metavar="HZ", help="frames a second; 0: the source's stamps")
-    parser.add_argument(
-        "--duration", type=float, metavar="S", help="end after so long; default: 60 s in the simulator, else the source"
-    )
-    parser.add_argument("--loop", action="store_true", help="play the source again and again")
-    parser.add_argument("--weights", type=Path, help="weights file; default: the package's own")
-    parser.add_argument("--ranging", choices=METHODS, help="how the hero's distance is found")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), help="where the network runs")
-    parser.add_argument("--engine", help="what runs the network (default: auto, the fastest that is installed)")
-    parser.add_argument("--params", type=Path, metavar="YAML", help="parameter file; default: config/follow.yaml")
-    parser.add_argument(
-        "--network", action="store_true", help="let other machines hear and command the nodes; default: this one alone"
-    )
-    parser.add_argument("--out", type=Path, default=Path("out"), help="folder of the recording (default: out)")
-    options = parser.parse_args(arguments)
-    if not 0 <= options.rate <= 1000:
-        parser.error(f"--rate {options.rate:g}: allowed is 0 to 1000 Hz")
-    if options.seed < 0:
-        parser.error(f"--seed {options.seed}: allowed is 0 or more")
-    if options.duration is None:
-        options.duration = SIMULATED_S if options.source is None else 0.0
-    if not (math.isfinite(options.duration) and options.duration >= 0):
-        parser.error(f"--duration {options.duration:g}: allowed is 0 or more seconds")
-    return options
+@dataclass(frozen=True)
+class RunOptions:
+    """What flies, and how; None: as the parameter files say. Without a source the simulator flies."""
+
+    source: str | None
+    scenario: str | None
+    seed: int
+    record: bool
+    rate_hz: float
+    """Frames per second of the source; 0: by its stamps."""
+    duration_s: float
+    """0: until the source ends."""
+    loop: bool
+    weights: Path | None
+    ranging: str | None
+    device: str | None
+    engine: str | None
+    params: Path | None
+    network: bool
+    """Whether other machines may hear and command the nodes."""
+    out: Path
 
 
 class Runner:
     """Starts the nodes, watches them, and ends them: first the camera, then the follower with its zero commands.
 
-    A segmenter or follower that dies in flight is started anew, and the drone holds until the hero is found again.
+    A segmenter or follower that dies in flight is started again; the drone holds until the hero is found again.
     """
 
-    def __init__(self, options: argparse.Namespace, console: Console) -> None:
+    def __init__(self, options: RunOptions, console: Console) -> None:
         self._options = options
         self._console = console
         config = share_directory() / "config"
@@ -97,8 +76,8 @@ class Runner:
         self.stopping = False
         self._begun_s = time.time()
 
-    def run(self) -> int:
-        """The whole flight; the exit code."""
+    def run(self) -> None:
+        """Fly from the start of the nodes to the summary. Raises UserError where the flight cannot begin or go on."""
         for path in self._params:
             if not path.is_file():
                 raise UserError(f"{path}: there is no such parameter file")
@@ -107,17 +86,18 @@ class Runner:
         from fcn_follow.nodes.bag_recorder import BagRecorder
         from fcn_follow.nodes.flight_watcher import FlightWatcher
         from fcn_follow.nodes.support.sources import open_source
-        from fcn_follow.runner.recording import FlightRecorder
+        from fcn_follow.runner.flight_recorder import FlightRecorder
         from fcn_follow.simulation.scenarios import find_scenario
 
-        # What cannot be played or flown is told before anything starts.
+        # A wrong source or scenario is reported before anything starts.
         if self._options.source is not None:
             open_source(self._options.source)
         elif self._options.scenario is not None:
             find_scenario(self._options.scenario)
         with rclpy_running():
-            # The simulator films its flight itself.
-            recorder = FlightRecorder(self._options.out, (self._options.rate or 15.0) if self._options.source else 0.0)
+            # The simulator makes its own video.
+            video_hz = (self._options.rate_hz or DEFAULT_VIDEO_HZ) if self._options.source else 0.0
+            recorder = FlightRecorder(self._options.out, video_hz)
             watcher = FlightWatcher(recorder)
             bag = BagRecorder(self._options.out / "bag") if self._options.record else None
             try:
@@ -132,7 +112,6 @@ class Runner:
         self._report(watcher, recorder)
         for problem in [*recorder.problems, *(bag.problems if bag is not None else ())]:
             self._console.print(plain(problem), soft_wrap=True)
-        return 0
 
     def _start_nodes(self, watcher: FlightWatcher) -> None:
         self._console.print("Starting the segmenter and the follower ...")
@@ -147,7 +126,7 @@ class Runner:
             segmenter["engine"] = self._options.engine
         self._nodes["segmenter"] = start_node("segmenter", self._params, segmenter)
         follower: dict[str, object] = {}
-        if commands_stay_on_cmd_vel(self._params):  # to a simulator or nobody: no vehicle can move
+        if commands_stay_on_cmd_vel(self._params):  # no vehicle listens there
             follower["start_enabled"] = True
         else:
             self._console.print(
@@ -174,40 +153,40 @@ class Runner:
             if options.scenario is not None:
                 parameters["scenario"] = options.scenario
         else:
-            name, parameters = "player", {"source": options.source, "rate_hz": options.rate, "loop": options.loop}
+            name, parameters = "player", {"source": options.source, "rate_hz": options.rate_hz, "loop": options.loop}
         self._nodes[CAMERA] = start_node(name, self._params, parameters)
         return self._nodes[CAMERA]
 
     def _check_nodes(self) -> None:
-        """UserError when a node has ended that should not have."""
+        """Raise UserError where a node has ended too early."""
         for role, node in self._nodes.items():
             code = node.exit_code
             if code is not None and (code != 0 or role != CAMERA):
                 raise UserError(_how_it_ended(node))
 
     def _restart_nodes(self) -> None:
-        """Start segmenter and follower anew where they have ended; UserError when that happens too often."""
+        """Start segmenter and follower again where they have ended; UserError when that happens too often."""
         for role, node in self._nodes.items():
             if role == CAMERA or node.exit_code is None or self.stopping:
                 continue
-            words = _how_it_ended(node)
+            ending = _how_it_ended(node)
             now_s = time.monotonic()
             self._restarts_s = [then_s for then_s in self._restarts_s if now_s - then_s < RESTART_WINDOW_S]
             if len(self._restarts_s) == MAX_RESTARTS:
-                raise UserError(f"{words}; after {MAX_RESTARTS} restarts in {RESTART_WINDOW_S:.0f} s the flight ends")
+                raise UserError(f"{ending}; after {MAX_RESTARTS} restarts in {RESTART_WINDOW_S:.0f} s the flight ends")
             self._restarts_s.append(now_s)
-            self._console.print(plain(f"{words}; it starts anew"), soft_wrap=True)
+            self._console.print(plain(f"{ending}; it starts again"), soft_wrap=True)
             node.start()
 
     def _fly(self, watcher: FlightWatcher, camera: NodeProcess) -> None:
         live = Live(console=self._console, refresh_per_second=4, transient=True) if self._console.is_terminal else None
         next_status_s = 0.0
-        with live or _Nothing():
+        with live or nullcontext():
             while not self.stopping and camera.exit_code is None:
                 watcher.spin(0.05)
                 self._restart_nodes()
                 now_s = time.monotonic()
-                if self._options.duration and watcher.flight_time_s() >= self._options.duration:
+                if self._options.duration_s and watcher.flight_time_s() >= self._options.duration_s:
                     return
                 if now_s >= next_status_s:
                     next_status_s = now_s + (0.25 if live else 2.0)
@@ -226,7 +205,7 @@ class Runner:
             if node is None:
                 continue
             node.interrupt()
-            end_s = time.monotonic() + LAST_WORD_S
+            end_s = time.monotonic() + END_TIMEOUT_S
             while node.exit_code is None and time.monotonic() < end_s:
                 watcher.spin(0.05)
             node.wait(0.1)
@@ -244,12 +223,12 @@ class Runner:
 
 
 def plain(text: str) -> Text:
-    """Text from anywhere, fit for a terminal: no markup, no control characters, and not for ever."""
+    """Any text, fit for a terminal: no markup, no control characters, at most MAX_TEXT_LENGTH characters."""
     return Text("".join(c if c.isprintable() else " " for c in text[:MAX_TEXT_LENGTH]))
 
 
 def _how_it_ended(node: NodeProcess) -> str:
-    """In words; the node has ended."""
+    """How a node that has ended did so, in words."""
     node.wait(1.0)
     code = node.exit_code or 0
     if code < 0:
@@ -257,15 +236,8 @@ def _how_it_ended(node: NodeProcess) -> str:
     return f"the {node.name} ended with exit code {code}: {node.last_words().removeprefix('error: ')}"
 
 
-class _Nothing:
-    """Takes the place of the live display where there is no terminal."""
-
-    def __enter__(self) -> None: ...
-    def __exit__(self, *_: object) -> None: ...
-
-
 def status_table(watcher: FlightWatcher) -> Table:
-    """What a person watches during the flight."""
+    """The live status during the flight."""
     table = Table(title="fcn_follow", show_header=False, min_width=64)
     for name, value in watcher.status().items():
         table.add_row(name, plain(value))
@@ -274,7 +246,7 @@ def status_table(watcher: FlightWatcher) -> Table:
 
 
 def summary_table(watcher: FlightWatcher, recorder: FlightRecorder) -> Table:
-    """What the flight was like, and where its recording lies."""
+    """The figures of the flight and the files of its recording."""
     table = Table(title="The flight", show_header=False, min_width=64)
     for name, value in watcher.summary().items():
         table.add_row(name, plain(value))
@@ -288,34 +260,3 @@ def summary_table(watcher: FlightWatcher, recorder: FlightRecorder) -> Table:
         if path.exists():
             table.add_row("written", plain(str(path)))
     return table
-
-
-def main() -> int:
-    """Entry point of scripts/follow."""
-    options = parse_arguments()
-    console = Console()
-    runner: Runner | None = None
-    interrupted = False
-
-    def on_signal(_number: int, _frame: FrameType | None) -> None:
-        nonlocal interrupted
-        interrupted = True
-        if runner is not None:
-            runner.stopping = True
-
-    signal.signal(signal.SIGINT, on_signal)
-    signal.signal(signal.SIGTERM, on_signal)
-    try:
-        runner = Runner(options, console)
-        runner.stopping = interrupted
-        return runner.run()
-    except UserError as error:
-        message = str(error)
-    except Exception as error:  # the nodes have ended all the same
-        message = f"the runner failed: {type(error).__name__}: {error}"
-    print(f"error: {plain(message)}", file=sys.stderr)
-    return 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,4 +1,4 @@
-"""The camera on the drone: its pinhole, what its sensor does to a picture, and how late and how often frames come."""
+"""The drone's camera: the pinhole model, the sensor, and the latency of frames."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def pinhole(width_px: int, height_px: int, horizontal_fov_rad: float) -> CameraI
 
 @dataclass(frozen=True)
 class Sensor:
-    """What stands between the scene and the file: softness and motion in pixels, gain, gamma, tint, noise in levels."""
+    """A sensor: blur and motion blur in pixels, gain, gamma, tint, standard deviation of the noise in grey levels."""
 
     blur_px: float = 0.0
     motion_px: float = 0.0
@@ -35,7 +35,7 @@ class Sensor:
 
 
 def expose(rgb: NDArray[np.uint8], sensor: Sensor, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """`rgb` (H, W, 3) as the sensor would have it; the generator gives the noise."""
+    """An image (H, W, 3) with the effects of the sensor; the generator gives the noise."""
     image = rgb.astype(np.float32)
     if sensor.blur_px > 0:
         image = cv2.GaussianBlur(image, (0, 0), sensor.blur_px)
@@ -61,7 +61,7 @@ def _streak(length_px: float, angle_rad: float) -> NDArray[np.float32]:
 
 
 class DelayLine(Generic[FrameT]):
-    """Frames that arrive some time after they were taken, in order."""
+    """Frames that arrive in order, a fixed time after they were taken."""
 
     def __init__(self, latency_s: float) -> None:
         self._latency_s = latency_s
@@ -71,7 +71,7 @@ class DelayLine(Generic[FrameT]):
         self._waiting.append((taken_s + self._latency_s, frame))
 
     def arrived(self, now_s: float) -> list[FrameT]:
-        """All frames that have arrived by now and were not taken out before."""
+        """The frames that have arrived since the last call."""
         out = []
         while self._waiting and self._waiting[0][0] <= now_s + 1e-9:
             out.append(self._waiting.popleft()[1])

@@ -1,9 +1,9 @@
 """A quadrotor under an autopilot that takes body-frame velocities and a yaw rate, as in offboard mode.
 
-The autopilot's velocity loop asks for an acceleration, which is limited in size, tilt and jerk, and which the
-airframe takes up with the lag of its attitude loop; rotor drag pulls the drone along with the wind. Limits and gains
-are the defaults of PX4's multicopter position controller (parameter names beside each value); the drag is that of the
-AscTec Hummingbird. Equations of its own rather than RotorPy: that package's dependencies weigh more than this file.
+The autopilot's velocity loop commands an acceleration, limited in size, tilt and jerk, which the airframe follows with
+the lag of its attitude loop; rotor drag pulls the drone along with the wind. Limits and gains follow PX4's multicopter
+position controller (parameter names beside each value); the drag is that of the AscTec Hummingbird. RotorPy would bring
+cvxopt, gymnasium and pandas along, for the equations of this file.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ from fcn_follow.geometry import ZERO_COMMAND, VehicleState, VelocityCommand
 
 GRAVITY_M_S2 = 9.81
 _INTEGRATES_BELOW_M_S = 1.0
-"""Beyond this velocity error the integral rests, so that it does not wind up on every start and stop."""
+"""At larger velocity errors the integral stays as it is, so that it does not wind up at every start and stop."""
 _WIND_RISE_S = 0.3
-"""The wind passes through a lag of this time: no air changes its speed at once."""
+"""Time constant of the wind's changes: no air changes its speed at once."""
 Vector = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class DroneParameters:
-    """What kind of drone flies."""
+    """The physical parameters of the drone."""
 
     velocity_gain_1_s: float = 3.0
     """Acceleration for each m/s of velocity error (between MPC_XY_VEL_P_ACC 1.8 and MPC_Z_VEL_P_ACC 4)."""
     velocity_integral_1_s2: float = 0.8
-    """Works against a steady wind (MPC_XY_VEL_I_ACC 0.4, MPC_Z_VEL_I_ACC 2)."""
+    """Compensates a steady wind (MPC_XY_VEL_I_ACC 0.4, MPC_Z_VEL_I_ACC 2)."""
     acceleration_m_s2: float = 5.0
     """MPC_ACC_HOR_MAX; MPC_ACC_UP_MAX is 4."""
     jerk_m_s3: float = 30.0
-    """Change of the acceleration asked for; MPC_JERK_MAX allows up to 500."""
+    """Change of the commanded acceleration; MPC_JERK_MAX allows up to 500."""
     tilt_rad: float = math.radians(45.0)
     """MPC_TILTMAX_AIR."""
     attitude_lag_s: float = 0.12
@@ -47,7 +47,7 @@ class DroneParameters:
     """Rotor drag over mass: 4 rotors x 469 rad/s x 1.19e-4 kg / 0.5 kg (AscTec Hummingbird hovering)."""
     radius_m: float = 0.3
     command_timeout_s: float = 0.5
-    """Without a command for so long the drone stops by itself (COM_OF_LOSS_T 1 s)."""
+    """After this time without a command the drone stops (COM_OF_LOSS_T 1 s)."""
 
 
 @dataclass(frozen=True)
@@ -58,12 +58,12 @@ class Wind:
     gust_m_s: float = 0.0
     gust_time_s: float = 1.5
     spin_rad_s: float = 0.0
-    """A gust that spins the drone at this rate for a second, beginning at spin_from_s."""
+    """A gust turns the drone at this rate for a second from spin_from_s on."""
     spin_from_s: float = 0.0
 
 
 class Drone:
-    """The drone's true state; `command` when a command comes, `step` for each piece of time."""
+    """The drone's true state; `command` takes a command, `step` advances the time."""
 
     def __init__(
         self,
@@ -80,23 +80,23 @@ class Drone:
         self.acceleration_m_s2: Vector = np.zeros(3)
         self.yaw_rad, self.yaw_rate_rad_s = yaw_rad, 0.0
         self._rng = rng or np.random.default_rng(0)
-        self._asked_m_s2: Vector = np.zeros(3)
+        self._commanded_m_s2: Vector = np.zeros(3)
         self._thrust_m_s2: Vector = np.zeros(3)
         self._integral_m_s2: Vector = np.zeros(3)
         self._gust_m_s: Vector = np.zeros(3)
-        self._felt_wind_m_s: Vector = np.zeros(3)
+        self._lagged_wind_m_s: Vector = np.zeros(3)
         self._command = ZERO_COMMAND
         self._commanded_s = -math.inf
 
     def command(self, command: VelocityCommand, now_s: float) -> None:
-        """What to do until the next command, or until it is too old; a command that is not finite counts as zero."""
+        """Take a command, which holds until the next one or its timeout; one that is not finite counts as zero."""
         values = (command.forward_m_s, command.left_m_s, command.up_m_s, command.yaw_rate_rad_s)
         self._command = command if all(map(math.isfinite, values)) else ZERO_COMMAND
         self._commanded_s = now_s
 
     @property
     def roll_pitch_rad(self) -> tuple[float, float]:
-        """The tilt that makes the present thrust, in the body's frame (roll to the right, pitch nose down positive)."""
+        """The tilt for the current thrust, in the body frame (roll to the right and pitch nose down are positive)."""
         c, s = math.cos(self.yaw_rad), math.sin(self.yaw_rad)
         forward = c * self._thrust_m_s2[0] + s * self._thrust_m_s2[1]
         left = -s * self._thrust_m_s2[0] + c * self._thrust_m_s2[1]
@@ -104,7 +104,7 @@ class Drone:
         return math.atan2(-left, math.hypot(lift, forward)), math.atan2(forward, lift)
 
     def step(self, now_s: float, dt_s: float) -> None:
-        """Fly from now_s to now_s + dt_s."""
+        """Move on from now_s to now_s + dt_s."""
         p = self.parameters
         command = self._command if now_s - self._commanded_s <= p.command_timeout_s else ZERO_COMMAND
         c, s = math.cos(self.yaw_rad), math.sin(self.yaw_rad)
@@ -119,10 +119,10 @@ class Drone:
         if float(np.linalg.norm(error)) < _INTEGRATES_BELOW_M_S:
             self._integral_m_s2 = self._integral_m_s2 + p.velocity_integral_1_s2 * error * dt_s
         asked = self._limited(p.velocity_gain_1_s * error + self._integral_m_s2 + p.drag_1_s * wanted)
-        change = asked - self._asked_m_s2
+        change = asked - self._commanded_m_s2
         size = float(np.linalg.norm(change))
-        self._asked_m_s2 = self._asked_m_s2 + change * min(1.0, p.jerk_m_s3 * dt_s / size if size > 0 else 1.0)
-        self._thrust_m_s2 += (self._asked_m_s2 - self._thrust_m_s2) * (1.0 - math.exp(-dt_s / p.attitude_lag_s))
+        self._commanded_m_s2 = self._commanded_m_s2 + change * min(1.0, p.jerk_m_s3 * dt_s / size if size > 0 else 1.0)
+        self._thrust_m_s2 += (self._commanded_m_s2 - self._thrust_m_s2) * (1.0 - math.exp(-dt_s / p.attitude_lag_s))
         air_m_s = self.velocity_m_s - self._wind(dt_s)
         self.acceleration_m_s2 = self._thrust_m_s2 - p.drag_1_s * air_m_s
         self.velocity_m_s = self.velocity_m_s + self.acceleration_m_s2 * dt_s
@@ -134,12 +134,12 @@ class Drone:
         self.yaw_rad = math.remainder(self.yaw_rad + self.yaw_rate_rad_s * dt_s, math.tau)
 
     def _limited(self, acceleration: Vector) -> Vector:
-        """Within the acceleration and tilt limits, the level part shortened first."""
+        """Limit an acceleration in size and tilt; the horizontal part is shortened."""
         p = self.parameters
         up = float(np.clip(acceleration[2], -p.acceleration_m_s2, p.acceleration_m_s2))
-        most = min(p.acceleration_m_s2, math.tan(p.tilt_rad) * (GRAVITY_M_S2 + up))
+        max_level = min(p.acceleration_m_s2, math.tan(p.tilt_rad) * (GRAVITY_M_S2 + up))
         level = math.hypot(acceleration[0], acceleration[1])
-        share = min(1.0, most / level) if level > 0 else 1.0
+        share = min(1.0, max_level / level) if level > 0 else 1.0
         return np.array([acceleration[0] * share, acceleration[1] * share, up])
 
     def _wind(self, dt_s: float) -> Vector:
@@ -147,13 +147,13 @@ class Drone:
         kick = self._rng.normal(size=3) * np.array([1.0, 1.0, 0.5]) * self.wind.gust_m_s * math.sqrt(1 - keep**2)
         self._gust_m_s = keep * self._gust_m_s + kick
         blowing = np.array(self.wind.mean_m_s) + self._gust_m_s
-        self._felt_wind_m_s = self._felt_wind_m_s + (blowing - self._felt_wind_m_s) * dt_s / _WIND_RISE_S
-        return self._felt_wind_m_s
+        self._lagged_wind_m_s = self._lagged_wind_m_s + (blowing - self._lagged_wind_m_s) * dt_s / _WIND_RISE_S
+        return self._lagged_wind_m_s
 
 
 @dataclass(frozen=True)
 class OdometryNoise:
-    """Standard deviations of what the autopilot's estimate adds to the truth; the drift grows with the root of time."""
+    """Standard deviations of the errors of the autopilot's estimate; the drift grows with the square root of time."""
 
     position_m: float = 0.01
     velocity_m_s: float = 0.03
@@ -162,7 +162,7 @@ class OdometryNoise:
 
 
 class Odometry:
-    """The drone's state as its autopilot believes it."""
+    """The autopilot's estimate of the drone's state."""
 
     def __init__(self, noise: OdometryNoise, rng: np.random.Generator) -> None:
         self._noise, self._rng = noise, rng
@@ -188,7 +188,7 @@ class Odometry:
 
 
 def quaternion_xyzw(roll_rad: float, pitch_rad: float, yaw_rad: float) -> tuple[float, float, float, float]:
-    """The orientation that turns by yaw, then pitch, then roll (REP-103)."""
+    """The orientation of a rotation by yaw, then pitch, then roll (REP-103)."""
     cr, sr = math.cos(roll_rad / 2), math.sin(roll_rad / 2)
     cp, sp = math.cos(pitch_rad / 2), math.sin(pitch_rad / 2)
     cy, sy = math.cos(yaw_rad / 2), math.sin(yaw_rad / 2)
@@ -201,13 +201,13 @@ def quaternion_xyzw(roll_rad: float, pitch_rad: float, yaw_rad: float) -> tuple[
 
 
 def body_velocity_m_s(state: VehicleState) -> tuple[float, float, float]:
-    """A state's velocity in the body's own axes, as nav_msgs/Odometry wants it."""
+    """A state's velocity in the body frame, as nav_msgs/Odometry has it."""
     forward, left, up = rotation_matrix(state.orientation_odom_xyzw).T @ np.array(state.velocity_odom_m_s)
     return (float(forward), float(left), float(up))
 
 
 def rotation_matrix(orientation_xyzw: tuple[float, float, float, float]) -> NDArray[np.float64]:
-    """(3, 3): the columns are the turned axes."""
+    """(3, 3): the columns are the rotated axes."""
     x, y, z, w = orientation_xyzw
     return np.array(
         [

@@ -1,4 +1,4 @@
-"""One flight's world in motion: hero, crowd and drone moved on in small steps, frames taken when the camera is due.
+"""The world of one flight: hero, crowd and drone move in small steps, and the camera takes frames at its rate.
 
 The same scenario, seed and commands give the same episode, frame for frame.
 """
@@ -31,7 +31,7 @@ SENSOR = Sensor(blur_px=0.45, noise_levels=1.5)
 
 @dataclass(frozen=True)
 class CameraSetup:
-    """The drone's camera: on a gimbal that keeps it level but for its pitch, or, not stabilised, fixed to the body."""
+    """The drone's camera: on a gimbal that takes out roll and pitch, or, not stabilised, fixed to the body."""
 
     width_px: int = 320
     height_px: int = 240
@@ -46,10 +46,10 @@ class CameraSetup:
 
 @dataclass(frozen=True)
 class Frame:
-    """A picture as it left the camera, with what was true at that moment.
+    """An image as it left the camera, with the truth of that moment.
 
     `rgb` uint8 (H, W, 3); `labels` uint8 (H, W), 0 background, 1 other people, 2 hero; `hero` is the middle of the
-    hero's body in the camera's optical frame, behind the camera or not.
+    hero's body in the camera's optical frame, also where that is behind the camera.
     """
 
     stamp_s: float
@@ -63,7 +63,7 @@ class Frame:
 
 
 class Episode:
-    """Call `advance` from time to time; take what has arrived with `frames` and `odometry`. Close it, or use `with`."""
+    """`advance` moves the world and returns the frames that arrived. Close it, or use `with`."""
 
     def __init__(
         self, scenario: Scenario, seed: int, camera: CameraSetup | None = None, hero_outfit: Outfit = HERO
@@ -102,11 +102,11 @@ class Episode:
         self._renderer.close()
 
     def command(self, command: VelocityCommand) -> None:
-        """What the drone shall do from now on."""
+        """Give the drone a command."""
         self.drone.command(command, self.now_s)
 
     def advance(self, until_s: float) -> list[Frame]:
-        """Move on in steps of STEP_S; the frames that arrived on the way, oldest first."""
+        """Move on in steps of STEP_S; the frames that arrived meanwhile, oldest first."""
         arrived: list[Frame] = []
         while self.now_s + STEP_S / 2 < until_s:
             if self.now_s + 1e-9 >= self._frames_due / self.scenario.camera_hz:
@@ -120,7 +120,7 @@ class Episode:
         return arrived
 
     def odometry(self) -> VehicleState:
-        """The autopilot's estimate for now."""
+        """The autopilot's current estimate."""
         return self._odometry.measure(self.drone, self.now_s)
 
     @property
@@ -135,7 +135,7 @@ class Episode:
         return (x, y, self._ground(x, y) + middle_m * self._hero_outfit.height_m / BODY_HEIGHT_M)
 
     def clearance_m(self) -> float:
-        """From the drone's middle to the nearest person's body, taken as an upright line from feet to head."""
+        """The distance of the drone's middle from the nearest person, taken as a vertical line from feet to head."""
         x, y, z = (float(v) for v in self.drone.position_m)
         people = [(self.route.walker, self._hero_outfit), *zip(self.crowd.walkers, self._outfits, strict=True)]
         nearest = math.inf
@@ -145,7 +145,7 @@ class Episode:
         return nearest
 
     def contact(self) -> str:
-        """What the drone touches: '', 'a person', or 'the ground or a building'."""
+        """The object that the drone touches: '', 'a person', or 'the ground or a building'."""
         x, y, z = (float(v) for v in self.drone.position_m)
         if self.clearance_m() < self.drone.parameters.radius_m + 0.25:
             return "a person"
@@ -169,7 +169,7 @@ class Episode:
         self._delay.put(self.now_s, Frame(self.now_s, rgb, picture.labels, HeroPosition(self.now_s, (x, y, z))))
 
     def _camera_pose(self) -> CameraPose:
-        """Where the camera is now: its place turns with the body, its axes too unless it is stabilised."""
+        """The camera's pose: its position turns with the body, and its axes too where it is not stabilised."""
         mount, drone = self.camera.mount, self.drone
         body = rotation_matrix(quaternion_xyzw(*drone.roll_pitch_rad, drone.yaw_rad))
         holder = rotation_matrix(quaternion_xyzw(0.0, 0.0, drone.yaw_rad)) if self.camera.stabilised else body

@@ -1,4 +1,4 @@
-"""Who looks at the frames in a flight; the truth does where everything but the network is under test."""
+"""The perception of a flight: a network, or the truth where everything but the network is under test."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ MIN_AREA_PX = 4  # of a hero in the true labels
 
 
 class Eyes(Protocol):
-    """Anything that looks at a frame."""
+    """Anything that perceives a frame."""
 
     def look(self, frame: Frame) -> Sight: ...
 
 
 class TrueEyes:
-    """Sees the true labels and the true place of every hero that shows; no figure of the project rests on it.
+    """Gives the true labels and the true position of every visible hero; no published figure rests on it.
 
-    Other people are where their true labels put them.
+    Other people are located by their true labels.
     """
 
     def __init__(self, camera: CameraSetup) -> None:

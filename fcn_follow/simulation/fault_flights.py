@@ -1,4 +1,4 @@
-"""Flights with random faults: drawn by a seed, flown in lockstep, and held against what must never happen."""
+"""Flights with random faults: drawn by a seed, flown in lockstep, and checked against what must never happen."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from fcn_follow.coordinates import rotated
-from fcn_follow.errors import UserError
+from fcn_follow.files import write_whole
 from fcn_follow.following.states import State
-from fcn_follow.lab.scoring.page import write_whole
 from fcn_follow.simulation.episode import CameraSetup
 from fcn_follow.simulation.faults import KINDS, Fault, Injector, Kind, draw_faults
 from fcn_follow.simulation.figures import figures
@@ -27,8 +26,7 @@ NEAR_M, OWN_SPEED_M_S = 1.5, 0.5
 NAMED_WITHIN_S = 1.0
 COMMANDED_M_S = 1.5
 DIFFERENCE_M_S = 1.0
-"""What can be noticed: a command of this speed that does not show in odometry or picture; a motion that differs so much
-from what the commands lead to."""
+"""A fault can be noticed once the command has this speed, or the motion differs this much from what is commanded."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +39,9 @@ class Task:
 
 @dataclass(frozen=True)
 class FaultFlight:
-    """What came of a flight. Distances in m; delays in s from when a fault could first be noticed, by kind.
+    """The result of a flight. Distances in m; delays by kind, in s from the first moment when it could be noticed.
 
-    approach_m is the nearest that the drone came to anybody while it moved towards them at more than OWN_SPEED_M_S;
+    approach_m is the smallest distance to a person while the drone moved towards them at more than OWN_SPEED_M_S;
     unnamed are the kinds that were not reported within NAMED_WITHIN_S.
     """
 
@@ -60,19 +58,19 @@ class FaultFlight:
 
     @property
     def failures(self) -> tuple[str, ...]:
-        """What must not have happened; empty for a good flight."""
+        """What went wrong; empty for a good flight."""
         found = (
             (f"touched {self.contact}", bool(self.contact)),
-            (f"flew at somebody {self.approach_m:.2f} m away", self.approach_m < NEAR_M),
+            (f"flew towards a person {self.approach_m:.2f} m away", self.approach_m < NEAR_M),
             (f"{self.limit_violations} limits violated", self.limit_violations > 0),
             (f"{self.not_finite} commands not finite", self.not_finite > 0),
-            (f"not named: {', '.join(self.unnamed)}", bool(self.unnamed)),
+            (f"not reported: {', '.join(self.unnamed)}", bool(self.unnamed)),
         )
         return tuple(text for text, happened in found if happened)
 
 
 def scenario_and_faults(seed: int) -> tuple[Scenario, tuple[Fault, ...]]:
-    """The flight that a seed stands for."""
+    """The scenario and the faults of a seed."""
     rng = np.random.default_rng([seed, 77])
     scenarios = [scenario for scenario in SCENARIOS if not scenario.misleads_height]
     scenario = scenarios[int(rng.integers(len(scenarios)))]
@@ -88,7 +86,7 @@ def run(task: Task) -> FaultFlight:
 
 
 def judged(log: FlightLog, faults: Sequence[Fault]) -> FaultFlight:
-    """The flight held against what must never happen."""
+    """The flight checked against what must never happen."""
     found = figures(log)
     delays = {fault.kind: _named_after_s(log.moments, fault) for fault in faults if KINDS[fault.kind].named}
     commands = [dataclasses.astuple(moment.command) for moment in log.moments]
@@ -107,7 +105,7 @@ def judged(log: FlightLog, faults: Sequence[Fault]) -> FaultFlight:
 
 
 def _approach_m(moment: Moment) -> float:
-    """The level distance to the nearest person towards whom the drone moves by itself."""
+    """The horizontal distance to the nearest person towards whom the drone moves."""
     x, y = moment.drone_m[:2]
     nearest_m = math.inf
     for px, py in (moment.hero_m[:2], *moment.people_m):
@@ -119,9 +117,9 @@ def _approach_m(moment: Moment) -> float:
 
 
 def _named_after_s(moments: Sequence[Moment], fault: Fault) -> float:
-    """From when the fault could first be noticed to its being named; NaN where it never could be.
+    """The time from the first moment at which the fault could be noticed to its report; NaN where there is none.
 
-    While the drone holds for another reason, which is named, nothing more can be noticed.
+    While the drone holds for another reported reason, no further fault can be noticed.
     """
     kind = KINDS[fault.kind]
     noticeable_s = math.nan
@@ -166,7 +164,4 @@ def save_flights(out: Path, flights: Sequence[FaultFlight]) -> None:
         }
         for flight in flights
     ]
-    try:
-        write_whole(out / "faults.json", json.dumps(rows, indent=1) + "\n")
-    except OSError as error:
-        raise UserError(f"cannot write to {out}: {error.strerror or error}") from error
+    write_whole(out / "faults.json", json.dumps(rows, indent=1) + "\n")

@@ -1,7 +1,7 @@
-"""Faults between the simulator and the follower: what odometry, camera, link and processes do when they fail.
+"""Faults of odometry, camera, link and processes, between the simulator and the follower.
 
-Each kind of fault changes what passes at one place, for a span of time. `KINDS` says how it is drawn, and what the
-follower must report of it.
+Each kind of fault changes one kind of message for some time. `KINDS` says how a fault is drawn and what the follower
+must report.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ DRIFT_M_S = 4.0
 
 @dataclass(frozen=True)
 class Seen:
-    """What the segmenter publishes about a frame: its stamp, the hero's place and those of other people in m."""
+    """What the segmenter publishes about a frame: its stamp, and the positions of the hero and other people in m."""
 
     stamp_s: float
     hero_camera_m: Vector3 | None
@@ -34,7 +34,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class Fault:
-    """A kind of fault from begin_s to end_s; the direction (rad) and the size (m, rad or s) are what the kind takes."""
+    """A fault from begin_s to end_s; the kind decides the meaning of direction (rad) and size (m, rad or s)."""
 
     kind: str
     begin_s: float
@@ -43,7 +43,7 @@ class Fault:
     size: float
 
     def holds(self, now_s: float) -> bool:
-        """Whether it is at work now."""
+        """Whether it is active now."""
         return self.begin_s <= now_s < self.end_s
 
 
@@ -51,9 +51,9 @@ class Fault:
 class Kind:
     """How a kind of fault is drawn and reported.
 
-    sizes and seconds are the ranges from which size and duration are drawn. named holds the texts of which one must
-    show up; empty where the follower itself is what stalls. It can be noticed only once the drone is commanded to move
-    (needs_motion), or moves otherwise than it is commanded (needs_disobedience).
+    sizes and seconds are the ranges of size and duration. One of the texts of `named` must be reported; it is empty
+    where the follower itself stalls. needs_motion: the fault can be noticed only while the drone is commanded to move;
+    needs_disobedience: only while it moves otherwise than commanded.
     """
 
     named: tuple[str, ...]
@@ -64,7 +64,7 @@ class Kind:
 
 
 REFUSED, JUMPED, BLIND = "odometry is refused", "jumped", "refused: "
-SAID_ALOUD = ("odometry", "the drone does not do what is commanded", "the drone lags")
+REPORTED_BY_ODOMETRY_CHECKS = ("odometry", "the drone does not do what is commanded", "the drone lags")
 KINDS = {
     "odom_jump": Kind((JUMPED,), (3.0, 50.0)),
     "odom_yaw_jump": Kind((JUMPED,), (0.6, 3.1)),
@@ -76,9 +76,9 @@ KINDS = {
     "odom_stale": Kind(("odometry is stale",)),
     "odom_old_stamps": Kind((REFUSED,), (1.0, 30.0)),
     "odom_zero_stamps": Kind((REFUSED,)),
-    "odom_frozen": Kind(SAID_ALOUD, needs_motion=True),
-    "odom_drifts": Kind(SAID_ALOUD),
-    "odom_wrong_axes": Kind(SAID_ALOUD, (1.0, 3.0), needs_motion=True),
+    "odom_frozen": Kind(REPORTED_BY_ODOMETRY_CHECKS, needs_motion=True),
+    "odom_drifts": Kind(REPORTED_BY_ODOMETRY_CHECKS),
+    "odom_wrong_axes": Kind(REPORTED_BY_ODOMETRY_CHECKS, (1.0, 3.0), needs_motion=True),
     "picture_frozen": Kind(("frozen", "no frames"), needs_motion=True),
     "no_frames": Kind(("no frames", "hero not seen")),
     "frames_late": Kind((BLIND, "no frames", "hero not seen"), (2.0, 30.0)),
@@ -88,14 +88,14 @@ KINDS = {
     "hero_at_the_lens": Kind((BLIND, "hero not seen")),
     "hero_hidden": Kind(("hero not seen",)),
     "hero_elsewhere": Kind(("starting anew", "hero not seen"), (15.0, 60.0)),
-    "link_cut": Kind(SAID_ALOUD, needs_disobedience=True),
+    "link_cut": Kind(REPORTED_BY_ODOMETRY_CHECKS, needs_disobedience=True),
     "follower_stalls": Kind((), (0.3, 0.9), (1.0, 1.0)),
     "follower_restarts": Kind(("waiting for the hero",), (0.0, 0.0), (0.02, 0.02)),
 }
 
 
 class Injector:
-    """Passes on what the simulator gives, changed by the faults that are at work; without faults it changes nothing."""
+    """Passes on the simulator's output, changed by the active faults; without faults it changes nothing."""
 
     def __init__(self, faults: Sequence[Fault] = ()) -> None:
         self.faults = tuple(faults)
@@ -105,11 +105,11 @@ class Injector:
         self._stalled_until_s = -math.inf
 
     def active(self, kind: str, now_s: float) -> Fault | None:
-        """The fault of that kind that is at work."""
+        """The active fault of that kind, if any."""
         return next((fault for fault in self.faults if fault.kind == kind and fault.holds(now_s)), None)
 
     def seen(self, now_s: float, sight: Seen) -> Seen | None:
-        """What arrives of a frame; None where nothing does."""
+        """What arrives for a frame; None where nothing arrives."""
         if self.active("no_frames", now_s):
             return None
         if self.active("picture_frozen", now_s):
@@ -135,7 +135,7 @@ class Injector:
         return sight
 
     def odometry(self, now_s: float, state: VehicleState) -> VehicleState | None:
-        """What arrives of odometry; None where nothing does."""
+        """The odometry that arrives; None where none arrives."""
         self._messages += 1
         if self.active("odom_stale", now_s):
             return None
@@ -153,21 +153,21 @@ class Injector:
         return state
 
     def reaches_the_drone(self, now_s: float) -> bool:
-        """Whether a command arrives."""
+        """Whether a command arrives at the drone."""
         return self.active("link_cut", now_s) is None
 
     def runs(self, now_s: float) -> bool:
-        """Whether the follower gets to compute now; it does not for a while of each second in which it stalls."""
+        """Whether the follower computes now; a stall stops it for some time."""
         fault = self.active("follower_stalls", now_s)
         return fault is None or now_s - fault.begin_s >= fault.size
 
     def restarts(self, now_s: float) -> bool:
-        """Whether the follower's process has just been started again."""
+        """Whether the follower's process has just restarted."""
         return self.active("follower_restarts", now_s) is not None
 
 
 def draw_faults(rng: np.random.Generator, duration_s: float, earliest_s: float = 5.0) -> tuple[Fault, ...]:
-    """One to three faults of different kinds, the last one early enough to be noticed."""
+    """One to three faults of different kinds, early enough to be noticed."""
     names = rng.choice(list(KINDS), size=int(rng.integers(1, 4)), replace=False)
     faults = []
     for name in names:

@@ -1,4 +1,4 @@
-"""What a flight comes to in numbers, and what several come to together."""
+"""The figures of a flight, and of several flights of a scenario."""
 
 from __future__ import annotations
 
@@ -15,40 +15,40 @@ from fcn_follow.geometry import VelocityCommand
 from fcn_follow.simulation.flight import FlightLog, Moment
 
 IN_FRAME_PX = 4
-"""From so many pixels on a hero counts as being in the frame, as in the Follow-Me score."""
+"""A hero of at least this many pixels counts as in the frame, as in the Follow-Me score."""
 RIGHT_WITHIN_M = 1.5
 _SETTLED_S = 5.0
-"""Time to engage and to reach the set points; distance, height and bearing errors count after it."""
+"""Time to reach the set points; errors of distance, height and bearing count after it."""
 _TOLERANCE = 1.001
 _LIVE_WINDOW_S, _LIVE_TOLERANCE = 0.1, 1.1
-"""A command is stamped a moment after it was computed."""
+"""A command gets its stamp a moment after it was computed."""
 
 
 @dataclass(frozen=True)
 class Figures:
-    """One flight. Shares are from 0 to 1; NaN where there was nothing to measure."""
+    """Figures of one flight. Shares are from 0 to 1; NaN where there was nothing to measure."""
 
     scenario: str
     seed: int
     hero_in_frame: float
-    """Share of the frames in which hero pixels show (behind a tree they do not)."""
+    """Share of the frames with visible hero pixels; behind a tree there are none."""
     right_person: float
     """Share of the tracked time in which the follower's estimate is nearer than 1.5 m to the hero; where the estimate
-    is not known (a flight over topics), share of the found blobs that are on the hero."""
+    is not known (a flight over topics), the share of the found blobs that lie on the hero."""
     distance_rms_m: float
     height_rms_m: float
     bearing_rms_rad: float
-    """How far the hero is off the drone's nose."""
+    """Angle between the drone's nose and the hero."""
     reacquire_s: float
-    """The longest time from the hero's return into the frame to tracking; infinite where the hero never returned."""
+    """The longest time from the hero's return into the frame to tracking; infinite where the hero did not return."""
     closest_person_m: float
     contacts: int
     peak_acceleration_m_s2: float
     peak_jerk_m_s3: float
     yaw_sign_changes_1_s: float
-    """How often the commanded yaw rate changes its sign in a second; what is zero has none."""
+    """Sign changes of the commanded yaw rate per second; zero has no sign."""
     limit_violations: int
-    """Commands over the follower's limits of speed, acceleration, jerk and yaw rate."""
+    """Commands beyond the follower's limits of speed, acceleration, jerk and yaw rate."""
     mean_iou: float
     centroid_error_px: float
     duration_s: float
@@ -104,7 +104,7 @@ def _bearing(moment: Moment) -> float:
 
 
 def mean(values: Sequence[float]) -> float:
-    """The mean of the values that are numbers; NaN where there is none."""
+    """The mean of the values that are not NaN; NaN where there is none."""
     kept = [float(value) for value in values if not math.isnan(value)]
     return float(np.mean(kept)) if kept else math.nan
 
@@ -119,7 +119,7 @@ def _sign_changes_1_s(rates: Sequence[float], dt_s: float) -> float:
 
 
 def _reacquire_s(log: FlightLog) -> float:
-    """The longest wait from the first frame that shows the hero again to the next moment of tracking."""
+    """The longest time from the first frame that shows the hero again to the next moment of tracking."""
     if log.moments[-1].state != "tracking" and log.looks and log.looks[-1].hero_px < IN_FRAME_PX:
         return math.inf
     tracking_s = [m.now_s for m in log.moments if m.state == "tracking"]
@@ -129,13 +129,13 @@ def _reacquire_s(log: FlightLog) -> float:
         returned = before.hero_px < IN_FRAME_PX <= after.hero_px
         if returned and any(abs(s - after.stamp_s) < 0.05 for s in lost_s):
             later = [s for s in tracking_s if s >= after.stamp_s]
-            wait = later[0] - after.stamp_s if later else log.moments[-1].now_s - after.stamp_s
-            longest = wait if math.isnan(longest) else max(longest, wait)
+            wait_s = later[0] - after.stamp_s if later else log.moments[-1].now_s - after.stamp_s
+            longest = wait_s if math.isnan(longest) else max(longest, wait_s)
     return longest
 
 
 def _violations(moments: Sequence[Moment], limits: Limits) -> int:
-    """Commands beyond a limit. Stops to zero, and what the guard takes away, are the jumps that are allowed."""
+    """Commands beyond a limit. Stops to zero and interventions of the guard may be abrupt."""
     steps = [after for before, after in pairwise(moments) if after.stepped_s > before.stepped_s]
     velocity = np.array([(m.command.forward_m_s, m.command.left_m_s, m.command.up_m_s) for m in steps]).reshape(-1, 3)
     yaw_rate = np.array([m.command.yaw_rate_rad_s for m in steps])
@@ -156,9 +156,9 @@ def _violations(moments: Sequence[Moment], limits: Limits) -> int:
 
 
 def live_violations(commands: Sequence[tuple[float, VelocityCommand]], limits: Limits) -> int:
-    """The same of commands that came over topics: speeds, and growth within windows of at least LIVE_WINDOW_S.
+    """Commands beyond a limit in a flight over topics: speeds, and their growth in windows of at least _LIVE_WINDOW_S.
 
-    What the guard took away is not known here, so that a command may shrink as it likes.
+    Interventions of the guard are not known here, so that a command may shrink at any rate.
     """
     count, begin = 0, 0
     for stamp_s, command in commands:
@@ -180,7 +180,7 @@ def live_violations(commands: Sequence[tuple[float, VelocityCommand]], limits: L
 
 
 def scenario_means(all_figures: Sequence[Figures]) -> list[dict[str, float | str]]:
-    """One row a scenario: worst of the figures that are safety, mean of the others."""
+    """A row for each scenario: the worst of the safety figures, the mean of the others."""
     worst: dict[str, Callable[[list[float]], float]] = {
         "closest_person_m": min,
         "contacts": sum,

@@ -1,4 +1,4 @@
-"""The closed loop in lockstep: simulator, eyes, follower, command, and what happened at every step of it."""
+"""The closed loop in lockstep: simulator, perception, follower, command; and the log of every step."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ DRONE_RESPONSE_S = 0.3
 
 @dataclass(frozen=True)
 class Moment:
-    """The flight at one step of the follower; positions in odom. `estimate_m` is where the follower has the hero.
+    """The flight at one step of the follower; positions in odom. `estimate_m` is the follower's estimate of the hero.
 
-    `wanted` is the command before the limits, `limited_by` what kept it from being flown, `reason` why the follower is
-    in its state (not known over topics); `stepped_s` is when the follower gave the command.
+    `wanted` is the command before the limits, `limited_by` the limits that changed it, `reason` the reason of the state
+    (unknown over topics), `stepped_s` the time of the command.
     """
 
     now_s: float
@@ -51,7 +51,7 @@ class Moment:
 
 @dataclass(frozen=True)
 class Look:
-    """One frame that was looked at: how much of the hero it shows, how well that was found, how late."""
+    """The result of one perceived frame: the hero's visible area, the errors of its detection, the latency."""
 
     stamp_s: float
     latency_s: float
@@ -64,9 +64,9 @@ class Look:
 
 @dataclass
 class FlightLog:
-    """All of a flight. `contact` is what ended it early, or ''.
+    """The log of a flight. `contact` is the object that ended it early, or ''.
 
-    `commands` are the commands of a flight over topics with the stamps that the follower gave them, in s.
+    `commands` are those of a flight over topics, with the follower's stamps in s.
     """
 
     scenario: Scenario
@@ -96,7 +96,7 @@ def fly(
     duration_s: float | None = None,
     injector: Injector | None = None,
 ) -> FlightLog:
-    """Fly a scenario to its end or to a contact; `watch` is called with every frame that was looked at."""
+    """Fly a scenario to its end or to a contact; `watch` is called for every perceived frame."""
     injector = injector or Injector()
     camera = camera or CameraSetup()
     parameters = follower_parameters(camera)
@@ -141,7 +141,7 @@ def fly(
 
 
 def moment(episode: Episode, command: VelocityCommand, state: str, estimate_m: Vector3 | None) -> Moment:
-    """The truth of now beside what the follower does."""
+    """The current truth and the follower's command and state."""
     drone = episode.drone
     return Moment(
         episode.now_s,
@@ -160,7 +160,7 @@ def moment(episode: Episode, command: VelocityCommand, state: str, estimate_m: V
 
 
 def judged(frame: Frame, sight: Sight, now_s: float) -> Look:
-    """What was seen in a frame, now, against what it shows."""
+    """The perception of a frame compared with the truth."""
     truth = frame.labels == HERO_LABEL
     found = sight.labels == HERO_LABEL
     union = int((truth | found).sum())

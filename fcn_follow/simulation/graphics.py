@@ -1,6 +1,6 @@
-"""MuJoCo with a way to draw without a window: OSMesa where it is, else EGL. Everyone here imports `mujoco` from here.
+"""MuJoCo, set up to draw without a window: by OSMesa where it is installed, else by EGL.
 
-MuJoCo reads MUJOCO_GL when it is imported, so it has to be set before; a value from outside is kept.
+MuJoCo reads MUJOCO_GL when it is imported, so all modules import `mujoco` from here; a value of the user is kept.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ NOTHING_TO_DRAW_WITH = (
 
 try:
     import mujoco
-except Exception as error:  # PyOpenGL fails with AttributeError or ImportError when the library is not there
+except Exception as error:  # PyOpenGL raises AttributeError or ImportError without the library
     raise UserError(f"{NOTHING_TO_DRAW_WITH} ({type(error).__name__}: {error})") from error
 
 __all__ = ["NOTHING_TO_DRAW_WITH", "mujoco"]

@@ -1,4 +1,4 @@
-"""The log of a flight whose eyes and follower are in other processes: the truth from here, looks as they come."""
+"""The log of a flight whose segmenter and follower are other processes: the truth is known here, the rest arrives."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from fcn_follow.simulation.episode import Episode, Frame
 from fcn_follow.simulation.eyes import MIN_AREA_PX
 from fcn_follow.simulation.figures import figures
 from fcn_follow.simulation.flight import FlightLog, follower_parameters, judged, moment
-from fcn_follow.simulation.video import FlightVideo
+from fcn_follow.simulation.flight_video import FlightVideo
 
 _KEPT_FRAMES = 40
 _SAME_STAMP_S = 1e-4
-_LOOKS_A_PICTURE = 2
-"""So many frames that were looked at for each picture of the video: drawing and encoding take time from the flight."""
+_LOOKS_PER_IMAGE = 2
+"""Perceived frames for each image of the video: drawing and encoding take time from the flight."""
 
 
 class LiveLog:
-    """Call `add` for each round; `write` at the end leaves flight.html and flight.webm in the folder."""
+    """Call `add` at each step; `write` at the end leaves flight.html and flight.webm in the folder."""
 
     def __init__(self, episode: Episode, seed: int, folder: Path) -> None:
         try:
@@ -40,7 +40,7 @@ class LiveLog:
         self._video = FlightVideo(
             folder / "flight.webm",
             episode.town,
-            episode.scenario.camera_hz / _LOOKS_A_PICTURE,
+            episode.scenario.camera_hz / _LOOKS_PER_IMAGE,
             240,
             camera.horizontal_fov_rad / 2,
         )
@@ -52,7 +52,7 @@ class LiveLog:
         commands: Sequence[tuple[float, VelocityCommand]],
         state: str,
     ) -> None:
-        """What happened since the last call: frames sent, looks (stamp, arrival, labels), commands and their stamps."""
+        """Add what happened since the last call: frames sent, looks (stamp, arrival, labels), commands with stamps."""
         self._log.commands.extend(commands)
         if commands:
             self._command = commands[-1][1]
@@ -65,14 +65,14 @@ class LiveLog:
                 continue
             hero = find_hero(labels, MIN_AREA_PX)
             self._log.looks.append(judged(frame, Sight(labels, hero, None), arrived_s))
-            if len(self._log.looks) % _LOOKS_A_PICTURE:
+            if len(self._log.looks) % _LOOKS_PER_IMAGE:
                 continue
             place = (now.drone_m, now.drone_yaw_rad, now.hero_m, now.people_m)
             self._video.add(frame.rgb, labels, hero, *place, f"{now.now_s:5.1f} s  {state}")
 
     def write(self, contact: str) -> Path | None:
-        """The report's page; None where nothing flew."""
-        from fcn_follow.simulation.report import write_flight_report  # matplotlib takes seconds to import
+        """Write the report; its path, or None where nothing flew."""
+        from fcn_follow.simulation.flight_report import write_flight_report  # matplotlib takes seconds to import
 
         self._video.close()
         if not self._log.moments:

@@ -1,4 +1,4 @@
-"""The project's own network as the eyes of a flight. Apart from eyes.py because PyTorch takes seconds to import."""
+"""The perception of a flight by a network; apart from eyes.py because PyTorch takes seconds to import."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from fcn_follow.simulation.episode import MOUNT, CameraSetup, Frame
 from fcn_follow.simulation.people import MIDDLE_M
 
 CAMERA_HEIGHT_M = FollowerParameters().set_points.height_m + MIDDLE_M + MOUNT.position_body_m[2]
-"""Above the ground that hero and drone share, where the follower wants it."""
+"""Above the ground of hero and drone, at the follower's set point."""
 
 
 class NetworkEyes:
     """A `HeroFinder` for the frames of a flight.
 
-    The engine computes in fp32 on one thread: flights run side by side, and a flight repeats exactly.
+    The engine computes in fp32 on one thread: several flights run at the same time, and each is reproducible.
     """
 
     def __init__(self, weights: Path, camera: CameraSetup, engine: str, ranging: str = "apparent_height") -> None:

@@ -1,4 +1,4 @@
-"""What people wear: colours, styles, height and build, of the hero and of a crowd drawn by chance."""
+"""Clothes, hair, height and build of the hero and of a random crowd."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _STYLED = ("hair", "top", "bottom")
 
 @dataclass(frozen=True)
 class Outfit:
-    """A person's look. Sleeves, forearms and calves are skin where the clothes leave them bare."""
+    """A person's look. Sleeves, forearms and calves have the colour of the skin where they are bare."""
 
     skin: Colour
     hair: Colour
@@ -43,12 +43,12 @@ class Outfit:
     breadth: float = 1.0
 
     def mesh_name(self, part: str) -> str:
-        """The name in `people.body_meshes` of what this outfit shows of a part of PARTS; a bald head has no hair."""
+        """The name in `people.body_meshes` of this outfit's mesh for one of PARTS; a bald head has no hair."""
         return f"{part}/{getattr(self, f'{part}_style')}" if part in _STYLED else part
 
     @property
     def scale(self) -> tuple[float, float, float]:
-        """How much larger than `people.body_meshes` the person is, along x, y and z."""
+        """The scale of the person along x, y and z, relative to `people.body_meshes`."""
         tall = self.height_m / BODY_HEIGHT_M
         return (tall, tall * self.breadth, tall)
 
@@ -76,9 +76,9 @@ LOOKALIKE = Outfit(
 
 
 def dressed(outfit: Outfit, clothes: dict[str, str]) -> Outfit:
-    """`outfit` with colours replaced by name: top, hair, bottom, shoes or skin, each as `parse_colour` reads it.
+    """`outfit` with other colours of top, hair, bottom, shoes or skin, each as `parse_colour` reads it.
 
-    What had the old colour of top, bottom or skin beside it, sleeves or legs, changes along.
+    Sleeves, forearms and calves of the old colour change too.
     """
     for name, text in clothes.items():
         old, new = getattr(outfit, name), parse_colour(text)
@@ -88,7 +88,7 @@ def dressed(outfit: Outfit, clothes: dict[str, str]) -> Outfit:
 
 
 def random_outfit(rng: np.random.Generator) -> Outfit:
-    """One of the crowd: suits, shirts, hoodies, shorts, skirts; some hair in odd colours; never the hero's mix."""
+    """The look of one of the crowd, some with coloured hair; never the hero's combination."""
     skin = tuple(float(c) for c in np.array([0.72, 0.53, 0.43]) * rng.uniform(0.4, 1.08))
     muted = ["black", "grey", "white", "navy", "blue", "lightblue", "teal", "darkgreen", "olive", "brown", "beige"]
     bright = ["orange", "yellow", "green", "purple", "pink", "darkred"]

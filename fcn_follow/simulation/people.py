@@ -1,7 +1,7 @@
-"""People made of formulas: a body in parts, bent into the poses of standing, walking and running.
+"""Bodies of people from formulas: meshes of their parts in the poses of standing, walking, running and sitting.
 
-A body is 1.75 m tall, stands on z = 0 and faces x. Every part of it is its own mesh so that clothes take their colours
-while the world runs; other heights and builds are scaled copies.
+A body is 1.75 m tall, stands on z = 0 and faces x. Every part is a mesh of its own, so that the renderer can give it a
+colour; other heights and builds are scaled copies.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from fcn_follow.simulation.shapes import Mesh, Points, ellipsoid, loft, merged, 
 
 BODY_HEIGHT_M = 1.75
 MIDDLE_M = 0.93
-"""Height of the hips, the middle of the body that the follower measures to."""
+"""Height of the hips, which is the middle of the body for the follower."""
 SEATED_MIDDLE_M = 0.55
-"""The same of a person who sits on the ground."""
-POSES_A_CYCLE = 16
+"""The same for a person who sits on the ground."""
+POSES_PER_CYCLE = 16
 SITTING_DOWN_POSES = 4
 WALK_STRIDE_M = 1.45
 RUN_STRIDE_M = 2.6
@@ -45,7 +45,7 @@ class Pose:
 
 
 def gait_pose(phase_rad: float, running: bool) -> Pose:
-    """The pose at `phase_rad` of a stride (two steps, 2 pi); the right leg passes forward under the hips at 0."""
+    """The pose at a phase of the stride (two steps, 2 pi); at 0 the right leg passes under the hips, moving forward."""
     both = np.array([phase_rad, phase_rad + np.pi])
     swing = np.clip(np.cos(both + 0.45), 0, None) ** 1.3
     if running:
@@ -64,11 +64,11 @@ def _pair(values: Points) -> tuple[float, float]:
 
 
 SEATED = Pose((1.95, 1.85), (2.4, 2.3), (0.75, 0.7), (0.9, 0.9), 0.3)
-"""On the heels, knees before the chest, 1.1 m tall."""
+"""On the heels with the knees before the chest, 1.1 m tall."""
 
 
 def sitting_pose(seated: float) -> Pose:
-    """Between standing (0) and SEATED (1)."""
+    """The pose between standing (0) and SEATED (1)."""
 
     def between(start: tuple[float, float], end: tuple[float, float]) -> tuple[float, float]:
         return _pair(np.asarray(start) * (1 - seated) + np.asarray(end) * seated)
@@ -82,20 +82,20 @@ def sitting_pose(seated: float) -> Pose:
 
 ON_FOOT: tuple[Pose, ...] = (
     Pose(),
-    *(gait_pose(2 * np.pi * i / POSES_A_CYCLE, running=False) for i in range(POSES_A_CYCLE)),
-    *(gait_pose(2 * np.pi * i / POSES_A_CYCLE, running=True) for i in range(POSES_A_CYCLE)),
+    *(gait_pose(2 * np.pi * i / POSES_PER_CYCLE, running=False) for i in range(POSES_PER_CYCLE)),
+    *(gait_pose(2 * np.pi * i / POSES_PER_CYCLE, running=True) for i in range(POSES_PER_CYCLE)),
 )
 POSES = ON_FOOT + tuple(sitting_pose((i + 1) / SITTING_DOWN_POSES) for i in range(SITTING_DOWN_POSES))
 
 
 def pose_index(phase_rad: float, speed_m_s: float, seated: float = 0.0) -> int:
-    """Which of POSES shows a person at this phase of the stride and this speed, seated from 0 (not) to 1."""
+    """The index in POSES for a phase of the stride, a speed, and seated from 0 (not) to 1."""
     if step_down := round(seated * SITTING_DOWN_POSES):
         return len(ON_FOOT) + step_down - 1
     if speed_m_s < 0.15:
         return 0
-    step = int(phase_rad / (2 * np.pi) * POSES_A_CYCLE) % POSES_A_CYCLE
-    return 1 + step + (POSES_A_CYCLE if speed_m_s >= RUN_FROM_M_S else 0)
+    step = int(phase_rad / (2 * np.pi) * POSES_PER_CYCLE) % POSES_PER_CYCLE
+    return 1 + step + (POSES_PER_CYCLE if speed_m_s >= RUN_FROM_M_S else 0)
 
 
 def body_meshes(pose: Pose) -> dict[str, Mesh]:

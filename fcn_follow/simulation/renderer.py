@@ -1,7 +1,4 @@
-"""Pictures of the world: colour, labels and depth as seen by a pinhole camera.
-
-The label image and the depth come from the same camera pose as the colours, pixel for pixel.
-"""
+"""Images of the world from a pinhole camera: colour, labels and depth of the same pixels."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ from fcn_follow.geometry import CameraIntrinsics
 from fcn_follow.simulation.graphics import NOTHING_TO_DRAW_WITH, mujoco
 from fcn_follow.simulation.outfits import Outfit
 from fcn_follow.simulation.people import PARTS
-from fcn_follow.simulation.world import PLACES, World
+from fcn_follow.simulation.world import MAX_PEOPLE, World
 
 BACKGROUND, OTHER_PERSON, HERO = 0, 1, 2
 _SHOWN_GROUP, _HIDDEN_GROUP = 0, 5
@@ -24,7 +21,7 @@ _SHOWN_GROUP, _HIDDEN_GROUP = 0, 5
 
 @dataclass(frozen=True)
 class CameraPose:
-    """Where a camera is and looks: the columns of `rotation` (3, 3) are the optical axes x right, y down, z forward."""
+    """A camera's position and orientation: `rotation` has as columns the optical axes x right, y down, z forward."""
 
     position_m: NDArray[np.float64]
     rotation: NDArray[np.float64]
@@ -43,7 +40,7 @@ class Light:
 
 @dataclass(frozen=True)
 class PersonView:
-    """One person as drawn: feet on `position_m`, facing `yaw_rad`, in one of people.POSES; `label` is the class."""
+    """One person to draw: feet at `position_m`, facing `yaw_rad`, in one of people.POSES; `label` is the class."""
 
     position_m: tuple[float, float, float]
     yaw_rad: float
@@ -62,7 +59,7 @@ class Picture:
 
 
 def look(position_m: Sequence[float], yaw_rad: float, pitch_down_rad: float, roll_rad: float = 0.0) -> CameraPose:
-    """A camera that looks along `yaw_rad`, down by `pitch_down_rad`, its right side down by `roll_rad`."""
+    """The pose of a camera that looks along `yaw_rad`, down by `pitch_down_rad`, rolled to the right by `roll_rad`."""
     cy, sy, cp, sp = np.cos(yaw_rad), np.sin(yaw_rad), np.cos(pitch_down_rad), np.sin(pitch_down_rad)
     forward = np.array([cy * cp, sy * cp, -sp])
     level = np.array([sy, -cy, 0.0])
@@ -74,9 +71,9 @@ def look(position_m: Sequence[float], yaw_rad: float, pitch_down_rad: float, rol
 
 
 class Renderer:
-    """Draws a world at one size. Close it (or use `with`): it holds a drawing context.
+    """Draws a world at one size. Close it, or use `with`: it holds a drawing context.
 
-    Raises UserError where neither OSMesa nor EGL can be had.
+    Raises UserError where neither OSMesa nor EGL works.
     """
 
     def __init__(self, world: World, width_px: int, height_px: int) -> None:
@@ -112,7 +109,7 @@ class Renderer:
         labels: bool = False,
         depth: bool = False,
     ) -> Picture:
-        """Draw; `people` beyond the PLACES nearest are left out."""
+        """Draw an image; of `people` only the MAX_PEOPLE nearest are shown."""
         self._place(people, camera)
         self._set_light(light, camera)
         mujoco.mjv_updateScene(
@@ -131,14 +128,14 @@ class Renderer:
             return Picture(rgb[::-1], None, None)
         flags[mujoco.mjtRndFlag.mjRND_SEGMENT] = flags[mujoco.mjtRndFlag.mjRND_IDCOLOR] = True
         coded, raw_depth = np.empty((*shape, 3), np.uint8), np.empty(shape, np.float32)
-        mujoco.mjr_render(self._viewport, self._scene, self._context)  # without the sky, so that it has no depth
+        mujoco.mjr_render(self._viewport, self._scene, self._context)  # without the sky, which then has no depth
         mujoco.mjr_readPixels(coded, raw_depth if depth else None, self._viewport, self._context)
         return Picture(
             rgb[::-1], self._labels(coded[::-1]) if labels else None, self._metres(raw_depth[::-1]) if depth else None
         )
 
     def _labels(self, coded: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Classes from the colours that MuJoCo writes instead: a geom's number in the scene, plus one."""
+        """Classes from MuJoCo's segmentation colours, which are the geom's number in the scene plus one."""
         segment = coded.astype(np.int32) @ np.array([1, 256, 65536], np.int32)
         label_of_segment = np.zeros(self._scene.ngeom + 2, np.uint8)
         for index in range(self._scene.ngeom):
@@ -148,7 +145,7 @@ class Renderer:
         return label_of_segment[segment]
 
     def _metres(self, raw: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Distance along the optical axis from the depth buffer; 0 where there is only sky."""
+        """Distance along the optical axis from the depth buffer; 0 for the sky."""
         near, far = self._model.vis.map.znear, self._model.vis.map.zfar
         metres = near * far / (far - raw * (far - near))
         return np.where(raw < 1.0, metres, 0.0).astype(np.float32)
@@ -158,7 +155,7 @@ class Renderer:
             offset = np.subtract(person.position_m, camera.position_m)
             return float(offset @ offset)
 
-        shown = sorted(people, key=squared_distance)[:PLACES]
+        shown = sorted(people, key=squared_distance)[:MAX_PEOPLE]
         geoms = self.world.part_geoms
         self._model.geom_group[geoms.ravel()] = _HIDDEN_GROUP
         for place, person in enumerate(shown):

@@ -1,7 +1,7 @@
-"""The scenarios that the suite flies, as data: where the hero walks, who else is there, what drone and camera suffer.
+"""The scenarios of the suite: the hero's route, other people, obstacles, wind and faults of the camera.
 
-The drone starts west of the hero, 5 m away, looking at it, unless a scenario says otherwise; it keeps its side. So when
-the hero walks north or south the drone sees it from the side, across whatever stands between.
+Unless a scenario says otherwise, the drone starts 5 m west of the hero, looks at it and stays on that side. So when the
+hero walks north or south, the drone sees it from the side, past anything that stands between.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ DUSK = Light(2.6, 0.2, (0.55, 0.36, 0.2), (0.3, 0.28, 0.32), True)
 
 @dataclass(frozen=True)
 class Scenario:
-    """One kind of flight. Places are in the town, in metres; `drone_from_hero_m` is east and north of the hero."""
+    """One kind of flight. Positions are in metres in the town; `drone_from_hero_m` is east and north of the hero."""
 
     name: str
-    told: str
+    description: str
     start_m: tuple[float, float]
     legs: tuple[Leg, ...]
     duration_s: float = 30.0
@@ -44,11 +44,11 @@ class Scenario:
     light: Light = DAY
     occlusion_s: float = 0.0
     misleads_height: bool = False
-    """Less of the hero shows than stands there, so that only a depth tells how far away that is."""
+    """The hero is partly hidden or sits, so that its apparent height gives a wrong distance."""
 
     @property
     def long_occlusion(self) -> bool:
-        """Hidden for so long that nobody can keep the hero in the frame."""
+        """Whether the hero is hidden for so long that it cannot stay in the frame."""
         return self.occlusion_s >= 5.0
 
 
@@ -57,7 +57,7 @@ def _row(*legs: tuple[float, float, float] | tuple[float, float, float, float]) 
 
 
 def _hedge(x_m: float, south_m: float, north_m: float) -> tuple[Plant, ...]:
-    """Cypresses so close together that they hide who walks behind them."""
+    """Cypresses so close together that they hide a person who walks behind them."""
     count = math.ceil((north_m - south_m) / 0.85)
     step = (north_m - south_m) / count
     return tuple(Plant("cypress", (x_m, south_m + step * (i + 0.5)), 0.5, 3.6) for i in range(count))
@@ -123,7 +123,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         crowd_region_m=_CAR_PARK, walls=(Building((-74.75, 1.0), (0.3, 19.0), 1.15, 0),), misleads_height=True,
     ),
     Scenario(
-        "lookalike", "meets somebody in red trousers", (-16.0, 5.0), _row((16.0, 5.5, 1.4)), crowd=5,
+        "lookalike", "meets a person in red trousers", (-16.0, 5.0), _row((16.0, 5.5, 1.4)), crowd=5,
         crowd_region_m=_SQUARE, lookalike=True,
     ),
     Scenario(
@@ -147,7 +147,7 @@ SCENARIOS: tuple[Scenario, ...] = (
 
 
 def find_scenario(name: str) -> Scenario:
-    """The scenario of that name; UserError with the nearest one where there is none."""
+    """The scenario of that name. Raises UserError, suggesting a similar name, where there is none."""
     by_name = {scenario.name: scenario for scenario in SCENARIOS}
     if name not in by_name:
         near = difflib.get_close_matches(name, by_name, n=1)

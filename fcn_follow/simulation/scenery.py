@@ -1,4 +1,4 @@
-"""What the town is made of, whatever draws it: textures and colours by name, and meshes by the material they have."""
+"""The materials of the town, textures and colours by name, and its meshes by material."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Meshes = defaultdict[str, list[Mesh]]
 
 @dataclass(frozen=True)
 class Materials:
-    """Surfaces by name: textures uint8 (H, W, 3) or plain colours; the sky as `textures.sky` makes it."""
+    """Surfaces by name: textures uint8 (H, W, 3) or plain colours; the sky as from `textures.sky`."""
 
     textures: dict[str, draw.Texture]
     colours: dict[str, Colour]
@@ -34,7 +34,7 @@ class Materials:
 
 
 def make_materials(rng: np.random.Generator) -> Materials:
-    """The materials of a town, a little different with each generator."""
+    """The materials of a town, with small random differences."""
 
     def colour(base: Colour, spread: float) -> Colour:
         red, green, blue = np.asarray(base) * rng.uniform(1 - spread, 1 + spread) + rng.normal(0, 6 * spread, 3)
@@ -60,18 +60,18 @@ def make_materials(rng: np.random.Generator) -> Materials:
 
 
 def scenery(town: Town, rng: np.random.Generator) -> dict[str, Mesh]:
-    """All that stands still, one mesh a material."""
-    return one_a_material(ground_meshes(town), building_meshes(town), plant_meshes(town.plants, rng))
+    """All that stands still: one mesh for each material."""
+    return merged_by_material(ground_meshes(town), building_meshes(town), plant_meshes(town.plants, rng))
 
 
-def one_a_material(*parts: Meshes) -> dict[str, Mesh]:
+def merged_by_material(*parts: Meshes) -> dict[str, Mesh]:
     """The meshes of each material merged."""
     names = dict.fromkeys(name for part in parts for name in part)
     return {name: merged([mesh for part in parts for mesh in part.get(name, [])]) for name in names}
 
 
 def ground_meshes(town: Town) -> Meshes:
-    """The level pieces and the kerbs of those that are raised."""
+    """The flat areas, and the kerbs of the raised ones."""
     meshes = Meshes(list)
     for kind, texture_m in _TEXTURE_M.items():
         meshes[kind] += [plate(g.outline_m, g.height_m, texture_m) for g in town.grounds if g.kind == kind]
@@ -93,7 +93,7 @@ def building_meshes(town: Town) -> Meshes:
 
 
 def plant_meshes(plants: Sequence[Plant], rng: np.random.Generator) -> Meshes:
-    """Trees, cypresses and flower beds; the generator scatters leaves and picks their colour."""
+    """Trees, cypresses and flower beds with random leaves."""
     meshes = Meshes(list)
     for plant in plants:
         {"tree": _add_tree, "cypress": _add_cypress, "bed": _add_bed}[plant.kind](meshes, plant, rng)

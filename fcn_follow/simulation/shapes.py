@@ -1,6 +1,6 @@
-"""Triangle meshes made of formulas: lofts, ellipsoids, prisms and leaves.
+"""Triangle meshes from formulas: lofts, ellipsoids, prisms and leaves.
 
-Triangles run counter-clockwise seen from outside; lengths are metres; z is up.
+Triangles are counter-clockwise seen from outside; lengths are in metres; z is up.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ class Mesh:
     texcoords: Points | None = None
 
     def moved(self, offset_m: Sequence[float], yaw_rad: float = 0.0, scale: float = 1.0) -> Mesh:
-        """Scaled, then turned about z, then shifted."""
+        """The mesh scaled, then rotated about z, then shifted."""
         c, s = np.cos(yaw_rad), np.sin(yaw_rad)
         turn = np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
         return Mesh(self.vertices_m * scale @ turn.T + np.asarray(offset_m), self.faces, self.texcoords)
 
 
 def merged(meshes: Sequence[Mesh]) -> Mesh:
-    """All triangles in one mesh; texture coordinates are kept when every mesh has them."""
+    """All triangles in one mesh; texture coordinates are kept where every mesh has them."""
     starts = np.cumsum([0] + [len(mesh.vertices_m) for mesh in meshes[:-1]])
     texcoords = [mesh.texcoords for mesh in meshes if mesh.texcoords is not None]
     return Mesh(
@@ -42,7 +42,7 @@ def merged(meshes: Sequence[Mesh]) -> Mesh:
 
 
 def loft(rings: Points) -> Mesh:
-    """A closed skin over `rings` (R, S, 3), each S points counter-clockwise about the direction they follow in."""
+    """A closed surface over `rings` (R, S, 3), each of S points counter-clockwise about the direction of the loft."""
     count, sides, _ = rings.shape
     faces = []
     for ring in range(count - 1):
@@ -60,7 +60,7 @@ def loft(rings: Points) -> Mesh:
 
 
 def stacked_ellipses(sections: Sequence[tuple[float, float, float, float]], sides: int = 12) -> Mesh:
-    """A loft of level ellipses: each (z, centre x, half depth along x, half width along y)."""
+    """A loft of horizontal ellipses, each (z, centre x, half depth along x, half width along y)."""
     angle = np.arange(sides) * 2 * np.pi / sides
     rings = [
         np.stack([x + depth * np.cos(angle), width * np.sin(angle), np.full(sides, z)], 1)
@@ -98,7 +98,7 @@ def ellipsoid(centre_m: Sequence[float], radii_m: Sequence[float], rings: int = 
 
 
 def _ears(outline: Points) -> list[tuple[int, int, int]]:
-    """A simple counter-clockwise polygon cut into triangles by clipping ears."""
+    """The triangles of a simple counter-clockwise polygon, by ear clipping."""
     left = list(range(len(outline)))
     triangles = []
 
@@ -122,16 +122,16 @@ def _ears(outline: Points) -> list[tuple[int, int, int]]:
 
 
 def plate(outline_m: PointsLike, z_m: float, texture_m: float) -> Mesh:
-    """A level polygon (counter-clockwise, not crossing itself) seen from above, its texture laid out in world x, y."""
+    """A horizontal simple polygon, counter-clockwise from above, with texture coordinates from world x and y."""
     outline = np.asarray(outline_m, dtype=np.float64)
     vertices = np.column_stack([outline, np.full(len(outline), z_m)])
     return Mesh(vertices, np.array(_ears(outline), dtype=np.int32), outline / texture_m)
 
 
 def walls(outline_m: PointsLike, bottom_m: float, top_m: float, texture_m: tuple[float, float]) -> Mesh:
-    """Upright walls along a counter-clockwise outline; `texture_m` is the width and height of one texture.
+    """Vertical walls along a counter-clockwise outline; `texture_m` is the width and height of one texture.
 
-    Each wall takes a whole number of half textures, so that windows are not cut at corners.
+    Each wall has a whole number of half textures, so that corners cut no windows.
     """
     outline = np.asarray(outline_m, dtype=np.float64)
     vertices: list[tuple[float, float, float]] = []
@@ -168,7 +168,7 @@ def circle_outline(centre_m: Sequence[float], radius_m: float, sides: int = 24) 
 def leaves(
     rng: np.random.Generator, centre_m: Sequence[float], radii_m: Sequence[float], count: int, leaf_m: float
 ) -> Mesh:
-    """`count` two-sided pointed leaves scattered through the outer half of an ellipsoid."""
+    """`count` two-sided pointed leaves at random in the outer half of an ellipsoid."""
     direction = rng.normal(size=(count, 3))
     direction /= np.linalg.norm(direction, axis=1, keepdims=True)
     middle = np.asarray(centre_m) + direction * np.asarray(radii_m) * rng.uniform(0.55, 1.0, (count, 1))

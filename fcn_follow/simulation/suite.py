@@ -1,4 +1,4 @@
-"""All scenarios with several seeds each, in parallel processes; a table as CSV, JSON and HTML."""
+"""Scenarios with several seeds each, flown in parallel processes, and their tables as CSV and JSON."""
 
 from __future__ import annotations
 
@@ -12,15 +12,14 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TypeVar
 
-from fcn_follow.errors import UserError
-from fcn_follow.lab.scoring.page import write_whole
-from fcn_follow.simulation.demands import judge
+from fcn_follow.files import write_whole
 from fcn_follow.simulation.episode import CameraSetup
 from fcn_follow.simulation.eyes import Eyes, TrueEyes
 from fcn_follow.simulation.figures import Figures, scenario_means
 from fcn_follow.simulation.flight import FlightLog, fly
+from fcn_follow.simulation.requirements import judge
 from fcn_follow.simulation.scenarios import Scenario, find_scenario
-from fcn_follow.simulation.synthesize import leave_ctrl_c_to_parent
+from fcn_follow.simulation.synthesize import ignore_ctrl_c
 
 TaskT = TypeVar("TaskT")
 FlownT = TypeVar("FlownT")
@@ -28,14 +27,14 @@ FlownT = TypeVar("FlownT")
 
 @dataclass(frozen=True)
 class EyesSpec:
-    """The network with these weights on an engine, and how the distance is found; without weights the truth."""
+    """The perception of a flight: weights, engine and ranging method; without weights the truth."""
 
     weights: Path | None = None
     engine: str = "torch"
     ranging: str = "apparent_height"
 
     def open(self, camera: CameraSetup) -> Eyes:
-        """The eyes for a camera. Raises UserError for weights that cannot range so."""
+        """The perception for a camera. Raises UserError for weights that do not suit the ranging method."""
         if self.weights is None:
             return TrueEyes(camera)
         from fcn_follow.simulation.network_eyes import NetworkEyes
@@ -60,12 +59,12 @@ def run(task: Task) -> FlightLog:
 
 
 def run_all(fly_one: Callable[[TaskT], FlownT], tasks: Sequence[TaskT], processes: int) -> Iterator[FlownT]:
-    """Fly all tasks, yielding what came of each as it ends, in the order of the tasks."""
+    """Fly all tasks and yield their results, in the order of the tasks."""
     if processes == 1:
         yield from map(fly_one, tasks)
         return
     context = multiprocessing.get_context("spawn")
-    with context.Pool(processes, leave_ctrl_c_to_parent) as pool:
+    with context.Pool(processes, ignore_ctrl_c) as pool:
         yield from pool.imap(fly_one, tasks)
 
 
@@ -77,19 +76,16 @@ def save_tables(out: Path, all_figures: Sequence[Figures], scenarios: Sequence[S
     for row in all_figures:
         writer.writerow({name: rounded(value) for name, value in asdict(row).items()})
     summary = {
-        "demands": [asdict(judgement) for judgement in judge(all_figures, scenarios)],
+        "requirements": [asdict(judgement) for judgement in judge(all_figures, scenarios)],
         "scenarios": [{k: rounded(v) for k, v in row.items()} for row in scenario_means(all_figures)],
         "flights": [{k: rounded(v) for k, v in asdict(row).items()} for row in all_figures],
     }
-    try:
-        write_whole(out / "flights.csv", table.getvalue())
-        write_whole(out / "suite.json", json.dumps(summary, indent=1) + "\n")
-    except OSError as error:
-        raise UserError(f"cannot write to {out}: {error.strerror or error}") from error
+    write_whole(out / "flights.csv", table.getvalue())
+    write_whole(out / "suite.json", json.dumps(summary, indent=1) + "\n")
 
 
 def rounded(value: float | int | str) -> float | int | str | None:
-    """Four digits; None (an empty cell, null) where there is no finite number."""
+    """The value to four digits; None (an empty cell, null) where it is not finite."""
     if isinstance(value, float):
         return round(value, 4) if math.isfinite(value) else None
     return value

@@ -1,7 +1,7 @@
 """Training frames from the simulated town, in the folder format of the real ones: images, masks, depth, a manifest.
 
-A frame depends on the options, the seed and its number alone: a run that was stopped goes on where it was, and any run
-with the same options writes the same bytes. The town changes its textures and trees every FRAMES_A_TOWN frames.
+A frame depends only on the options, the seed and its number: an interrupted run can go on, and every run with the same
+options writes the same bytes. The town changes its textures and trees every FRAMES_PER_TOWN frames.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcn_follow.errors import UserError
-from fcn_follow.files import written_aside
+from fcn_follow.files import write_whole
 from fcn_follow.simulation.camera import expose
 from fcn_follow.simulation.outfits import HERO, Outfit, dressed, parse_colour
+from fcn_follow.simulation.random_scene import Scene, SceneRequest, draw_scene, low_walls
 from fcn_follow.simulation.renderer import HERO as HERO_LABEL
 from fcn_follow.simulation.renderer import Picture, Renderer
-from fcn_follow.simulation.staging import Scene, Wanted, draw_scene, low_walls
 from fcn_follow.simulation.town import Building, GroundHeight
 from fcn_follow.simulation.world import World, make_world, town_of
 
-FRAMES_A_TOWN = 100
+FRAMES_PER_TOWN = 100
 FAR_HERO_PX = (4, 200)
-"""Pixels of a far hero in a picture of 256x256; other sizes in proportion."""
+"""Pixels of a far hero in an image of 256x256; in proportion for other sizes."""
 _REDRAWS = 12
 _FOLDERS = ("images", "masks", "depth")
 
 
 @dataclass(frozen=True)
 class SynthesisOptions:
-    """What decides the bytes of the frames. Shares are from 0 to 1; clothes are colours by name, as outfits.dressed."""
+    """The options of the frames. Shares are from 0 to 1; clothes are colours by name, as for outfits.dressed."""
 
     count: int = 1000
     width_px: int = 256
@@ -52,7 +52,7 @@ class SynthesisOptions:
 
     def __post_init__(self) -> None:
         if self.count < 1:
-            raise UserError(f"count is {self.count}; at least 1 frame must be asked for")
+            raise UserError(f"count is {self.count}; at least 1 frame is needed")
         if not (32 <= self.width_px <= 4096 and 32 <= self.height_px <= 4096):
             raise UserError(f"size {self.width_px}x{self.height_px} is not allowed; each side may be 32 to 4096 pixels")
         if self.seed < 0:
@@ -65,15 +65,15 @@ class SynthesisOptions:
 
 
 def synthesize(options: SynthesisOptions, out: Path, processes: int = 1) -> Iterator[int]:
-    """Write the frames into `out`, yielding the number of finished ones as they come, those of an earlier run first.
+    """Write the frames into `out` and yield the number of finished ones, first those of an earlier run.
 
-    Raises UserError when `out` holds other files or frames made with other options, or cannot be written.
+    Raises UserError where `out` holds other files or frames of other options, or cannot be written.
     """
     try:
         done = _prepared(options, out)
         yield done
-        blocks = range(done // FRAMES_A_TOWN, -(-options.count // FRAMES_A_TOWN))
-        work = [(block, max(done, block * FRAMES_A_TOWN)) for block in blocks]
+        blocks = range(done // FRAMES_PER_TOWN, -(-options.count // FRAMES_PER_TOWN))
+        work = [(block, max(done, block * FRAMES_PER_TOWN)) for block in blocks]
         with (out / "frames.jsonl").open("a", encoding="utf-8") as listing:
             for line in _lines(options, out, work, processes):
                 listing.write(line + "\n")
@@ -89,13 +89,13 @@ def _lines(options: SynthesisOptions, out: Path, work: list[tuple[int, int]], pr
         for item in work:
             yield from _block(options, out, *item)
         return
-    with multiprocessing.get_context("spawn").Pool(processes, leave_ctrl_c_to_parent) as pool:
+    with multiprocessing.get_context("spawn").Pool(processes, ignore_ctrl_c) as pool:
         for lines in pool.imap(partial(_whole_block, options, out), work):
             yield from lines
 
 
-def leave_ctrl_c_to_parent() -> None:
-    """For worker processes: a terminal's Ctrl-C goes to all, and only the parent shall act upon it."""
+def ignore_ctrl_c() -> None:
+    """Ignore Ctrl-C in a worker process: a terminal sends it to all processes, and the parent handles it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
@@ -104,7 +104,7 @@ def _whole_block(options: SynthesisOptions, out: Path, item: tuple[int, int]) ->
 
 
 def _prepared(options: SynthesisOptions, out: Path) -> int:
-    """Make the folders, or check those of an earlier run; the number of frames that are complete."""
+    """Make the folders, or check those of an earlier run; the number of complete frames."""
     manifest, listing = out / "manifest.json", out / "frames.jsonl"
     text = json.dumps({"made_by": "fcn-follow synthesize", **asdict(options)}, indent=1, sort_keys=True) + "\n"
     if out.exists() and not out.is_dir():
@@ -116,10 +116,10 @@ def _prepared(options: SynthesisOptions, out: Path) -> int:
         raise UserError(f"{out} holds other files; give a folder that is new or empty")
     for name in _FOLDERS:
         (out / name).mkdir(parents=True, exist_ok=True)
-    _write(manifest, text.encode())
+    write_whole(manifest, text)
     lines = listing.read_bytes().splitlines(keepends=True) if listing.is_file() else []
     whole = [line for line in lines if line.endswith(b"\n")]
-    _write(listing, b"".join(whole))
+    write_whole(listing, b"".join(whole))
     return len(whole)
 
 
@@ -131,7 +131,7 @@ def _block(options: SynthesisOptions, out: Path, block: int, first: int) -> Iter
     world = make_world(town_seed, walls)
     ground = GroundHeight(world.town)
     hero = dressed(HERO, options.clothes)
-    last = min((block + 1) * FRAMES_A_TOWN, options.count)
+    last = min((block + 1) * FRAMES_PER_TOWN, options.count)
     with Renderer(world, options.width_px, options.height_px) as renderer:
         for index in range(first, last):
             rng = np.random.default_rng([options.seed, index, 2])
@@ -149,18 +149,18 @@ def _taken(
     hero: Outfit,
     walls: tuple[Building, ...],
 ) -> tuple[str, Scene, Picture]:
-    """A picture of the kind that the shares ask for; drawn again while its hero is hidden or of the wrong size."""
+    """An image of a kind drawn by the shares; drawn again while its hero is hidden or of the wrong size."""
     has_hero, far = rng.random() >= options.no_hero_share, rng.random() < options.far_share
     seated = bool(options.seated_share and rng.random() < options.seated_share)
     wall = walls[int(rng.integers(len(walls)))] if walls and rng.random() < options.behind_wall_share else None
-    wanted = Wanted(options.width_px, options.height_px, bool(has_hero), bool(far), seated, wall)
+    wanted = SceneRequest(options.width_px, options.height_px, bool(has_hero), bool(far), seated, wall)
     share = options.width_px * options.height_px / 256**2
-    least, most = FAR_HERO_PX
+    min_px, max_px = FAR_HERO_PX
     for _ in range(_REDRAWS):
         scene = draw_scene(rng, world.town, ground, hero, wanted)
         picture = renderer.render(scene.intrinsics, scene.camera, scene.people, scene.light, labels=True, depth=True)
-        size = _count(picture, HERO_LABEL) / share
-        if not has_hero or (least <= size <= most if far else size > most):
+        size_px = _count(picture, HERO_LABEL) / share
+        if not has_hero or (min_px <= size_px <= max_px if far else size_px > max_px):
             break
     return ("none" if not has_hero else "far" if far else "near"), scene, picture
 
@@ -178,7 +178,7 @@ def _save(
     quality = int(rng.integers(70, 97))
     mask = (picture.labels[..., None] == np.array([2, 1, 0])).astype(np.uint8) * 255
     depth_mm = np.clip(picture.depth_m * 1000, 0, 65535).astype(np.uint16)
-    run = f"sim{options.seed}_run{index // FRAMES_A_TOWN:04d}"
+    run = f"sim{options.seed}_run{index // FRAMES_PER_TOWN:04d}"
     _write_image(out / "depth" / f"{run}_depth_{index:06d}.png", depth_mm)
     _write_image(out / "masks" / f"{run}_mask_{index:06d}.png", mask)
     _write_image(out / "images" / f"{run}_cam1_{index:06d}.jpeg", rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
@@ -198,10 +198,4 @@ def _write_image(path: Path, image: NDArray[Any], settings: list[int] | None = N
     encoded, data = cv2.imencode(path.suffix, np.ascontiguousarray(image), settings or [])
     if not encoded:
         raise UserError(f"cannot encode {path}")
-    _write(path, data.tobytes())
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Write a file, whole or not at all. Raises OSError where it cannot be written."""
-    with written_aside(path) as part:
-        part.write_bytes(data)
+    write_whole(path, data.tobytes())

@@ -1,6 +1,6 @@
 """Textures from formulas and a seed: paving, grass, asphalt, bark, walls with windows, a sky with clouds.
 
-Every texture is uint8 RGB (H, W, 3) and, but for the sky, repeats without a seam.
+Every texture is uint8 RGB (H, W, 3) and, except the sky, tiles without a seam.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ Colour = tuple[float, float, float]
 
 
 def noise(rng: np.random.Generator, size: int, cells: int, octaves: int = 4) -> NDArray[np.float32]:
-    """Seamless noise (size, size) about 0 with a standard deviation of 1; `cells` patches a side at the coarsest."""
+    """Seamless noise (size, size), mean 0, standard deviation 1; the coarsest octave has `cells` patches per side."""
     total = np.zeros((size, size), np.float32)
     for octave in range(octaves):
         count = cells * 2**octave
@@ -74,13 +74,13 @@ def grass(rng: np.random.Generator, size: int = 512, base: Colour = (58, 122, 8)
 
 
 def asphalt(rng: np.random.Generator, size: int = 512, tone: float = 84.0) -> Texture:
-    """A road surface: grey, a little stained."""
+    """A grey road surface with faint stains."""
     light = 1.0 + 0.05 * noise(rng, size, 3, 4) + 0.05 * noise(rng, size, 64, 3)
     return _finished(_painted((tone, tone * 0.99, tone * 0.96), light))
 
 
 def slabs(rng: np.random.Generator, size: int = 256, tone: float = 160.0) -> Texture:
-    """Square pavement slabs, two a side."""
+    """Square pavement slabs, two per side."""
     image = _painted((tone, tone, tone * 0.97), 1.0 + 0.07 * noise(rng, size, 4, 5))
     half = size // 2
     image *= np.repeat(np.repeat(rng.uniform(0.88, 1.1, (2, 2)), half, 0), half, 1)[..., None].astype(np.float32)
@@ -91,7 +91,7 @@ def slabs(rng: np.random.Generator, size: int = 256, tone: float = 160.0) -> Tex
 
 
 def cloth(rng: np.random.Generator, size: int = 128) -> Texture:
-    """Light and shade of folded cloth, to be multiplied with a colour; repeats every metre."""
+    """Light and shade of folded cloth, to multiply with a colour; tiles every metre."""
     folds = cv2.resize(noise(rng, size, 6, 3), (size // 2, size))
     light = 0.86 + 0.07 * noise(rng, size, 10, 3) + 0.05 * np.concatenate([folds, folds[:, ::-1]], 1)
     return _finished(_painted((255, 255, 255), np.clip(light, 0.55, 1.0)))

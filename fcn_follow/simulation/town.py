@@ -1,4 +1,4 @@
-"""The plan of the town: a paved square, roads around it, a park to the east, buildings. Data only, seen from above.
+"""The plan of the town: a paved square, roads around it, a park to the east, buildings.
 
 x runs east, y north, z up, all in metres from the middle of the square.
 """
@@ -23,7 +23,7 @@ _CELL_M = 0.1
 
 @dataclass(frozen=True)
 class Ground:
-    """A piece of level ground of one kind: grass, paving, asphalt, slabs, white or yellow (paint)."""
+    """A flat area of one kind: grass, paving, asphalt, slabs, white or yellow (paint)."""
 
     kind: str
     outline_m: Points
@@ -32,7 +32,7 @@ class Ground:
 
 @dataclass(frozen=True)
 class Building:
-    """A block with upright walls; `style` picks its facade."""
+    """A block with vertical walls; `style` is its facade."""
 
     centre_m: tuple[float, float]
     size_m: tuple[float, float]
@@ -46,7 +46,7 @@ class Building:
 
 @dataclass(frozen=True)
 class Plant:
-    """A tree, a cypress or a round flower bed (`kind` bed): its middle and the radius that blocks the way."""
+    """A tree, a cypress or a round flower bed (`kind` bed): its middle and the radius of the obstacle."""
 
     kind: str
     centre_m: tuple[float, float]
@@ -63,7 +63,7 @@ class Town:
     plants: tuple[Plant, ...]
 
     def blocked(self, x_m: float, y_m: float, margin_m: float) -> bool:
-        """Whether a building or plant is nearer than `margin_m`."""
+        """Whether a building or plant is nearer than `margin_m` to a position."""
         for building in self.buildings:
             across = abs(x_m - building.centre_m[0]) - building.size_m[0] / 2
             along = abs(y_m - building.centre_m[1]) - building.size_m[1] / 2
@@ -90,7 +90,7 @@ class Town:
 
 
 class GroundHeight:
-    """Height of the ground at a place, from a raster of the plan."""
+    """The height of the ground at a position, from a raster of the plan."""
 
     def __init__(self, town: Town) -> None:
         side = int(2 * HALF_SIDE_M / _CELL_M)
@@ -116,7 +116,7 @@ def _turned(outline: Points, quarter: int) -> Points:
 
 
 def _roads() -> list[Ground]:
-    """Four roads that cross at the corners of a square, each the first one turned by a quarter."""
+    """Four roads that cross at the corners of a square, each a quarter turn from the one before."""
     return [
         Ground(ground.kind, _turned(ground.outline_m, quarter), ground.height_m + 0.001 * quarter)
         for quarter in range(4)
@@ -208,7 +208,7 @@ def _plants(rng: np.random.Generator) -> list[Plant]:
 
 
 def make_town(rng: np.random.Generator, walls: Sequence[Building] = (), trees: Sequence[Plant] = ()) -> Town:
-    """The town, with more walls and trees where asked; its own trees differ a little with the generator."""
+    """The town, with additional walls and trees; its own trees have small random differences."""
     half = HALF_SIDE_M
     grounds = [Ground("grass", _rectangle(-half, half, -half, half), 0.0), *_roads(), *_square(), *_park()]
     return Town(tuple(grounds), (*_buildings(), *walls), (*_plants(rng), *trees))

@@ -1,7 +1,7 @@
-"""How people move on the level: a hero along a route, a crowd with goals of its own. No drawing, no clock.
+"""How people walk: a hero along a route, a crowd with goals of its own.
 
 People keep apart by a repulsion that grows as they come nearer (Helbing and Molnar, "Social force model for
-pedestrian dynamics", 1995), turn round buildings and plants, and step aside for the hero and for a low drone.
+pedestrian dynamics", 1995), walk round buildings and plants, and step aside for the hero and for the drone.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _DRONE_RESPECT = 2.0
 
 @dataclass(frozen=True)
 class Leg:
-    """Walk to a place at a speed, then stand there for a while, or sit."""
+    """A walk to a position at a speed, and then some time of standing or sitting."""
 
     to_m: tuple[float, float]
     speed_m_s: float = 1.4
@@ -38,7 +38,7 @@ class Leg:
 
 @dataclass
 class Walker:
-    """One person: place, heading, speed, the phase of the stride, and seated, from 0 (on foot) to 1."""
+    """One person: position, heading, speed, phase of the stride, and seated, from 0 (on foot) to 1."""
 
     x_m: float
     y_m: float
@@ -48,7 +48,7 @@ class Walker:
     seated: float = 0.0
 
     def walk(self, towards_rad: float, speed_m_s: float, dt_s: float) -> None:
-        """Turn and quicken as a person can, and move on."""
+        """Turn and accelerate as a person can, and move on."""
         turn = math.remainder(towards_rad - self.heading_rad, math.tau)
         if speed_m_s > 0.05:
             self.heading_rad += max(-TURN_RATE_RAD_S * dt_s, min(TURN_RATE_RAD_S * dt_s, turn))
@@ -62,7 +62,7 @@ class Walker:
 
 
 class Route:
-    """The hero's legs, one after the other; at the end of the last the hero stands."""
+    """The hero's legs, one after the other; after the last the hero stands."""
 
     def __init__(self, start_m: tuple[float, float], legs: Sequence[Leg], heading_rad: float | None = None) -> None:
         first = legs[0].to_m if legs else (start_m[0] + 1.0, start_m[1])
@@ -92,7 +92,7 @@ class Route:
 
 
 class Crowd:
-    """Others who walk to goals of their own within a region, sometimes stand, and make way."""
+    """Other people, who walk to random goals in a region, sometimes stand, and step aside."""
 
     def __init__(
         self,
@@ -102,7 +102,7 @@ class Crowd:
         region_m: tuple[float, float, float, float],
         keep_clear_m: Sequence[tuple[float, float]],
     ) -> None:
-        """`region_m` is west, south, east, north; nobody starts within 4 m of a place of `keep_clear_m`."""
+        """`region_m` is west, south, east, north; nobody starts within 4 m of the positions `keep_clear_m`."""
         self._rng, self._town, self._region = rng, town, region_m
         self.walkers = []
         for _ in range(count):
@@ -116,7 +116,7 @@ class Crowd:
     def step(
         self, dt_s: float, hero_m: tuple[float, float], drone_m: NDArray[np.float64], drone_m_s: NDArray[np.float64]
     ) -> None:
-        """Everybody moves on, minding hero and drone (level position and velocity, each (2,))."""
+        """Move everybody on; `drone_m` and `drone_m_s` are horizontal, each (2,)."""
         if not self.walkers:
             return
         places = np.array([(w.x_m, w.y_m) for w in self.walkers])
@@ -146,7 +146,7 @@ class Crowd:
         walker.walk(towards, speed, dt_s)
 
     def _around_obstacles(self, walker: Walker, towards_rad: float) -> float:
-        """The direction nearest to the wanted one in which the next steps are free."""
+        """The free direction that is nearest to the wanted one."""
         for turn in (0.0, 0.5, -0.5, 1.0, -1.0, 1.7, -1.7, 2.6):
             angle = towards_rad + turn
             ahead = (walker.x_m + 1.2 * math.cos(angle), walker.y_m + 1.2 * math.sin(angle))
@@ -165,7 +165,7 @@ class Crowd:
 
 
 def _repulsion(places: NDArray[np.float64], others: NDArray[np.float64], space_m: float) -> NDArray[np.float64]:
-    """Velocities away from `others` (broadcast), from _REPULSION_M_S close up to nothing at `space_m`."""
+    """Velocities away from `others` (broadcast), from _REPULSION_M_S at contact to 0 at `space_m`."""
     away = places - others
     distance = np.linalg.norm(away, axis=-1, keepdims=True)
     strength = np.where(distance > 1e-6, _REPULSION_M_S * np.clip(1 - distance / space_m, 0, None), 0.0)
@@ -176,7 +176,7 @@ def _repulsion(places: NDArray[np.float64], others: NDArray[np.float64], space_m
 def _out_of_the_way(
     places: NDArray[np.float64], mover_m: NDArray[np.float64], mover_m_s: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Velocities sideways out of the lane that something on its way will use in the next seconds."""
+    """Velocities sideways out of the path of a moving object in the next seconds."""
     speed = float(np.hypot(*mover_m_s))
     if speed < 0.3:
         return np.zeros_like(places)

@@ -1,4 +1,4 @@
-"""The town and its people as a MuJoCo model: textures, meshes, one light, and empty places for people."""
+"""The town and its people as a MuJoCo model: textures, meshes, one light, and geoms for people."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from fcn_follow.simulation.scenery import make_materials, scenery
 from fcn_follow.simulation.shapes import Mesh
 from fcn_follow.simulation.town import Building, Plant, Town, make_town
 
-PLACES = 28
-"""How many people a frame can show."""
+MAX_PEOPLE = 28
+"""In one image."""
 
 
 @dataclass(frozen=True)
 class World:
-    """A compiled town; `mesh_ids[pose]` maps names of `body_meshes` to mesh ids, `part_geoms` is (PLACES, PARTS)."""
+    """A compiled town; `mesh_ids[pose]` has mesh ids by names of `body_meshes`, `part_geoms` is (MAX_PEOPLE, PARTS)."""
 
     town: Town
     model: mujoco.MjModel
@@ -75,12 +75,12 @@ class _Builder:
 
 
 def town_of(seed: int, extra_walls: Sequence[Building] = (), extra_trees: Sequence[Plant] = ()) -> Town:
-    """The plan of the world that `make_world` builds for the same arguments."""
+    """The plan of the world that `make_world` makes from the same arguments."""
     return make_town(np.random.default_rng([seed, 1]), extra_walls, extra_trees)
 
 
 def make_world(seed: int = 0, extra_walls: Sequence[Building] = (), extra_trees: Sequence[Plant] = ()) -> World:
-    """The town with the textures and trees of `seed`, and more walls and trees where asked; about a second of work."""
+    """The town with the textures and trees of `seed` and additional walls and trees; it takes about a second."""
     rng = np.random.default_rng([seed, 2])
     town = town_of(seed, extra_walls, extra_trees)
     builder = _Builder()
@@ -101,7 +101,7 @@ def make_world(seed: int = 0, extra_walls: Sequence[Building] = (), extra_trees:
         if name.startswith("pose "):
             _, index, part = name.split(" ", 2)
             styles[int(index)][part] = mesh_id
-    geoms = np.array([[model.geom(f"person {place} {part}").id for part in PARTS] for place in range(PLACES)])
+    geoms = np.array([[model.geom(f"person {place} {part}").id for part in PARTS] for place in range(MAX_PEOPLE)])
     return World(town, model, tuple(styles[index] for index in range(len(POSES))), geoms)
 
 
@@ -110,12 +110,12 @@ def _add_people(builder: _Builder) -> None:
         for name, mesh in body_meshes(pose).items():
             builder.mesh(f"pose {index} {name}", _wrapped_in_cloth(mesh))
     first = {part: next(name for name in body_meshes(POSES[0]) if name.split("/")[0] == part) for part in PARTS}
-    for place in range(PLACES):
+    for place in range(MAX_PEOPLE):
         for part in PARTS:
             builder.geom(f"person {place} {part}", f"pose 0 {first[part]}", "cloth")
 
 
 def _wrapped_in_cloth(mesh: Mesh) -> Mesh:
-    """Texture coordinates in metres: round the body and up it."""
+    """The mesh with texture coordinates in metres: around the body and upwards."""
     x, y, z = mesh.vertices_m.T
     return Mesh(mesh.vertices_m, mesh.faces, np.column_stack([x + y, z]))

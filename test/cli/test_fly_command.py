@@ -15,11 +15,11 @@ import pytest
 from made_weights import write_depth_weights
 from ros_tools import ROOT
 
-from fcn_follow.cli.simulation import fly
+from fcn_follow.cli.fly import one
 from fcn_follow.errors import UserError
 from fcn_follow.simulation import synthesize as synthesis
-from fcn_follow.simulation.demands import judge
 from fcn_follow.simulation.ranging_table import ranging_rows
+from fcn_follow.simulation.requirements import judge
 from fcn_follow.simulation.scenarios import find_scenario
 from fcn_follow.simulation.suite import EyesSpec, Task, run
 
@@ -34,7 +34,16 @@ def fcn_follow(*arguments: object, cwd: Path, **environment: str) -> subprocess.
 
 def test_one_flight_leaves_a_page_and_a_video(tmp_path):
     done = fcn_follow(
-        "fly", "--scenario", "turns", "--true-positions", "--duration", 3, "--out", tmp_path / "out", cwd=tmp_path
+        "fly",
+        "one",
+        "--scenario",
+        "turns",
+        "--true-positions",
+        "--duration",
+        3,
+        "--out",
+        tmp_path / "out",
+        cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr
     assert "turns" in done.stdout and "100.0 %" in done.stdout
@@ -51,17 +60,17 @@ def test_one_flight_leaves_a_page_and_a_video(tmp_path):
 
 
 def test_a_suite_leaves_tables_and_a_page(tmp_path):
-    arguments = ["--suite", "--scenario", "straight,u_turn", "--seeds", 1, "--true-positions", "--duration", 2]
+    arguments = ["--scenario", "straight,u_turn", "--seeds", 1, "--true-positions", "--duration", 2]
     arguments += ["--processes", 2]
-    done = fcn_follow("fly", *arguments, "--out", tmp_path, cwd=tmp_path)
+    done = fcn_follow("fly", "suite", *arguments, "--out", tmp_path, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     with (tmp_path / "flights.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["scenario"] for row in rows] == ["straight", "u_turn"]
     summary = json.loads((tmp_path / "suite.json").read_text())
-    assert {row["demand"]: row["met"] for row in summary["demands"]}["no contact"] is True
+    assert {row["requirement"]: row["met"] for row in summary["requirements"]}["no contact"] is True
     assert "<svg" in (tmp_path / "suite.html").read_text()
-    assert "Demands" in done.stdout
+    assert "Requirements" in done.stdout
 
 
 def test_the_scenarios_are_listed(tmp_path):
@@ -74,11 +83,11 @@ def test_the_scenarios_are_listed(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["fly", "--scenario", "stright"], "there is no scenario 'stright'; did you mean straight?"),
-        (["fly", "--weights", "nowhere.safetensors"], "nowhere.safetensors: there is no such weights file"),
-        (["fly", "--true-positions", "--out", "file/x"], "file/x: Not a directory"),
+        (["fly", "one", "--scenario", "stright"], "there is no scenario 'stright'; did you mean straight?"),
+        (["fly", "one", "--weights", "nowhere.safetensors"], "nowhere.safetensors: there is no such weights file"),
+        (["fly", "one", "--true-positions", "--out", "file/x"], "file/x: Not a directory"),
         (["synthesize", "--out", "new", "--hero-top", "reddish"], "'reddish' is no colour"),
-        (["synthesize", "--out", "new", "--size", "big"], "--size big: wanted is WIDTHxHEIGHT"),
+        (["synthesize", "--out", "new", "--size", "big"], "--size big: give WIDTHxHEIGHT"),
         (["synthesize", "--out", "."], "holds other files"),
     ],
 )
@@ -117,7 +126,7 @@ def test_a_full_disk_is_told_and_nothing_is_half_written(tmp_path, monkeypatch):
     assert list(synthesis.synthesize(options, tmp_path / "out")) == [2, 3, 4]
 
 
-def test_demands_judge_what_was_flown():
+def test_requirements_judge_what_was_flown():
     from fcn_follow.simulation.figures import figures
 
     flown = figures(run(Task("straight", 0, EyesSpec(), 1.0)))
@@ -131,7 +140,7 @@ def test_demands_judge_what_was_flown():
         assert len(missed) == (3 if name == "hero_in_frame" else 1), name
 
 
-def test_demands_on_hidden_heroes_and_on_latency():
+def test_requirements_on_hidden_heroes_and_on_latency():
     from fcn_follow.simulation.figures import figures
 
     flown = figures(run(Task("bend", 0, EyesSpec(), 1.0)))
@@ -139,7 +148,7 @@ def test_demands_on_hidden_heroes_and_on_latency():
     def missed(*flights: tuple[str, dict[str, float]]) -> list[str]:
         made = [dataclasses.replace(flown, scenario=name, **values) for name, values in flights]
         scenarios = [find_scenario(name) for name, _ in flights]
-        return [row.demand for row in judge(made, list(dict.fromkeys(scenarios))) if not row.met]
+        return [row.requirement for row in judge(made, list(dict.fromkeys(scenarios))) if not row.met]
 
     quick, slow, never = ({"reacquire_s": s} for s in (1.4, 1.6, math.inf))
     assert missed(("trees_2s", quick), ("corner_2s", quick)) == []
@@ -174,8 +183,8 @@ def test_the_default_weights_fly(tmp_path):
 @pytest.mark.slow
 def test_ranging_methods_side_by_side(tmp_path):
     weights = write_depth_weights(tmp_path / "eyes.safetensors", 4.0)
-    arguments = ["--compare-ranging", "--scenario", "sits", "--seeds", 1, "--duration", 1, "--processes", 1]
-    done = fcn_follow("fly", *arguments, "--weights", weights, "--out", tmp_path / "out", cwd=tmp_path)
+    arguments = ["--scenario", "sits", "--seeds", 1, "--duration", 1, "--processes", 1]
+    done = fcn_follow("fly", "compare", *arguments, "--weights", weights, "--out", tmp_path / "out", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     table = json.loads((tmp_path / "out" / "ranging.json").read_text())
     assert list(table) == ["sits", "mean"]
@@ -185,14 +194,14 @@ def test_ranging_methods_side_by_side(tmp_path):
 
 
 def test_ranging_that_cannot_be(tmp_path):
-    done = fcn_follow("fly", "--compare-ranging", "--weights", WEIGHTS, "--out", "out", cwd=tmp_path)
+    done = fcn_follow("fly", "compare", "--weights", WEIGHTS, "--out", "out", cwd=tmp_path)
     assert done.returncode == 1
     assert "the network hero_net gives no depth" in " ".join(done.stderr.split()) and "Traceback" not in done.stderr
     assert not (tmp_path / "out").exists()
     with pytest.raises(UserError, match="--ranging sonar: allowed is apparent_height, ground_plane, depth"):
-        fly(ranging="sonar")
+        one(ranging="sonar")
     with pytest.raises(UserError, match="--true-positions is flown without any ranging"):
-        fly(ranging="depth", true_positions=True)
+        one(ranging="depth", true_positions=True)
 
 
 def test_rows_of_ranging_are_means_over_the_seeds():

@@ -24,7 +24,7 @@ from fcn_follow.inference.cache import cache_folder
 from fcn_follow.inference.choice import EngineRequest, candidates, choose_engine
 from fcn_follow.inference.engine import ENGINES, EngineSpec, Output, open_engine
 from fcn_follow.inference.verification import Verification, drawn_frames
-from fcn_follow.lab.scoring.ahead import in_order
+from fcn_follow.lab.scoring.prefetch import map_in_order
 from fcn_follow.networks.registry import build_network
 from fcn_follow.networks.weights import LoadedWeights, ModelCard, load_weights
 from fcn_follow.perception.labels import labels_of, labels_of_codes
@@ -57,7 +57,7 @@ def test_several_threads_at_once_get_what_one_gets(engine):
     frames = [frame[None] for frame in verification_of("fcn_001").frames] * 3
     several = open_engine(EngineSpec(engine, streams=3), weights, Output.PROBABILITIES)
     one = open_engine(EngineSpec(engine), weights, Output.PROBABILITIES)
-    for frame, got in zip(frames, in_order(lambda frame: several.run(frame).copy(), frames, 3), strict=True):
+    for frame, got in zip(frames, map_in_order(lambda frame: several.run(frame).copy(), frames, 3), strict=True):
         np.testing.assert_allclose(got, one.run(frame), atol=1e-6)
 
 

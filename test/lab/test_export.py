@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import re
 import subprocess
 import sys
-from pathlib import Path
 
-import cv2
 import numpy as np
 import onnx
 import onnxruntime
@@ -19,19 +16,17 @@ from frame_folders import write_frames
 from made_weights import lived_in
 from ros_tools import ROOT, finish, interrupt, parameter_arguments, start_node
 
-from fcn_follow.cli.export import export_network
 from fcn_follow.errors import UserError
 from fcn_follow.inference.choice import EngineRequest
-from fcn_follow.inference.engine import Output, deployed_graph
+from fcn_follow.inference.engine import Output
 from fcn_follow.inference.exported import EXPORT_KEY, choose_for, load_model
-from fcn_follow.inference.verification import Verification, answers_of
+from fcn_follow.inference.verification import Verification
 from fcn_follow.lab.export import export
-from fcn_follow.lab.quantisation import nodes_for_int8, quantised
 from fcn_follow.networks.registry import build_network
 from fcn_follow.networks.weights import CARD_KEY, LoadedWeights, ModelCard, load_weights, save_weights
 from fcn_follow.perception.segmenter import Segmenter
 
-FCN_000, FCN_001, HERO_NET = (ROOT / "weights" / f"{name}.safetensors" for name in ("fcn_000", "fcn_001", "hero_net"))
+FCN_001 = ROOT / "weights" / "fcn_001.safetensors"
 
 
 def fcn_follow(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -134,7 +129,7 @@ def about(values: dict, **changes) -> None:
         (lambda values, _: about(values, expected="AAAA"), "what it says of its export cannot be read"),
         (lambda values, _: about(values, expected=7), "what it says of its export cannot be read"),
         (lambda values, _: values.update({EXPORT_KEY: "{"}), "what it says of its export cannot be read"),
-        (lambda values, _: about(values, precision="int4"), "exported in 'int4', which this package does not read"),
+        (lambda values, _: about(values, precision="int8"), "exported in 'int8', which this package does not read"),
         (lambda values, _: values.pop(CARD_KEY), "without a model card of fcn_follow"),
         (lambda values, _: values.update({CARD_KEY: "{}"}), "its model card cannot be read"),
         (
@@ -180,127 +175,6 @@ def test_an_export_of_older_weights_than_those_beside_it_is_told(small, onnx_fil
     save_weights(onnx_file.with_suffix(".safetensors"), small.network, changed)
     with pytest.raises(UserError, match=r"exported from other weights than small\.safetensors beside it"):
         load_model(onnx_file)
-
-
-@pytest.fixture(scope="module")
-def run_frames(tmp_path_factory):
-    """Two runs of drawn frames and a split file that holds out the second, as the arguments of --data and --split."""
-    folder = tmp_path_factory.mktemp("runs")
-    for seed, run in ((1, "1_run1"), (2, "2_run1")):
-        write_frames(folder / run, 9, seed=seed, run=run, size=96, hero_heights=(0, 16, 40))
-    (folder / "split.yaml").write_text("held_out_runs: [2_run1]")
-    return ["--data", str(folder / "1_run1"), "--data", str(folder / "2_run1"), "--split", str(folder / "split.yaml")]
-
-
-@pytest.fixture(scope="module")
-def int8_file(run_frames, tmp_path_factory):
-    path = tmp_path_factory.mktemp("int8") / "fcn_000.onnx"
-    done = fcn_follow("export", str(path), "--int8", "--weights", str(FCN_000), *run_frames)
-    assert done.returncode == 0, done.stderr
-    return path, done.stdout
-
-
-def test_an_int8_file_is_judged_on_the_held_out_run_and_scores_what_was_said(int8_file, run_frames):
-    path, told = int8_file
-    assert "fcn_000 on 9 held-out frames, by openvino" in told
-    scores = dict(re.findall(r"(fp32|int8) │ (0\.\d{4})", told))
-    for weights, precision in ((FCN_000, "fp32"), (path, "int8")):
-        done = fcn_follow("score", *run_frames, "--weights", str(weights), "--engine", "openvino", "--json")
-        assert json.loads(done.stdout)["final_score"] == pytest.approx(float(scores[precision]), abs=6e-5)
-    assert float(scores["int8"]) >= float(scores["fp32"]) - 0.005
-    assert load_model(path).card.scores["final_score"] == pytest.approx(float(scores["int8"]), abs=6e-5)
-
-
-def test_int8_layers_are_int8_and_both_engines_give_what_they_should(int8_file):
-    path, _ = int8_file
-    graph = onnx.load(path).graph
-    int8 = {
-        tensor.name for tensor in graph.initializer if tensor.data_type == onnx.TensorProto.INT8 and tensor.dims[1:]
-    }
-    convolutions = [node.name for node in graph.node if node.op_type == "Conv"]
-    assert {name.split(".")[0] for name in int8} == set(convolutions) - {
-        "encoders_0_0_depthwise",
-        "last_upsample",
-        "head.four",
-    }
-    assert path.stat().st_size < 0.4 * FCN_000.stat().st_size
-    model, verification = load_model(path), Verification(load_weights(FCN_000))
-    for engine in ("openvino", "onnxruntime"):
-        chosen = choose_for(model, EngineRequest(engine, precision="fp32"))
-        assert chosen.reason == f"{engine} fp32 on cpu, as it was exported, in int8"
-        given = answers_of(chosen.engine, verification.frames)
-        assert (given == verification.expected).mean() > 0.97
-        assert (given != verification.expected).any()
-
-
-def test_the_gates_of_squeeze_excite_stay_float():
-    graph = deployed_graph(load_weights(HERO_NET), Output.CODES)
-    chosen = nodes_for_int8(graph)
-    assert {"encoders_0_0_depthwise", "encoders_0_0_relu", "decoders_3_2_pointwise"} < set(chosen)
-    assert not {"stem_0", "head", "encoders_2_3_gate_1", "encoders_2_3_gate_2", "encoders_2_3_gate_3"} & set(chosen)
-
-
-def test_int8_that_loses_score_is_refused_with_both_figures_and_leaves_what_was_there(run_frames, tmp_path):
-    flat = write_frames(tmp_path / "flat", 6, run="1_run1")  # ranges of a grey frame, which the others overflow
-    for image in (flat / "images").iterdir():
-        cv2.imwrite(str(image), np.full((96, 96, 3), 128, np.uint8))
-    (tmp_path / "a.onnx").write_text("of before")
-    done = fcn_follow(
-        "export", str(tmp_path / "a.onnx"), "--int8", "--weights", str(FCN_000), "--data", str(flat), *run_frames[2:]
-    )
-    assert done.returncode == 1
-    assert "not written; the score falls from" in done.stderr
-    assert (tmp_path / "a.onnx").read_text() == "of before"
-    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["a.onnx"]
-
-
-def test_an_int8_file_whose_scales_were_changed_does_not_fly(int8_file, tmp_path):
-    model = onnx.load(int8_file[0])
-    for tensor in model.graph.initializer:
-        if tensor.name.endswith("weight_scale"):
-            turned = np.ascontiguousarray(onnx.numpy_helper.to_array(tensor)[::-1])
-            tensor.CopyFrom(onnx.numpy_helper.from_array(turned, tensor.name))
-    onnx.save(model, tmp_path / "a.onnx")
-    with pytest.raises(UserError, match="no engine runs it; openvino fp32 on cpu: "):
-        choose_for(load_model(tmp_path / "a.onnx"), EngineRequest(precision="fp32"))
-
-
-@pytest.mark.parametrize(
-    ("out", "int8", "data", "told"),
-    [
-        ("a.xml", True, [ROOT], "with --int8 the file is an .onnx"),
-        ("a.onnx", True, None, "--int8 needs frames with masks"),
-        ("a.onnx", False, [ROOT], "--data and --split are for --int8"),
-    ],
-)
-def test_int8_tells_what_is_wrong(out, int8, data, told):
-    with pytest.raises(UserError, match=told):
-        export_network(Path(out), int8=int8, data=data)
-
-
-def test_int8_is_not_judged_by_frames_that_show_no_hero(run_frames, tmp_path):
-    empty = write_frames(tmp_path / "empty", 4, run="2_run1", hero_heights=(0,))
-    with pytest.raises(UserError, match="the score is 0 in fp32 already, so that nothing is judged"):
-        export_network(
-            tmp_path / "a.onnx", FCN_000, int8=True, data=[Path(run_frames[1]), empty], split=Path(run_frames[-1])
-        )
-    assert not (tmp_path / "a.onnx").exists()
-
-
-def test_int8_wants_runs_to_calibrate_with_and_runs_to_be_judged_by(tmp_path):
-    frames = write_frames(tmp_path / "frames", 3, run="1_run1")
-    for held_out, told in (
-        ("1_run1", "none is left to calibrate"),
-        ("2_run1", "none of the frames is of the held-out"),
-    ):
-        (tmp_path / "split.yaml").write_text(f"held_out_runs: [{held_out}]")
-        with pytest.raises(UserError, match=told):
-            export_network(tmp_path / "a.onnx", int8=True, data=[frames], split=tmp_path / "split.yaml")
-
-
-def test_a_network_with_a_depth_head_stays_float():
-    with pytest.raises(UserError, match="has a depth head and stays float"):
-        quantised(load_weights(ROOT / "weights" / "mask_depth_separable.safetensors"), [])
 
 
 def test_export_tells_what_is_wrong(tmp_path):

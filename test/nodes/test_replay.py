@@ -54,7 +54,7 @@ def test_live_and_offline_figures_agree_exactly(replayed, weights):
     assert in_flight["identical_masks"] == in_flight["frames"] >= live["frames"]
     assert in_flight["published"] == in_flight["offline"]
     if in_flight["frames"] == live["frames"]:
-        for key in ("final_score", "folders", "honest"):
+        for key in ("final_score", "folders", "detection"):
             assert in_flight["published"][key] == live[key]
     with (folder / "report" / "live.csv").open() as live_csv, (folder / "offline" / "frames.csv").open() as offline_csv:
         offline = {row["frame"]: row for row in csv.DictReader(offline_csv)}

@@ -37,7 +37,7 @@ WEIGHTS = ROOT / "weights" / "hero_net.safetensors"
 
 
 def start_runner(domain_id: int, out: Path, *arguments: object):
-    command = [sys.executable, "-m", "fcn_follow.runner.follow", "--out", out, *arguments]
+    command = [sys.executable, "-m", "fcn_follow", "run", "--out", out, *arguments]
     return start([str(part) for part in command], domain_id)
 
 
@@ -120,8 +120,8 @@ def test_ctrl_c_ends_a_flight_as_it_should(domain_id, tmp_path):
         (["--params", "{tmp}/nowhere.yaml"], 1, "nowhere.yaml: there is no such parameter file"),
         (["--params", "{tmp}/folower.yaml"], 1, "there is no node 'folower'; did you mean follower?"),
         (["--scenario", "stright"], 1, "there is no scenario 'stright'; did you mean straight?"),
-        (["--rate", "-3"], 2, "--rate -3: allowed is 0 to 1000 Hz"),
-        (["--spead", "3"], 2, "unrecognized arguments: --spead 3"),
+        (["--rate", "-3"], 2, "--rate: -3: allowed is 0 to 1000 Hz"),
+        (["--spead", "3"], 2, "No such option: --spead"),
     ],
 )
 def test_a_mistake_is_one_line_and_a_non_zero_exit(domain_id, tmp_path, arguments, code, expected):
@@ -132,7 +132,8 @@ def test_a_mistake_is_one_line_and_a_non_zero_exit(domain_id, tmp_path, argument
     output = finish(runner)
     assert runner.returncode == code
     assert "Traceback" not in output
-    assert expected in output.strip().splitlines()[-1]
+    *_, last = [line for line in output.splitlines() if not line.startswith("╰")]  # the box of a usage error
+    assert expected in last
     assert not list(tmp_path.glob("out/*"))
 
 
@@ -214,11 +215,11 @@ def test_no_node_outlives_a_killed_runner(domain_id, tmp_path):
     assert wait_until(lambda: not any(map(is_alive, nodes.values())), lambda: time.sleep(0.05))
 
 
-def test_what_dies_in_flight_starts_anew_and_following_goes_on(domain_id, tmp_path):
+def test_what_dies_in_flight_starts_again_and_following_goes_on(domain_id, tmp_path):
     runner, said = flying_in_the_simulator(domain_id, tmp_path)
     for name in ("segmenter", "follower"):
         os.kill(wait_for_node(runner, name), signal.SIGKILL)
-        said += listen(runner, f"the {name} was killed by signal 9; it starts anew")
+        said += listen(runner, f"the {name} was killed by signal 9; it starts again")
         said += listen(runner, "tracking")
     output = "".join(said) + interrupt(runner)
     assert runner.returncode == 0, output
@@ -238,7 +239,7 @@ def test_what_dies_again_and_again_ends_the_flight_with_one_line(domain_id, tmp_
         pid = children(runner.pid).get("follower", pid)
     output = finish(runner)
     assert runner.returncode == 1
-    expected = "error: the follower was killed by signal 9; after 3 restarts in 60 s the flight ends"
+    expected = "fcn-follow: the follower was killed by signal 9; after 3 restarts in 60 s the flight ends"
     assert output.strip().splitlines()[-1] == expected
     assert "Traceback" not in output
     assert not any(map(is_alive, nodes.values()))

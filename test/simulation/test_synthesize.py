@@ -12,7 +12,7 @@ from fcn_follow.errors import UserError
 from fcn_follow.lab.data.frames import open_frames
 from fcn_follow.simulation.outfits import HERO
 from fcn_follow.simulation.people import ON_FOOT
-from fcn_follow.simulation.staging import Wanted, draw_scene
+from fcn_follow.simulation.random_scene import SceneRequest, draw_scene
 from fcn_follow.simulation.synthesize import SynthesisOptions, synthesize
 from fcn_follow.simulation.town import GroundHeight
 from fcn_follow.simulation.world import town_of
@@ -126,7 +126,7 @@ def test_heroes_behind_low_walls_have_something_nearer_below_them(tmp_path):
 def test_a_seated_hero_is_staged_so():
     town = town_of(3)
     for seed in range(5):
-        wanted = Wanted(64, 64, hero=True, far=False, seated=True)
+        wanted = SceneRequest(64, 64, hero=True, far=False, seated=True)
         hero, *others = draw_scene(np.random.default_rng(seed), town, GroundHeight(town), HERO, wanted).people
         assert hero.pose >= len(ON_FOOT) and all(other.pose < len(ON_FOOT) for other in others)
 

@@ -77,7 +77,7 @@ def images(folder: Path, chance: random.Random) -> None:
 
 def messages(folder: Path, chance: random.Random) -> None:
     from fcn_follow.images.messages import ENCODINGS, intrinsics
-    from fcn_follow.lab.recordings.frames import pixels_of
+    from fcn_follow.lab.recordings.frame_folders import pixels_of
     from fcn_follow.lab.recordings.truth import message_labels
 
     number = lambda: chance.choice([*NUMBERS[:8], 24, 32, 96])  # noqa: E731
@@ -141,7 +141,7 @@ def weights(folder: Path, chance: random.Random) -> None:
 
 
 def bag(folder: Path, chance: random.Random, storage: str) -> None:
-    from fcn_follow.lab.recordings.frames import decoded, true_labels
+    from fcn_follow.lab.recordings.frame_folders import decoded, true_labels
     from fcn_follow.lab.recordings.info import bag_info
     from fcn_follow.lab.recordings.pairing import Tally
     from fcn_follow.lab.recordings.reading import open_bag
@@ -159,7 +159,7 @@ def bag(folder: Path, chance: random.Random, storage: str) -> None:
     with open_bag(folder / "bag") as opened:
         bag_info(opened, str)
         topics = choose_topics(opened)
-        for moment, pixels in decoded(opened, topics, tolerance_ns=0, tally=Tally(), tell=str):
+        for moment, pixels in decoded(opened, topics, tolerance_ns=0, tally=Tally(), report=str):
             true_labels(moment, topics, pixels)
 
 
@@ -188,7 +188,7 @@ def exported(folder: Path, chance: random.Random, file: str) -> None:
 
 def recipes(folder: Path, chance: random.Random) -> None:
     from fcn_follow.lab.data.split import read_held_out_runs
-    from fcn_follow.lab.training.parameters import read_recipe
+    from fcn_follow.lab.training.recipe import read_recipe
 
     sources = [*sorted((ROOT / "config" / "recipes").glob("*.yaml")), ROOT / "config" / "split.yaml"]
     source = chance.choice(sources)
@@ -197,7 +197,7 @@ def recipes(folder: Path, chance: random.Random) -> None:
 
 
 def parameters(folder: Path, chance: random.Random) -> None:
-    from fcn_follow.lab.training.parameters import flatten
+    from fcn_follow.lab.training.recipe import flatten
     from fcn_follow.nodes.support.follower_parameters import FollowerNodeParameters
     from fcn_follow.parameters import with_values
     from fcn_follow.yaml_text import read_yaml

@@ -1,1 +1,1 @@
-"""How fast engines, the live chain and scoring are, and the page of it."""
+"""Benchmarks of engines and of scoring, and their tables in docs/performance.md."""

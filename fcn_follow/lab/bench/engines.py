@@ -1,4 +1,4 @@
-"""Engines x networks x threads x batch, each frame by all of them in turn, so that ratios hold on a busy machine."""
+"""Engines x networks x threads x batch; all engines take each frame in turn, so that ratios hold on a busy machine."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from fcn_follow.errors import UserError
 from fcn_follow.inference.choice import ALLOWED, REFERENCE
 from fcn_follow.inference.engine import Engine, EngineSpec, check_installed, open_engine
 from fcn_follow.inference.verification import Verification, drawn_frames
-from fcn_follow.lab.bench.roofs import Roof, best_s, measure_roof
+from fcn_follow.lab.bench.hardware_limits import HardwareLimit, best_s, measure_limit
 from fcn_follow.networks.summary import count_macs
 from fcn_follow.networks.weights import LoadedWeights, load_weights
 
 WARM_UP = 3
 Name = TypeVar("Name")
-Roofs = dict[tuple[str, str, int], Roof]  # by device, precision and threads
+Limits = dict[tuple[str, str, int], HardwareLimit]  # by device, precision and threads
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is measured: every engine with every network, number of threads and batch; `size_px` 0 is the card's own."""
+    """Every engine is measured with every network, number of threads and batch; size_px 0 means the card's size."""
 
     weights: Sequence[Path]
     engines: Sequence[str]
@@ -42,9 +42,9 @@ class Plan:
 class Speed:
     """An engine's times for a batch in one interleaved run, or why it has none.
 
-    best_ms is the 5th percentile: what a batch takes when nothing else runs. times_faster is that of plain PyTorch
-    (fp32, same threads and batch) divided by its own; share_of_limit is the shortest time that the machine's measured
-    roofs allow, divided by it.
+    best_ms is the 5th percentile: what a batch takes when nothing else runs. times_faster is best_ms of plain PyTorch
+    (fp32, same threads and batch) divided by it; share_of_limit is the shortest time that the machine's measured
+    limits allow, divided by it.
     """
 
     network: str
@@ -65,13 +65,13 @@ class Speed:
 
 
 def specs_of(engine: str, device: str, threads: int) -> list[EngineSpec]:
-    """An engine in each precision that it has on a device. Raises UserError where it is not installed."""
+    """An engine in each of its precisions on a device. Raises UserError where it is not installed."""
     check_installed(engine)
     return [EngineSpec(engine, device, precision, threads) for precision in ALLOWED.get((engine, device), ())]
 
 
-def measure(plan: Plan, roofs: Roofs, on_step: Callable[[str], None]) -> Iterator[Speed]:
-    """Measure the plan; `roofs` is filled with the limits that the shares are of."""
+def measure(plan: Plan, limits: Limits, on_step: Callable[[str], None]) -> Iterator[Speed]:
+    """Measure the plan, and fill `limits` with the limits that the shares refer to."""
     for path in plan.weights:
         weights = load_weights(path)
         if plan.size_px:
@@ -83,17 +83,17 @@ def measure(plan: Plan, roofs: Roofs, on_step: Callable[[str], None]) -> Iterato
             others = [spec for name in plan.engines for spec in specs_of(name, plan.device, threads)]
             specs = list(dict.fromkeys([reference, *others]))
             for spec in specs:
-                limit = (spec.device, spec.precision, threads)
-                if limit not in roofs:
+                key = (spec.device, spec.precision, threads)
+                if key not in limits:
                     on_step(f"limits of {spec.device} in {spec.precision}")
-                    roofs[limit] = measure_roof(*limit)
+                    limits[key] = measure_limit(*key)
             for batch in plan.batches:
                 on_step(f"{path.stem}, {threads} threads, batch {batch}")
-                yield from _interleaved(path.stem, weights, verification, specs, batch, plan.rounds, roofs)
+                yield from _interleaved(path.stem, weights, verification, specs, batch, plan.rounds, limits)
 
 
 def in_turn_s(engines: Mapping[Name, Engine], frames: NDArray[np.uint8], rounds: int) -> dict[Name, list[float]]:
-    """The seconds that each engine takes for the same frames, each in turn, after a warm-up."""
+    """The seconds that each engine takes for the same frames, the engines in turn, after a warm-up."""
     times_s: dict[Name, list[float]] = {name: [] for name in engines}
     for i in range(WARM_UP + rounds):
         for name, engine in engines.items():
@@ -111,7 +111,7 @@ def _interleaved(
     specs: Sequence[EngineSpec],
     batch: int,
     rounds: int,
-    roofs: Roofs,
+    limits: Limits,
 ) -> Iterator[Speed]:
     card = weights.card
     engines: dict[EngineSpec, Engine] = {}
@@ -138,7 +138,7 @@ def _interleaved(
         if spec in shortest_s:
             number_bytes = 4 if spec.precision == "fp32" else 2
             moved = number_bytes * parameters + 4 * frames[..., 0].size  # weights, three bytes in and one out
-            roof = roofs[spec.device, spec.precision, spec.threads]
+            limit = limits[spec.device, spec.precision, spec.threads]
             row = replace(
                 row,
                 best_ms=1e3 * shortest_s[spec],
@@ -146,6 +146,6 @@ def _interleaved(
                 p99_ms=1e3 * sorted(times_s[spec])[max(0, -(-99 * rounds // 100) - 1)],
                 frames_per_s=batch / shortest_s[spec],
                 times_faster=shortest_s[specs[0]] / shortest_s[spec],
-                share_of_limit=roof.shortest_ms(macs, moved) / (1e3 * shortest_s[spec]),
+                share_of_limit=limit.shortest_ms(macs, moved) / (1e3 * shortest_s[spec]),
             )
         yield row

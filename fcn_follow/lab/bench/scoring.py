@@ -1,4 +1,4 @@
-"""How fast frames are scored, beside decoding and the network alone: what is it limited by?"""
+"""How fast frames are scored, beside decoding alone and the network alone."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from fcn_follow.inference.engine import Engine, Output
 from fcn_follow.inference.machine import usable_cores
 from fcn_follow.lab.data.frames import UInt8Array
 from fcn_follow.lab.data.resize import resize_image
-from fcn_follow.lab.scoring.ahead import in_order
 from fcn_follow.lab.scoring.evaluation import LabelledFrame, evaluate, labelled_frames, refs_of
+from fcn_follow.lab.scoring.prefetch import map_in_order
 from fcn_follow.networks.weights import load_weights
 
-MOST_FRAMES = 100
+MAX_FRAMES = 100
 ROUNDS = 3
 
 
@@ -26,8 +26,8 @@ ROUNDS = 3
 class EngineScoring:
     """Frames a second on all cores: by an engine alone, and decoded, resized, run and judged.
 
-    share_of_decoding is scoring_hz by that of decoding alone. share_of_limit is by what cores reach that do nothing
-    but decode and run the network: 1 / (1 / decoding_hz + 1 / network_hz).
+    share_of_decoding is scoring_hz divided by the rate of decoding alone. share_of_limit is scoring_hz divided by the
+    rate of cores that only decode and run the network: 1 / (1 / decoding_hz + 1 / network_hz).
     """
 
     engine: str
@@ -49,13 +49,13 @@ class ScoringSpeed:
 
 
 def measure_scoring(path: Path, weights_path: Path) -> ScoringSpeed:
-    """Score the first frames of a folder or zip with masks, the fastest of ROUNDS interleaved rounds of each way.
+    """Score the first frames of a folder or zip with masks; of ROUNDS interleaved rounds the fastest counts.
 
-    By plain PyTorch, by what `score` takes by itself (fp32), and by the fastest in any precision.
+    Measured are plain PyTorch, the default engine of `score` (fp32), and the fastest engine in any precision.
 
     Raises UserError where no frame can be read.
     """
-    refs = refs_of(path)[:MOST_FRAMES]
+    refs = refs_of(path)[:MAX_FRAMES]
     weights = load_weights(weights_path)
     card = weights.card
     requests = [
@@ -86,12 +86,12 @@ def measure_scoring(path: Path, weights_path: Path) -> ScoringSpeed:
 
 
 def _run_alone(engine: Engine, images: Sequence[UInt8Array]) -> None:
-    for _ in in_order(engine.run, images, engine.spec.streams):
+    for _ in map_in_order(engine.run, images, engine.spec.streams):
         pass
 
 
 def _best_s(ways: Sequence[Callable[[], object]]) -> list[float]:
-    """The shortest time of each, all of them in turn."""
+    """The shortest time of each way; the ways run in turn."""
     best_s = [float("inf")] * len(ways)
     for _ in range(ROUNDS):
         for i, way in enumerate(ways):

@@ -1,1 +1,1 @@
-"""Frames, masks and depth: read, split, augmented, held in memory."""
+"""Frames, masks and depth: reading, splitting, augmentation, the copy in memory."""

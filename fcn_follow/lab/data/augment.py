@@ -1,10 +1,10 @@
 """Augmentation of whole batches on the training device; image, mask and depth always move together.
 
 Images are float N x 3 x H x W in 0..1, masks float N x 3 x H x W, one-hot (soft at the borders after a warp). Where
-there is depth it is the masks' fourth channel: what a camera of a certain focal length would see, 0 where not measured.
-A zoom by z makes that focal length z times as long, so that the depth which belongs to the picture is 1/z of what it
-was (`perception/depth.py`). Depth is never averaged: between a person and the ground behind there is nothing.
-Every random number comes from the generator that is passed in, so a seed repeats a batch exactly.
+there is depth it is the masks' fourth channel, for a camera of a fixed focal length, 0 where not measured. A zoom by z
+makes that focal length z times as long, so the depth becomes 1/z of what it was (`perception/depth.py`). Depth is never
+averaged: between a person and the ground behind there is no surface. All random numbers come from the given
+generator: the same seed gives the same batch.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ LUMINANCE_TABLE = (
 
 @dataclass(frozen=True)
 class AugmentParameters:
-    """How often and how far training frames are changed; zeros everywhere leave them as they are."""
+    """How often and how much training frames are changed; with zeros everywhere they stay as they are."""
 
     flip: float = parameter(0.0, "share of frames mirrored", minimum=0.0, maximum=1.0)
     warp: float = parameter(0.0, "share of frames zoomed, turned and cropped", minimum=0.0, maximum=1.0)
@@ -45,9 +45,13 @@ class AugmentParameters:
     zoom_in: float = parameter(2.2, "largest enlarging by a warp", minimum=1.0, maximum=8.0)
     turn_deg: float = parameter(8.0, "largest turn by a warp", unit="deg", minimum=0.0, maximum=180.0)
     at_hero: float = parameter(0.5, "share of warps that keep the hero in the frame", minimum=0.0, maximum=1.0)
-    paste_hero: float = parameter(0.0, "share of frames that get the hero of another", minimum=0.0, maximum=1.0)
-    paste_people: float = parameter(0.0, "share of frames that get the people of another", minimum=0.0, maximum=1.0)
-    mosaic: float = parameter(0.0, "share of batches cut together from four frames each", minimum=0.0, maximum=1.0)
+    paste_hero: float = parameter(
+        0.0, "share of frames into which the hero of another is pasted", minimum=0.0, maximum=1.0
+    )
+    paste_people: float = parameter(
+        0.0, "share of frames into which people of another are pasted", minimum=0.0, maximum=1.0
+    )
+    mosaic: float = parameter(0.0, "share of batches made as mosaics of four frames", minimum=0.0, maximum=1.0)
     colour: float = parameter(0.0, "share of frames with changed light and colours", minimum=0.0, maximum=1.0)
     contrast: float = parameter(0.0, "each frame's contrast times 1 plus or minus up to this", minimum=0.0, maximum=1.0)
     blur: float = parameter(0.0, "share of frames blurred", minimum=0.0, maximum=1.0)
@@ -76,9 +80,9 @@ def normalise(images: Tensor) -> Tensor:
 def augment(
     images: Tensor, masks: Tensor, size_px: int, parameters: AugmentParameters, generator: Generator
 ) -> tuple[Tensor, Tensor]:
-    """A batch changed at random and brought to size_px x size_px; the order of the frames may change.
+    """A batch changed at random and resized to size_px x size_px; the order of the frames can change.
 
-    Raises UserError where people are to be pasted into frames with depth, whose ground they would not stand on.
+    Raises UserError where people are to be pasted into frames with depth: they would not stand on the ground.
     """
     if masks.shape[1] > MASK_CHANNELS and (parameters.paste_people > 0 or parameters.paste_hero > 0):
         raise UserError("augment.paste_hero and augment.paste_people must be 0 where depth is learned")
@@ -109,7 +113,7 @@ def _uniform(count: int, low: float, high: float, generator: Generator, device: 
 
 
 def _chosen(count: int, share: float, generator: Generator, device: torch.device) -> Tensor:
-    """A float mask N x 1 x 1 x 1, one where this frame is chosen."""
+    """A float mask N x 1 x 1 x 1, one for the chosen frames."""
     return (torch.rand(count, generator=generator, device=device) < share).float().view(-1, 1, 1, 1)
 
 
@@ -123,7 +127,7 @@ def _affine_grid(theta: Tensor, size_px: int) -> Tensor:
 
 
 def _resized(joined: Tensor, size_px: int) -> Tensor:
-    """Images and masks averaged, depth picked."""
+    """Images and masks averaged, depth sampled."""
     pictures, depth = joined[:, :DEPTH], joined[:, DEPTH:]
     if not depth.shape[1]:
         return resize(pictures, size_px)
@@ -131,9 +135,9 @@ def _resized(joined: Tensor, size_px: int) -> Tensor:
 
 
 def _sample(joined: Tensor, grid: Tensor, zoom: Tensor) -> Tensor:
-    """The frames at a grid SUPERSAMPLING times finer than the result, averaged: no aliasing when shrinking.
+    """The frames sampled SUPERSAMPLING times finer than the result and averaged, against aliasing.
 
-    Depth is picked at the middle of each pixel, and divided by the vertical zoom N.
+    Depth is sampled at the middle of each pixel and divided by the vertical zoom N.
     """
     fine = F.grid_sample(joined[:, :DEPTH], grid, mode="bilinear", padding_mode="reflection", align_corners=False)
     pictures = F.avg_pool2d(fine, SUPERSAMPLING)
@@ -147,7 +151,7 @@ def _sample(joined: Tensor, grid: Tensor, zoom: Tensor) -> Tensor:
 def _warp_grid(
     hero: Tensor, size_px: int, parameters: AugmentParameters, generator: Generator
 ) -> tuple[Tensor, Tensor]:
-    """Sampling grids of random zoom, turn and crop, and the vertical zoom N; hero is the hero's mask N x H x W."""
+    """Sampling grids of random zoom, rotation and crop, and the vertical zoom N; hero is the hero's mask N x H x W."""
     count, device = len(hero), hero.device
     zoom = torch.exp(_uniform(count, -math.log(parameters.zoom_out), math.log(parameters.zoom_in), generator, device))
     stretch = torch.exp(_uniform(count, -0.12, 0.12, generator, device))
@@ -168,7 +172,7 @@ def _warp_grid(
 
 
 def _centroid(mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Centre of a mask N x H x W in -1..1 coordinates (x, y), and whether there is any."""
+    """The centre of a mask N x H x W in coordinates from -1 to 1 (x, y), and whether the mask shows anything."""
     height, width = mask.shape[1:]
     area = mask.sum((1, 2))
     xs = torch.linspace(-1.0, 1.0, width, device=mask.device)
@@ -178,7 +182,7 @@ def _centroid(mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _paste(result: Tensor, donors: Tensor, label: int, share: float, generator: Generator) -> Tensor:
-    """Put the cut-out people of one class of other frames of the batch into these, moved and zoomed."""
+    """Paste the people of one class from other frames of the batch into these, moved and zoomed."""
     count, device = len(result), result.device
     order = torch.randperm(len(donors), generator=generator, device=device)[:count]
     donors = donors[order]
@@ -201,7 +205,7 @@ def _paste(result: Tensor, donors: Tensor, label: int, share: float, generator: 
 
 
 def _mosaic(result: Tensor, generator: Generator) -> Tensor:
-    """Each frame's four quarters, about a common random point, from four frames of the batch."""
+    """Frames whose four quarters, around a common random point, come from four frames of the batch."""
     size = result.shape[-1]
     cut_x, cut_y = (_uniform(2, 0.3, 0.7, generator, result.device) * size).long().tolist()
     mosaic = result.clone()
@@ -240,7 +244,7 @@ def _contrast(pictures: Tensor, spread: float, generator: Generator) -> Tensor:
 
 
 def _blur(pictures: Tensor, share: float, generator: Generator) -> Tensor:
-    """A Gaussian of one random width for the batch, in the chosen frames."""
+    """Gaussian blur of the chosen frames, of one random width for the batch."""
     if share <= 0:
         return pictures
     sigma = _uniform(1, 0.3, 1.0, generator, pictures.device)

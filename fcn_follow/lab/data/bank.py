@@ -1,4 +1,4 @@
-"""Frames decoded once and kept in memory: training is bound by its steps, not by JPEG decoding."""
+"""Frames decoded once and kept in memory, so that JPEG decoding does not limit the training."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from fcn_follow.lab.data.split import FrameRef
 class DepthBank:
     """The depth of a bank's frames: metres float16 N x S x S, 0 where not measured, and focal lengths float32 N.
 
-    A focal length is the vertical one as a multiple of the frame's height; not a number where nobody tells it.
+    A focal length is the vertical one as a multiple of the frame's height; NaN where it is unknown.
     """
 
     depth_m: NDArray[np.float16]
@@ -30,9 +30,9 @@ class DepthBank:
 
 @dataclass(frozen=True)
 class FrameBank:
-    """images uint8 N x S x S x 3 RGB, labels uint8 N x S x S, the frames' names, and why others were left out.
+    """images uint8 N x S x S x 3 RGB, labels uint8 N x S x S, the frames' names, and the problems of skipped frames.
 
-    `depth` only where it was asked for.
+    `depth` is there only where it was requested.
     """
 
     images: UInt8Array
@@ -46,7 +46,7 @@ class FrameBank:
 
     @property
     def hero_px(self) -> NDArray[np.int64]:
-        """The hero's pixels in each frame, at the bank's size."""
+        """The number of hero pixels in each frame, at the bank's size."""
         return np.array([int(np.count_nonzero(labels == HERO)) for labels in self.labels], dtype=np.int64)
 
 
@@ -57,9 +57,9 @@ def load_bank(
     on_frame: Callable[[], None] = lambda: None,
     with_depth: bool = False,
 ) -> FrameBank:
-    """Decode frames, masks and depth into a bank of square frames; a frame that cannot be read is skipped and told.
+    """Decode frames, masks and depth into a bank of square frames; an unreadable frame is skipped and reported.
 
-    Raises UserError when a set has no masks, or no depth where that is wanted, or no frame is left.
+    Raises UserError where a set has no masks, or no depth though it is requested, or no frame is left.
     """
     for ref in refs:
         if not ref.frames.has_masks:
@@ -74,7 +74,7 @@ def load_bank(
     focal_heights = np.full(len(refs), np.nan, np.float32)
 
     def load(place: int) -> str:
-        """Fill the place; the problem in words, or an empty string."""
+        """Fill one place; the problem in words, or an empty string."""
         ref = refs[place]
         try:
             image, mask_labels = ref.frames.image(ref.index), ref.frames.labels(ref.index)

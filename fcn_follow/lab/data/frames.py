@@ -1,7 +1,7 @@
 """Folders and zips of camera frames, with or without masks: paired by key, decoded on demand.
 
-A folder holds images/ and masks/ (or images alone, or the pictures directly), and depth/ (`depth.py`) where there
-is depth. Names of an image and its mask differ in the sources' sets: `4_run2cam1_00327.jpeg` belongs to
+A folder holds images/ and masks/ (or images/ alone, or the images directly), and depth/ (`depth_files.py`) where there
+is depth. The names of an image and its mask differ in the sources' sets: `4_run2cam1_00327.jpeg` belongs to
 `4_run2_mask_00327.png`, and `1_run1_cam1_00009_data_pack2.jpeg` to `1_run1_mask_00009_data_pack2.png`. The key is the
 name without the words for camera, mask and depth. Masks are RGB with exactly one channel set: red background, green
 other people, blue the hero.
@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from fcn_follow.errors import UserError
 from fcn_follow.images.pictures import MAX_FILE_BYTES, decode_picture, read_file
-from fcn_follow.lab.data.depth import LISTING, decode_depth, read_focal_lengths
+from fcn_follow.lab.data.depth_files import LISTING, decode_depth, read_focal_lengths
 
 UInt8Array = NDArray[np.uint8]
 
@@ -33,7 +33,7 @@ IMAGE_SUFFIXES = frozenset({".jpeg", ".jpg", ".png"})
 _KIND = re.compile(r"_?(?:cam\d+|mask|depth)(?=_|$)")
 _CLASSES_SET = np.ones((1, 3), np.float32)  # the sum of a mask's channels
 _ZIP_ERRORS = (zipfile.BadZipFile, OSError, RuntimeError, ValueError, EOFError, zlib.error, struct.error, OverflowError)
-"""What zipfile raises for damaged files."""
+"""zipfile raises these for damaged files."""
 _ZIP_TAIL_BYTES = 66_000  # the end record with the longest comment, and those of zip64 before it
 _IN_ZIP64 = 0xFFFFFFFF
 MAX_ZIP_DIRECTORY_BYTES = 32 << 20
@@ -41,7 +41,7 @@ _FRAME_NUMBER = re.compile(r"\d{4,}")
 
 
 class FrameError(UserError):
-    """A single frame that cannot be read; callers that go over many skip and count it."""
+    """A single frame cannot be read; callers with many frames skip and count it."""
 
 
 class _Source(Protocol):
@@ -71,7 +71,10 @@ class _Zip:
         entry = self.file.getinfo(str(name))
         if entry.flag_bits & 1:
             raise UserError("encrypted")
-        if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # others take any memory they like
+        if entry.compress_type not in (
+            zipfile.ZIP_STORED,
+            zipfile.ZIP_DEFLATED,
+        ):  # others can take any amount of memory
             raise UserError("packed in another way than deflate; zip the frames again")
         if entry.file_size > MAX_FILE_BYTES:
             raise UserError(f"larger than {MAX_FILE_BYTES >> 20} MB")
@@ -83,7 +86,7 @@ class _Zip:
 class FrameSet:
     """Frames sorted by key; `name` is the folder's, `keys[i]` the frame's, `runs[i]` the run it was recorded in.
 
-    A set whose names do not tell the run is one run, called like the folder.
+    A set whose names do not contain the run is one run, called like the folder.
     """
 
     name: str
@@ -111,13 +114,13 @@ class FrameSet:
         return rgb
 
     def image_file(self, index: int) -> bytes:
-        """The frame's JPEG or PNG file as it is. Raises FrameError where it cannot be read."""
+        """The bytes of the frame's JPEG or PNG file. Raises FrameError where it cannot be read."""
         return self._read(self._images[index])
 
     def mask(self, index: int) -> UInt8Array | None:
         """The 0/1 mask as uint8 H x W x 3 (background, other people, hero), or None in a set without masks.
 
-        Raises FrameError when the file is damaged, has another size than its image, or a pixel has no class or two.
+        Raises FrameError where the file is damaged, has another size than its image, or a pixel has no class or two.
         """
         if self._masks is None:
             return None
@@ -144,9 +147,9 @@ class FrameSet:
         return self._depths is not None
 
     def depth_m(self, index: int, image: UInt8Array) -> NDArray[np.float32] | None:
-        """Depth in metres along the optical axis, float32 H x W, 0 where it was not measured; None in a set without.
+        """Depth in metres along the optical axis, float32 H x W, 0 where not measured; None in a set without depth.
 
-        Raises FrameError, naming the file, when it is damaged, not 16-bit, 0 everywhere, or of another size than the
+        Raises FrameError, naming the file, where it is damaged, not 16-bit, 0 everywhere, or of another size than the
         frame's image.
         """
         if self._depths is None:
@@ -164,9 +167,9 @@ class FrameSet:
 
     @cached_property
     def focal_y_px(self) -> tuple[float | None, ...]:
-        """Each frame's vertical focal length in its own pixels, as frames.jsonl tells it; None where it does not.
+        """Each frame's vertical focal length in its own pixels, from frames.jsonl; None where it is unknown.
 
-        Raises UserError when frames.jsonl cannot be read.
+        Raises UserError where frames.jsonl cannot be read.
         """
         listing = self._images[0].parent.parent / LISTING
         if listing not in self._source.names():
@@ -197,7 +200,7 @@ class FrameSet:
 def open_frames(path: Path) -> FrameSet:
     """The frames of a folder or zip. Nothing is decoded yet.
 
-    Raises UserError when the path is neither, holds no pictures, or an image and a mask do not pair one to one.
+    Raises UserError where the path is neither, holds no images, or images and masks do not pair one to one.
     """
     source, name = _open_source(path)
     names = [entry for entry in source.names() if entry.suffix.lower() in IMAGE_SUFFIXES]
@@ -229,7 +232,7 @@ def open_frames(path: Path) -> FrameSet:
 
 
 def frame_key(name: str) -> str:
-    """What an image's and its mask's file name share: the name without folder, suffix, camera, "mask" and "depth".
+    """The part that the file names of an image and its mask share: without folder, suffix, camera, "mask" and "depth".
 
     >>> frame_key("4_run2cam1_00327.jpeg"), frame_key("1_run1_mask_00009_data_pack2.png")
     ('4_run2_00327', '1_run1_00009_data_pack2')
@@ -245,7 +248,7 @@ def _run(key: str, root: str) -> str:
 
 
 def _natural(key: str) -> tuple[tuple[int, int, str], ...]:
-    """Text as it is, numbers by their size; of any length, which int() does not take."""
+    """A sort key: text as it is, numbers by value, also those that are too long for int()."""
     parts = re.findall(r"[0-9]+|[^0-9]+", key)
     numbers = [part.lstrip("0") if part[0] in "0123456789" else None for part in parts]
     return tuple(
@@ -285,7 +288,7 @@ def _open_source(path: Path) -> tuple[_Source, str]:
 
 
 def _check_zip_directory(path: Path) -> None:
-    """UserError where a zip's list of members, which is read as a whole, is larger than that of any frame set."""
+    """Raise UserError where a zip's list of members, which zipfile reads as a whole, is too large for a frame set."""
     with path.open("rb") as file:
         file.seek(-min(path.stat().st_size, _ZIP_TAIL_BYTES), os.SEEK_END)
         tail = file.read()

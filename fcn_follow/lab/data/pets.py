@@ -26,14 +26,13 @@ PET, BACKGROUND, BORDER = 0, 1, 2
 CLASSES = ("pet", "background", "border")
 LISTS = ("trainval.txt", "test.txt")
 _NAME = re.compile(r"\w[\w.-]*", re.ASCII)
-_FORMATS = ("JPEG", "PNG", "GIF")  # some of the published .jpg are of the other kinds
+_FORMATS = ("JPEG", "PNG", "GIF")  # some of the published .jpg files have the other formats
 
 
 def read_list(folder: Path, name: str) -> list[str]:
-    """The picture names of a list file, each with its image and its trimap in the folder.
+    """The names in a list file; image and trimap of each are in the folder.
 
-    Raises UserError, naming the file, when the list cannot be read, names nothing, names a picture twice, or a picture
-    is not there.
+    Raises UserError, naming the file, where the list cannot be read, is empty, repeats a name, or a file is missing.
     """
     path = folder / "annotations" / name
     try:
@@ -63,8 +62,8 @@ def load_pets(
 ) -> FrameBank:
     """Pictures (antialiased) and trimaps (nearest) at size_px x size_px; the labels are 0 pet, 1 background, 2 border.
 
-    Raises UserError, naming the file, when one is damaged, a trimap has another size than its picture or holds a
-    fourth value.
+    Raises UserError, naming the file, where one is damaged, or a trimap has another size than its picture or a fourth
+    value.
     """
 
     def load(name: str) -> tuple[UInt8Array, UInt8Array]:
@@ -91,12 +90,12 @@ def load_pets(
 
 
 def image_path(folder: Path, name: str) -> Path:
-    """Where a picture lies."""
+    """The path of a picture."""
     return folder / "images" / f"{name}.jpg"
 
 
 def trimap_path(folder: Path, name: str) -> Path:
-    """Where a picture's trimap lies."""
+    """The path of a picture's trimap."""
     return folder / "annotations" / "trimaps" / f"{name}.png"
 
 

@@ -1,4 +1,4 @@
-"""The two resizings of the Follow-Me score, both Pillow's antialiased bilinear in uint8."""
+"""The resizing of images and masks in the Follow-Me score: Pillow's antialiased bilinear in uint8."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fcn_follow.lab.data.frames import UInt8Array
 
 
 def resize_image(image: UInt8Array, height_px: int, width_px: int) -> UInt8Array:
-    """A uint8 RGB image H x W x 3 at the given size; the same array where it has that size already."""
+    """A uint8 RGB image H x W x 3 at the given size; the same array where the size is right already."""
     if image.shape[:2] == (height_px, width_px):
         return image
     return np.asarray(Image.fromarray(image).resize((width_px, height_px), Image.Resampling.BILINEAR))
@@ -18,7 +18,6 @@ def resize_image(image: UInt8Array, height_px: int, width_px: int) -> UInt8Array
 def resize_mask(mask: UInt8Array, height_px: int, width_px: int) -> UInt8Array:
     """A 0/1 mask H x W x 3 at the given size, still 0/1.
 
-    Pillow rounds to 0 or 1 after each of its two passes, so a pixel can end up with no class or with two
-    (Follow-Me score, step 3).
+    Pillow rounds to 0 or 1 after each of its two passes, so a pixel can get no class or two (Follow-Me score, step 3).
     """
     return resize_image(mask, height_px, width_px)

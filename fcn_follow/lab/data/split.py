@@ -1,7 +1,7 @@
-"""Which frames a network learns from and which it is judged on: split by run, never by frame.
+"""The split into training and held-out frames: by run, never by frame.
 
-Neighbouring frames of a run are almost the same picture, so a share drawn frame by frame flatters every model.
-config/split.yaml names the runs that are held out.
+Neighbouring frames of a run are almost the same image, so a random share of frames would overstate every score.
+config/split.yaml names the held-out runs.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ def all_frames(sets: Iterable[FrameSet]) -> list[FrameRef]:
 
 
 def fraction_of(items: Sequence[Item], fraction: float) -> list[Item]:
-    """A share of a sequence, at least one item, evenly spread over it."""
+    """A share of a sequence, evenly spread over it; at least one item."""
     count = max(round(len(items) * fraction), 1)
     return [items[i * len(items) // count] for i in range(count)]
 
 
 def read_held_out_runs(path: Path) -> frozenset[str]:
-    """The runs that a split file (YAML, key held_out_runs) holds out. Raises UserError when it says anything else."""
+    """The held-out runs of a split file (YAML, key held_out_runs). Raises UserError for any other content."""
     content = read_yaml(path, "a split file")
     runs = content.get("held_out_runs") if isinstance(content, dict) and set(content) == {"held_out_runs"} else None
     if not isinstance(runs, list) or not all(isinstance(run, str) for run in runs):
@@ -55,7 +55,7 @@ def read_held_out_runs(path: Path) -> frozenset[str]:
 
 
 def split_by_run(refs: Sequence[FrameRef], held_out_runs: frozenset[str]) -> tuple[list[FrameRef], list[FrameRef]]:
-    """(training, held out). Raises UserError when the split leaves one side without frames."""
+    """(training, held out). Raises UserError where one side has no frames."""
     training = [ref for ref in refs if ref.run not in held_out_runs]
     held_out = [ref for ref in refs if ref.run in held_out_runs]
     if not training or not held_out:
@@ -69,7 +69,7 @@ def split_by_run(refs: Sequence[FrameRef], held_out_runs: frozenset[str]) -> tup
 
 
 def split_by_share(refs: Sequence[FrameRef], share: float) -> tuple[list[FrameRef], list[FrameRef]]:
-    """(training, held out): the last share of each run is held out; frames at the seam are almost the same picture."""
+    """(training, held out): the last share of each run is held out; the frames at the cut are almost the same image."""
     runs: dict[tuple[str, str], list[FrameRef]] = {}
     for ref in refs:
         runs.setdefault((ref.frames.name, ref.run), []).append(ref)
@@ -84,10 +84,10 @@ def split_by_share(refs: Sequence[FrameRef], share: float) -> tuple[list[FrameRe
 
 
 def refuse_leak(training: Sequence[FrameRef], held_out: Sequence[FrameRef]) -> None:
-    """Raise UserError when a run is on both sides of a split."""
+    """Raise UserError where a run is on both sides of a split."""
     both = sorted({ref.run for ref in training} & {ref.run for ref in held_out})
     if both:
         raise UserError(
-            f"the split leaks: run {', '.join(both)} is on both sides, so the score would flatter; "
+            f"the split leaks: run {', '.join(both)} is on both sides, so the score would be too high; "
             "choose other runs, or accept it with --allow-same-run"
         )

@@ -1,1 +1,1 @@
-"""rosbag2 recordings and their messages without a ROS install: read, write, describe."""
+"""Read, write and describe rosbag2 recordings without a ROS install."""

@@ -1,4 +1,4 @@
-"""What rosbag2 compresses with, unpacked up to a bound; the modules come with rosbags."""
+"""Decompression of what rosbag2 compresses, up to a bound; the modules come with rosbags."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from fcn_follow.errors import UserError
 
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 MAX_MESSAGE_BYTES = 256 << 20
-"""Of a message or a chunk of messages; the largest image that is read has 128 MB with four bytes a pixel."""
+"""Of a message or a chunk of messages; the largest image that is read has 128 MB at four bytes per pixel."""
 _COPIED_BYTES = 1 << 20
 
 
 def plain_message(data: bytes) -> bytes:
-    """A message's CDR bytes, which never begin as a zstd frame does; unpacked where they are one."""
+    """A message's CDR bytes, decompressed where they begin as a zstd frame does, which CDR never does."""
     return _unpacked(zstd.ZstdDecompressor(), data, MAX_MESSAGE_BYTES) if data[:4] == ZSTD_MAGIC else data
 
 
 def plain_chunk(records: bytes, compression: str, size: int) -> bytes:
-    """The records of an mcap chunk, of the size that it says; compression is "", "zstd" or "lz4".
+    """The records of an mcap chunk of `size` bytes; compression is "", "zstd" or "lz4".
 
-    Raises UserError where it has another size, is larger than any chunk, or of another compression.
+    Raises UserError where the size is wrong or larger than MAX_MESSAGE_BYTES, or the compression is another.
     """
     if size > MAX_MESSAGE_BYTES:
         raise UserError(f"a chunk of {size:,} bytes; allowed are {MAX_MESSAGE_BYTES:,}")
@@ -45,7 +45,7 @@ def plain_chunk(records: bytes, compression: str, size: int) -> bytes:
 
 
 def unpack_file(packed: Path, plain: Path, max_bytes: int) -> str:
-    """Unpack a zstd file, as far as it goes; the problem in words where that is not to its end, or an empty string."""
+    """Decompress a zstd file as far as possible; the problem in words, or an empty string where there is none."""
     written = 0
     try:
         with zstd.open(packed, "rb") as source, plain.open("wb") as target:

@@ -1,4 +1,4 @@
-"""What is in a bag: topics, rates, sizes, gaps; what one looks at before scoring."""
+"""The content of a bag: topics, rates, sizes, gaps."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from fcn_follow.images.messages import MessageError
-from fcn_follow.lab.recordings.frames import pixels_of
-from fcn_follow.lab.recordings.reading import TYPES, Bag, Tell, decode, stamp_ns
+from fcn_follow.lab.recordings.frame_folders import pixels_of
+from fcn_follow.lab.recordings.reading import TYPES, Bag, Report, decode, stamp_ns
 from fcn_follow.lab.recordings.topics import IMAGE, IMAGE_TYPES
 
-GAP_PERIODS = 2.5  # a silence of so many usual periods is a gap
+GAP_PERIODS = 2.5  # a longer silence, in median periods, is a gap
 
 
 @dataclass
 class TopicInfo:
-    """One topic as it was read. Times in seconds; stamps are those of the headers, where the type has one."""
+    """One topic as it was read. Times in seconds; stamps are those of the headers, where the type has a header."""
 
     name: str
     type: str
@@ -24,7 +24,7 @@ class TopicInfo:
     unreadable: int = 0
     bytes: int = 0
     sizes: dict[str, int] = field(default_factory=dict)
-    """Images: "640x480 rgb8" -> how many."""
+    """Images: "640x480 rgb8" -> their number."""
     recorded_s: list[float] = field(default_factory=list, repr=False)
     stamps_s: list[float] = field(default_factory=list, repr=False)
 
@@ -35,28 +35,28 @@ class TopicInfo:
 
     @property
     def rate_hz(self) -> float | None:
-        """Messages a second; None of fewer than two."""
+        """Messages per second; None for fewer than two."""
         return (self.messages - 1) / self.duration_s if self.messages > 1 and self.duration_s > 0 else None
 
     @property
     def stamps_backwards(self) -> int:
-        """How often a stamp is before the one that was recorded before it."""
+        """How often a stamp is earlier than the one before it."""
         return sum(later < earlier for earlier, later in zip(self.stamps_s, self.stamps_s[1:], strict=False))
 
     @property
     def gaps_s(self) -> list[tuple[float, float]]:
-        """(stamp, length) of each silence of more than GAP_PERIODS usual periods."""
+        """(stamp, length) of each silence longer than GAP_PERIODS median periods."""
         periods = [later - earlier for earlier, later in zip(self.stamps_s, self.stamps_s[1:], strict=False)]
-        usual = sorted(periods)[len(periods) // 2] if periods else 0.0
+        median = sorted(periods)[len(periods) // 2] if periods else 0.0
         gaps = zip(self.stamps_s, periods, strict=False)
-        return [(stamp, period) for stamp, period in gaps if period > GAP_PERIODS * usual > 0]
+        return [(stamp, period) for stamp, period in gaps if period > GAP_PERIODS * median > 0]
 
 
-def bag_info(bag: Bag, tell: Tell, on_message: Callable[[], None] = lambda: None) -> list[TopicInfo]:
-    """Read a whole bag, topic by topic in the order of their names; pictures are decoded once a topic at least."""
+def bag_info(bag: Bag, report: Report, on_message: Callable[[], None] = lambda: None) -> list[TopicInfo]:
+    """Read a whole bag; the topics by name. At least one image of each topic is decoded."""
     infos = {(t.name, t.type): TopicInfo(t.name, t.type, t.count) for t in bag.topics}
     stamped = {t.type for t in bag.topics if _has_header(t.type)}
-    for raw in bag.messages([topic.name for topic in bag.topics], tell):
+    for raw in bag.messages([topic.name for topic in bag.topics], report):
         info = infos[raw.topic, raw.type]
         info.messages += 1
         info.bytes += len(raw.data)
@@ -72,7 +72,7 @@ def bag_info(bag: Bag, tell: Tell, on_message: Callable[[], None] = lambda: None
                 info.sizes[size] = info.sizes.get(size, 0) + 1
         except MessageError as error:
             info.unreadable += 1
-            tell(f"{bag.path}: {raw.topic} at {raw.recorded_ns} ns: {error}")
+            report(f"{bag.path}: {raw.topic} at {raw.recorded_ns} ns: {error}")
     return list(infos.values())
 
 

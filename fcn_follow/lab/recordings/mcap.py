@@ -1,7 +1,7 @@
-"""MCAP files (https://mcap.dev/spec), chunk by chunk: no more than one is in memory, whatever the file says.
+"""MCAP files (https://mcap.dev/spec), read chunk by chunk: never more than one is in memory.
 
-A record is an operation code, a length of 8 bytes, and the content. A file that is whole ends with a summary of its
-topics and how many messages they have; of one that is not, that is found by going through it.
+A record is an operation code, a length of 8 bytes, and the content. A complete file ends with a summary of its topics
+and their message counts; an incomplete file is read through to count them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _DAMAGE = (OSError, struct.error, UnicodeDecodeError, KeyError, UserError)
 
 
 def open_mcap(path: Path) -> StorageFile:
-    """The topics of a file by its summary, or by going through it where it has none or is damaged."""
+    """The topics of a file by its summary, or by reading it through where the summary is missing or damaged."""
     try:
         counts = _summary(path)
         if counts is None:
@@ -48,7 +48,7 @@ def open_mcap(path: Path) -> StorageFile:
 
 
 def _messages_of(path: Path, damaged: bool, topics: Collection[str]) -> Iterator[RawMessage]:
-    """The messages of some topics; of a damaged file up to the damage, which was said when it was opened."""
+    """The messages of some topics; of a damaged file up to the damage, which was reported when it was opened."""
     try:
         yield from (message for message in _messages(path) if message.topic in topics)
     except _DAMAGE:
@@ -64,7 +64,7 @@ def _messages(path: Path) -> Iterator[RawMessage]:
 
 
 def _walk(file: BinaryIO, size: int, schemas: dict[int, str], channels: _Channels) -> Iterator[RawMessage]:
-    """The messages of a file up to the end of its data, or of a chunk; raises one of _DAMAGE where it is damaged."""
+    """The messages of a file or a chunk. Raises one of _DAMAGE where it is damaged."""
     while operation := _operation(file, size):
         code, content, cut = operation
         if code == SCHEMA:
@@ -87,7 +87,7 @@ def _walk(file: BinaryIO, size: int, schemas: dict[int, str], channels: _Channel
 
 
 def _in_order(messages: Iterator[RawMessage]) -> Iterator[RawMessage]:
-    """The messages of a chunk in the order of their recording; those before a damage, too."""
+    """The messages of a chunk in the order of their recording, also those before a damage."""
     chunk: list[RawMessage] = []
     try:
         chunk.extend(messages)
@@ -96,7 +96,7 @@ def _in_order(messages: Iterator[RawMessage]) -> Iterator[RawMessage]:
 
 
 def _operation(file: BinaryIO, size: int) -> tuple[int, bytes, bool] | None:
-    """The next record: code, content (of what is not read here none), whether it is cut short; None at the end."""
+    """The next record: code, content (empty for codes not in _READ), whether it is truncated; None at the end."""
     head = file.read(9)
     if len(head) < 9:
         return None
@@ -111,7 +111,7 @@ def _operation(file: BinaryIO, size: int) -> tuple[int, bytes, bool] | None:
 
 
 def _records(content: bytes, cut: bool) -> bytes:
-    """The records of a chunk; of one that is cut short what is there, where it is not compressed."""
+    """The records of a chunk; of a truncated one the part that is there, where it is not compressed."""
     size, checksum = struct.unpack_from("<QI", content, 16)
     compression = _string(content, 28)
     start = 32 + len(compression.encode())
@@ -126,7 +126,7 @@ def _records(content: bytes, cut: bool) -> bytes:
 
 
 def _summary(path: Path) -> Counter[tuple[str, str]] | None:
-    """How many messages each (topic, type) has by the summary; None of a whole file without one."""
+    """The number of messages of each (topic, type) by the summary; None for a complete file without one."""
     size = path.stat().st_size
     with path.open("rb") as file:
         file.seek(max(size - _FOOTER_BYTES, 0))

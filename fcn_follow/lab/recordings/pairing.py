@@ -1,4 +1,4 @@
-"""The images of a bag, each with what else carries its stamp: the true mask, what a node published of it."""
+"""The images of a bag, each with the other messages of its stamp: the true mask and what a node published."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fcn_follow.images.messages import MessageError
-from fcn_follow.lab.recordings.reading import Bag, Tell, decode, stamp_ns
+from fcn_follow.lab.recordings.reading import Bag, Report, decode, stamp_ns
 
 PATIENCE_NS = 3 * 10**9
-"""So much later in the recording a partner may come, and so much earlier."""
+"""A partner is recorded at most this much before or after its image."""
 MAX_WAITING_BYTES = 256 << 20
 
 
@@ -27,7 +27,7 @@ class Stamped:
 
 @dataclass(frozen=True)
 class Moment:
-    """An image, the index-th of the bag, and its partners by topic; one is missing where none has the stamp."""
+    """An image, the index-th of the bag, and its partners by topic, where there are any."""
 
     index: int
     image: Stamped
@@ -36,7 +36,7 @@ class Moment:
 
 @dataclass
 class Tally:
-    """What was read of each topic, and what had no partner there."""
+    """Counts by topic: messages read, images without a partner there, and messages without an image."""
 
     read: dict[str, int] = field(default_factory=dict)
     images_without: dict[str, int] = field(default_factory=dict)
@@ -45,12 +45,12 @@ class Tally:
 
 
 def moments(
-    bag: Bag, image_topic: str, partner_topics: Sequence[str], tolerance_ns: int, tally: Tally, tell: Tell
+    bag: Bag, image_topic: str, partner_topics: Sequence[str], tolerance_ns: int, tally: Tally, report: Report
 ) -> Iterator[Moment]:
-    """Go through the images in the order of their recording.
+    """The images in the order of their recording, with their partners.
 
-    A partner has the image's stamp, else the nearest one within the tolerance. The bag is read once; what waits for
-    its partner is bounded in time and in bytes. `tell` hears of each message that cannot be read.
+    A partner has the image's stamp, else the nearest one within the tolerance. The bag is read once; messages that wait
+    for a partner are bounded in time and in bytes. `report` gets the problem of each unreadable message.
     """
     waiting: deque[Stamped] = deque()
     waiting_bytes = 0
@@ -59,11 +59,11 @@ def moments(
         counts.update(dict.fromkeys([image_topic, *partner_topics], 0))
     latest_stamp_ns = -1
     indices = itertools.count()
-    for raw in bag.messages([image_topic, *partner_topics], tell):
+    for raw in bag.messages([image_topic, *partner_topics], report):
         try:
             message = decode(raw)
         except MessageError as error:
-            tell(f"{bag.path}: {raw.topic} at {raw.recorded_ns} ns: {error}")
+            report(f"{bag.path}: {raw.topic} at {raw.recorded_ns} ns: {error}")
             continue
         item = Stamped(stamp_ns(message), raw.recorded_ns, message)
         tally.read[raw.topic] += 1
@@ -106,7 +106,7 @@ def _moment(
 
 
 def _bound(stamps: dict[int, Stamped], topic: str, tally: Tally) -> None:
-    """Give up the oldest partners that wait where they fill the memory."""
+    """Drop the oldest waiting partners where they fill the memory."""
     while (
         len(stamps) > 1 and sum(len(getattr(item.message, "data", "")) for item in stamps.values()) > MAX_WAITING_BYTES
     ):

@@ -1,4 +1,4 @@
-"""Open a rosbag2 recording and go through its messages; where it is damaged, through what can still be read."""
+"""Open a rosbag2 recording and read its messages; of a damaged one those that can still be read."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from fcn_follow.yaml_text import read_yaml
 STORAGES = {".mcap": open_mcap, ".db3": open_sqlite}
 PACKED = ".zstd"
 TYPES = get_typestore(Stores.ROS2_JAZZY)
-"""The messages that are read here are the same from Humble to Kilted."""
+"""The message types that are read here are the same from Humble to Kilted."""
 
-Tell = Callable[[str], None]
+Report = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Bag:
-    """An opened recording. `damage` says what is wrong with it as a whole, one sentence each."""
+    """An opened recording. `damage` holds a sentence for each problem of the recording as a whole."""
 
     path: Path
     storage: str
@@ -39,8 +39,8 @@ class Bag:
     damage: tuple[str, ...]
     _files: tuple[StorageFile, ...]
 
-    def messages(self, topics: Collection[str], tell: Tell) -> Iterator[RawMessage]:
-        """The messages of these topics in the order of their recording; `tell` hears why it ends early."""
+    def messages(self, topics: Collection[str], report: Report) -> Iterator[RawMessage]:
+        """The messages of these topics in the order of their recording; `report` gets the reason for an early end."""
         types = {topic.name: topic.type for topic in self.topics if topic.name in topics}
         for file in self._files:
             try:
@@ -49,11 +49,11 @@ class Bag:
                         yield message
             except GeneratorExit:
                 raise
-            except Exception as error:  # a damaged file makes its reader raise nearly anything
-                tell(f"{self.path}: the recording cannot be read to its end ({_reason(error)})")
+            except Exception as error:  # a reader can raise nearly anything for a damaged file
+                report(f"{self.path}: the recording cannot be read to its end ({_reason(error)})")
 
     def count(self, topic: str) -> int:
-        """How many messages the bag says it has of a topic."""
+        """The number of messages of a topic, as the bag announces it."""
         return sum(t.count for t in self.topics if t.name == topic)
 
 
@@ -61,7 +61,7 @@ def decode(message: RawMessage) -> Any:
     """The fields of a message. Raises MessageError where its bytes are not one of its type."""
     try:
         return TYPES.deserialize_cdr(plain_message(message.data), message.type)
-    except Exception as error:  # hostile bytes make the deserialiser raise nearly anything
+    except Exception as error:  # the deserialiser can raise nearly anything for hostile bytes
         raise MessageError(f"not a {message.type} ({_reason(error)})") from error
 
 
@@ -72,12 +72,12 @@ def stamp_ns(message: Any) -> int:
 
 
 def stamp_text(nanoseconds: int) -> str:
-    """Seconds with all nine digits, which a float of today's time does not have."""
+    """Seconds with nine decimals, more than a float of today's time holds."""
     return f"{nanoseconds // 10**9}.{nanoseconds % 10**9:09d}"
 
 
 def is_bag(path: Path) -> bool:
-    """Whether a path is meant as a bag: a folder with metadata.yaml or a storage file, or such a file."""
+    """Whether a path is a bag: a folder with metadata.yaml or a storage file, or such a file."""
     if path.is_dir():
         return (path / "metadata.yaml").is_file() or any(file.suffix in STORAGES for file in path.iterdir())
     return path.suffix in STORAGES
@@ -87,7 +87,7 @@ def is_bag(path: Path) -> bool:
 def open_bag(path: Path) -> Iterator[Bag]:
     """Open a rosbag2 folder or one of its .mcap and .db3 files.
 
-    Raises UserError when there is none, it is of another kind, or nothing in it can be read.
+    Raises UserError where it is missing, of another kind, or unreadable as a whole.
     """
     if not path.exists():
         raise UserError(f"{path}: there is no such bag")
@@ -115,7 +115,7 @@ def open_bag(path: Path) -> Iterator[Bag]:
 
 
 def _one_type_each(path: Path, counts: Counter[tuple[str, str]], damage: list[str]) -> tuple[Topic, ...]:
-    """The topics by name; of one with several types, the one of most messages, which alone is read."""
+    """The topics by name; of a topic with several types only the most frequent one is read."""
     topics: dict[str, Topic] = {}
     for (name, kind), count in counts.most_common():
         if name in topics:
@@ -125,9 +125,9 @@ def _one_type_each(path: Path, counts: Counter[tuple[str, str]], damage: list[st
 
 
 def _contents(folder: Path, damage: list[str]) -> tuple[list[Path], int]:
-    """The storage files of a recording in their order, and how many messages metadata.yaml says they have.
+    """The storage files of a recording in order, and the number of messages that metadata.yaml announces.
 
-    Where metadata.yaml is missing or damaged, they are the storage files that there are.
+    Where metadata.yaml is missing or damaged, all storage files in the folder.
     """
     announced = 0
     try:
@@ -147,7 +147,7 @@ def _contents(folder: Path, damage: list[str]) -> tuple[list[Path], int]:
 
 
 def _open_file(path: Path, stack: contextlib.ExitStack, damage: list[str]) -> StorageFile:
-    """A storage file, unpacked where it is packed; what is wrong with it is added to `damage`."""
+    """A storage file, decompressed where needed; its problems are added to `damage`."""
     open_plain = STORAGES.get(_plain_name(path).suffix)
     if open_plain is None:
         damage.append(f"{path}: not a file of a recording; they end in .mcap and .db3")

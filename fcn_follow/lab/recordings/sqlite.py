@@ -1,7 +1,7 @@
 """SQLite files of rosbag2: only its two tables are read, and only where they are plain tables.
 
-A database can bring queries of its own (views, triggers, generated columns) and pages that refer to each other without
-end; so whatever else it holds is refused, and the work for a query is bounded by the file's size.
+A hostile database can hold queries (views, triggers, generated columns) and pages that refer to each other in a circle;
+so anything else is refused, and the work for a query is bounded by the file's size.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from fcn_follow.errors import UserError
 from fcn_follow.lab.recordings.compression import MAX_MESSAGE_BYTES
 from fcn_follow.lab.recordings.storage import RawMessage, StorageFile, Topic
 
-_DAMAGE = (sqlite3.Error, UnicodeError)  # SQLite's own messages may hold a damaged file's bytes
-_STEPS = 100_000  # of SQLite's virtual machine between two looks at how many it has taken
-_STEPS_A_BYTE = 10  # a row has ten bytes at least, and takes some twenty steps
+_DAMAGE = (sqlite3.Error, UnicodeError)  # SQLite's messages can hold bytes of a damaged file
+_STEPS = 100_000  # of SQLite's virtual machine between two checks of their number
+_STEPS_PER_BYTE = 10  # a row has at least ten bytes and takes about twenty steps
 _COUNTS = "SELECT topic_id, count(*) FROM messages GROUP BY topic_id"
 _MESSAGES = "SELECT topic_id, timestamp, CASE WHEN length(data) <= ? THEN data END FROM messages"
 
 
 def open_sqlite(path: Path) -> StorageFile:
-    """The topics of a file; of a damaged one those of the messages that can be read.
+    """The topics of a file; of a damaged one those of the readable messages.
 
     Raises UserError where it holds anything but plain tables.
     """
@@ -52,7 +52,7 @@ def _messages(path: Path, damaged: bool, topics: Collection[str] | None) -> Iter
         order = "" if damaged else f" WHERE topic_id IN ({','.join('?' * len(names))}) ORDER BY timestamp"
         max_bytes = min(path.stat().st_size, MAX_MESSAGE_BYTES)
         for topic, recorded_ns, data in database.execute(_MESSAGES + order, [max_bytes, *(() if damaged else names)]):
-            if topic in names:  # what is NULL or of another type there is no message, as decode() will find
+            if topic in names:  # decode() refuses what is NULL or of another type
                 plain = data if isinstance(data, bytes) else b""
                 yield RawMessage(*names[topic], recorded_ns if isinstance(recorded_ns, int) else 0, plain)
 
@@ -62,22 +62,22 @@ def _open(path: Path, damaged: bool = False) -> Iterator[sqlite3.Connection]:
     uri = path.absolute().as_uri() + "?immutable=1&mode=ro"
     with contextlib.closing(sqlite3.connect(uri, uri=True)) as database:
         database.execute("PRAGMA trusted_schema = OFF")
-        if damaged:  # or a file shorter than its header says is refused as a whole
+        if damaged:  # else SQLite refuses a truncated file as a whole
             database.execute("PRAGMA writable_schema = ON")
-        looks_left = 100 + path.stat().st_size * _STEPS_A_BYTE // _STEPS
+        checks_left = 100 + path.stat().st_size * _STEPS_PER_BYTE // _STEPS
 
-        def look() -> bool:
-            nonlocal looks_left
-            looks_left -= 1
-            return looks_left < 0
+        def too_long() -> bool:
+            nonlocal checks_left
+            checks_left -= 1
+            return checks_left < 0
 
-        database.set_progress_handler(look, _STEPS)
+        database.set_progress_handler(too_long, _STEPS)
         _check_tables(database)
         yield database
 
 
 def _check_tables(database: sqlite3.Connection) -> None:
-    """UserError where there is anything in the database that is more than rows of columns."""
+    """Raise UserError where the database holds more than plain tables."""
     for kind, name, text in database.execute("SELECT type, name, sql FROM sqlite_master"):
         if kind in ("view", "trigger") or "virtual" in str(text).lower().split()[:2]:
             raise UserError(f"holds a {kind} {name}; a recording has plain tables alone")

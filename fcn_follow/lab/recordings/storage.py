@@ -1,4 +1,4 @@
-"""What is common to the files of a recording: messages as they were recorded, and how a file says what is in it."""
+"""What the readers of both storage formats give: recorded messages, topics and files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 
 class RawMessage(NamedTuple):
-    """A message as it was recorded: topic, type, time of recording, CDR bytes, which zstd may have compressed."""
+    """A recorded message: topic, type, time of recording, CDR bytes, which may be compressed by zstd."""
 
     topic: str
     type: str
@@ -18,7 +18,7 @@ class RawMessage(NamedTuple):
 
 @dataclass(frozen=True)
 class Topic:
-    """A topic of a bag and how many messages the bag says it has of it."""
+    """A topic of a bag and its number of messages, as the bag announces it."""
 
     name: str
     type: str
@@ -27,9 +27,9 @@ class Topic:
 
 @dataclass(frozen=True)
 class StorageFile:
-    """A file of a recording: `messages(topics)` goes through it from its start.
+    """A file of a recording: `messages(topics)` reads it from its start.
 
-    `damage` says why it cannot be read to its end, where that is known when it is opened.
+    `damage` is the reason why it cannot be read to its end, where that is known when it is opened.
     """
 
     topics: tuple[Topic, ...]

@@ -1,4 +1,4 @@
-"""Which topic of a bag is the camera, which the truth, which were published in flight."""
+"""Which topics of a bag are the camera, the truth, and what was published in flight."""
 
 from __future__ import annotations
 
@@ -28,26 +28,26 @@ class BagTopics:
 
 
 def choose_topics(bag: Bag, image: str = "", truth: str = "", *, with_truth: bool = True) -> BagTopics:
-    """Find the topics; `image` and `truth` are the user's choice, empty to look for them.
+    """Find the topics; `image` and `truth` are the user's choice, empty to search for them.
 
-    Without `with_truth` no truth is looked for.
+    Without `with_truth` no truth is searched for.
 
-    Raises UserError, with what is there, when a chosen topic is not there, no topic can be the camera, or several can.
+    Raises UserError, listing the topics, where a chosen one is missing, or none or several can be the camera.
     """
-    camera = _asked(bag, image, IMAGE_TYPES, "image") if image else _camera(bag)
+    camera = _chosen(bag, image, IMAGE_TYPES, "image") if image else _camera(bag)
     namespace = camera.removesuffix("/compressed").rpartition("/")[0]
     names = {topic.name for topic in bag.topics if topic.type == CAMERA_INFO}
     camera_info = f"{namespace}/camera_info"
     return BagTopics(
         image=camera,
-        truth=(_asked(bag, truth, (IMAGE,), "truth") if truth else _truth(bag)) if with_truth else "",
+        truth=(_chosen(bag, truth, (IMAGE,), "truth") if truth else _truth(bag)) if with_truth else "",
         mask=_first(bag, IMAGE, PUBLISHED_MASK),
         centroid=_first(bag, POINT, PUBLISHED_CENTROID),
         camera_info=camera_info if camera_info in names else "",
     )
 
 
-def _asked(bag: Bag, name: str, types: Sequence[str], what: str) -> str:
+def _chosen(bag: Bag, name: str, types: Sequence[str], what: str) -> str:
     there = sorted(topic.name for topic in bag.topics if topic.type in types)
     if name not in there:
         raise UserError(f"{bag.path}: has no {what} topic {name}; it has {', '.join(there) or 'no images at all'}")
@@ -55,7 +55,7 @@ def _asked(bag: Bag, name: str, types: Sequence[str], what: str) -> str:
 
 
 def _camera(bag: Bag) -> str:
-    """The only one that can be, else the only one called image_raw, raw before compressed."""
+    """The only image topic, else the only one called image_raw, raw before compressed."""
     images = sorted({t.name for t in bag.topics if t.type in IMAGE_TYPES and not t.name.endswith(NOT_CAMERAS)})
     if not images:
         raise UserError(f"{bag.path}: the bag has no image topic; it has {_listed(bag.topics)}")

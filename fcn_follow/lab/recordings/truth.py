@@ -1,4 +1,4 @@
-"""True masks: of a label-mask topic, of Gazebo's labels map, or of a folder of masks named by stamp or index."""
+"""True masks from a label-mask topic, Gazebo's labels map, or a folder of masks named by stamp or index."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ADDED = re.compile(r"_?(?:data_pack\d+|mask)$")
 
 @dataclass(frozen=True)
 class TrueLabels:
-    """Which label of Gazebo is the hero, which are other people; every other one is background."""
+    """Gazebo's labels of the hero and of other people; every other label is background."""
 
     hero: int = HERO
     people: tuple[int, ...] = (OTHER_PEOPLE,)
@@ -49,26 +49,26 @@ def message_labels(message: Any, gazebo: TrueLabels = LABELS_AS_OURS) -> UInt8Ar
 
 
 def stamped_name(stamp_ns: int) -> str:
-    """What a frame with this stamp is called in a folder."""
+    """The name of a frame with this stamp in a folder."""
     return f"{stamp_ns // 10**9:010d}_{stamp_ns % 10**9:09d}"
 
 
 def stamp_of_name(name: str) -> int | None:
-    """The stamp in nanoseconds that a file's name (without suffix) ends with, None where it has none."""
+    """The stamp in nanoseconds at the end of a file's name (without suffix), None where there is none."""
     found = _STAMP.search(_ADDED.sub("", name))
     return int(found[1]) * 10**9 + int(found[2]) if found else None
 
 
 @dataclass(frozen=True)
 class MaskFolder:
-    """Masks by the stamp or, where the names have none, by the index of their image in the bag."""
+    """Masks by the stamp or, where the names have no stamps, by the index of their image in the bag."""
 
     path: Path
     by_stamp: bool
     files: dict[int, Path]
 
     def labels(self, stamp_ns: int, index: int, tolerance_ns: int) -> UInt8Array | None:
-        """Labels H x W of an image, None where the folder has none. Raises MessageError where the file is damaged."""
+        """Labels H x W of an image, None where it has no mask. Raises MessageError where the file is damaged."""
         key = stamp_ns if self.by_stamp else index
         if self.by_stamp and key not in self.files and tolerance_ns > 0:
             key = min(self.files, key=lambda stamp: abs(stamp - stamp_ns))
@@ -77,7 +77,7 @@ class MaskFolder:
 
 
 def open_mask_folder(path: Path) -> MaskFolder:
-    """The masks of a folder, or of masks/ in it. Raises UserError when there are none, or two for one image."""
+    """The masks of a folder, or of masks/ in it. Raises UserError where there are none, or two for one image."""
     folder = path / "masks" if (path / "masks").is_dir() else path
     if not folder.is_dir():
         raise UserError(f"{path}: there is no such folder of masks")
@@ -99,7 +99,7 @@ def open_mask_folder(path: Path) -> MaskFolder:
 
 
 def _read_mask(path: Path) -> UInt8Array:
-    """Red background, green people, blue hero as the frames' masks; or grey 0, 1, 2 as the topic's."""
+    """Labels of a mask that is red, green and blue as in a frame folder, or grey 0, 1, 2 as on the topic."""
     try:
         picture = decode_picture(read_file(path), cv2.IMREAD_UNCHANGED)
     except (OSError, UserError) as error:

@@ -1,4 +1,4 @@
-"""Write a rosbag2 recording (mcap or sqlite3) without ROS: messages, and what is put into them."""
+"""Write a rosbag2 recording (mcap or sqlite3) and its messages without ROS."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ FRAME_ID = "camera_optical_frame"
 
 
 class BagWriter:
-    """A new bag, to be used in a with statement; it has its name once closed without an error.
+    """A new bag, for a with statement; it gets its name when closed without an error.
 
-    Raises UserError where there is something of that name already, or the folder cannot be written.
+    Raises UserError where the name is taken or the folder cannot be written.
     """
 
     def __init__(self, path: Path, storage: str = "mcap", *, zstd: bool = False) -> None:
@@ -33,11 +33,11 @@ class BagWriter:
         if path.exists():
             raise UserError(f"{path}: is there already; move it away or choose another name")
         self._path, self._storage = path, storage
-        self._workshop = path.with_name(f".{path.name}.part{os.getpid()}")
+        self._part = path.with_name(f".{path.name}.part{os.getpid()}")
         self._connections: dict[str, Connection] = {}
         try:
-            self._workshop.mkdir(parents=True)
-            self._writer = Writer(self._workshop / path.name, version=9, storage_plugin=STORAGES[storage])
+            self._part.mkdir(parents=True)
+            self._writer = Writer(self._part / path.name, version=9, storage_plugin=STORAGES[storage])
             if zstd:
                 mode = CompressionMode.STORAGE if storage == "mcap" else CompressionMode.MESSAGE
                 self._writer.set_compression(mode, CompressionFormat.ZSTD)
@@ -46,7 +46,7 @@ class BagWriter:
             raise UserError(f"cannot write {path}: {error.strerror or error}") from error
 
     def write(self, topic: str, message: Any, recorded_ns: int) -> None:
-        """Add a message of rosbags' types."""
+        """Add a message, of a type of rosbags."""
         kind = message.__msgtype__
         if topic not in self._connections:
             self._connections[topic] = self._writer.add_connection(topic, kind, typestore=TYPES)
@@ -59,9 +59,9 @@ class BagWriter:
         try:
             self._writer.close()
             if kind is None or kind is KeyboardInterrupt:
-                (self._workshop / self._path.name).replace(self._path)
+                (self._part / self._path.name).replace(self._path)
         finally:
-            shutil.rmtree(self._workshop, ignore_errors=True)
+            shutil.rmtree(self._part, ignore_errors=True)
 
 
 def image_message(pixels: NDArray[np.uint8], stamp_ns: int) -> Any:

@@ -1,1 +1,1 @@
-"""The Follow-Me score, the honest figures beside it, and their reports."""
+"""The Follow-Me score, the figures of detection beside it, and their reports."""

@@ -1,4 +1,4 @@
-"""Score a recording: a network on its images, and the masks and centroids that a node published in flight."""
+"""Score a recording: a network on its images, and the masks and centroids that were published in flight."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from fcn_follow.classes import HERO
 from fcn_follow.images.messages import MessageError
 from fcn_follow.lab.data.frames import UInt8Array
 from fcn_follow.lab.data.resize import resize_image, resize_mask
-from fcn_follow.lab.recordings.frames import OnFrame, decoded, refuse_other_size, true_labels
+from fcn_follow.lab.recordings.frame_folders import OnFrame, decoded, refuse_other_size, true_labels
 from fcn_follow.lab.recordings.pairing import Moment, Tally
-from fcn_follow.lab.recordings.reading import Bag, Tell, stamp_text
+from fcn_follow.lab.recordings.reading import Bag, Report, stamp_text
 from fcn_follow.lab.recordings.topics import BagTopics
 from fcn_follow.lab.recordings.truth import LABELS_AS_OURS, MaskFolder, TrueLabels, message_labels
+from fcn_follow.lab.scoring.detection import FrameFinding
 from fcn_follow.lab.scoring.evaluation import FrameResult, LabelledFrame, judge, judge_labels, kind_of_hero
-from fcn_follow.lab.scoring.honest import FrameFinding
 from fcn_follow.lab.scoring.overlap import Overlap
 from fcn_follow.networks.weights import ModelCard
 from fcn_follow.perception.hero import find_hero
 from fcn_follow.perception.pipeline import min_area_px
 
 Segment = Callable[[UInt8Array], UInt8Array]
-"""An image H x W x 3 to labels H x W, as a node publishes them."""
+"""Maps an image H x W x 3 to labels H x W, as a node publishes them."""
 
 
 @dataclass(frozen=True)
 class Published:
-    """What was published of one image in flight; None what was not."""
+    """What was published for one image in flight; None for what was not."""
 
     labels: UInt8Array | None = None
     centroid: tuple[float, float, float] | None = None
-    """x, y in pixels and the area; NaN, NaN, 0 when the hero was not seen."""
+    """x, y and the area in pixels; NaN, NaN, 0 where the hero was not seen."""
     latency_s: float | None = None
     """From the recording of the image to that of its mask."""
 
@@ -61,7 +61,7 @@ class BagFrame(LabelledFrame):
 
 @dataclass(frozen=True, slots=True)
 class InFlight:
-    """What a frame's published mask comes to, and the mask that the same weights give here, judged the same way."""
+    """The result of a frame's published mask, and of the mask that the same weights give here."""
 
     published: FrameResult
     offline: FrameResult
@@ -71,7 +71,7 @@ class InFlight:
 
 @dataclass(frozen=True, slots=True)
 class BagResult:
-    """What was found out about one image."""
+    """The results of one image."""
 
     stamp_ns: int
     network: FrameResult
@@ -81,7 +81,7 @@ class BagResult:
 
 @dataclass(frozen=True)
 class Reading:
-    """How a bag is read: which topics, which truth, how far stamps may differ."""
+    """How a bag is read: topics, truth, tolerance of the stamps."""
 
     topics: BagTopics
     masks: MaskFolder | None = None
@@ -91,7 +91,7 @@ class Reading:
 
 @dataclass
 class Losses:
-    """What was not scored: sentences of what cannot be read, and what had no partner. Grows while the bag is read."""
+    """What was not scored: a sentence for each unreadable message, and counts. It grows while the bag is read."""
 
     sentences: list[str] = field(default_factory=list)
     tally: Tally = field(default_factory=Tally)
@@ -101,16 +101,16 @@ class Losses:
 def bag_frames(
     bag: Bag, reading: Reading, card: ModelCard, losses: Losses, on_image: OnFrame = lambda: None
 ) -> Iterator[BagFrame]:
-    """The images of a bag that have a truth, in the order of their recording."""
-    tell = losses.sentences.append
+    """The images of a bag that have a true mask, in the order of their recording."""
+    report = losses.sentences.append
     images = decoded(
-        bag, reading.topics, tolerance_ns=reading.tolerance_ns, tally=losses.tally, tell=tell, on_image=on_image
+        bag, reading.topics, tolerance_ns=reading.tolerance_ns, tally=losses.tally, report=report, on_image=on_image
     )
     for moment, image_rgb in images:
         try:
             truth = _truth(moment, reading, image_rgb)
         except MessageError as error:
-            tell(f"{bag.path}: truth of stamp {moment.image.stamp_ns} ns: {error}")
+            report(f"{bag.path}: truth of stamp {moment.image.stamp_ns} ns: {error}")
             continue
         if truth is None:
             losses.images_without_truth += 1
@@ -125,14 +125,14 @@ def bag_frames(
             stamp_ns=moment.image.stamp_ns,
             image_rgb=image_rgb,
             truth=truth,
-            published=_published(moment, reading.topics, truth, tell),
+            published=_published(moment, reading.topics, truth, report),
         )
 
 
 def score_bag(
     frames: Iterable[tuple[BagFrame, NDArray[np.floating]]], card: ModelCard, segment: Segment | None
 ) -> Iterator[tuple[BagFrame, NDArray[np.floating], BagResult]]:
-    """Judge frames with their probabilities; `segment` makes the masks to compare with those published in flight."""
+    """Judge frames by their probabilities; `segment` makes the masks to compare with those published in flight."""
     for frame, probabilities in frames:
         in_flight = None
         if segment is not None and frame.published.labels is not None:
@@ -154,7 +154,7 @@ def _judge_in_flight(frame: BagFrame, published: UInt8Array, offline: UInt8Array
 
 
 def _judge_centroid(centroid: tuple[float, float, float], truth: UInt8Array) -> FrameFinding:
-    """A published centroid against the true hero; right when it lies in the true hero's box."""
+    """A published centroid compared with the true hero; it is right inside the true hero's box."""
     x, y, area = centroid
     found = area > 0 and math.isfinite(x) and math.isfinite(y)
     hero = find_hero(truth)
@@ -163,8 +163,8 @@ def _judge_centroid(centroid: tuple[float, float, float], truth: UInt8Array) -> 
         box = hero.box
         right = box.left_px <= x < box.right_px and box.top_px <= y < box.bottom_px
     error = float(np.hypot(x - hero.centroid_px[0], y - hero.centroid_px[1])) if hero is not None and right else None
-    nothing = (Overlap(), Overlap(), Overlap())
-    return FrameFinding(nothing, int((truth == HERO).sum()), found, area if found else 0.0, right, error)
+    no_overlap = (Overlap(), Overlap(), Overlap())
+    return FrameFinding(no_overlap, int((truth == HERO).sum()), found, area if found else 0.0, right, error)
 
 
 def _truth(moment: Moment, reading: Reading, image_rgb: UInt8Array) -> UInt8Array | None:
@@ -176,7 +176,7 @@ def _truth(moment: Moment, reading: Reading, image_rgb: UInt8Array) -> UInt8Arra
     return labels
 
 
-def _published(moment: Moment, topics: BagTopics, truth: UInt8Array, tell: Tell) -> Published:
+def _published(moment: Moment, topics: BagTopics, truth: UInt8Array, report: Report) -> Published:
     mask, centroid = moment.partners.get(topics.mask), moment.partners.get(topics.centroid)
     labels, latency_s = None, None
     if mask is not None:
@@ -186,6 +186,6 @@ def _published(moment: Moment, topics: BagTopics, truth: UInt8Array, tell: Tell)
             latency_s = (mask.recorded_ns - moment.image.recorded_ns) * 1e-9
         except MessageError as error:
             labels = None
-            tell(f"{topics.mask} of stamp {mask.stamp_ns} ns: {error}")
+            report(f"{topics.mask} of stamp {mask.stamp_ns} ns: {error}")
     point = None if centroid is None else centroid.message.point
     return Published(labels, None if point is None else (float(point.x), float(point.y), float(point.z)), latency_s)

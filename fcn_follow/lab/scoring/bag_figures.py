@@ -1,4 +1,4 @@
-"""What a recording comes to in numbers: the network's, and those of what was published in flight."""
+"""The figures of a recording: those of the network, and those of what was published in flight."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from fcn_follow.lab.scoring.bag import BagResult, Losses
+from fcn_follow.lab.scoring.detection import DetectionFigures, detection_figures
 from fcn_follow.lab.scoring.evaluation import Evaluation, summarise
-from fcn_follow.lab.scoring.honest import HonestFigures, honest_figures
 
 
 @dataclass(frozen=True)
 class FlightFigures:
     """The masks that a node published in flight, judged in the frame's own size.
 
-    `offline` are the masks that the same weights give here for the same frames, judged in the same way; `identical`
-    counts those that agree pixel for pixel.
+    `offline` are the figures of the masks that the same weights give here for the same frames; `identical` counts the
+    masks that agree in every pixel.
     """
 
     published: Evaluation
@@ -28,7 +28,7 @@ class FlightFigures:
     latency_ms_p90: float
 
     def figures(self) -> dict[str, object]:
-        """For JSON, with the keys of `score` inside."""
+        """The figures for JSON, with the keys of `score`."""
         return {
             "frames": len(self.published.frames),
             "published": _without_skipped(self.published),
@@ -41,18 +41,18 @@ class FlightFigures:
 
 @dataclass(frozen=True)
 class BagScore:
-    """A recording's figures. `complete` is False when it was interrupted."""
+    """The figures of a recording. `complete` is False after an interruption."""
 
     network: Evaluation
     results: tuple[BagResult, ...]
     in_flight: FlightFigures | None
-    centroids: HonestFigures | None
+    centroids: DetectionFigures | None
     images: int
     not_scored: dict[str, object]
     complete: bool
 
     def figures(self) -> dict[str, object]:
-        """For JSON: the keys of `score`, and beside them what only a bag has."""
+        """The figures for JSON: the keys of `score`, and those that only a bag has."""
         return {
             **self.network.figures(),
             "in_flight": None if self.in_flight is None else self.in_flight.figures(),
@@ -66,10 +66,7 @@ class BagScore:
 def bag_score(
     results: Sequence[BagResult], losses: Losses, image_topic: str, announced: int, *, complete: bool
 ) -> BagScore:
-    """Sum up the frames of a bag; its partial figures where it was interrupted.
-
-    `announced` is how many images the bag says it has.
-    """
+    """The figures of all judged frames of a bag; `announced` is the number of images that the bag announces."""
     flights = [result.in_flight for result in results if result.in_flight is not None]
     in_flight = None
     if flights:
@@ -87,7 +84,7 @@ def bag_score(
         summarise([result.network for result in results], losses.sentences),
         tuple(results),
         in_flight,
-        honest_figures(centroids) if centroids else None,
+        detection_figures(centroids) if centroids else None,
         tally.read.get(image_topic, 0),
         {
             "images_lost": max(0, announced - tally.read.get(image_topic, 0)) if complete else 0,

@@ -1,9 +1,8 @@
-"""What the score of a recording looks like: one HTML page, a CSV of every frame, the worst frames as pictures."""
+"""The report of a scored recording: one HTML page, a CSV with every frame, the worst frames as images."""
 
 from __future__ import annotations
 
 import csv
-import html
 import io
 import math
 from collections.abc import Callable, Sequence
@@ -14,29 +13,32 @@ from typing import Any
 import numpy as np
 
 from fcn_follow.classes import HERO, OTHER_PEOPLE
+from fcn_follow.files import write_whole
 from fcn_follow.lab.data.frames import UInt8Array
+from fcn_follow.lab.pages import jpeg_url, render, svg
 from fcn_follow.lab.recordings.reading import stamp_text
 from fcn_follow.lab.scoring.bag import BagFrame, BagResult
 from fcn_follow.lab.scoring.bag_figures import BagScore
+from fcn_follow.lab.scoring.detection import CLASS_NAMES, FrameFinding
 from fcn_follow.lab.scoring.evaluation import Evaluation, FrameResult
 from fcn_follow.lab.scoring.follow_me import Kind
-from fcn_follow.lab.scoring.honest import CLASS_NAMES, FrameFinding
-from fcn_follow.lab.scoring.page import picture, plot, table, write_page, write_whole
-from fcn_follow.lab.scoring.report import CELL_PX, CSV_COLUMNS, WORST, csv_row, picture_row, worst_frames
+from fcn_follow.lab.scoring.score_report import CELL_PX, CSV_COLUMNS, WORST, csv_row, picture_row, worst_frames
 
+Table = tuple[list[str], list[list[str]]]
+"""The names of the columns, and the rows."""
 RIGHT, WRONG, MISSED = "#2a7a2e", "#b02020", "#e0a030"
 FLIGHT_COLUMNS = ("stamp_s", "in_flight_iou_hero", "in_flight_found", "in_flight_right", "latency_ms", "same_mask")
 
 
 class WorstPictures:
-    """Keeps the pictures of the worst frames while a bag goes by; never more than twice WORST."""
+    """Keeps the images of the worst frames while a bag is scored; never more than twice WORST."""
 
     def __init__(self) -> None:
         self._alarms: list[_Picture] = []
         self._heroes: list[_Picture] = []
 
     def add(self, frame: BagFrame, labels: UInt8Array, result: FrameResult) -> None:
-        """Take a frame in; `labels` are the prediction, H x W of any size."""
+        """Add a frame; `labels` are the prediction, H x W of any size."""
         if result.kind is Kind.NONE and result.score.predicted_seen:
             self._keep(self._alarms, result.score.predicted_hero_px, frame, labels, result)
         if result.score.truth_seen:
@@ -55,7 +57,7 @@ class WorstPictures:
         del worst[WORST:]
 
     def pictures(self, frames: Sequence[FrameResult]) -> list[tuple[str, UInt8Array]]:
-        """(name, picture) of the frames that worst_frames chooses, in its order."""
+        """(name, image) of the frames that worst_frames chooses, in its order."""
         kept = {item.name: item.row for item in self._alarms + self._heroes}
         return [(frame.name, kept[frame.name]) for frame in worst_frames(frames) if frame.name in kept]
 
@@ -69,30 +71,28 @@ class _Picture:
 
 def write_bag_report(folder: Path, title: str, score: BagScore, worst: WorstPictures) -> None:
     """Write report.html, its plots as report.png, and frames.csv into a folder; UserError where that fails."""
-    ended = "" if score.complete else "<p class='missed'>Interrupted: the figures are of the part that was scored.</p>"
     folder.mkdir(parents=True, exist_ok=True)
-    parts = [
-        f"<h1>{html.escape(title)}</h1>",
-        f"<p>{len(score.network.frames)} of {score.images} images were scored.</p>{ended}",
-        _figures_table(score),
-        _folders_table(score.network),
-        _sizes_table(score),
-        _losses_table(score),
-    ]
-    if score.results:
-        figure = overview(score)
-        figure.savefig(folder / "report.png", dpi=110)
-        parts += [
-            plot(figure, "Detections: green on the hero, red on something else, amber missed."),
-            "<h2>Worst frames</h2><p>Frame, truth, prediction: other people green, the hero blue.</p>",
-        ]
-    parts += [picture(row, f"stamp {name} s") for name, row in worst.pictures(score.network.frames)]
-    write_page(folder / "report.html", title, parts)
+    plots = overview(score) if score.results else None
+    if plots is not None:
+        plots.savefig(folder / "report.png", dpi=110)
+    page = render(
+        "fcn_follow.lab.scoring",
+        "bag_report.html.j2",
+        title=title,
+        score=score,
+        figures=_figures_table(score),
+        folders=_folders_table(score.network),
+        sizes=_sizes_table(score),
+        losses=_losses_table(score),
+        overview=svg(plots) if plots is not None else "",
+        worst=[(name, jpeg_url(picture)) for name, picture in worst.pictures(score.network.frames)],
+    )
+    write_whole(folder / "report.html", page)
     write_bag_csv(folder / "frames.csv", score.results)
 
 
 def write_bag_csv(path: Path, results: Sequence[BagResult]) -> None:
-    """One line a frame: the columns of `score --report`, and those of the flight."""
+    """A row for each frame: the columns of `score --report`, and those of the flight."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow([*CSV_COLUMNS, *FLIGHT_COLUMNS])
@@ -114,67 +114,59 @@ def _evaluations(score: BagScore) -> list[tuple[str, Evaluation]]:
     return columns
 
 
-def _figures_table(score: BagScore) -> str:
+def _figures_table(score: BagScore) -> Table:
     columns = _evaluations(score)
     rows: list[tuple[str, Callable[[Evaluation], float | None], str]] = [
         ("frames", lambda e: len(e.frames), ".0f"),
         ("Follow-Me score", lambda e: e.follow_me.final_score, ".4f"),
         *[(f"IoU {name}, all pixels", _class_iou(name), ".4f") for name in CLASS_NAMES],
-        ("recall", lambda e: e.honest.recall, ".4f"),
-        ("precision", lambda e: e.honest.precision, ".4f"),
-        ("centroid error, median [px]", lambda e: e.honest.centroid_error_px_median, ".2f"),
-        ("false alarms per 1000 frames without a hero", lambda e: e.honest.false_alarms_per_1000, ".1f"),
+        ("recall", lambda e: e.detection.recall, ".4f"),
+        ("precision", lambda e: e.detection.precision, ".4f"),
+        ("centroid error, median [px]", lambda e: e.detection.centroid_error_px_median, ".2f"),
+        ("false alarms per 1000 frames without a hero", lambda e: e.detection.false_alarms_per_1000, ".1f"),
     ]
     body = [[name, *[_text(value(e), form) for _, e in columns]] for name, value, form in rows]
-    text = table(["figure", *[name for name, _ in columns]], body)
-    flight = score.in_flight
-    if flight is not None:
-        text += (
-            f"<p>{flight.identical} of {len(flight.published.frames)} masks published in flight are the same here, "
-            f"pixel for pixel. Latency from the recording of an image to that of its mask: median "
-            f"{flight.latency_ms_median:.0f} ms, 90 % under {flight.latency_ms_p90:.0f} ms.</p>"
-        )
-    return text
+    return ["figure", *[name for name, _ in columns]], body
 
 
 def _class_iou(name: str) -> Callable[[Evaluation], float | None]:
-    return lambda evaluation: evaluation.honest.iou[name]
+    return lambda evaluation: evaluation.detection.iou[name]
 
 
 def _text(value: float | None, form: str = ".4f") -> str:
     return "–" if value is None else f"{value:{form}}"
 
 
-def _folders_table(network: Evaluation) -> str:
+def _folders_table(network: Evaluation) -> Table:
     rows = [
         [name, str(f.frames), _text(f.iou_background), _text(f.iou_people), _text(f.iou_hero),
          str(f.true_positives), str(f.false_negatives), str(f.false_positives)]
         for name, f in network.follow_me.folders.items()
     ]  # fmt: skip
     head = ["frames of", "frames", "IoU background", "IoU people", "IoU hero", "found", "missed", "false alarms"]
-    return table(head, rows)
+    return head, rows
 
 
-def _sizes_table(score: BagScore) -> str:
+def _sizes_table(score: BagScore) -> Table:
     columns = _evaluations(score)
     rows = [
-        [size, str(score.network.honest.by_size_px[size].frames)]
-        + [_text(evaluation.honest.by_size_px[size].recall, ".3f") for _, evaluation in columns]
-        for size in score.network.honest.by_size_px
+        [size, str(score.network.detection.by_size_px[size].frames)]
+        + [_text(evaluation.detection.by_size_px[size].recall, ".3f") for _, evaluation in columns]
+        for size in score.network.detection.by_size_px
     ]
-    return table(["hero's size [px]", "frames", *[f"recall, {name}" for name, _ in columns]], rows)
+    return ["hero's size [px]", "frames", *[f"recall, {name}" for name, _ in columns]], rows
 
 
-def _losses_table(score: BagScore) -> str:
+def _losses_table(score: BagScore) -> Table:
     lost = score.not_scored
     rows = [["images lost to damage", str(lost["images_lost"])]]
     rows += [["images without a truth", str(lost["images_without_truth"])], ["unreadable", str(lost["unreadable"])]]
-    for key, told in (("images_without", "images without a partner on"), ("without_image", "without an image:")):
+    for key, label in (("images_without", "images without a partner on"), ("without_image", "without an image:")):
         counts = lost[key]
         if isinstance(counts, dict):
-            rows += [[f"{told} {topic}", str(count)] for topic, count in counts.items() if count]
+            rows += [[f"{label} {topic}", str(count)] for topic, count in counts.items() if count]
     rows += [["stamps that go backwards", str(lost["stamps_backwards"])]]
-    return table(["not scored", "count"], [row for row in rows if row[1] != "0"] or [["nothing", "0"]])
+    return ["not scored", "count"], [row for row in rows if row[1] != "0"] or [["nothing", "0"]]
 
 
 def _seconds(score: BagScore) -> Any:
@@ -182,7 +174,7 @@ def _seconds(score: BagScore) -> Any:
 
 
 def overview(score: BagScore) -> Any:
-    """Over the stamps, IoU of the hero and of other people and the detections; how often which IoU, which latency."""
+    """Plots of IoU and detections over time, and histograms of IoU and latency."""
     from matplotlib.figure import Figure  # here: a second to import, and only a report draws
 
     figure = Figure(figsize=(10, 8.5), layout="constrained")
@@ -225,20 +217,20 @@ def _frame_iou(result: FrameResult, label: int) -> float:
 
 
 def _plot_detections(axis: Any, score: BagScore) -> None:
-    """A strip for the truth, and one for each who looked."""
+    """A strip for the truth, one for the network, and one for what was published in flight."""
     seconds = _seconds(score)
-    looked: list[tuple[str, list[FrameFinding | None]]] = []
-    looked += [("network", [result.network.finding for result in score.results])]
+    observers: list[tuple[str, list[FrameFinding | None]]] = []
+    observers += [("network", [result.network.finding for result in score.results])]
     if score.in_flight is not None:
-        looked += [("in flight", [r.in_flight.published.finding if r.in_flight else None for r in score.results])]
+        observers += [("in flight", [r.in_flight.published.finding if r.in_flight else None for r in score.results])]
     truth = [s for s, result in zip(seconds, score.results, strict=True) if result.network.score.truth_seen]
     _strip(axis, truth, 0, "black")
-    for row, (_, findings) in enumerate(looked, start=1):
+    for row, (_, findings) in enumerate(observers, start=1):
         outcome = [_outcome(f, r.network) for f, r in zip(findings, score.results, strict=True)]
         for colour in (RIGHT, WRONG, MISSED):
             _strip(axis, [s for s, c in zip(seconds, outcome, strict=True) if c == colour], row, colour)
-    axis.set_yticks(range(len(looked) + 1), ["true hero", *[name for name, _ in looked]])
-    axis.set(ylim=(len(looked) + 0.6, -0.6), xlabel="time [s]")
+    axis.set_yticks(range(len(observers) + 1), ["true hero", *[name for name, _ in observers]])
+    axis.set(ylim=(len(observers) + 0.6, -0.6), xlabel="time [s]")
 
 
 def _outcome(finding: Any, network: FrameResult) -> str:

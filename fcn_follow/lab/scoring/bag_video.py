@@ -10,12 +10,12 @@ import numpy as np
 
 from fcn_follow.classes import HERO
 from fcn_follow.lab.data.frames import UInt8Array
-from fcn_follow.lab.data.video import Video
 from fcn_follow.lab.scoring.bag import BagFrame, BagResult
+from fcn_follow.lab.webm import Video
 from fcn_follow.perception.hero import find_hero
 from fcn_follow.perception.overlay import draw_overlay
 
-SLOWEST_HZ, FASTEST_HZ = 1.0, 60.0
+MIN_HZ, MAX_HZ = 1.0, 60.0
 
 
 class BagVideo:
@@ -27,7 +27,7 @@ class BagVideo:
         self._first: tuple[int, UInt8Array] | None = None
 
     def add(self, frame: BagFrame, labels: UInt8Array, result: BagResult) -> None:
-        """One frame; `labels` are the prediction, H x W of any size."""
+        """Add a frame; `labels` are the prediction, H x W of any size."""
         picture = _panel(frame, labels, result)
         if self._first is None:
             self._first = (frame.stamp_ns, picture)
@@ -41,7 +41,7 @@ class BagVideo:
         if self._first is not None:
             first_ns, picture = self._first
             rate_hz = 1e9 / max(abs(second_ns - first_ns), 1)
-            self._video = Video(self._path, min(max(rate_hz, SLOWEST_HZ), FASTEST_HZ))
+            self._video = Video(self._path, min(max(rate_hz, MIN_HZ), MAX_HZ))
             self._video.add(picture)
 
     def __enter__(self) -> BagVideo:

@@ -1,7 +1,7 @@
-"""When the hero counts as seen: the confirming probability and the area, chosen on held-out runs from curves.
+"""When the hero counts as seen: the confirming probability and the area, chosen on held-out runs.
 
-Two numbers for all frames, so that there is little to fit. A level changes a frame only where it drops a blob; so a
-frame is judged once for each number of blobs that it keeps, and is then known at every level.
+Two numbers for all frames can hardly overfit. A level changes the result of a frame only where it drops a blob; so a
+frame is judged once for each number of kept blobs, which gives its result at every level.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcn_follow.classes import HERO
+from fcn_follow.lab.scoring.detection import SIZE_NAMES, seen_from
 from fcn_follow.lab.scoring.evaluation import Evaluation, FrameResult, LabelledFrame, judge, summarise
-from fcn_follow.lab.scoring.honest import SIZE_NAMES, seen_from
 from fcn_follow.networks.weights import ModelCard
 from fcn_follow.perception.labels import blob_peaks
 
-ALLOWED_FALSE_ALARMS_PER_1000 = 20.0
+MAX_FALSE_ALARMS_PER_1000 = 20.0
 LEVELS = (0.0, *(round(1.0 / (1.0 + math.exp(-logit / 10)), 6) for logit in range(1, 111)))
 AREAS_PX = (4, 6, 8, 10, 12, 15, 20)
 RULES = ("false_alarms", "score")
@@ -35,14 +35,14 @@ class JudgedFrame:
     scale: float
 
     def at(self, level: int, area_px: int) -> FrameResult:
-        """The result at a level, by index, when the hero is seen from `area_px` pixels of the network's size on."""
+        """The result at a level, by index, where a hero needs at least `area_px` pixels of the network's size."""
         result = self.results[level]
         return dataclasses.replace(result, finding=seen_from(result.finding, area_px * self.scale**2))
 
 
 @dataclass(frozen=True)
 class Level:
-    """A confirming probability with an area, and what they give on the frames."""
+    """A confirming probability with an area, and the figures that they give."""
 
     confirm: float
     area_px: int
@@ -50,7 +50,7 @@ class Level:
 
     @property
     def false_alarms_per_1000(self) -> float:
-        return self.evaluation.honest.false_alarms_per_1000 or 0.0
+        return self.evaluation.detection.false_alarms_per_1000 or 0.0
 
 
 def judge_at_levels(frame: LabelledFrame, probabilities: NDArray[np.floating], card: ModelCard) -> JudgedFrame:
@@ -68,7 +68,7 @@ def judge_at_levels(frame: LabelledFrame, probabilities: NDArray[np.floating], c
 
 
 def calibration_curve(frames: Sequence[JudgedFrame], area_px: int) -> list[Level]:
-    """The figures of the whole set at each of LEVELS, for one area."""
+    """The figures of all frames at each of LEVELS, for one area."""
     return [
         Level(confirm, area_px, summarise([frame.at(i, area_px) for frame in frames]))
         for i, confirm in enumerate(LEVELS)
@@ -76,17 +76,19 @@ def calibration_curve(frames: Sequence[JudgedFrame], area_px: int) -> list[Level
 
 
 def best_level(curves: Sequence[Sequence[Level]], rule: str = "false_alarms") -> Level:
-    """The level that is written into the card.
+    """The level for the card.
 
-    false_alarms: of those with at most ALLOWED_FALSE_ALARMS_PER_1000 the one that finds most heroes; without such a
-    level, as score. score: the one with the best Follow-Me score. What is equal goes to the better score, then to the
-    smaller area and the lower level.
+    false_alarms: of the levels with at most MAX_FALSE_ALARMS_PER_1000 the one that finds most heroes; without such a
+    level, as score. score: the level with the best Follow-Me score. Of equal levels the better score counts, then the
+    smaller area, then the lower level.
     """
     levels = [level for curve in curves for level in curve]
-    allowed = [level for level in levels if level.false_alarms_per_1000 <= ALLOWED_FALSE_ALARMS_PER_1000]
-    finding = [level for level in allowed if level.evaluation.honest.recall]
+    allowed = [level for level in levels if level.false_alarms_per_1000 <= MAX_FALSE_ALARMS_PER_1000]
+    finding = [level for level in allowed if level.evaluation.detection.recall]
     if rule == "false_alarms" and finding:
-        return max(finding, key=lambda level: (level.evaluation.honest.recall, level.evaluation.follow_me.final_score))
+        return max(
+            finding, key=lambda level: (level.evaluation.detection.recall, level.evaluation.follow_me.final_score)
+        )
     return max(levels, key=lambda level: level.evaluation.follow_me.final_score)
 
 
@@ -98,7 +100,7 @@ def draw_curve(path: Path, curve: Sequence[Level], best: Level, title: str) -> N
     axes = figure.subplots()
     alarms = [level.false_alarms_per_1000 for level in curve]
     for size in SIZE_NAMES:
-        recall = [level.evaluation.honest.by_size_px[size].recall for level in curve]
+        recall = [level.evaluation.detection.by_size_px[size].recall for level in curve]
         axes.plot(alarms, [math.nan if r is None else r for r in recall], marker=".", label=f"{size} px")
     axes.axvline(best.false_alarms_per_1000, color="grey", linestyle=":", label=f"chosen: {best.confirm:.6f}")
     axes.set(

@@ -1,4 +1,4 @@
-"""Judge a network on frames with masks: the Follow-Me score and the honest figures in one pass."""
+"""Evaluate a network on frames with masks: the Follow-Me score and the figures of detection in one pass."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from fcn_follow.inference.machine import usable_cores
 from fcn_follow.lab.data.frames import FrameError, FrameSet, UInt8Array, open_frames
 from fcn_follow.lab.data.resize import resize_mask
 from fcn_follow.lab.data.split import FrameRef, all_frames
-from fcn_follow.lab.scoring.ahead import in_order
-from fcn_follow.lab.scoring.depth import DepthFigures, DepthTally
+from fcn_follow.lab.scoring.depth_figures import DepthFigures, DepthTally
+from fcn_follow.lab.scoring.detection import DetectionFigures, FrameFinding, detection_figures, examine_frame
 from fcn_follow.lab.scoring.follow_me import (
     SEEN_ABOVE_PX,
     FollowMeScore,
@@ -29,8 +29,8 @@ from fcn_follow.lab.scoring.follow_me import (
     prediction_mask,
     score_frame,
 )
-from fcn_follow.lab.scoring.honest import FrameFinding, HonestFigures, examine_frame, honest_figures
 from fcn_follow.lab.scoring.predict import Predicted, outputs
+from fcn_follow.lab.scoring.prefetch import map_in_order
 from fcn_follow.networks.weights import ModelCard
 from fcn_follow.perception.labels import labels_of
 
@@ -39,7 +39,7 @@ NEAR_SHARE = 300 / 256**2  # a hero of more than 300 of 256 x 256 pixels is near
 
 @dataclass(frozen=True)
 class LabelledFrame:
-    """A frame with its 0/1 mask H x W x 3, its kind and, where it is judged, its depth in metres (0: not measured).
+    """A frame with its 0/1 mask H x W x 3, its kind and, where depth is judged, its depth in metres (0: not measured).
 
     focal_y_px is the camera's vertical focal length in pixels of the frame.
     """
@@ -64,7 +64,7 @@ class LabelledFrame:
 
 @dataclass(frozen=True, slots=True)
 class FrameResult:
-    """What was found out about one frame."""
+    """The results of one frame."""
 
     name: str
     kind: Kind
@@ -74,29 +74,29 @@ class FrameResult:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The figures of a set of frames, and each frame's own."""
+    """The figures of a set of frames, and the results of each frame."""
 
     follow_me: FollowMeScore
-    honest: HonestFigures
+    detection: DetectionFigures
     frames: tuple[FrameResult, ...]
     skipped: tuple[str, ...]
     depth: DepthFigures | None = None
 
     def figures(self) -> dict[str, object]:
-        """The figures for JSON: `final_score`, `final_iou`, `weight`, `folders`, `honest`, and the frames skipped.
+        """The figures for JSON: `final_score`, `final_iou`, `weight`, `folders`, `detection`, the skipped frames.
 
         Also `depth`, where it was judged.
         """
         return {
             **dataclasses.asdict(self.follow_me),
-            "honest": dataclasses.asdict(self.honest),
+            "detection": dataclasses.asdict(self.detection),
             **({} if self.depth is None else {"depth": dataclasses.asdict(self.depth)}),
             "skipped": list(self.skipped),
         }
 
 
 def kind_of_mask(mask: UInt8Array) -> Kind:
-    """The kind of a frame that lies in none of the course's folders, by what its mask holds."""
+    """The kind of a frame outside the course's folders, by its mask."""
     return kind_of_hero(int(mask[..., HERO].sum()), mask[..., 0].size)
 
 
@@ -120,11 +120,11 @@ def open_scored(path: Path) -> list[tuple[FrameSet, Kind | None]]:
 def labelled_frames(
     refs: Iterable[tuple[FrameRef, Kind | None]], on_skip: Callable[[str], None], with_depth: bool = False
 ) -> Iterator[LabelledFrame]:
-    """Decode frames, a thread a core, with their depth where there is any and it is asked for.
+    """Decode frames on all cores, with their depth where it exists and is requested.
 
-    What cannot be read is told to on_skip and left out.
+    on_skip gets the problem of each unreadable frame, which is left out.
     """
-    for frame in in_order(lambda item: _decoded(*item, with_depth), refs, usable_cores()):
+    for frame in map_in_order(lambda item: _decoded(*item, with_depth), refs, usable_cores()):
         if isinstance(frame, FrameError):
             on_skip(str(frame))
         else:
@@ -153,8 +153,8 @@ def evaluate(
 ) -> Evaluation:
     """Score a network in eval mode, or an engine that gives probabilities.
 
-    The card gives the input size and what counts as seen. Where the card and the frames have depth, a network's is
-    judged too.
+    The card gives the input size and the rule for a hero that counts as seen. Where card and frames have depth, the
+    network's depth is judged too.
 
     `skipped` may grow while `frames` is read; it is copied into the result at the end.
     """
@@ -164,7 +164,7 @@ def evaluate(
     def judged(seen: Predicted[LabelledFrame]) -> tuple[Predicted[LabelledFrame], FrameResult]:
         return seen, judge(seen.frame, seen.probabilities, card)
 
-    for seen, result in in_order(judged, outputs(network, card, frames), usable_cores()):
+    for seen, result in map_in_order(judged, outputs(network, card, frames), usable_cores()):
         results.append(result)
         frame = seen.frame
         if seen.depth is not None and frame.depth_m is not None:
@@ -174,7 +174,7 @@ def evaluate(
 
 
 def judge(frame: LabelledFrame, probabilities: NDArray[np.floating], card: ModelCard) -> FrameResult:
-    """One frame's figures from the network's probabilities h x w x 3."""
+    """The results of one frame from the network's probabilities h x w x 3."""
     height, width = probabilities.shape[:2]
     truth = resize_mask(frame.mask, height, width)
     labels = labels_of(probabilities, card)
@@ -191,10 +191,10 @@ def judge(frame: LabelledFrame, probabilities: NDArray[np.floating], card: Model
 
 
 def judge_labels(name: str, kind: Kind, truth: UInt8Array, labels: UInt8Array, min_px: float) -> FrameResult:
-    """One frame's figures from a label mask and the true one, both H x W in the frame's own size.
+    """The results of one frame from a label mask and the true one, both H x W in the frame's size.
 
-    Each pixel has one class here, unlike in the probabilities that `judge` takes. min_px is the area in these pixels
-    from which a hero is reported.
+    Each pixel has one class here, unlike in the probabilities that `judge` takes. min_px is the minimum area of a
+    reported hero in these pixels.
     """
     finding = examine_frame(truth, labels, int((truth == HERO).sum()), 1.0, min_px)
     iou = [overlap.iou or 0.0 for overlap in finding.overlaps]
@@ -207,16 +207,16 @@ def summarise(results: Sequence[FrameResult], skipped: Sequence[str] = ()) -> Ev
     by_kind: dict[Kind, list[FrameScore]] = {kind: [] for kind in Kind}
     for result in results:
         by_kind[result.kind].append(result.score)
-    honest = honest_figures([result.finding for result in results])
-    return Evaluation(follow_me_score(by_kind), honest, tuple(results), tuple(skipped))
+    detection = detection_figures([result.finding for result in results])
+    return Evaluation(follow_me_score(by_kind), detection, tuple(results), tuple(skipped))
 
 
 def refs_of(path: Path) -> list[tuple[FrameRef, Kind | None]]:
-    """Every frame of a path to score, with its kind where the folder tells it."""
+    """Every frame of a path to score, with its kind where its folder has one."""
     return [(ref, kind) for frames, kind in open_scored(path) for ref in all_frames([frames])]
 
 
 def _labels(mask: UInt8Array) -> UInt8Array:
-    """0/1 mask to labels; where resizing left two classes the hero wins, where none, the background."""
+    """Labels of a 0/1 mask; where resizing left two classes in a pixel the hero wins, where none, the background."""
     labels: UInt8Array = np.where(mask[..., HERO] > 0, HERO, np.where(mask[..., 1] > 0, 1, BACKGROUND)).astype(np.uint8)
     return labels

@@ -21,7 +21,7 @@ _CLASS_IN_BITS = np.array([[bits >> label & 1 for bits in range(8)] for label in
 
 
 class Kind(str, Enum):
-    """The three kinds of frames, called like the course's folders: hero near, hero far in a crowd, no hero."""
+    """The three kinds of frames, named like the course's folders: hero near, hero far in a crowd, no hero."""
 
     NEAR = "following_images"
     FAR = "patrol_with_targ"
@@ -30,7 +30,7 @@ class Kind(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class FrameScore:
-    """One frame: IoU of each class, and the hero's pixels in truth and prediction."""
+    """One frame: IoU of each class, and the number of hero pixels in truth and prediction."""
 
     iou: tuple[float, float, float]
     truth_hero_px: int
@@ -47,7 +47,7 @@ class FrameScore:
 
 @dataclass(frozen=True)
 class FolderScore:
-    """One kind of frames: mean IoU of each class over all its frames, and the hero seen or not."""
+    """One kind of frames: mean IoU of each class over all frames, and counts of the hero seen or not."""
 
     frames: int
     iou_background: float
@@ -60,7 +60,7 @@ class FolderScore:
 
 @dataclass(frozen=True)
 class FollowMeScore:
-    """The figure that the field quotes: final_score = final_iou * weight."""
+    """The score that is usually quoted: final_score = final_iou * weight."""
 
     final_score: float
     final_iou: float
@@ -69,7 +69,7 @@ class FollowMeScore:
 
 
 def prediction_mask(probabilities: NDArray[np.floating]) -> NDArray[np.bool_]:
-    """Softmax probabilities to the predicted mask: trunc(255 p) > 127, for each class alone (no argmax)."""
+    """The predicted mask of softmax probabilities: trunc(255 p) > 127, for each class alone (no argmax)."""
     mask: NDArray[np.bool_] = 255.0 * probabilities >= 128.0
     return mask
 
@@ -86,7 +86,7 @@ def score_frame(truth: NDArray[np.generic], prediction: NDArray[np.generic]) -> 
 
 
 def _bits(mask: NDArray[np.generic]) -> NDArray[np.uint8]:
-    """The classes of each pixel, any number of them, as bits 0 to 2 of a byte."""
+    """The classes of each pixel, of which there can be several, as bits 0 to 2 of a byte."""
     classes = np.moveaxis(mask.astype(bool, copy=False), 2, 0).view(np.uint8)
     bits: NDArray[np.uint8] = classes[0] | (classes[1] << 1) | (classes[2] << 2)
     return bits
@@ -107,7 +107,7 @@ def score_folder(frames: Sequence[FrameScore]) -> FolderScore:
 
 
 def follow_me_score(frames: Mapping[Kind, Sequence[FrameScore]]) -> FollowMeScore:
-    """The Follow-Me score of the three kinds; a kind that is missing counts as one without frames."""
+    """The Follow-Me score of the three kinds; a missing kind counts as one without frames."""
     folders = {kind: score_folder(frames.get(kind, ())) for kind in Kind}
     found = sum(folder.true_positives for folder in folders.values())
     wrong = sum(folder.false_positives + folder.false_negatives for folder in folders.values())

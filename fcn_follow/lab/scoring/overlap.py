@@ -1,4 +1,4 @@
-"""How well a predicted label mask covers the true one: one count of pixels, from which every IoU follows."""
+"""The overlap of a predicted label mask with the true one: pixel counts, from which every IoU follows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Frames through a network in batches, or through an engine: resized as the score wants, to probabilities and depth."""
+"""Probabilities and depth of frames, by a network in batches or by an engine; frames are resized as the score wants."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from fcn_follow.inference.engine import Engine
 from fcn_follow.lab.data.augment import normalise
 from fcn_follow.lab.data.frames import UInt8Array
 from fcn_follow.lab.data.resize import resize_image
-from fcn_follow.lab.scoring.ahead import in_order
+from fcn_follow.lab.scoring.prefetch import map_in_order
 from fcn_follow.networks.sources.mask_depth import class_logits
 from fcn_follow.networks.weights import ModelCard
 
 BATCH = 16
-CPU_BATCH = 1  # more at once leaves the cache and takes up to three times as long a frame
+CPU_BATCH = 1  # larger batches exceed the cache and take up to three times as long per frame
 
 
 class HasImage(Protocol):
-    """A frame as far as a network sees it."""
+    """Anything with an image."""
 
     @property
     def image(self) -> UInt8Array: ...
@@ -35,7 +35,7 @@ FrameT = TypeVar("FrameT", bound=HasImage)
 
 @dataclass(frozen=True)
 class Predicted(Generic[FrameT]):
-    """A frame, the network's probabilities h x w x 3 of it and, with a depth head, the depth channel 1 x h x w."""
+    """A frame, its probabilities h x w x 3 and, with a depth head, the depth channel 1 x h x w."""
 
     frame: FrameT
     probabilities: NDArray[np.float32]
@@ -52,7 +52,7 @@ def predict(
 ) -> NDArray[np.float32]:
     """Softmax probabilities N x height x width x 3 of RGB images of any sizes, on the network's own device.
 
-    With flip_average the mean over the frame and its mirror image. An engine is one with Output.PROBABILITIES for one
+    With flip_average the mean over the frame and its mirror image. An engine must have Output.PROBABILITIES for one
     frame at a time; it averages by itself.
     """
     if not isinstance(network, nn.Module):
@@ -72,7 +72,7 @@ def predict_both(
 ) -> tuple[NDArray[np.float32], Tensor]:
     """The same probabilities, and the depth channel N x 1 x height x width on the CPU.
 
-    Of a network without a depth head that is the hero's logits.
+    For a network without a depth head the latter are the hero's logits.
     """
     batch = np.stack([resize_image(image, height_px, width_px) for image in images])
     device = next(network.parameters()).device
@@ -93,15 +93,15 @@ def predict_both(
 def predictions(
     network: nn.Module | Engine, card: ModelCard, frames: Iterable[FrameT]
 ) -> Iterator[tuple[FrameT, NDArray[np.float32]]]:
-    """Each frame with the network's probabilities h x w x 3 of it, in order."""
+    """Each frame with its probabilities h x w x 3, in order."""
     for seen in outputs(network, card, frames):
         yield seen.frame, seen.probabilities
 
 
 def outputs(network: nn.Module | Engine, card: ModelCard, frames: Iterable[FrameT]) -> Iterator[Predicted[FrameT]]:
-    """Each frame with all that the network says of it, in order.
+    """Each frame with the output of the network, in order.
 
-    A network takes batches, one behind the other; an engine takes as many frames at once as its spec has streams.
+    A network takes batches one after the other; an engine takes as many frames at once as its spec has streams.
     """
     height_px, width_px = card.input_height_px, card.input_width_px
 
@@ -115,7 +115,7 @@ def outputs(network: nn.Module | Engine, card: ModelCard, frames: Iterable[Frame
         return [Predicted(*seen) for seen in zip(batch, probabilities, depths, strict=True)]
 
     size, streams = (BATCH, 1) if isinstance(network, nn.Module) else (1, network.spec.streams)
-    for seen in in_order(predicted, _batches(frames, size), streams):
+    for seen in map_in_order(predicted, _batches(frames, size), streams):
         yield from seen
 
 

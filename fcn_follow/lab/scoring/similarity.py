@@ -12,9 +12,9 @@ SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 
 
 def ssim(first: Tensor, second: Tensor) -> Tensor:
-    """The SSIM at each pixel of N x C x H x W, each at least 11 pixels: N x C x (H - 10) x (W - 10).
+    """The SSIM of pictures N x C x H x W, of at least 11 x 11 pixels: N x C x (H - 10) x (W - 10).
 
-    Only windows that lie in the picture count.
+    Only windows inside the picture count.
     """
     luminance, structure = _parts(first, second)
     return luminance * structure
@@ -23,7 +23,7 @@ def ssim(first: Tensor, second: Tensor) -> Tensor:
 def ms_ssim(first: Tensor, second: Tensor) -> Tensor:
     """MS-SSIM of each picture N x C x H x W, 0..1: N x C.
 
-    Over as many of the five scales as the window fits into, their weights in proportion.
+    It uses those of the five scales into which the window fits, with their weights in proportion.
     """
     smallest = min(first.shape[2:])
     scales = sum(smallest >> scale >= WINDOW_PX for scale in range(len(SCALE_WEIGHTS)))
@@ -38,7 +38,7 @@ def ms_ssim(first: Tensor, second: Tensor) -> Tensor:
 
 
 def _parts(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
-    """What compares the means, and what compares contrast and structure."""
+    """The term of the means, and the term of contrast and structure."""
     mean1, mean2 = _blurred(first), _blurred(second)
     variance1 = _blurred(first * first) - mean1 * mean1
     variance2 = _blurred(second * second) - mean2 * mean2
@@ -54,7 +54,7 @@ def _blurred(x: Tensor) -> Tensor:
 
 
 def _band(size: int, like: Tensor) -> Tensor:
-    """The window's means along one side as a matrix (size - 10) x size; as a product its gradient is cheap too."""
+    """The window's means along one side as a matrix (size - 10) x size, whose product has a cheap gradient."""
     offsets = torch.arange(size, device=like.device) - torch.arange(size - WINDOW_PX + 1, device=like.device)[:, None]
     weights = torch.exp(-((offsets - WINDOW_PX // 2).to(like.dtype) ** 2) / (2 * SIGMA_PX**2))
     weights = torch.where((offsets >= 0) & (offsets < WINDOW_PX), weights, 0.0)

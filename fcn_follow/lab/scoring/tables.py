@@ -1,4 +1,4 @@
-"""The figures of an evaluation as tables, for the command `score` and the node `scorer`."""
+"""The figures of an evaluation as tables on the terminal."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from rich.console import Console
 from rich.table import Table
 
 from fcn_follow.lab.console import output
-from fcn_follow.lab.scoring.depth import FOLLOWED_M, DepthFigures
+from fcn_follow.lab.scoring.depth_figures import FOLLOWED_M, DepthFigures
 from fcn_follow.lab.scoring.evaluation import Evaluation
 
 
 def print_evaluation(result: Evaluation, title: str) -> None:
-    """The figures as tables on standard output."""
+    """Print the figures as tables on standard output."""
     out = output(110)
     score_table = Table(title=f"Follow-Me score of {title}; JPEGs decoded by libjpeg-turbo")
     score_table.add_column("frames of")
@@ -29,27 +29,27 @@ def print_evaluation(result: Evaluation, title: str) -> None:
         f"final_score {follow_me.final_score:.4f} = "
         f"final_iou {follow_me.final_iou:.4f} x weight {follow_me.weight:.4f}\n"
     )
-    honest = result.honest
+    detection = result.detection
     sizes = Table(title="The hero by its true size in the frame")
     sizes.add_column("pixels")
     for column in ("frames", "found", "reported", "right"):
         sizes.add_column(column, justify="right")
-    for name, figures in honest.by_size_px.items():
+    for name, figures in detection.by_size_px.items():
         sizes.add_row(
             name, str(figures.frames), percent(figures.recall), str(figures.reported), percent(figures.precision)
         )
-    sizes.add_row("all", "", percent(honest.recall), "", percent(honest.precision))
+    sizes.add_row("all", "", percent(detection.recall), "", percent(detection.precision))
     out.print(sizes)
-    iou = ", ".join(f"{name} {'-' if value is None else f'{value:.4f}'}" for name, value in honest.iou.items())
+    iou = ", ".join(f"{name} {'-' if value is None else f'{value:.4f}'}" for name, value in detection.iou.items())
     out.print(f"IoU over all pixels: {iou}")
-    if honest.centroid_error_px_median is not None:
+    if detection.centroid_error_px_median is not None:
         out.print(
-            f"centroid error: median {honest.centroid_error_px_median:.2f} px, 90 % under "
-            f"{honest.centroid_error_px_p90:.2f} px"
+            f"centroid error: median {detection.centroid_error_px_median:.2f} px, 90 % under "
+            f"{detection.centroid_error_px_p90:.2f} px"
         )
-    if honest.false_alarms_per_1000 is not None:
+    if detection.false_alarms_per_1000 is not None:
         out.print(
-            f"false alarms: {honest.false_alarms_per_1000:.1f} per 1000 of {honest.frames_without_hero} frames "
+            f"false alarms: {detection.false_alarms_per_1000:.1f} per 1000 of {detection.frames_without_hero} frames "
             "without a hero"
         )
     if result.depth is not None:

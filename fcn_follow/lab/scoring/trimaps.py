@@ -1,4 +1,4 @@
-"""How well three-class masks of pets are found: the figures of source 004."""
+"""Figures of three-class masks of pets, as in source 004."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class TrimapFigures:
     soft_iou: float
 
     def rounded(self) -> dict[str, float]:
-        """By name, to four digits, as a model card has them."""
+        """The figures by name, to four digits, for a model card."""
         return {name: round(value, 4) for name, value in asdict(self).items()}
 
     def __str__(self) -> str:

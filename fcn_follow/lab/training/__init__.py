@@ -1,1 +1,1 @@
-"""Training loops, losses and recipes."""
+"""The training loop, losses and recipes."""

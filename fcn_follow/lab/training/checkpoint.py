@@ -1,4 +1,4 @@
-"""Checkpoints without a pickle: tensors in safetensors, everything else as JSON in its metadata."""
+"""Checkpoints without pickle: tensors in safetensors, everything else as JSON in the metadata."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ KEY = "fcn_follow_checkpoint"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """All that a training needs to go on exactly where it was: tensors by name, and notes that JSON can hold."""
+    """The state from which a training goes on exactly: tensors by name, and values that JSON can hold."""
 
     tensors: dict[str, Tensor]
     notes: dict[str, Any]
 
 
 def checkpoint_path(weights: Path) -> Path:
-    """Where the checkpoint of a training lies: beside its weights."""
+    """The path of a training's checkpoint, beside its weights."""
     return weights.with_suffix(".checkpoint")
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Write it whole or not at all: a full disk (UserError) or a kill leaves the last one."""
+    """Write it whole or not at all: after a full disk (UserError) or a kill the last checkpoint is still there."""
     save_tensors(path, checkpoint.tensors, {KEY: json.dumps(checkpoint.notes)})
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Read a checkpoint. Raises UserError when it is missing or damaged."""
+    """Read a checkpoint. Raises UserError where it is missing or damaged."""
     try:
         with open_tensors(path) as file:
             notes = json.loads((file.metadata() or {})[KEY])
@@ -55,7 +55,7 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Put back what optimizer_tensors took."""
+    """Restore the state that optimizer_tensors saved."""
     state: dict[int, dict[str, Tensor]] = {}
     for key, tensor in tensors.items():
         if key.startswith("optimizer."):
@@ -70,6 +70,6 @@ def module_tensors(prefix: str, module: nn.Module) -> dict[str, Tensor]:
 
 
 def restore_module(prefix: str, module: nn.Module, tensors: dict[str, Tensor]) -> None:
-    """Put back what module_tensors took."""
+    """Restore the state that module_tensors saved."""
     start = prefix + "."
     module.load_state_dict({key[len(start) :]: value for key, value in tensors.items() if key.startswith(start)})

@@ -1,7 +1,7 @@
 """Losses of the depth head by name: a spec such as "ssim + 2 scale_invariant_log" is a weighted sum of them.
 
 Each takes found and true depth as pictures from 0 to 1 (`scoring/depth_map.py`) and the one-hot masks N x 3 x H x W.
-Only pixels whose depth was measured count.
+Only pixels with a measured depth count.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from fcn_follow.classes import BACKGROUND, HERO
 from fcn_follow.errors import UserError
-from fcn_follow.lab.scoring.depth_map import FARTHEST_M, DepthPair, depth_pair, mean_where, ssim_difference
+from fcn_follow.lab.scoring.depth_picture import MAX_DEPTH_M, DepthPair, depth_pair, mean_where, ssim_difference
 from fcn_follow.lab.scoring.similarity import ms_ssim
 from fcn_follow.lab.training.losses import parse_terms
 from fcn_follow.networks.weights import METRES
@@ -50,18 +50,18 @@ def ms_ssim_loss(pair: DepthPair, masks: Tensor) -> Tensor:
 
 def scale_invariant_log(pair: DepthPair, masks: Tensor) -> Tensor:
     """Eigen et al. (2014): mean(g**2) - mean(g)**2 / 2 in each frame, g the difference of log depths."""
-    g = (pair.found - pair.truth) * math.log(FARTHEST_M)
+    g = (pair.found - pair.truth) * math.log(MAX_DEPTH_M)
     count = pair.measured.sum((1, 2, 3)).clamp_min(1)
     mean, squares = g.sum((1, 2, 3)) / count, g.square().sum((1, 2, 3)) / count
     return (squares - VARIANCE_FOCUS * mean.square()).mean()
 
 
 def people_log(pair: DepthPair, masks: Tensor) -> Tensor:
-    """Mean absolute difference of log depths over the hero, and over other people, each frame's counting alike.
+    """Mean absolute difference of log depths over the hero and over other people; every frame has the same weight.
 
-    A far hero's twenty pixels would not be heard among 25,600.
+    Without it the twenty pixels of a far hero would vanish among 25,600.
     """
-    g = (pair.found - pair.truth).abs() * math.log(FARTHEST_M)
+    g = (pair.found - pair.truth).abs() * math.log(MAX_DEPTH_M)
     people = (masks[:, BACKGROUND + 1 : HERO + 1] > 0.5) & pair.measured
     count = people.sum((2, 3))
     means = torch.where(people, g, 0.0).sum((2, 3)) / count.clamp_min(1)
@@ -81,7 +81,7 @@ METRIC_LOSSES: dict[str, DepthLoss] = {"scale_invariant_log": scale_invariant_lo
 def parse_depth_loss(spec: str, kind: str) -> Callable[[Tensor, Tensor], Tensor]:
     """The loss of depth channels N x 1 x H x W against targets N x 4 x H x W, whose last channel is the true depth.
 
-    Raises UserError for names it does not know, and for losses of metres where depth is scaled in each image.
+    Raises UserError for unknown names, and for losses in metres where depth is scaled in each image.
     """
     if not spec:
         raise UserError("a network with a depth head needs a depth_loss, such as 'ssim + scale_invariant_log'")

@@ -1,4 +1,4 @@
-"""What a look at the held-out runs says: one number that decides which weights are kept, and the card's figures."""
+"""From an evaluation on held-out frames: the number by which weights are kept, and the figures of the card."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ def quality(result: Evaluation) -> float:
 
 
 def card_scores(result: Evaluation) -> dict[str, float]:
-    """The figures of an evaluation that a model card states; the telling ones first."""
-    folders, honest, depth = result.follow_me.folders, result.honest, result.depth
+    """The figures of an evaluation for the model card, the main ones first."""
+    folders, detection, depth = result.follow_me.folders, result.detection, result.depth
     figures = {
         **({} if depth is None else depth.headline()),
         "final_score": result.follow_me.final_score,
         "final_iou": result.follow_me.final_iou,
         "near_iou": folders["following_images"].iou_hero,
         "far_iou": folders["patrol_with_targ"].iou_hero,
-        "false_alarms_per_1000": honest.false_alarms_per_1000,
-        **{f"recall_{name}_px": figures.recall for name, figures in honest.by_size_px.items()},
+        "false_alarms_per_1000": detection.false_alarms_per_1000,
+        **{f"recall_{name}_px": figures.recall for name, figures in detection.by_size_px.items()},
     }
     return {name: round(float(value), 4) for name, value in figures.items() if value is not None}

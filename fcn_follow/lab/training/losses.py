@@ -29,7 +29,7 @@ def cross_entropy(class_weights: Tensor, logits: Tensor, targets: Tensor) -> Ten
 
 
 def focal(class_weights: Tensor, logits: Tensor, targets: Tensor) -> Tensor:
-    """Focal loss with gamma 2 (Lin et al., 2017): pixels that are right already count little."""
+    """Focal loss with gamma 2 (Lin et al., 2017): pixels that are already right count little."""
     log_p = torch.log_softmax(logits, 1)
     weights = class_weights.view(1, -1, 1, 1) * targets
     return -(weights * (1 - log_p.exp()) ** 2 * log_p).sum() / weights.sum()
@@ -44,7 +44,7 @@ def dice(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 def hero_jaccard(logits: Tensor, targets: Tensor) -> Tensor:
-    """One minus the soft IoU of the hero, frame by frame, over the frames that have one: what the score averages."""
+    """One minus the soft IoU of the hero, the mean over the frames with a hero, as in the score."""
     p, truth = torch.softmax(logits, 1)[:, HERO], targets[:, HERO]
     present = (truth.sum((1, 2)) > 3).float()
     overlap = (p * truth).sum((1, 2))
@@ -53,7 +53,7 @@ def hero_jaccard(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 def lovasz(logits: Tensor, targets: Tensor) -> Tensor:
-    """Lovasz-softmax (Berman et al., 2018) over the classes that are present in the batch."""
+    """Lovasz-softmax (Berman et al., 2018) over the classes in the batch."""
     p = torch.softmax(logits, 1).transpose(0, 1).flatten(1)
     truth = (targets.transpose(0, 1).flatten(1) > 0.5).float()
     losses = []
@@ -124,9 +124,9 @@ class WeightedSum:
 
 
 def parse_loss(spec: str, class_weights: Tensor) -> WeightedSum:
-    """The loss that a spec such as "cross_entropy + 0.5 dice" names; class_weights are used where a loss has them.
+    """The loss of a spec such as "cross_entropy + 0.5 dice"; class_weights are for the losses that use them.
 
-    Raises UserError for what it does not know.
+    Raises UserError for an unknown name.
     """
     weighted = {name: partial(loss, class_weights) for name, loss in WEIGHTED_LOSSES.items()}
     return WeightedSum(parse_terms(spec, {**LOSSES, **weighted}, "the mask"))

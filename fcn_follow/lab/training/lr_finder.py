@@ -14,20 +14,20 @@ from fcn_follow.lab.training.trainer import Trainer
 
 SMOOTHING = 0.9
 DIVERGED = 4.0  # times the lowest smoothed loss
-SETTLING_STEPS = 5  # the first losses fall whatever the rate
-LEAST_STEPS = 10
+SETTLING_STEPS = 5  # the first losses fall at any rate
+MIN_STEPS = 10
 
 
 @dataclass(frozen=True)
 class RangeTest:
-    """The rates that were tried, rising, and the smoothed loss at each; two suggestions."""
+    """The tried rates, rising, with the smoothed loss at each; two suggestions."""
 
     rates: tuple[float, ...]
     losses: tuple[float, ...]
 
     @property
     def steepest(self) -> float:
-        """The rate at which the loss falls fastest: a good highest rate for a constant schedule."""
+        """The rate at which the loss falls fastest, for a constant schedule."""
         slopes = [after - before for before, after in pairwise(self.losses)][SETTLING_STEPS:]
         return self.rates[SETTLING_STEPS + slopes.index(min(slopes))]
 
@@ -40,11 +40,11 @@ class RangeTest:
 def range_test(
     trainer: Trainer, lowest: float, highest: float, steps: int, on_step: Callable[[float, float], None]
 ) -> RangeTest:
-    """Train from `lowest` to `highest` in equal factors, until the loss is DIVERGED times its best or no number.
+    """Train from `lowest` to `highest` in equal factors, until the loss is DIVERGED times its minimum or NaN.
 
-    The trainer's network is spoilt by it. on_step gets each rate and its smoothed loss.
+    The trainer's network is useless afterwards. on_step gets each rate and its smoothed loss.
 
-    Raises UserError when the loss runs away before there is a curve.
+    Raises UserError where the loss diverges before there is a curve.
     """
     parameters = trainer.parameters
     indices = epoch_indices(trainer.weights, steps * parameters.batch_size, parameters.sampling, trainer.order)
@@ -63,8 +63,8 @@ def range_test(
         rates.append(rate)
         losses.append(smooth)
         on_step(rate, smooth)
-    if len(rates) < LEAST_STEPS:
-        raise UserError(f"the loss ran away after {len(rates)} steps; begin lower than {lowest:g}")
+    if len(rates) < MIN_STEPS:
+        raise UserError(f"the loss diverged after {len(rates)} steps; begin lower than {lowest:g}")
     return RangeTest(tuple(rates), tuple(losses))
 
 

@@ -1,4 +1,4 @@
-"""What a training makes small: the mask's loss and, for a network with a depth head, the depth's on top."""
+"""The loss of a training: that of the mask and, for a network with a depth head, that of the depth."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from fcn_follow.errors import UserError
 from fcn_follow.lab.data.bank import FrameBank
 from fcn_follow.lab.training.depth_losses import parse_depth_loss
 from fcn_follow.lab.training.losses import parse_loss
-from fcn_follow.lab.training.parameters import TrainingParameters
+from fcn_follow.lab.training.recipe import TrainingParameters
 from fcn_follow.networks.registry import network_info
 from fcn_follow.networks.sources.mask_depth import class_logits
 from fcn_follow.networks.weights import METRES
 
 
 class Objective:
-    """The loss of a network's output N x C x H x W against masks N x 3 x H x W, which depth may follow.
+    """The loss of a network's output N x C x H x W against masks N x 3 x H x W, with depth as a fourth channel.
 
-    Raises UserError for losses that do not exist, or do not go with the network.
+    Raises UserError for unknown losses, and for losses that do not suit the network.
     """
 
     def __init__(self, parameters: TrainingParameters, device: torch.device) -> None:
@@ -31,7 +31,7 @@ class Objective:
         self._only_hero = network.mask_channels == 1
 
     def mask(self, output: Tensor, masks: Tensor) -> Tensor:
-        """The mask's part alone."""
+        """The loss of the mask alone."""
         if self._only_hero:
             background = masks[:, BACKGROUND] + masks[:, OTHER_PEOPLE]
             masks = torch.stack([background, torch.zeros_like(background), masks[:, -1]], 1)
@@ -44,22 +44,22 @@ class Objective:
 
 
 def learned_depth(bank: FrameBank, parameters: TrainingParameters) -> Tensor:
-    """What the depth head is to say, N x 1 x S x S, 0 where not measured; N x 0 x S x S for a network without one.
+    """The target of the depth head, N x 1 x S x S, 0 where not measured; N x 0 x S x S for a network without one.
 
-    In metres, as a camera with the focal length `depth_focal_px` would see them. Raises UserError when the bank has no
-    depth, or frames whose focal length nobody tells.
+    In metres, for a camera with the focal length `depth_focal_px`. Raises UserError where the bank has no depth, or
+    frames without a known focal length.
     """
     if not network_info(parameters.network).has_depth:
         return torch.empty(len(bank), 0, *bank.labels.shape[1:])
     if bank.depth is None:
-        raise UserError(f"{parameters.network} has a depth head; it learns from frames with depth")
+        raise UserError(f"{parameters.network} has a depth head and needs frames with depth")
     depth = torch.from_numpy(bank.depth.depth_m)[:, None]
     if parameters.depth != METRES:
         return depth
-    untold = int(np.isnan(bank.depth.focal_heights).sum())
-    if untold:
+    unknown = int(np.isnan(bank.depth.focal_heights).sum())
+    if unknown:
         raise UserError(
-            f"{untold} of {len(bank)} frames have no focal length; depth in metres needs it (frames.jsonl), "
+            f"{unknown} of {len(bank)} frames have no focal length; depth in metres needs it (frames.jsonl), "
             "depth: per_image does not"
         )
     scale = parameters.depth_focal_px / parameters.input_px / bank.depth.focal_heights

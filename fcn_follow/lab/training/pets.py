@@ -20,17 +20,17 @@ _BATCH = 64
 
 @dataclass
 class PetsTrainer(Trainer):
-    """The weights with the best IoU without background on `judging` are kept. UserError for a network with depth."""
+    """Keeps the weights with the best IoU without background on `judging`. UserError for a network with depth."""
 
     judging: FrameBank = field(kw_only=True)
 
     def __post_init__(self) -> None:
         if network_info(self.parameters.network).has_depth:
-            raise UserError(f"{self.parameters.network} gives a depth too, which pictures of pets do not have")
+            raise UserError(f"{self.parameters.network} has a depth head, and pictures of pets have no depth")
         super().__post_init__()
 
     def judge(self) -> tuple[float, dict[str, float]]:
-        """The weights, in eval mode, on the pictures to judge by."""
+        """Evaluate the weights, in eval mode, on the judging pictures."""
         with torch.no_grad():
             figures = trimap_figures(self._answers())
         return figures.iou_without_background, figures.rounded()

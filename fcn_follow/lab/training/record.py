@@ -1,4 +1,4 @@
-"""What made a result, written beside it: settings, data, machine, and the course of the training as a picture."""
+"""The record of a training beside its weights: settings, data, machine, and the curves as an image."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 
 import torch
 
-from fcn_follow.files import written_aside
-from fcn_follow.lab.training.parameters import TrainingParameters
+from fcn_follow.files import write_whole
+from fcn_follow.lab.training.recipe import TrainingParameters
 from fcn_follow.lab.training.trainer import MAIN_FIGURES, EpochReport
 from fcn_follow.networks.weights import ModelCard
 
@@ -27,9 +27,7 @@ def write_record(out: Path, parameters: TrainingParameters, card: ModelCard, his
         "torch": torch.__version__,
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or "cpu",
     }
-    path = out.with_suffix(".training.json")
-    with written_aside(path) as part:
-        part.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    write_whole(out.with_suffix(".training.json"), json.dumps(record, indent=1) + "\n")
     draw_history(out.with_suffix(".training.png"), history, title=parameters.network)
 
 

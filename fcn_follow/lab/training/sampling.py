@@ -1,4 +1,4 @@
-"""Which frames a step takes."""
+"""The choice of the frames of each step."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import torch
 from torch import Generator, Tensor
 
 from fcn_follow.lab.data.bank import FrameBank
-from fcn_follow.lab.scoring.honest import SIZE_EDGES_PX
-from fcn_follow.lab.training.parameters import TrainingParameters
+from fcn_follow.lab.scoring.detection import SIZE_EDGES_PX
+from fcn_follow.lab.training.recipe import TrainingParameters
 
 
 def frame_weights(bank: FrameBank, parameters: TrainingParameters) -> Tensor:
-    """The chance of each frame, float N, relative.
+    """The relative probability of each frame, float N.
 
-    Balanced: `without_hero` of the draws are frames without a hero; the others fall on the size classes of the
-    hero in proportion to the square root of what there is of each.
+    Balanced: a share `without_hero` of the draws has no hero; the others go to the size classes of the hero in
+    proportion to the square root of the number of frames in each.
     """
     if parameters.sampling == "natural":
         return torch.ones(len(bank))
@@ -28,7 +28,7 @@ def frame_weights(bank: FrameBank, parameters: TrainingParameters) -> Tensor:
 
 
 def epoch_indices(weights: Tensor, count: int, sampling: str, generator: Generator) -> Tensor:
-    """`count` frame indices for one epoch: without repeats as far as they go when natural, drawn by weight when not."""
+    """`count` frame indices for one epoch: permutations of all frames when natural, else drawn by weight."""
     if sampling == "balanced":
         return torch.multinomial(weights, count, replacement=True, generator=generator)
     rounds = [torch.randperm(len(weights), generator=generator) for _ in range(-(-count // len(weights)))]

@@ -1,10 +1,10 @@
-"""The course of the learning rate over a training."""
+"""The schedule of the learning rate."""
 
 from __future__ import annotations
 
 import math
 
-from fcn_follow.lab.training.parameters import TrainingParameters
+from fcn_follow.lab.training.recipe import TrainingParameters
 
 ONE_CYCLE_RISE = 0.3
 WARM_UP_SHARE = 0.03

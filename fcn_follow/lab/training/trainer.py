@@ -1,4 +1,4 @@
-"""The training loop: steps on augmented batches, a look at the held-out runs, the best weights kept."""
+"""The training loop: steps on augmented batches, evaluation on held-out frames, the best weights kept."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from fcn_follow.lab.training.checkpoint import (
 from fcn_follow.lab.training.frozen import freeze_all_but
 from fcn_follow.lab.training.judgement import card_scores, quality
 from fcn_follow.lab.training.objective import Objective, learned_depth
-from fcn_follow.lab.training.parameters import TrainingParameters
+from fcn_follow.lab.training.recipe import TrainingParameters
 from fcn_follow.lab.training.sampling import epoch_indices, frame_weights
 from fcn_follow.lab.training.schedule import learning_rate
 from fcn_follow.networks.registry import build_network
@@ -38,12 +38,12 @@ from fcn_follow.networks.tensor_file import save_tensors
 from fcn_follow.networks.weights import LoadedWeights, ModelCard, save_weights
 
 MAIN_FIGURES = 4
-"""So many of an epoch's figures, the first ones, are told and drawn."""
+"""The number of an epoch's figures that are printed and drawn, the first ones."""
 
 
 @dataclass(frozen=True)
 class EpochReport:
-    """What an epoch brought; the score is None, and there are no figures, where held-out frames were not looked at."""
+    """The results of an epoch; without an evaluation the score is None and there are no figures."""
 
     epoch: int
     loss: float
@@ -70,14 +70,14 @@ class Trainer:
     def __post_init__(self) -> None:
         parameters = self.parameters
         torch.manual_seed(parameters.seed)
-        torch.set_flush_denormal(True)  # gradients of a sure network are denormal, which a CPU computes very slowly
+        torch.set_flush_denormal(True)  # gradients become denormal, which a CPU computes very slowly
         self.generator = torch.Generator(self.device).manual_seed(parameters.seed)
         self.order = torch.Generator().manual_seed(parameters.seed)
         self.network = build_network(parameters.network).to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.forward = torch.compile(self.network) if parameters.compile else self.network
         self.average = copy.deepcopy(self.network).eval() if parameters.ema_decay else self.network
         self.objective = Objective(parameters, self.device)
-        self.still = freeze_all_but(self.network, parameters.learn)
+        self.frozen = freeze_all_but(self.network, parameters.learn)
         kind = torch.optim.AdamW if parameters.optimizer == "adamw" else torch.optim.Adam
         learning = [tensor for tensor in self.network.parameters() if tensor.requires_grad]
         self.optimizer = kind(learning, lr=parameters.learning_rate, weight_decay=parameters.weight_decay, eps=1e-7)
@@ -88,9 +88,9 @@ class Trainer:
         self.steps_per_epoch = parameters.steps_per_epoch or max(len(self.bank) // parameters.batch_size, 1)
 
     def start_from(self, weights: LoadedWeights) -> None:
-        """Begin with these weights; a network that has more layers than they do keeps its own there.
+        """Begin with these weights; layers that they lack keep their own.
 
-        Raises UserError when they are of a network that is no part of this one.
+        Raises UserError where they are of a network that is not a part of this one.
         """
         card, own = weights.card, self.network.state_dict()
         given = weights.network.state_dict()
@@ -102,12 +102,14 @@ class Trainer:
         self.average.load_state_dict(own | given)
 
     def resume(self) -> None:
-        """Take up the checkpoint beside the weights. Raises UserError when there is none, or one of other settings."""
+        """Restore the checkpoint beside the weights. Raises UserError where it is missing or of other settings."""
         path = checkpoint_path(self.out)
         checkpoint = load_checkpoint(path)
         notes = checkpoint.notes
         if notes["parameters"] != dataclasses.asdict(self.parameters) or notes["frames"] != len(self.bank):
-            raise UserError(f"{path}: made with other settings or data; resume with the same, or start anew without it")
+            raise UserError(
+                f"{path}: made with other settings or data; resume with the same, or start again without --resume"
+            )
         restore_module("network", self.network, checkpoint.tensors)
         if self.parameters.ema_decay:
             restore_module("average", self.average, checkpoint.tensors)
@@ -118,12 +120,12 @@ class Trainer:
         self.best_score, self.best_epoch = notes["best_score"], notes["best_epoch"]
 
     def fit(self, on_step: Callable[[int, float], None], on_epoch: Callable[[EpochReport], None]) -> None:
-        """Train the epochs that are left.
+        """Train the remaining epochs.
 
-        The best weights so far lie at `out` after each look; the end of each epoch is a checkpoint, so that an
-        interruption loses at most the epoch it falls in.
+        The best weights so far are at `out` after each evaluation; each epoch ends with a checkpoint, so that an
+        interruption loses at most one epoch.
 
-        Raises UserError when the loss is no number any more; the batch is then saved beside the weights.
+        Raises UserError where the loss is NaN or infinite; the batch is then saved beside the weights.
         """
         parameters = self.parameters
         for epoch in range(len(self.history), parameters.epochs):
@@ -139,14 +141,14 @@ class Trainer:
                 break
 
     def judge(self) -> tuple[float, dict[str, float]]:
-        """The weights, in eval mode, on the held-out frames: the score that chooses the best, and all figures."""
+        """Evaluate the weights, in eval mode, on the held-out frames: the score to keep weights by, and all figures."""
         result = evaluate(self.average, self.card, self.held_out)
         return quality(result), card_scores(result)
 
     def batch(self, indices: Tensor) -> tuple[Tensor, Tensor]:
         """Augmented, normalised images N x 3 x S x S and soft targets of the bank's frames at these indices.
 
-        The targets' fourth channel, where there is one, is the depth.
+        The fourth channel of the targets, where there is one, is the depth.
         """
         indices = indices.to(self.device)
         images, masks = to_tensors(self.images[indices], self.labels[indices])
@@ -155,7 +157,7 @@ class Trainer:
         return normalise(images).contiguous(memory_format=torch.channels_last), targets
 
     def batch_loss(self, images: Tensor, targets: Tensor) -> Tensor:
-        """The loss of one batch, the teacher's part included."""
+        """The loss of one batch, with the teacher's part."""
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.parameters.precision == "bf16"):
             output = self.forward(images).float()
         loss: Tensor = self.objective(output, targets)
@@ -166,7 +168,7 @@ class Trainer:
         return loss
 
     def step(self, images: Tensor, targets: Tensor, rate: float) -> Tensor:
-        """One step of the optimizer at this learning rate; the batch's loss before it."""
+        """One step of the optimizer at this learning rate; the loss of the batch before it."""
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         loss = self.batch_loss(images, targets)
@@ -181,7 +183,7 @@ class Trainer:
         count = self.steps_per_epoch * parameters.batch_size
         indices = epoch_indices(self.weights, count, parameters.sampling, self.order)
         self.network.train()
-        for module in self.still:
+        for module in self.frozen:
             module.eval()
         total = torch.zeros((), device=self.device)
         for step in range(self.steps_per_epoch):
@@ -196,7 +198,7 @@ class Trainer:
         return float(total) / self.steps_per_epoch
 
     def _update_average(self, step: int) -> None:
-        """Move the averaged weights towards the present ones, faster in the first steps."""
+        """Move the averaged weights towards the current ones, faster in the first steps."""
         if not self.parameters.ema_decay:
             return
         share = 1.0 - min(self.parameters.ema_decay, (1 + step) / (10 + step))
@@ -213,7 +215,7 @@ class Trainer:
             )
 
     def _judged(self, report: EpochReport) -> EpochReport:
-        """The report with the held-out frames' figures; the weights are kept when they are the best so far."""
+        """The report with the figures of the held-out frames; the best weights so far are saved."""
         was_training = self.network.training
         self.average.eval()
         score, figures = self.judge()

@@ -16,7 +16,7 @@ from fcn_follow.geometry import CameraIntrinsics
 from fcn_follow.images.messages import MessageError, intrinsics
 from fcn_follow.images.pictures import check_size
 from fcn_follow.lab.data.frames import FrameError, FrameSet, open_frames
-from fcn_follow.lab.recordings.frames import decoded, true_labels
+from fcn_follow.lab.recordings.frame_folders import decoded, true_labels
 from fcn_follow.lab.recordings.pairing import Tally
 from fcn_follow.lab.recordings.reading import Bag, decode, is_bag, open_bag
 from fcn_follow.lab.recordings.topics import choose_topics
@@ -145,7 +145,7 @@ def _bag(path: Path, image_topic: str) -> Source:
                 report(sentence)
             camera = _camera_of_bag(bag, topics.camera_info, skip) if topics.camera_info else None
             start_ns: int | None = None
-            for moment, image_rgb in decoded(bag, topics, tolerance_ns=0, tally=Tally(), tell=skip):
+            for moment, image_rgb in decoded(bag, topics, tolerance_ns=0, tally=Tally(), report=skip):
                 start_ns = moment.image.recorded_ns if start_ns is None else start_ns
                 time_s = (moment.image.recorded_ns - start_ns) * 1e-9
                 labels = None

@@ -1,4 +1,4 @@
-"""`fcn-follow bench` as a process: engines, the live chain over DDS, offline scoring, and the page of it."""
+"""`fcn-follow bench` as a process: engines, the live chain over DDS, scoring, and the page of them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ import pytest
 from frame_folders import write_frames
 from ros_tools import ROOT
 
-from fcn_follow.lab.bench.page import write_page
-from fcn_follow.lab.bench.roofs import Roof, best_s, measure_roof
+from fcn_follow.errors import UserError
+from fcn_follow.lab.bench.hardware_limits import HardwareLimit, best_s, measure_limit
+from fcn_follow.lab.bench.performance_page import write_section
 from fcn_follow.lab.export import export
 from fcn_follow.networks.weights import load_weights
 
@@ -33,7 +34,7 @@ def figures(*arguments: str) -> dict:
 
 
 def test_engines_are_measured_against_plain_pytorch_in_one_run():
-    result = figures("--weights", FCN_001, "--size", "64", "--rounds", "10", "--batch", "1,3")
+    result = figures("engines", "--weights", FCN_001, "--size", "64", "--rounds", "10", "--batch", "1,3")
     rows = {(r["engine"], r["precision"], r["batch"]): r for r in result["engines"]}
     assert {("torch", "fp32", 1), ("openvino", "fp32", 1), ("onnxruntime", "fp32", 3), ("openvino", "bf16", 3)} <= set(
         rows
@@ -46,15 +47,15 @@ def test_engines_are_measured_against_plain_pytorch_in_one_run():
         assert row["times_faster"] == pytest.approx(base["best_ms"] / row["best_ms"])
         assert row["frames_per_s"] == pytest.approx(1e3 * row["batch"] / row["best_ms"])
         assert row["share_of_limit"] > 0
-    assert {(roof["precision"], roof["threads"]) for roof in result["roofs"]} == {("fp32", 1), ("bf16", 1)}
+    assert {(limit["precision"], limit["threads"]) for limit in result["limits"]} == {("fp32", 1), ("bf16", 1)}
     assert result["versions"]["openvino"] != "-"
 
 
 def test_the_shortest_time_is_that_of_the_slower_of_arithmetic_and_memory():
-    roof = Roof("cpu", "fp32", 1, gflop_s=100.0, memory_gb_s=10.0)
-    assert roof.shortest_ms(macs=50_000_000, moved_bytes=10) == pytest.approx(1.0)
-    assert roof.shortest_ms(macs=10, moved_bytes=20_000_000) == pytest.approx(2.0)
-    measured = measure_roof("cpu", "fp32", 1)
+    limit = HardwareLimit("cpu", "fp32", 1, gflop_s=100.0, memory_gb_s=10.0)
+    assert limit.shortest_ms(macs=50_000_000, moved_bytes=10) == pytest.approx(1.0)
+    assert limit.shortest_ms(macs=10, moved_bytes=20_000_000) == pytest.approx(2.0)
+    measured = measure_limit("cpu", "fp32", 1)
     assert measured.gflop_s > 1
     assert measured.memory_gb_s > 0.1
 
@@ -67,9 +68,9 @@ def test_the_best_of_few_times_is_not_below_them():
 def test_the_live_chain_from_image_to_command_and_the_page_of_it(tmp_path):
     exported = str(tmp_path / "hero_net.onnx")
     export(load_weights(Path(HERO_NET)), Path(exported))
-    command = ["--node", "--weights", exported, "--sizes", "320x240", "--rates", "10", "--seconds", "3"]
+    command = ["chain", "--weights", exported, "--sizes", "320x240", "--rates", "10", "--seconds", "3"]
     result = figures(*command, "--endurance", "4")
-    row, longer = result["node"]
+    row, longer = result["chain"]
     assert (longer["rate_hz"], longer["seconds"], longer["sent"]) == (10.0, 4.0, 40)
     assert min(longer["age_begin_ms"], longer["age_end_ms"]) > 0
     assert (row["width_px"], row["height_px"], row["rate_hz"], row["sent"]) == (320, 240, 10.0, 30)
@@ -81,22 +82,45 @@ def test_the_live_chain_from_image_to_command_and_the_page_of_it(tmp_path):
     assert theirs["BasicPerformanceMetrics.NUM_MISSED_FRAMES"] == 30 - row["commanded"]
     assert theirs["BasicPerformanceMetrics.MEAN_LATENCY"] == row["age_mean_ms"]
 
-    quick = figures("--weights", FCN_001, "--size", "32", "--rounds", "5", "--engines", "openvino")
-    page, *plots = write_page(
-        tmp_path / "docs" / "performance.md", {**quick, "node": result["node"]}, "fcn-follow bench --rounds 3"
+    quick = figures("engines", "--weights", FCN_001, "--size", "32", "--rounds", "5", "--engines", "openvino")
+    page = tmp_path / "docs" / "performance.md"
+    page.parent.mkdir()
+    page.write_text(
+        "# Speed\n<!-- measured: engines -->\nold\n<!-- end -->\n<!-- measured: chain -->\n<!-- end -->\nend\n"
     )
+    plots = [
+        *write_section(page, "engines", quick, "fcn-follow bench engines --rounds 3")[1:],
+        *write_section(page, "chain", result, "fcn-follow bench chain")[1:],
+    ]
     text = page.read_text()
-    assert "Written by `fcn-follow bench --rounds 3`" in text
+    assert "`fcn-follow bench engines --rounds 3` on" in text
     assert "| fcn_001 | openvino | bf16 | 32x32 | 1 | 1 |" in text
     assert f"| 320x240 | 10 | 3 | 30 | {row['commanded']} | {row['age_median_ms']:.1f} |" in text
     assert result["machine"] in text
+    assert text.startswith("# Speed\n") and text.endswith("<!-- end -->\nend\n") and "old" not in text
+    assert len(plots) == 2
     for plot in plots:
         assert f"images/performance/{plot.name}" in text
         assert cv2.imread(str(plot)).std() > 5
 
 
-def test_offline_scoring(tmp_path):
-    (result,) = figures("--offline", str(write_frames(tmp_path / "frames", 6)), "--weights", FCN_001)["offline"]
+def test_a_page_without_the_marks_is_refused(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("<!-- measured: chain -->\n")
+    for path, told in ((page, "has no part between '<!-- measured: chain -->' and"), (tmp_path / "no.md", "cannot be")):
+        with pytest.raises(UserError, match=told):
+            write_section(path, "chain", {}, "")
+
+
+def test_the_page_of_the_project_has_a_part_for_each_measurement():
+    page = (ROOT / "docs" / "performance.md").read_text()
+    parts = page.split("<!-- measured: ")[1:]
+    assert [part.partition(" ")[0] for part in parts] == ["engines", "chain", "scoring"]
+    assert all("<!-- end -->" in part for part in parts)
+
+
+def test_scoring(tmp_path):
+    (result,) = figures("scoring", str(write_frames(tmp_path / "frames", 6)), "--weights", FCN_001)["scoring"]
     assert (result["network"], result["frames"]) == ("fcn_001", 6)
     assert result["engines"][0]["engine"] == "torch fp32"
     for row in result["engines"]:
@@ -108,12 +132,12 @@ def test_offline_scoring(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--engines", "openvine"], "engine 'openvine' is not known; allowed is auto, torch"),
-        (["--threads", "two"], "--threads two: wanted are whole numbers from 1 on"),
-        (["--batch", "0"], "--batch 0: wanted are whole numbers from 1 on"),
-        (["--node", "--sizes", "640"], "--sizes 640: wanted is WIDTHxHEIGHT"),
-        (["--weights", "nowhere.safetensors"], "nowhere.safetensors: there is no such weights file"),
-        (["--node", "--weights", "nowhere.safetensors"], "there is no such weights file"),
+        (["engines", "--engines", "openvine"], "engine 'openvine' is not known; allowed is auto, torch"),
+        (["engines", "--threads", "two"], "--threads two: give whole numbers from 1 on"),
+        (["engines", "--batch", "0"], "--batch 0: give whole numbers from 1 on"),
+        (["chain", "--sizes", "640"], "--sizes 640: give WIDTHxHEIGHT"),
+        (["engines", "--weights", "nowhere.safetensors"], "nowhere.safetensors: there is no such weights file"),
+        (["chain", "--weights", "nowhere.safetensors"], "there is no such weights file"),
     ],
 )
 def test_bench_tells_what_is_wrong(arguments, told):

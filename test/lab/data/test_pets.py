@@ -15,7 +15,7 @@ from fcn_follow.errors import UserError
 from fcn_follow.lab.data.augment import AugmentParameters, augment
 from fcn_follow.lab.data.pets import BACKGROUND, BORDER, CLASSES, LISTS, PET, load_pets, read_list
 from fcn_follow.lab.scoring.trimaps import trimap_figures
-from fcn_follow.lab.training.parameters import read_recipe
+from fcn_follow.lab.training.recipe import read_recipe
 from fcn_follow.networks.weights import load_weights
 from fcn_follow.share import share_directory
 
@@ -162,9 +162,9 @@ def test_a_training_on_pets_learns_and_tells_the_figures(folder, tmp_path):
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (["--data", "other"], "trained on alone"),
+        (["--data", "other"], "cannot be combined with other data"),
         (["--held-out-share", "0.1"], "are not for pets"),
-        (["--network", "mask_depth_separable"], "gives a depth too"),
+        (["--network", "mask_depth_separable"], "has a depth head, and pictures of pets have no depth"),
     ],
 )
 def test_what_pets_are_not_trained_with(folder, more, message):

@@ -18,7 +18,7 @@ from std_msgs.msg import String
 from fcn_follow.errors import UserError
 from fcn_follow.images.messages import MessageError
 from fcn_follow.lab.data.frames import open_frames
-from fcn_follow.lab.recordings.frames import decoded, true_labels
+from fcn_follow.lab.recordings.frame_folders import decoded, true_labels
 from fcn_follow.lab.recordings.pairing import Tally, moments
 from fcn_follow.lab.recordings.reading import open_bag
 from fcn_follow.lab.recordings.topics import choose_topics
@@ -33,7 +33,7 @@ def read(path):
     with open_bag(path) as bag:
         topics = choose_topics(bag)
         told.extend(bag.damage)
-        images = decoded(bag, topics, tolerance_ns=0, tally=Tally(), tell=told.append)
+        images = decoded(bag, topics, tolerance_ns=0, tally=Tally(), report=told.append)
         return [(moment.image.stamp_ns, rgb, true_labels(moment, topics, rgb)) for moment, rgb in images], told
 
 

@@ -74,7 +74,7 @@ def test_pages_of_a_database_that_repeat_without_end_are_given_up(tmp_path, monk
     """As much work as the file's size allows, and no more."""
     path = write_bag(tmp_path / "bag", camera_and_truth(3), SQLITE3)
     monkeypatch.setattr("fcn_follow.lab.recordings.sqlite._STEPS", 1)
-    monkeypatch.setattr("fcn_follow.lab.recordings.sqlite._STEPS_A_BYTE", 0)
+    monkeypatch.setattr("fcn_follow.lab.recordings.sqlite._STEPS_PER_BYTE", 0)
     with pytest.raises(UserError, match="interrupted"), open_bag(storage_file(path)):
         pass
 

@@ -25,14 +25,14 @@ from fcn_follow.errors import UserError
 from fcn_follow.inference.engine import EngineSpec, open_engine
 from fcn_follow.lab.data.frames import open_frames
 from fcn_follow.lab.export import export
-from fcn_follow.lab.scoring.ahead import ahead
 from fcn_follow.lab.scoring.bag import BagFrame, Published, score_bag
 from fcn_follow.lab.scoring.overlap import overlaps
+from fcn_follow.lab.scoring.prefetch import prefetch
 from fcn_follow.networks.registry import build_network
 from fcn_follow.networks.weights import ModelCard, load_weights, save_weights
 from fcn_follow.perception.segmenter import Segmenter
 
-SCORE_KEYS = ("final_score", "final_iou", "weight", "folders", "honest")
+SCORE_KEYS = ("final_score", "final_iou", "weight", "folders", "detection")
 
 
 @pytest.fixture(scope="module")
@@ -89,8 +89,8 @@ def test_an_exported_file_is_scored_as_the_node_flies_it(tmp_path, weights):
     score = figures("score-bag", write_bag(tmp_path / "bag", flight(weights, 4)), "--weights", exported)
     assert (score["weights"], score["engine"]) == ("w.onnx", "openvino fp32 on cpu")
     assert score["in_flight"]["frames"] == 2
-    assert score["in_flight"]["published"]["honest"]["iou"] == pytest.approx(
-        score["in_flight"]["offline"]["honest"]["iou"], abs=1e-3
+    assert score["in_flight"]["published"]["detection"]["iou"] == pytest.approx(
+        score["in_flight"]["offline"]["detection"]["iou"], abs=1e-3
     )
 
 
@@ -141,7 +141,7 @@ def test_what_was_lost_is_counted_and_the_rest_scored(tmp_path, weights):
     bag = write_bag(tmp_path / "bag", messages)
     out, err = invoke("score-bag", bag, "--weights", weights, "--json")
     score = json.loads(out)
-    assert score["honest"]["frames"] == 3
+    assert score["detection"]["frames"] == 3
     assert score["images"] == 6
     assert score["not_scored"]["images_lost"] == 0
     assert score["not_scored"]["images_without_truth"] == 1
@@ -152,14 +152,14 @@ def test_what_was_lost_is_counted_and_the_rest_scored(tmp_path, weights):
 
 def test_without_a_truth_it_says_how_to_give_one(tmp_path, weights):
     messages = camera_and_truth(2)
-    with pytest.raises(UserError, match="no true masks; name their topic with --truth-topic"):
+    with pytest.raises(UserError, match="no true masks; choose their topic with --truth-topic"):
         invoke("score-bag", write_bag(tmp_path / "bag", messages[::2]), "--weights", weights)
     for item in messages[1::2]:
         item[2].header.stamp.nanosec += 3_000_000
     late = write_bag(tmp_path / "late", messages)
     with pytest.raises(UserError, match="no image could be scored: 2 on /cam/image_raw, 2 of them without a mask"):
         invoke("score-bag", late, "--weights", weights)
-    assert figures("score-bag", late, "--weights", weights, "--tolerance", "0.003")["honest"]["frames"] == 2
+    assert figures("score-bag", late, "--weights", weights, "--tolerance", "0.003")["detection"]["frames"] == 2
 
 
 def test_ctrl_c_gives_the_figures_so_far(tmp_path):
@@ -194,7 +194,7 @@ def test_ctrl_c_gives_the_figures_so_far(tmp_path):
     assert process.returncode == 0, err
     score = json.loads(out)
     assert score["complete"] is False
-    assert 0 < score["honest"]["frames"] < 1000
+    assert 0 < score["detection"]["frames"] < 1000
     assert "interrupted: the figures are of the first" in err
     assert "Interrupted" in (tmp_path / "report.html").read_text()
 
@@ -244,9 +244,9 @@ def test_reading_ahead_keeps_order_and_passes_errors_on():
 
     got = []
     with pytest.raises(UserError, match="the end is missing"):
-        got.extend(iter(ahead(items(), 2)))
+        got.extend(iter(prefetch(items(), 2)))
     assert made == [0, 1, 2, 3, 4]
-    early = ahead(iter(range(10**9)), 2)
+    early = prefetch(iter(range(10**9)), 2)
     assert next(early) == 0
     early.close()
 
@@ -268,8 +268,8 @@ def test_labelled_frames_are_a_training_folder_and_come_back_as_the_truth(tmp_pa
         for index, file in enumerate(sorted((tmp_path / "frames" / "masks").iterdir())):
             (truth / f"mask_{2 * index}.png").write_bytes(file.read_bytes())
     score = figures("score-bag", bag, "--weights", weights, "--truth", truth)
-    assert score["honest"]["frames"] == 3
-    assert score["honest"]["iou"]["background"] > 0.9  # but for the network's size
+    assert score["detection"]["frames"] == 3
+    assert score["detection"]["iou"]["background"] > 0.9  # but for the network's size
     assert score["not_scored"]["images_without_truth"] == 3
 
 
@@ -283,4 +283,4 @@ def test_damage_in_the_middle_of_a_bag_is_scored_up_to_there(tmp_path, weights):
     lost = score["not_scored"]["images_lost"]
     assert score["images"] + lost == 30 or "of 60 messages are lost" in " ".join(score["skipped"])
     assert score["skipped"]
-    assert 5 < score["honest"]["frames"] < 30
+    assert 5 < score["detection"]["frames"] < 30

@@ -11,11 +11,11 @@ import pytest
 from command_line import fcn_follow
 from frame_folders import draw_frame, write_frames
 
-from fcn_follow.lab.scoring.ahead import in_order
 from fcn_follow.lab.scoring.calibration import LEVELS, best_level, calibration_curve, judge_at_levels
+from fcn_follow.lab.scoring.detection import detection_figures, examine_frame
 from fcn_follow.lab.scoring.evaluation import LabelledFrame, judge, kind_of_mask, summarise
 from fcn_follow.lab.scoring.follow_me import FrameScore, Kind, follow_me_score, prediction_mask, score_frame
-from fcn_follow.lab.scoring.honest import examine_frame, honest_figures
+from fcn_follow.lab.scoring.prefetch import map_in_order
 from fcn_follow.networks.registry import build_network
 from fcn_follow.networks.weights import ModelCard, save_weights
 
@@ -65,7 +65,7 @@ def test_work_by_several_threads_comes_in_order_and_its_errors_in_their_turn():
 
     got = []
     with pytest.raises(ZeroDivisionError):
-        got.extend(iter(in_order(work, items(), 2)))
+        got.extend(iter(map_in_order(work, items(), 2)))
     assert got == [2, 2, 3, 5, 10]
     assert len(asked) <= 5 + 2 * 2
 
@@ -111,11 +111,11 @@ def test_perfect_masks_score_below_one_at_160_as_the_metric_says():
         results.append(judge(LabelledFrame(str(i), image, truth, kind_of_mask(truth)), small.astype(np.float32), card))
     result = summarise(results)
     assert 0.8 < result.follow_me.final_score < 1.0
-    assert result.honest.recall == 1.0
-    assert result.honest.false_alarms_per_1000 == 0.0
+    assert result.detection.recall == 1.0
+    assert result.detection.false_alarms_per_1000 == 0.0
 
 
-def test_honest_figures_counted_by_hand():
+def test_detection_figures_counted_by_hand():
     truth = np.zeros((40, 40), np.uint8)
     truth[4:14, 4:9] = 2
     shifted = np.zeros_like(truth)
@@ -129,7 +129,7 @@ def test_honest_figures_counted_by_hand():
         examine_frame(empty, elsewhere, 0, 2.0, 4),
         examine_frame(empty, empty, 0, 2.0, 4),
     ]
-    figures = honest_figures(findings)
+    figures = detection_figures(findings)
     assert figures.recall == 0.5
     assert figures.precision == pytest.approx(1 / 3)
     assert figures.centroid_error_px_median == 4.0
@@ -157,16 +157,16 @@ def test_calibration_takes_the_lowest_level_that_drops_the_false_alarms():
         at_level = dataclasses.replace(card, hero_confirm_probability=LEVELS[i], hero_min_area_px=area)
         wanted = summarise([judge(frame, p, at_level) for frame, p in frames])
         assert calibration_curve(judged, area)[i].evaluation == wanted
-    alarms = [level.evaluation.honest.false_alarms_per_1000 for level in curve]
+    alarms = [level.evaluation.detection.false_alarms_per_1000 for level in curve]
     assert alarms[0] == 1000.0
     chosen = best_level([curve])
-    assert chosen.evaluation.honest.false_alarms_per_1000 == 0.0
+    assert chosen.evaluation.detection.false_alarms_per_1000 == 0.0
     assert 0.98 < chosen.confirm < 0.999
-    assert chosen.evaluation.honest.recall == 1.0
-    assert all(level.evaluation.honest.false_alarms_per_1000 for level in curve if level.confirm < chosen.confirm)
+    assert chosen.evaluation.detection.recall == 1.0
+    assert all(level.evaluation.detection.false_alarms_per_1000 for level in curve if level.confirm < chosen.confirm)
     large_only = best_level([calibration_curve(judged, 4)[:30], calibration_curve(judged, 20)[:30]])
     assert large_only.area_px == 20  # the false ones have 16 pixels
-    assert large_only.evaluation.honest.false_alarms_per_1000 == 0.0
+    assert large_only.evaluation.detection.false_alarms_per_1000 == 0.0
     best = max(level.evaluation.follow_me.final_score for level in curve)
     assert best_level([curve], "score").evaluation.follow_me.final_score == best
 
@@ -187,7 +187,7 @@ def test_score_of_the_courses_three_folders_as_json_and_report(tmp_path, weights
     result = fcn_follow("score", "--weights", weights, "--data", course, "--json", "--report", tmp_path / "report")
     assert result.returncode == 0, result.stderr
     figures = json.loads(result.stdout)
-    assert {"final_score", "final_iou", "weight", "honest", "folders"} <= set(figures)
+    assert {"final_score", "final_iou", "weight", "detection", "folders"} <= set(figures)
     assert [figures["folders"][kind.value]["frames"] for kind in Kind] == [4, 3, 4]
     assert len(figures["skipped"]) == 1
     assert "00002.jpeg: truncated" in figures["skipped"][0]

@@ -18,13 +18,13 @@ from fcn_follow.lab.data.augment import AugmentParameters, augment, to_tensors
 from fcn_follow.lab.data.bank import load_bank
 from fcn_follow.lab.data.frames import FrameError, open_frames
 from fcn_follow.lab.data.split import all_frames
-from fcn_follow.lab.scoring.depth import DepthTally
-from fcn_follow.lab.scoring.depth_map import FARTHEST_M, depth_pair
+from fcn_follow.lab.scoring.depth_figures import DepthTally
+from fcn_follow.lab.scoring.depth_picture import MAX_DEPTH_M, depth_pair
 from fcn_follow.lab.scoring.similarity import ms_ssim, ssim
 from fcn_follow.lab.training.depth_losses import parse_depth_loss
 from fcn_follow.lab.training.losses import parse_loss
 from fcn_follow.lab.training.objective import Objective, learned_depth
-from fcn_follow.lab.training.parameters import TrainingParameters
+from fcn_follow.lab.training.recipe import TrainingParameters
 from fcn_follow.networks.registry import build_network
 from fcn_follow.networks.weights import METRES, PER_IMAGE, ModelCard, load_weights, save_weights
 
@@ -196,7 +196,7 @@ def test_depth_losses_are_their_formulas():
     targets = torch.cat([masks, depth_m], 1)
     channel = log_channel(depth_m) + 0.3 * torch.randn_like(depth_m)
     g = (channel - log_channel(depth_m))[:, :, 3:]
-    share = g / math.log(FARTHEST_M)
+    share = g / math.log(MAX_DEPTH_M)
     hero, other = g[0, 0, 7:17, 10:14].abs().mean(), g[1, 0, 7:17, 10:14].abs().mean()
     eigen = torch.stack([frame.square().mean() - 0.5 * frame.mean() ** 2 for frame in g]).mean()
     for spec, expected in (

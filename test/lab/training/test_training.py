@@ -24,13 +24,13 @@ from fcn_follow.lab.data.bank import load_bank
 from fcn_follow.lab.data.frames import open_frames
 from fcn_follow.lab.data.split import all_frames
 from fcn_follow.lab.scoring.evaluation import labelled_frames
-from fcn_follow.lab.training.board import Board
 from fcn_follow.lab.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from fcn_follow.lab.training.losses import parse_loss
 from fcn_follow.lab.training.lr_finder import range_test
-from fcn_follow.lab.training.parameters import TrainingParameters, read_recipe
+from fcn_follow.lab.training.recipe import TrainingParameters, read_recipe
 from fcn_follow.lab.training.sampling import epoch_indices, frame_weights
 from fcn_follow.lab.training.schedule import learning_rate
+from fcn_follow.lab.training.tensorboard_log import TensorBoardLog
 from fcn_follow.lab.training.trainer import Trainer
 from fcn_follow.networks.registry import build_network
 from fcn_follow.networks.weights import ModelCard, load_weights
@@ -242,7 +242,7 @@ def test_what_a_split_does_not_show_is_told(data, tmp_path):
     frames = open_frames(write_frames(tmp_path / "empty", 2, hero_heights=(0,)))
     bank = load_bank(all_frames([frames]), 32)
     told = empty_classes(bank, [])
-    assert "no training frame shows the class hero: nothing of it can be learned" in told
+    assert "no training frame shows the class hero: it cannot be learned" in told
     assert len([line for line in told if "held-out" in line]) == 3
     assert not [
         line for line in empty_classes(load_bank(all_frames([open_frames(data / "a")]), 32), []) if "tra" in line
@@ -330,13 +330,13 @@ def test_a_range_test_that_runs_away_is_told_and_stops_early(data):
     assert len(result.rates) <= 30
     assert result.rates[0] < result.steepest <= result.highest <= result.rates[-1]
     trainer.network.head.bias.data.fill_(float("nan"))
-    with pytest.raises(UserError, match="the loss ran away after 0 steps"):
+    with pytest.raises(UserError, match="the loss diverged after 0 steps"):
         range_test(trainer, 1e-5, 1.0, 20, lambda rate, loss: None)
 
 
 def test_tensorboard_gets_scalars_pictures_and_the_graph(data):
     trainer = trainer_on(data, epochs=2)
-    board = Board(data / "board", trainer)
+    board = TensorBoardLog(data / "board", trainer)
     trainer.fit(board.step, board.epoch)
     board.close()
     events = EventAccumulator(str(data / "board"))

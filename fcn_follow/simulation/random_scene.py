@@ -1,7 +1,7 @@
-"""One still scene drawn by chance: where the camera is, who stands where, the light and the sensor.
+"""One random still scene: camera, people, light and sensor.
 
-The ranges follow what frames of small drones show: cameras from 1.3 to 10 m above the ground that look down by
-27 degrees, give or take ten, a hero from 2.5 to 45 m away, and a crowd of up to 26.
+The ranges are those of frames from small drones: cameras 1.3 to 10 m above the ground that look down by about 27
+degrees, with a standard deviation of ten, a hero 2.5 to 45 m away, and a crowd of up to 26.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ _TRIES = 200
 _REACH_M = 100.0
 _LOW_WALLS = 12
 _SQUEEZED_SHARE = 0.3
-"""Share of frames that look as a 4:3 picture does when it is resized to the asked size: narrower."""
-_LOWEST_M, _HIGHEST_M = 1.3, 10.0
+"""Share of frames that are narrower, like a 4:3 image that was resized to the requested size."""
+_MIN_HEIGHT_M, _MAX_HEIGHT_M = 1.3, 10.0
 
 
 @dataclass(frozen=True)
 class Scene:
-    """All that a picture needs."""
+    """The content of one image."""
 
     intrinsics: CameraIntrinsics
     camera: CameraPose
@@ -38,8 +38,8 @@ class Scene:
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What a scene shall show: a hero or none, near or far, seated, behind a low wall; and the picture's size."""
+class SceneRequest:
+    """A scene to draw: with or without a hero, near or far, seated, behind a low wall; and the size of the image."""
 
     width_px: int
     height_px: int
@@ -49,8 +49,8 @@ class Wanted:
     wall: Building | None = None
 
 
-def draw_scene(rng: np.random.Generator, town: Town, ground: GroundHeight, hero: Outfit, wanted: Wanted) -> Scene:
-    """A scene of the kind wanted; whether the hero can be seen past trees and people shows in the picture only."""
+def draw_scene(rng: np.random.Generator, town: Town, ground: GroundHeight, hero: Outfit, wanted: SceneRequest) -> Scene:
+    """A random scene of the requested kind; only the image shows whether trees or people hide the hero."""
     intrinsics = pinhole(wanted.width_px, wanted.height_px, float(np.radians(rng.uniform(55, 85))))
     if rng.random() < _SQUEEZED_SHARE:
         intrinsics = dataclasses.replace(intrinsics, fx_px=intrinsics.fx_px * 0.75)
@@ -58,7 +58,7 @@ def draw_scene(rng: np.random.Generator, town: Town, ground: GroundHeight, hero:
         target, bearing = _behind(rng, wanted.wall) if wanted.wall else (_place_to_stand(rng, town), None)
         camera = _camera(rng, intrinsics, (*target, ground(*target) + MIDDLE_M), wanted.far, bearing)
         x, y, z = camera.position_m
-        if _LOWEST_M < z - ground(x, y) < _HIGHEST_M and not town.hit((x, y, z), 0.8):
+        if _MIN_HEIGHT_M < z - ground(x, y) < _MAX_HEIGHT_M and not town.hit((x, y, z), 0.8):
             break
     towards = float(np.arctan2(target[1] - y, target[0] - x))
     people = [_person(rng, target, ground, hero, HERO, towards)] if wanted.hero else []
@@ -69,7 +69,7 @@ def draw_scene(rng: np.random.Generator, town: Town, ground: GroundHeight, hero:
 
 
 def _place_to_stand(rng: np.random.Generator, town: Town) -> tuple[float, float]:
-    """Anywhere free, more often on the square and on the roads than elsewhere."""
+    """A free position, more often on the square and on the roads than elsewhere."""
     for _ in range(_TRIES):
         kind = rng.random()
         x, y = (float(v) for v in rng.uniform(-1, 1, 2) * (24.0 if kind < 0.4 else _REACH_M))
@@ -82,7 +82,7 @@ def _place_to_stand(rng: np.random.Generator, town: Town) -> tuple[float, float]
 
 
 def low_walls(rng: np.random.Generator, town: Town) -> tuple[Building, ...]:
-    """Walls from the knee to the breast, at free places where people stand."""
+    """Walls of 0.4 to 1.35 m, at free positions where people stand."""
     walls = []
     for _ in range(_LOW_WALLS):
         x, y = _place_to_stand(rng, town)
@@ -93,7 +93,7 @@ def low_walls(rng: np.random.Generator, town: Town) -> tuple[Building, ...]:
 
 
 def _behind(rng: np.random.Generator, wall: Building) -> tuple[tuple[float, float], float]:
-    """A place behind a wall, and the direction in which a camera on its other side looks."""
+    """A position behind a wall, and the direction of view of a camera on its other side."""
     thin = 0 if wall.size_m[0] < wall.size_m[1] else 1
     side = float(rng.choice([-1.0, 1.0]))
     place = list(wall.centre_m)
@@ -110,9 +110,9 @@ def _camera(
     far: bool,
     bearing_rad: float | None,
 ) -> CameraPose:
-    """A camera that has the target somewhere in its picture, a far one mostly in the upper half.
+    """A camera that shows the target somewhere in its image, a far one mostly in the upper half.
 
-    Pitch, place in the picture and distance decide the height.
+    Its height follows from the pitch, the position in the image and the distance.
     """
     distance = float(np.exp(rng.uniform(np.log(11), np.log(45)) if far else rng.uniform(np.log(2.5), np.log(13))))
     across = rng.uniform(-0.92, 0.92) if far else np.clip(rng.normal(0, 0.45), -1, 1)
@@ -133,7 +133,7 @@ def _person(
     label: int,
     towards_rad: float,
 ) -> PersonView:
-    """Somebody who stands, walks or runs, more often away from the camera or towards it than by chance."""
+    """A person who stands, walks or runs, often away from the camera or towards it."""
     speed = float(rng.choice([0.0, 1.4, RUN_FROM_M_S + 0.7], p=[0.15, 0.65, 0.2]))
     along = rng.random() < 0.5
     yaw = (
@@ -153,7 +153,7 @@ def _crowd(
     towards_rad: float,
     hero_m: tuple[float, float],
 ) -> list[PersonView]:
-    """Up to 26 others within the view, some of them around the hero, no two in one place."""
+    """Up to 26 others in view, some of them around the hero, no two in the same position."""
     count = int(rng.choice([0, int(rng.integers(1, 8)), int(rng.integers(8, 27))], p=[0.12, 0.43, 0.45]))
     taken = [hero_m]
     people: list[PersonView] = []
@@ -175,7 +175,7 @@ def _crowd(
 
 
 def _other(rng: np.random.Generator) -> Outfit:
-    """One of the crowd; one in twelve wears one red thing."""
+    """The look of one of the crowd; one in twelve wears something red."""
     if rng.random() > 1 / 12:
         return random_outfit(rng)
     if rng.random() < 0.4:

@@ -1,4 +1,4 @@
-"""What a flight leaves behind: a CSV of what was published for each frame, a video of frame, overlay and command."""
+"""The recording of a flight: a CSV with a row for each frame, and a video of frame, overlay and command."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from fcn_follow.perception.hero import find_hero
 from fcn_follow.perception.overlay import draw_overlay
 
 STRIP_HEIGHT_PX = 44
-SMALLEST_SIDE_PX = 480
+MIN_SIDE_PX = 480
 MAX_ENLARGED_SIDE_PX = 4096
-MAX_WAITING_BYTES = 256_000_000  # of pictures that wait to be drawn
+MAX_WAITING_BYTES = 256_000_000  # of images that wait to be drawn
 
 
 def draw_panel(record: FrameRecord) -> NDArray[np.uint8]:
-    """The frame with its overlay, enlarged where it is small, above a strip that says position, state and command."""
+    """The frame with its overlay, enlarged where it is small, above a strip with position, state and command."""
     assert record.image_rgb is not None
     labels = record.labels
     if labels is None or labels.shape != record.image_rgb.shape[:2]:
         labels = np.zeros(record.image_rgb.shape[:2], np.uint8)
-    factor = max(1, min(-(-SMALLEST_SIDE_PX // min(labels.shape)), MAX_ENLARGED_SIDE_PX // max(labels.shape)))
+    factor = max(1, min(-(-MIN_SIDE_PX // min(labels.shape)), MAX_ENLARGED_SIDE_PX // max(labels.shape)))
     image_rgb, labels = (a.repeat(factor, axis=0).repeat(factor, axis=1) for a in (record.image_rgb, labels))
     seen = record.centroid is not None and record.centroid[2] > 0
     picture = draw_overlay(image_rgb, labels, find_hero(labels) if seen else None)
@@ -55,11 +55,11 @@ def _write(strip: NDArray[np.uint8], text: str, y_px: int) -> None:
 
 
 class FlightRecorder:
-    """Writes flight.csv and a video while the flight lasts, in a private folder aside; `close` gives them their names.
+    """Writes flight.csv and a video during the flight, in a private folder; `close` moves them to their names.
 
-    What cannot be written is a sentence in `problems`, never an exception: the flight goes on. The video is MPEG-4,
-    which costs 1 ms a frame, drawn in a thread of its own; VP8, the other codec at hand, would take a third of a core
-    away from the network. A rate of 0 makes none, where somebody else films the flight.
+    A file that cannot be written is reported in `problems`, never by an exception: the flight goes on. The video is
+    MPEG-4, which a thread encodes at 1 ms per frame; VP8, the other available codec, would take a third of a core away
+    from the network. A rate of 0 makes no video.
     """
 
     def __init__(self, folder: Path, video_rate_hz: float) -> None:
@@ -74,9 +74,9 @@ class FlightRecorder:
         self._rate_hz = video_rate_hz
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._workshop = tempfile.TemporaryDirectory(prefix=".flight.", dir=folder, ignore_cleanup_errors=True)
-            self._csv_part = Path(self._workshop.name) / self.csv_path.name
-            self._video_part = Path(self._workshop.name) / self.video_path.name
+            self._folder = tempfile.TemporaryDirectory(prefix=".flight.", dir=folder, ignore_cleanup_errors=True)
+            self._csv_part = Path(self._folder.name) / self.csv_path.name
+            self._video_part = Path(self._folder.name) / self.video_path.name
             self._file = self._csv_part.open("w", newline="", encoding="utf-8", errors="replace")
         except OSError as error:
             raise UserError(f"cannot record to {folder}: {error.strerror or error}; give another --out") from error
@@ -90,11 +90,11 @@ class FlightRecorder:
 
     @property
     def problems(self) -> list[str]:
-        """What could not be written, and the first reason; one sentence a file."""
+        """The files that are not whole, each with the first reason."""
         return [f"{path} is not whole: {reason}" for path, reason in self._problems.items()]
 
     def write(self, record: FrameRecord) -> None:
-        """Take a frame's record in; its picture is left out when drawing cannot keep up."""
+        """Add the record of a frame; its image is left out where drawing cannot keep up."""
         self._rows += 1
         measured = record.hero_overlap()
         if measured is not None:
@@ -121,7 +121,7 @@ class FlightRecorder:
         while (record := self._queue.get()) is not None:
             try:
                 self._draw(record)
-            except Exception as error:  # one odd frame is not the end of the film
+            except Exception as error:  # one bad frame does not end the video
                 self.frames_not_drawn += 1
                 self._note(self.video_path, error)
 
@@ -139,7 +139,7 @@ class FlightRecorder:
         self._video.write(panel)
 
     def close(self) -> None:
-        """Finish both files and give them their names; a flight without a frame leaves none."""
+        """Finish both files and move them to their names; a flight without a frame leaves no file."""
         self._queue.put(None)
         self._thread.join()
         try:
@@ -150,11 +150,11 @@ class FlightRecorder:
             self._keep(self._csv_part, self.csv_path)
         if self._video is not None:
             self._video.release()
-            if cv2.VideoCapture(str(self._video_part)).isOpened():  # OpenCV says nothing of a full disk
+            if cv2.VideoCapture(str(self._video_part)).isOpened():  # OpenCV does not report a full disk
                 self._keep(self._video_part, self.video_path)
             else:
                 self._note(self.video_path, OSError("it could not be written (is the disk full?)"))
-        self._workshop.cleanup()
+        self._folder.cleanup()
 
     def _keep(self, part: Path, path: Path) -> None:
         try:

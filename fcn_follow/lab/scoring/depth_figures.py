@@ -1,4 +1,4 @@
-"""How well a network knows depth: over all pixels, over the hero's, and as the hero's distance."""
+"""Errors of a network's depth: over all pixels, over the hero's pixels, and as the hero's distance."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from fcn_follow.classes import HERO
 from fcn_follow.errors import UserError
 from fcn_follow.lab.data.frames import UInt8Array
 from fcn_follow.lab.data.resize import resize_mask
-from fcn_follow.lab.scoring.depth_map import depth_pair, ssim_difference
+from fcn_follow.lab.scoring.depth_picture import depth_pair, ssim_difference
 from fcn_follow.networks.weights import METRES, ModelCard
 from fcn_follow.perception.depth import metres_per_unit, resized_nearest
 from fcn_follow.perception.labels import labels_of
 
 FOLLOWED_M = (2.0, 25.0)
-"""Where a hero is followed."""
-LEAST_HERO_PX = 4
+"""The range in which a hero is followed."""
+MIN_HERO_PX = 4
 
 
 @dataclass(frozen=True)
 class PixelErrors:
-    """Over pixels: root mean square in metres, mean of |error| / truth, share with a ratio under 1.25 either way."""
+    """Over pixels: RMS error in metres, mean of |error| / truth, share with a ratio below 1.25 in both directions."""
 
     pixels: int
     rmse_m: float
@@ -35,9 +35,9 @@ class PixelErrors:
 
 @dataclass(frozen=True)
 class HeroDistance:
-    """Median depth under the hero's mask against the true one between 2 and 25 m, one figure a frame.
+    """Errors of the median depth under the hero's mask, between 2 and 25 m, one figure per frame.
 
-    Under the true mask, and under the network's own in the frames where it finds the hero.
+    Under the true mask, and under the network's own mask in the frames where it finds the hero.
     """
 
     frames: int
@@ -49,10 +49,10 @@ class HeroDistance:
 
 @dataclass(frozen=True)
 class DepthFigures:
-    """Depth of a set of frames. Errors in metres are None for a network that scales depth in each image.
+    """Figures of a set of frames. Errors in metres are None for a network that scales depth in each image.
 
     mask_mse is the mean over pixels and classes of squared differences of probability, depth_ssim the mean of 1 - SSIM
-    of the depth as a picture (`depth_map`).
+    of the depth as a picture (`depth_picture.py`).
     """
 
     frames: int
@@ -68,7 +68,7 @@ class DepthFigures:
         return self.mask_mse + self.depth_ssim
 
     def headline(self) -> dict[str, float]:
-        """The figures that a curve or a card shows."""
+        """The figures for a curve or a card."""
         found: dict[str, float | None] = {"mask_mse_depth_ssim": self.mask_mse_depth_ssim}
         if self.hero_distance is not None:
             found |= {"hero_distance_abs_rel": self.hero_distance.abs_rel}
@@ -79,7 +79,7 @@ class DepthFigures:
 
 
 class DepthTally:
-    """Takes frames one by one and gives their figures."""
+    """Sums up frames one by one."""
 
     def __init__(self, card: ModelCard) -> None:
         self.frames = 0
@@ -100,7 +100,7 @@ class DepthTally:
     ) -> None:
         """One frame: probabilities h x w x 3 and depth channel 1 x h x w of the network; mask and depth of the frame.
 
-        Raises UserError when the network says metres and the frame's focal length is not known.
+        Raises UserError where the network gives metres and the frame's focal length is unknown.
         """
         card = self._card
         self.frames += 1
@@ -121,7 +121,7 @@ class DepthTally:
     def _add_distance(
         self, found_m: NDArray[np.float32], true_m: NDArray[np.float32], hero: NDArray[np.bool_], own: NDArray[np.bool_]
     ) -> None:
-        if np.count_nonzero(hero) < LEAST_HERO_PX:
+        if np.count_nonzero(hero) < MIN_HERO_PX:
             return
         distance_m = float(np.median(true_m[hero]))
         if not FOLLOWED_M[0] <= distance_m <= FOLLOWED_M[1]:
@@ -131,7 +131,7 @@ class DepthTally:
             self._own_mask.append((float(np.median(found_m[own])), distance_m))
 
     def figures(self) -> DepthFigures:
-        """The figures of the frames so far."""
+        """The figures of all frames so far."""
         metric = self._card.depth == METRES
         distance = None
         if metric:
@@ -152,9 +152,9 @@ class DepthTally:
 def true_depth(
     depth_m: NDArray[np.float32], focal_y_px: float | None, card: ModelCard, height_px: int, width_px: int
 ) -> tuple[NDArray[np.float32], np.float32]:
-    """A frame's depth at the network's size, and how many metres 1 of the network's is.
+    """A frame's depth at the network's size, and the metres in one unit of the network's depth.
 
-    Raises UserError when the network says metres and the frame's focal length is not known.
+    Raises UserError where the network gives metres and the frame's focal length is unknown.
     """
     resized = resized_nearest(depth_m, height_px, width_px)
     if card.depth != METRES:
@@ -173,7 +173,7 @@ def _rmse(pairs: NDArray[np.float64]) -> float | None:
 
 
 class _Sums:
-    """Running sums of the errors of pixels."""
+    """Running sums of pixel errors."""
 
     def __init__(self) -> None:
         self._pixels = 0

@@ -1,4 +1,4 @@
-"""A flight as a video: what the camera saw with the overlay, beside the view from above."""
+"""A flight as a video: the camera's image with the overlay, beside a map."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcn_follow.geometry import Vector3
-from fcn_follow.lab.data.video import Video
+from fcn_follow.lab.webm import Video
 from fcn_follow.perception.blobs import Blob
 from fcn_follow.perception.overlay import draw_overlay
-from fcn_follow.simulation.plan import Plan
 from fcn_follow.simulation.town import Town
+from fcn_follow.simulation.town_map import TownMap
 
-_PLAN_SIDE_M = 44.0
+_MAP_SIDE_M = 44.0
 _SHOWN_PATH = 240
 
 
 class FlightVideo:
-    """Writes one WebM (VP8) file, a picture each call of `add`; it has its name once closed without an error."""
+    """Writes one WebM (VP8) file, an image for each call of `add`; it gets its name when closed without an error."""
 
     def __init__(self, path: Path, town: Town, rate_hz: float, height_px: int, half_view_rad: float) -> None:
         self._video = Video(path, rate_hz)
         self._town, self._height = town, height_px
         self._half_view_rad = half_view_rad
-        self._plan: Plan | None = None
-        self._plan_middle = np.zeros(2)
+        self._map: TownMap | None = None
+        self._map_middle = np.zeros(2)
         self._drone_path: deque[Vector3] = deque(maxlen=_SHOWN_PATH)
 
     def add(
@@ -43,17 +43,17 @@ class FlightVideo:
         people_m: tuple[tuple[float, float], ...],
         caption: str,
     ) -> None:
-        """One picture; `caption` is written into its corner."""
+        """Add an image with `caption` in its corner."""
         self._drone_path.append(drone_m)
         camera = draw_overlay(rgb, labels, hero)
         if camera.shape[0] != self._height:
             width = round(camera.shape[1] * self._height / camera.shape[0])
             camera = cv2.resize(camera, (width, self._height), interpolation=cv2.INTER_AREA)
         middle = np.array(hero_m[:2])
-        if self._plan is None or np.abs(middle - self._plan_middle).max() > _PLAN_SIDE_M * 0.3:
-            self._plan_middle = middle
-            self._plan = Plan(self._town, (hero_m[0], hero_m[1]), _PLAN_SIDE_M, self._height)
-        above = self._plan.draw(drone_m, drone_yaw_rad, hero_m, people_m, self._drone_path, self._half_view_rad)
+        if self._map is None or np.abs(middle - self._map_middle).max() > _MAP_SIDE_M * 0.3:
+            self._map_middle = middle
+            self._map = TownMap(self._town, (hero_m[0], hero_m[1]), _MAP_SIDE_M, self._height)
+        above = self._map.draw(drone_m, drone_yaw_rad, hero_m, people_m, self._drone_path, self._half_view_rad)
         picture = np.hstack([camera, above])
         for thickness, colour in ((3, (0, 0, 0)), (1, (255, 255, 255))):
             cv2.putText(picture, caption, (6, self._height - 8), cv2.FONT_HERSHEY_SIMPLEX, 0.42, colour, thickness,
@@ -61,7 +61,7 @@ class FlightVideo:
         self._video.add(picture)
 
     def close(self) -> None:
-        """Finish the file and give it its name."""
+        """Finish the file and move it to its name."""
         self._video.close()
 
     def __enter__(self) -> FlightVideo:

@@ -1,4 +1,4 @@
-"""The pictures of docs/simulation.md, drawn anew by `fcn-follow pictures`."""
+"""The pictures of docs/simulation.md, for `fcn-follow pictures`."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from fcn_follow.errors import UserError
 from fcn_follow.simulation.camera import pinhole
 from fcn_follow.simulation.outfits import HERO, dressed, random_outfit
 from fcn_follow.simulation.people import ON_FOOT
-from fcn_follow.simulation.plan import Plan
+from fcn_follow.simulation.random_scene import SceneRequest, draw_scene
 from fcn_follow.simulation.renderer import HERO as HERO_LABEL
 from fcn_follow.simulation.renderer import Light, PersonView, Renderer, look
-from fcn_follow.simulation.staging import Wanted, draw_scene
 from fcn_follow.simulation.town import GroundHeight
+from fcn_follow.simulation.town_map import TownMap
 from fcn_follow.simulation.world import World, make_world
 
 Image = NDArray[np.uint8]
@@ -32,7 +32,7 @@ def write_pictures(out: Path) -> list[Path]:
         "town.jpg": _town(world),
         "people.jpg": _people(world),
         "frames.jpg": _frames(world),
-        "plan.png": Plan(world.town, (8.0, 0.0), 180.0, 720).background,
+        "plan.png": TownMap(world.town, (8.0, 0.0), 180.0, 720).background,
     }
     paths = []
     for name, picture in pictures.items():
@@ -82,7 +82,7 @@ def _frames(world: World) -> Image:
     with Renderer(world, 256, 256) as renderer:
         while len(columns) < 4:
             outfit = dressed(HERO, _PARK_HERO) if len(columns) == 2 else HERO
-            wanted = Wanted(256, 256, hero=True, far=len(columns) % 2 == 1)
+            wanted = SceneRequest(256, 256, hero=True, far=len(columns) % 2 == 1)
             scene = draw_scene(rng, world.town, ground, outfit, wanted)
             picture = renderer.render(scene.intrinsics, scene.camera, scene.people, scene.light, labels=True)
             assert picture.labels is not None

@@ -15,7 +15,7 @@ from fcn_follow.errors import UserError
 from fcn_follow.images.messages import MessageError, UInt8Array, compressed_to_rgb, image_to_rgb
 from fcn_follow.lab.data.frames import FrameError, FrameSet
 from fcn_follow.lab.recordings.pairing import Moment, Tally, moments
-from fcn_follow.lab.recordings.reading import Bag, Tell
+from fcn_follow.lab.recordings.reading import Bag, Report
 from fcn_follow.lab.recordings.topics import BagTopics
 from fcn_follow.lab.recordings.truth import (
     LABELS_AS_OURS,
@@ -34,12 +34,12 @@ OnFrame = Callable[[], None]
 
 
 def frames_to_bag(
-    frames: FrameSet, writer: BagWriter, rate_hz: float, *, raw: bool, tell: Tell, on_frame: OnFrame = lambda: None
+    frames: FrameSet, writer: BagWriter, rate_hz: float, *, raw: bool, report: Report, on_frame: OnFrame = lambda: None
 ) -> int:
-    """Write frames, with masks where they have them, and return how many; `tell` hears of those that cannot be read.
+    """Write frames and their masks and return how many; `report` gets the problem of each frame that cannot be read.
 
-    Names of bag_to_frames give the stamps; other frames follow each other at rate_hz. The pictures go in as they are
-    (CompressedImage), with `raw` as pixels (Image).
+    The names that bag-to-frames writes give the stamps; other frames follow each other at rate_hz. The image files go
+    in as they are (CompressedImage), with `raw` as pixels (Image).
     """
     named = [stamp_of_name(key) for key in frames.keys]
     written = 0
@@ -52,7 +52,7 @@ def frames_to_bag(
             pixels, labels = frames.image(index), frames.labels(index)
             picture = frames.image_file(index)
         except FrameError as error:
-            tell(str(error))
+            report(str(error))
             continue
         if labels is not None:
             writer.write(TRUTH_TOPIC, image_message(labels, stamp), stamp)
@@ -65,9 +65,9 @@ def frames_to_bag(
 
 
 class FrameFolder:
-    """A new folder of frames in the training format, images/ and masks/; it has its name once closed without an error.
+    """A new folder of frames in the training format, images/ and masks/; it gets its name when closed without an error.
 
-    Raises UserError where there is something of that name already, or it cannot be written.
+    Raises UserError where the name is taken or the folder cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -81,7 +81,7 @@ class FrameFolder:
         self.frames = 0
 
     def add(self, moment: Moment, image_rgb: UInt8Array, labels: UInt8Array | None) -> None:
-        """Write one frame: a JPEG or PNG of the bag as it is, raw pixels as PNG; labels H x W as its mask."""
+        """Write one frame: a JPEG or PNG of the bag unchanged, raw pixels as PNG; labels H x W as its mask."""
         name = stamped_name(moment.image.stamp_ns)
         data = bytes(moment.image.message.data) if hasattr(moment.image.message, "format") else b""
         if data.startswith(b"\xff\xd8"):
@@ -112,16 +112,16 @@ class FrameFolder:
 
 
 def decoded(
-    bag: Bag, topics: BagTopics, *, tolerance_ns: int, tally: Tally, tell: Tell, on_image: OnFrame = lambda: None
+    bag: Bag, topics: BagTopics, *, tolerance_ns: int, tally: Tally, report: Report, on_image: OnFrame = lambda: None
 ) -> Iterator[tuple[Moment, UInt8Array]]:
-    """The images of a bag as pixels H x W x 3, with their partners; `tell` hears of what cannot be read."""
+    """The images of a bag as pixels H x W x 3, with their partners; `report` gets the problems of unreadable ones."""
     partners = [topic for topic in (topics.truth, topics.mask, topics.centroid) if topic]
-    for moment in moments(bag, topics.image, partners, tolerance_ns, tally, tell):
+    for moment in moments(bag, topics.image, partners, tolerance_ns, tally, report):
         on_image()
         try:
             yield moment, pixels_of(moment.image.message)
         except MessageError as error:
-            tell(f"{bag.path}: {topics.image} at {moment.image.recorded_ns} ns: {error}")
+            report(f"{bag.path}: {topics.image} at {moment.image.recorded_ns} ns: {error}")
 
 
 def pixels_of(message: Any) -> UInt8Array:
@@ -132,7 +132,7 @@ def pixels_of(message: Any) -> UInt8Array:
 def true_labels(
     moment: Moment, topics: BagTopics, image_rgb: UInt8Array, gazebo: TrueLabels = LABELS_AS_OURS
 ) -> UInt8Array | None:
-    """The truth of a moment from its topic, None where there is none; MessageError where it does not fit the image."""
+    """The true labels of a moment, None where it has none; MessageError where they do not fit the image."""
     truth = moment.partners.get(topics.truth)
     if truth is None:
         return None
@@ -142,7 +142,7 @@ def true_labels(
 
 
 def refuse_other_size(labels: UInt8Array, image_rgb: UInt8Array) -> None:
-    """MessageError where a mask has not the size of its image."""
+    """Raise MessageError where a mask has another size than its image."""
     if labels.shape != image_rgb.shape[:2]:
         height, width = image_rgb.shape[:2]
         raise MessageError(f"mask of {labels.shape[1]}x{labels.shape[0]} for an image of {width}x{height}")

@@ -1,4 +1,4 @@
-"""What the suite of flights is to show; demands on scenarios that were not flown are left out."""
+"""The requirements on the suite of flights; those on scenarios that did not fly are left out."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from fcn_follow.simulation.scenarios import Scenario
 
 @dataclass(frozen=True)
 class Judgement:
-    """One demand on the suite, what came out, and whether that is enough."""
+    """One requirement on the suite, the result, and whether that is enough."""
 
-    demand: str
+    requirement: str
     found: str
     met: bool
 
 
 def judge(flights: Sequence[Figures], scenarios: Sequence[Scenario]) -> list[Judgement]:
-    """The suite's demands, over all flights; a scenario's share is the mean over its seeds."""
+    """The suite's requirements over all flights; a scenario's share is the mean over its seeds."""
     return [*_in_frame(flights, scenarios), *_re_acquired(flights, scenarios), *_errors(flights), *_safety(flights)]
 
 
@@ -56,10 +56,10 @@ def _re_acquired(flights: Sequence[Figures], scenarios: Sequence[Scenario]) -> I
 
 
 def _errors(flights: Sequence[Figures]) -> Iterator[Judgement]:
-    for name, most_m in (("straight", 0.6), ("turns", 1.2), ("running", 1.2)):
+    for name, max_m in (("straight", 0.6), ("turns", 1.2), ("running", 1.2)):
         found_m = mean([f.distance_rms_m for f in flights if f.scenario == name])
         if not math.isnan(found_m):
-            yield Judgement(f"{name}: RMS distance error at most {most_m} m", f"{found_m:.2f} m", found_m <= most_m)
+            yield Judgement(f"{name}: RMS distance error at most {max_m} m", f"{found_m:.2f} m", found_m <= max_m)
     for title, unit in (("distance_rms_m", "m"), ("bearing_rms_rad", "rad")):
         late = mean([getattr(f, title) for f in flights if f.scenario == "latency"])
         prompt = mean([getattr(f, title) for f in flights if f.scenario == "bend"])

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import dataclasses
-import html
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,13 +14,14 @@ import numpy as np
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
-from fcn_follow.lab.scoring.page import plot, write_page
-from fcn_follow.simulation.demands import Judgement, judge
+from fcn_follow.files import write_whole
+from fcn_follow.lab.pages import render, svg, webm_url
 from fcn_follow.simulation.figures import Figures, scenario_means
 from fcn_follow.simulation.flight import FlightLog
-from fcn_follow.simulation.plan import Plan
+from fcn_follow.simulation.requirements import judge
 from fcn_follow.simulation.scenarios import Scenario
 from fcn_follow.simulation.town import Town
+from fcn_follow.simulation.town_map import TownMap
 
 _STATE_COLOURS = {"idle": "#bbbbbb", "tracking": "#57a05a", "coasting": "#e0c040", "searching": "#e08040",
                   "holding": "#c04040"}  # fmt: skip
@@ -39,58 +38,43 @@ _LABELS = {
 
 def write_flight_report(path: Path, log: FlightLog, result: Figures, town: Town, video: Path | None) -> None:
     """Write the page of one flight; UserError where it cannot be written."""
-    scenario = log.scenario
-    ended = f"Ended early: the drone touched {html.escape(log.contact)}." if log.contact else ""
-    rows = "".join(
-        f"<tr><td>{_LABELS[item.name][0]}</td><td>{_value(item.name, getattr(result, item.name))}</td></tr>"
-        for item in dataclasses.fields(Figures)
-        if item.name in _LABELS
+    names = [item.name for item in dataclasses.fields(Figures) if item.name in _LABELS]
+    page = render(
+        "fcn_follow.simulation",
+        "flight.html.j2",
+        title=f"Flight: {log.scenario.name}",
+        log=log,
+        video=webm_url(video) if video is not None and video.is_file() else "",
+        figures=[(_LABELS[name][0], _value(name, getattr(result, name))) for name in names],
+        path_plot=_svg(_path_plot(log, town)),
+        time_plot=_svg(_time_plot(log)),
     )
-    parts = [
-        f"<h1>Flight: {html.escape(scenario.name)}</h1>",
-        f"<p>The hero {html.escape(scenario.told)}. Seed {log.seed}. {ended}</p>",
-        _video(video),
-        f"<table><tr><th>figure</th><th>value</th></tr>{rows}</table>",
-        _plot(_path_plot(log, town), "The flight from above: drone black, hero red, other people blue at the end."),
-        _plot(_time_plot(log), "Over time; the strip at the bottom is the follower's state."),
-    ]
-    write_page(path, f"Flight: {scenario.name}", parts)
+    write_whole(path, page)
 
 
 def write_suite_report(path: Path, all_figures: Sequence[Figures], scenarios: Sequence[Scenario]) -> None:
     """Write the page of a suite; UserError where it cannot be written."""
-    told = {scenario.name: scenario.told for scenario in scenarios}
+    descriptions = {scenario.name: scenario.description for scenario in scenarios}
     names = [item.name for item in dataclasses.fields(Figures) if item.name in _LABELS]
-    head = "".join(f"<th>{_LABELS[name][0]}</th>" for name in names)
-    rows = "".join(
-        f"<tr><td title='{html.escape(told.get(str(row['scenario']), ''))}'>{row['scenario']}</td>"
-        + "".join(f"<td>{_value(name, row[name])}</td>" for name in names)
-        + "</tr>"
-        for row in scenario_means(all_figures)
+    page = render(
+        "fcn_follow.simulation",
+        "suite.html.j2",
+        title="Flight suite",
+        flights=len(all_figures),
+        judgements=judge(all_figures, scenarios),
+        head=[_LABELS[name][0] for name in names],
+        rows=[
+            (row["scenario"], descriptions.get(str(row["scenario"]), ""), [_value(name, row[name]) for name in names])
+            for row in scenario_means(all_figures)
+        ],
+        suite_plot=_svg(_suite_plot(all_figures)),
     )
-    parts = [
-        "<h1>Flight suite</h1>",
-        f"<p>{len(all_figures)} flights. Each row is a scenario; closest approach, times, peaks, contacts and "
-        "violations are the worst of its seeds, the rest the mean.</p>",
-        _judgements(judge(all_figures, scenarios)),
-        f"<table><tr><th>scenario</th>{head}</tr>{rows}</table>",
-        _plot(_suite_plot(all_figures), "Each dot is a flight."),
-    ]
-    write_page(path, "Flight suite", parts)
-
-
-def _judgements(rows: Sequence[Judgement]) -> str:
-    cells = "".join(
-        f"<tr><td>{html.escape(row.demand)}</td><td>{html.escape(row.found)}</td>"
-        f"<td class='{'met' if row.met else 'missed'}'>{'yes' if row.met else 'no'}</td></tr>"
-        for row in rows
-    )
-    return f"<table><tr><th>demand</th><th>found</th><th>met</th></tr>{cells}</table>"
+    write_whole(path, page)
 
 
 def _value(name: str, value: float | str) -> str:
     if isinstance(value, str):
-        return html.escape(value)
+        return value
     if math.isnan(value):
         return "–"
     unit = _LABELS[name][1]
@@ -99,19 +83,12 @@ def _value(name: str, value: float | str) -> str:
     return f"{value:.0f}" if unit == "" and float(value).is_integer() else f"{value:.2f} {unit}".strip()
 
 
-def _video(video: Path | None) -> str:
-    if video is None or not video.is_file():
-        return ""
-    data = base64.b64encode(video.read_bytes()).decode()
-    return f"<video controls muted src='data:video/webm;base64,{data}'></video>"
-
-
 def _path_plot(log: FlightLog, town: Town) -> Any:
     drone, hero = np.array([m.drone_m for m in log.moments]), np.array([m.hero_m for m in log.moments])
     both = np.concatenate([drone[:, :2], hero[:, :2]])
     middle = (both.min(0) + both.max(0)) / 2
     side = float(max(30.0, (both.max(0) - both.min(0)).max() + 12.0))
-    picture = Plan(town, (float(middle[0]), float(middle[1])), side, 500).background
+    picture = TownMap(town, (float(middle[0]), float(middle[1])), side, 500).background
     figure, axes = plt.subplots(figsize=(7, 7))
     west, south = middle - side / 2
     axes.imshow(picture, extent=(west, west + side, south, south + side), alpha=0.6)
@@ -188,7 +165,8 @@ def _suite_plot(all_figures: Sequence[Figures]) -> Any:
     return figure
 
 
-def _plot(figure: Any, caption: str) -> str:
-    page_part = plot(figure, caption)
-    plt.close(figure)
-    return page_part
+def _svg(figure: Any) -> str:
+    try:
+        return svg(figure)
+    finally:
+        plt.close(figure)

@@ -15,14 +15,14 @@ from ros_tools import node_environment
 
 from fcn_follow.errors import UserError
 from fcn_follow.nodes.support.frame_record import FrameRecord
-from fcn_follow.runner import recording
-from fcn_follow.runner.recording import FlightRecorder, draw_panel
+from fcn_follow.runner import flight_recorder
+from fcn_follow.runner.flight_recorder import FlightRecorder, draw_panel
 
 ON_A_FULL_DISK = """
 import json, resource, sys
 from pathlib import Path
 import numpy as np
-from fcn_follow.runner.recording import FlightRecorder, FrameRecord
+from fcn_follow.runner.flight_recorder import FlightRecorder, FrameRecord
 
 recorder = FlightRecorder(Path(sys.argv[1]), 10.0)
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
@@ -61,7 +61,7 @@ def test_a_frame_that_cannot_be_drawn_is_counted_and_said(tmp_path, monkeypatch)
             raise RuntimeError("no brush")
         return draw_panel(item)
 
-    monkeypatch.setattr(recording, "draw_panel", draw)
+    monkeypatch.setattr(flight_recorder, "draw_panel", draw)
     recorder = FlightRecorder(tmp_path, 10.0)
     for index in range(5):
         recorder.write(record(index))
@@ -77,7 +77,7 @@ def test_no_frame_is_enlarged_beyond_measure(height_px, width_px):
 
 
 def test_pictures_that_wait_are_bounded(tmp_path, monkeypatch):
-    monkeypatch.setattr(recording, "MAX_WAITING_BYTES", 1000)
+    monkeypatch.setattr(flight_recorder, "MAX_WAITING_BYTES", 1000)
     recorder = FlightRecorder(tmp_path, 10.0)
     recorder.write(record(0))
     recorder.close()

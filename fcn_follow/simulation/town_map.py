@@ -1,4 +1,4 @@
-"""The view from above: town, hero, people and drone, as a picture for videos and as patches for plots."""
+"""A map of the town with hero, people and drone, for videos and plots."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ HERO_COLOUR, OTHER_COLOUR, DRONE_COLOUR = (220, 20, 20), (30, 60, 160), (20, 20,
 _SUBPIXEL_BITS = 4
 
 
-class Plan:
-    """A square piece of the town as a picture, north up: (size, size, 3) uint8 RGB of `side_m` around a middle."""
+class TownMap:
+    """A square part of the town as an image, north up: (size, size, 3) uint8 RGB of `side_m` around a middle."""
 
     def __init__(self, town: Town, middle_m: tuple[float, float], side_m: float, size_px: int) -> None:
         self._middle, self._scale, self._size = np.array(middle_m), size_px / side_m, size_px
@@ -42,7 +42,7 @@ class Plan:
         path_m: Sequence[Sequence[float]],
         half_view_rad: float,
     ) -> NDArray[np.uint8]:
-        """The plan with everybody on it, the drone's path and what the camera sees."""
+        """The map with all people, the drone, its path and the camera's field of view."""
         image = self.background.copy()
         reach = 12.0
         corners = [

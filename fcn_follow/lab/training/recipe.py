@@ -1,4 +1,4 @@
-"""Everything that decides what a training makes, in one frozen dataclass; recipes are YAML files of it."""
+"""All parameters of a training in one frozen dataclass; a recipe is a YAML file of them."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from fcn_follow.yaml_text import read_yaml
 
 @dataclass(frozen=True)
 class TrainingParameters:
-    """What a training does; `fcn-follow train --help` and docs/training.md describe how to set them."""
+    """The parameters of a training; docs/training.md describes how to set them."""
 
     network: str = parameter("hero_net", "network by its name in `fcn-follow models`")
     input_px: int = parameter(160, "side of the square network input", unit="px", minimum=16, maximum=1024)
     frame_px: int = parameter(256, "side at which frames are kept in memory", unit="px", minimum=16, maximum=2048)
-    fraction: float = parameter(1.0, "share of the training frames that is used", minimum=0.001, maximum=1.0)
+    fraction: float = parameter(1.0, "share of the training frames to use", minimum=0.001, maximum=1.0)
     seed: int = parameter(1, "of weights, order and augmentation", minimum=0, maximum=2**31 - 1)
     workers: int = parameter(2, "threads that decode frames", minimum=1, maximum=64)
 
@@ -28,7 +28,9 @@ class TrainingParameters:
     steps_per_epoch: int = parameter(0, "steps in an epoch; 0 for one pass over the frames", minimum=0, maximum=10**6)
     batch_size: int = parameter(32, "frames in a step", minimum=1, maximum=4096)
     sampling: str = parameter(
-        "natural", "frames as they are, or heroes of all sizes equally often", choices=("natural", "balanced")
+        "natural",
+        "natural: frames as they are; balanced: heroes of all sizes equally often",
+        choices=("natural", "balanced"),
     )
     without_hero: float = parameter(0.35, "share of frames without a hero when balanced", minimum=0.0, maximum=1.0)
 
@@ -38,15 +40,15 @@ class TrainingParameters:
     depth_loss: str = parameter("", "of a depth head: a sum of its losses by name, as in 'ssim + people_log'")
     depth: str = parameter(
         METRES,
-        "what a depth head learns: metres, or the depth scaled to 0..1 in each image",
+        "target of a depth head: metres, or the depth scaled to 0..1 in each image",
         choices=(METRES, PER_IMAGE),
     )
     depth_focal_px: float = parameter(
-        128.0, "vertical focal length at which a depth head says metres", unit="px", minimum=1.0, maximum=100_000.0
+        128.0, "vertical focal length for which a depth head gives metres", unit="px", minimum=1.0, maximum=100_000.0
     )
-    distillation: float = parameter(0.0, "weight of the teacher's answer in the loss", minimum=0.0, maximum=100.0)
+    distillation: float = parameter(0.0, "weight of the teacher's output in the loss", minimum=0.0, maximum=100.0)
 
-    learn: str = parameter("", "only layers whose names begin so learn; the others stay as they started")
+    learn: str = parameter("", "only layers whose names begin with this learn; empty: all")
     optimizer: str = parameter("adam", "optimizer", choices=("adam", "adamw"))
     learning_rate: float = parameter(0.001, "highest learning rate", minimum=1e-9, maximum=10.0)
     weight_decay: float = parameter(0.0, "weight decay", minimum=0.0, maximum=1.0)
@@ -61,11 +63,11 @@ class TrainingParameters:
     precision: str = parameter("fp32", "arithmetic of the forward pass", choices=("fp32", "bf16"))
     compile: bool = parameter(False, "compile the network with torch.compile; pays on a GPU after a minute")
 
-    evaluate_epochs: int = parameter(1, "epochs between two looks at the held-out runs", minimum=1, maximum=10**6)
+    evaluate_epochs: int = parameter(1, "epochs between two evaluations on the held-out runs", minimum=1, maximum=10**6)
     early_stop_epochs: int = parameter(
-        0, "stop after so many epochs without gain; 0 for never", minimum=0, maximum=10**6
+        0, "stop after so many epochs without a better score; 0 for never", minimum=0, maximum=10**6
     )
-    flip_average: bool = parameter(False, "answer with the mean over a frame and its mirror image")
+    flip_average: bool = parameter(False, "predict the mean over a frame and its mirror image")
 
     augment: AugmentParameters = AugmentParameters()  # noqa: RUF009 - frozen
 

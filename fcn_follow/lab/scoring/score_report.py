@@ -1,8 +1,9 @@
-"""What a score looks like: the worst frames as a picture, every frame in a CSV."""
+"""The report of a score: the worst frames as an image, every frame in a CSV."""
 
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import numpy as np
 from torch import nn
 
 from fcn_follow.classes import HERO, OTHER_PEOPLE
-from fcn_follow.files import written_aside
+from fcn_follow.files import write_whole
 from fcn_follow.inference.engine import Engine
 from fcn_follow.lab.data.frames import UInt8Array
 from fcn_follow.lab.data.split import FrameRef
@@ -31,7 +32,7 @@ COLOURS = {OTHER_PEOPLE: (0, 200, 0), HERO: (40, 80, 255)}
 def write_report(
     folder: Path, network: nn.Module | Engine, card: ModelCard, result: Evaluation, refs: Sequence[FrameRef]
 ) -> None:
-    """Write frames.csv and worst_frames.png into a folder; each row of the picture is frame, truth, prediction."""
+    """Write frames.csv and worst_frames.png into a folder; each row of the image is frame, truth, prediction."""
     folder.mkdir(parents=True, exist_ok=True)
     write_csv(folder / "frames.csv", result.frames)
     by_name = {ref.name: ref for ref in refs}
@@ -45,7 +46,7 @@ def write_report(
 
 
 def worst_frames(frames: Sequence[FrameResult], count: int = WORST) -> list[FrameResult]:
-    """False alarms by their size, then heroes by IoU from the lowest; half of each where there are enough."""
+    """The largest false alarms, then the heroes with the lowest IoU; half of each where there are enough."""
     alarms = sorted(
         (frame for frame in frames if frame.kind is Kind.NONE and frame.score.predicted_seen),
         key=lambda frame: -frame.score.predicted_hero_px,
@@ -56,11 +57,10 @@ def worst_frames(frames: Sequence[FrameResult], count: int = WORST) -> list[Fram
 
 
 def write_csv(path: Path, frames: Sequence[FrameResult]) -> None:
-    """One line a frame."""
-    with written_aside(path) as part, part.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(CSV_COLUMNS)
-        writer.writerows(csv_row(frame) for frame in frames)
+    """A row for each frame."""
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows([CSV_COLUMNS, *map(csv_row, frames)])
+    write_whole(path, text.getvalue())
 
 
 def csv_row(frame: FrameResult) -> list[str]:

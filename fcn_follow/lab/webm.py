@@ -1,4 +1,4 @@
-"""Pictures to a video file that every browser plays: WebM (VP8)."""
+"""Video files that every browser plays: WebM (VP8)."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _WAITING = 32
 
 
 class Video:
-    """One video, a picture each call of `add`; it has its name once closed without an error.
+    """One video; each call of `add` adds an image. It gets its name when closed without an error.
 
-    Encoding takes 10 ms a picture and runs in a thread of its own; `add` waits only when that is far behind.
+    Encoding takes 10 ms per image and runs in another thread; `add` waits only when that is far behind.
     """
 
     def __init__(self, path: Path, rate_hz: float) -> None:
@@ -35,7 +35,7 @@ class Video:
         self._encoder = threading.Thread(target=self._encode, name="video", daemon=True)
 
     def add(self, rgb: UInt8Array) -> None:
-        """One picture H x W x 3, shrunk or enlarged to the first one's size. UserError where it cannot be written."""
+        """Add an image H x W x 3, resized to the size of the first one. UserError where it cannot be written."""
         picture = np.ascontiguousarray(rgb[..., ::-1])
         if self._writer is None:
             self._size_px = (picture.shape[1], picture.shape[0])
@@ -57,12 +57,12 @@ class Video:
             self._writer.write(picture)
 
     def close(self) -> None:
-        """Finish the file and give it its name."""
+        """Finish the file and move it to its name."""
         self._finish()
         self._aside.close()
 
     def _finish(self) -> None:
-        """Let the encoder come to its end."""
+        """Wait for the encoder to finish."""
         if self._writer is None:
             return
         self._pictures.put(None)
@@ -84,7 +84,7 @@ class Video:
 
 
 def _open_writer(path: Path, rate_hz: float, width_px: int, height_px: int) -> cv2.VideoWriter:
-    with _quiet():  # OpenCV complains of a tag that WebM does not use
+    with _quiet():  # OpenCV warns of a tag that WebM does not use
         writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"VP80"), rate_hz, (width_px, height_px))
     if not writer.isOpened():
         raise UserError(f"cannot write a video to {path}: no VP8 encoder in this OpenCV, or no such folder")
@@ -93,7 +93,7 @@ def _open_writer(path: Path, rate_hz: float, width_px: int, height_px: int) -> c
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Nothing of what libraries print to the process's standard error gets through."""
+    """Suppress what libraries print to the standard error of the process."""
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nowhere, 2)

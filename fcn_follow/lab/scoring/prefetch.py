@@ -1,4 +1,4 @@
-"""Do the reading while the network computes, and several frames at once."""
+"""Iterators that work in other threads: one that reads ahead, and one that maps several items at the same time."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ S = TypeVar("S")
 T = TypeVar("T")
 
 
-def ahead(items: Iterable[T], count: int) -> Generator[T, None, None]:
-    """The items in their order, made in a thread of their own, at most `count` of them before they are asked for.
+def prefetch(items: Iterable[T], count: int) -> Generator[T, None, None]:
+    """The items in order, made in another thread, at most `count` of them before they are asked for.
 
     An exception of the thread is raised here. The thread ends with the items, or when this generator is closed.
     """
@@ -39,7 +39,7 @@ def ahead(items: Iterable[T], count: int) -> Generator[T, None, None]:
         except BaseException as error:
             put(error)
 
-    thread = threading.Thread(target=make, name="ahead", daemon=True)
+    thread = threading.Thread(target=make, name="prefetch", daemon=True)
     thread.start()
     try:
         while (item := made.get()) is not None:
@@ -51,13 +51,13 @@ def ahead(items: Iterable[T], count: int) -> Generator[T, None, None]:
         thread.join()
 
 
-def in_order(work: Callable[[S], T], items: Iterable[S], workers: int) -> Generator[T, None, None]:
-    """work(item) of each item in the items' order, by so many threads; at most 2 x workers of them are in hand.
+def map_in_order(work: Callable[[S], T], items: Iterable[S], workers: int) -> Generator[T, None, None]:
+    """work(item) of each item in order, by `workers` threads; at most 2 x workers results wait.
 
-    An exception of the work is raised here in its turn. What has begun is waited for when this generator is closed.
+    An exception of the work is raised here in its turn. Work that has begun ends before this generator is closed.
     """
     in_hand: deque[Future[T]] = deque()
-    with ThreadPoolExecutor(workers, "in_order") as pool:
+    with ThreadPoolExecutor(workers, "map_in_order") as pool:
         try:
             for item in items:
                 in_hand.append(pool.submit(work, item))

@@ -1,7 +1,7 @@
-"""Depth as a picture from 0 to 1, from a network's channel and from the truth, so that picture losses can compare them.
+"""Depth as a picture from 0 to 1, from a network's channel and from the truth, for image losses.
 
-In metres it is the logarithm, 0 at 1 m and 1 at 64 m: a step is a share of the distance, as in the errors that
-matter. Scaled in each image (source 003) it is the depth itself, from the nearest to the farthest measured pixel.
+In metres it is the logarithm, 0 at 1 m and 1 at 64 m, so that a difference is a share of the distance. Scaled in each
+image (source 003) it is the depth itself, from the nearest to the farthest measured pixel.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from fcn_follow.lab.data.frames import UInt8Array
 from fcn_follow.lab.scoring.similarity import WINDOW_PX, ssim
 from fcn_follow.networks.weights import METRES
 
-FARTHEST_M = 64.0
+MAX_DEPTH_M = 64.0
 FLAT_M = 1e-3
 
 
 class DepthPair(NamedTuple):
-    """Found and true, both N x 1 x H x W; where nothing was measured (measured is False) both are the same."""
+    """Predicted and true depth, both N x 1 x H x W; where measured is False both are the same."""
 
     found: Tensor
     truth: Tensor
@@ -30,15 +30,15 @@ class DepthPair(NamedTuple):
 
 
 def as_picture(kind: str, channel: Tensor) -> Tensor:
-    """What a depth channel says, as a picture."""
-    return channel / math.log(FARTHEST_M) if kind == METRES else torch.sigmoid(channel)
+    """A depth channel as a picture."""
+    return channel / math.log(MAX_DEPTH_M) if kind == METRES else torch.sigmoid(channel)
 
 
 def depth_pair(kind: str, channel: Tensor, depth_m: Tensor) -> DepthPair:
-    """What a depth channel N x 1 x H x W says beside the truth in metres (of the card's focal length; 0: none)."""
+    """Pictures of a depth channel N x 1 x H x W and of the truth in metres at the card's focal length (0: none)."""
     measured = depth_m > 0
     if kind == METRES:
-        truth = torch.log(torch.where(measured, depth_m, 1.0)) / math.log(FARTHEST_M)
+        truth = torch.log(torch.where(measured, depth_m, 1.0)) / math.log(MAX_DEPTH_M)
     else:
         nearest = torch.where(measured, depth_m, torch.inf).amin((2, 3), keepdim=True)
         farthest = depth_m.amax((2, 3), keepdim=True)
@@ -50,7 +50,7 @@ def depth_pair(kind: str, channel: Tensor, depth_m: Tensor) -> DepthPair:
 
 
 def ssim_difference(pair: DepthPair) -> Tensor:
-    """One minus the SSIM, the mean over the windows whose middle was measured."""
+    """One minus the SSIM, the mean over the windows whose middle pixel was measured."""
     edge = WINDOW_PX // 2
     return mean_where(1.0 - ssim(pair.found, pair.truth), pair.measured[..., edge:-edge, edge:-edge])
 
@@ -63,5 +63,5 @@ def paint_depth(picture: Tensor) -> UInt8Array:
 
 
 def mean_where(values: Tensor, chosen: Tensor) -> Tensor:
-    """The mean of the values where chosen is True; 0 where that is nowhere."""
+    """The mean of the values where chosen is True; 0 where it never is."""
     return torch.where(chosen, values, 0.0).sum() / chosen.sum().clamp_min(1)

@@ -1,4 +1,4 @@
-"""The figures beside the Follow-Me score that it hides: by size of hero, in pixels, and over whole sets."""
+"""Figures of detection, which the Follow-Me score does not show: recall and precision by size, false alarms, errors."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ SIZE_NAMES = ("4-30", "31-100", "101-300", "301-1000", ">1000")
 
 @dataclass(frozen=True, slots=True)
 class FrameFinding:
-    """One frame: how well each class is covered, and what was found of the hero.
+    """One frame: the overlap of each class, and whether the hero was found.
 
-    Areas are in pixels of the frame as it was recorded. found tells that a hero was reported; right that its blob
-    lies on the true hero; centroid_error_px is then the distance of the centroids, in pixels of the frame.
+    Areas are in pixels of the recorded frame. found: a hero was reported; right: its blob overlaps the true hero;
+    centroid_error_px is then the distance of the centroids, in pixels of the frame.
     """
 
     overlaps: Overlaps
@@ -37,7 +37,7 @@ class FrameFinding:
 
 @dataclass(frozen=True)
 class SizeFigures:
-    """Recall over true heroes of this size, precision over reported ones; None where there are none."""
+    """Recall over true heroes of one size class, precision over reported ones; None where there are none."""
 
     frames: int
     recall: float | None
@@ -46,8 +46,8 @@ class SizeFigures:
 
 
 @dataclass(frozen=True)
-class HonestFigures:
-    """Figures of a whole set. An IoU is None where the class is in neither truth nor prediction."""
+class DetectionFigures:
+    """Figures of a set of frames. An IoU is None where the class is in neither truth nor prediction."""
 
     frames: int
     iou: dict[str, float | None]
@@ -63,9 +63,9 @@ class HonestFigures:
 def examine_frame(
     truth: UInt8Array, predicted: UInt8Array, frame_hero_px: int, scale: float, min_px: float
 ) -> FrameFinding:
-    """Compare labels of the same size H x W; scale is the frame's width over theirs.
+    """Compare labels of the same size H x W; scale is the frame's width divided by theirs.
 
-    frame_hero_px is the true hero's area in the frame as recorded; min_px the area from which a hero is reported.
+    frame_hero_px is the true hero's area in the recorded frame; min_px the minimum area of a reported hero.
     """
     hero, true_hero = find_hero(predicted, min_px), find_hero(truth)
     right, error = False, None
@@ -84,20 +84,20 @@ def examine_frame(
 
 
 def seen_from(finding: FrameFinding, min_px: float) -> FrameFinding:
-    """The finding when only a blob of at least `min_px` pixels of the frame had counted as seen."""
+    """The finding if only blobs of at least `min_px` pixels of the frame count as seen."""
     if finding.found_px >= min_px:
         return finding
     return dataclasses.replace(finding, found=False, found_px=0.0, right=False, centroid_error_px=None)
 
 
-def honest_figures(findings: Sequence[FrameFinding]) -> HonestFigures:
-    """The figures of a set of frames; a true hero counts from 4 pixels."""
+def detection_figures(findings: Sequence[FrameFinding]) -> DetectionFigures:
+    """The figures of a set of frames; a true hero has at least 4 pixels."""
     with_hero = [finding for finding in findings if finding.truth_hero_px >= SIZE_EDGES_PX[0]]
     without = [finding for finding in findings if finding.truth_hero_px < SIZE_EDGES_PX[0]]
     reported = [finding for finding in findings if finding.found]
     errors = [finding.centroid_error_px for finding in with_hero if finding.centroid_error_px is not None]
     false_alarms = _share([finding.found for finding in without])
-    return HonestFigures(
+    return DetectionFigures(
         frames=len(findings),
         iou={
             name: sum((finding.overlaps[label] for finding in findings), Overlap()).iou
@@ -120,8 +120,10 @@ def _size_figures(
     with_hero: Sequence[FrameFinding], reported: Sequence[FrameFinding], low: int, high: int
 ) -> SizeFigures:
     true = [finding.right for finding in with_hero if low <= finding.truth_hero_px < high]
-    said = [finding.right for finding in reported if low <= max(finding.found_px, low if low == 4 else 0) < high]
-    return SizeFigures(len(true), _share(true), len(said), _share(said))
+    reported_right = [
+        finding.right for finding in reported if low <= max(finding.found_px, low if low == 4 else 0) < high
+    ]
+    return SizeFigures(len(true), _share(true), len(reported_right), _share(reported_right))
 
 
 def _share(values: Sequence[bool]) -> float | None:

@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 from fcn_follow.errors import UserError, shown
 from fcn_follow.images.pictures import decode_picture
 
-NOT_MEASURED_MM = (0, 65535)  # the sky, what is out of reach, what a depth camera has missed
+NOT_MEASURED_MM = (0, 65535)  # the sky, out of range, or missed by the depth camera
 LISTING = "frames.jsonl"
 
 
 def decode_depth(data: bytes) -> NDArray[np.float32]:
     """Depth in metres, float32 H x W, 0 where it was not measured.
 
-    Raises UserError, saying what is wrong, for anything but a 16-bit grey PNG with at least one measured pixel.
+    Raises UserError for anything but a 16-bit grey PNG with at least one measured pixel.
     """
     picture = decode_picture(data, cv2.IMREAD_UNCHANGED)
     if picture.dtype != np.uint16 or picture.ndim != 2:
@@ -37,9 +37,9 @@ def decode_depth(data: bytes) -> NDArray[np.float32]:
 
 
 def read_focal_lengths(text: str) -> dict[str, float]:
-    """Vertical focal length in pixels by frame number (its digits, without leading zeros), of a frames.jsonl's lines.
+    """The vertical focal length in pixels by frame number (its digits, without leading zeros), from frames.jsonl.
 
-    Raises UserError, naming the line, for others.
+    Raises UserError, naming the line, for any other text.
     """
     found = {}
     for number, line in enumerate(text.splitlines(), 1):

@@ -1,4 +1,4 @@
-"""A training in TensorBoard: loss, learning rate, scores, the network's graph, and what it sees on held-out frames."""
+"""A training in TensorBoard: loss, learning rate, scores, the network's graph, and predictions of held-out frames."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from torch.utils.tensorboard import SummaryWriter
 from fcn_follow.classes import HERO
 from fcn_follow.lab.data.frames import UInt8Array
 from fcn_follow.lab.data.resize import resize_image
-from fcn_follow.lab.scoring.depth import true_depth
-from fcn_follow.lab.scoring.depth_map import as_picture, depth_pair, paint_depth
+from fcn_follow.lab.scoring.depth_figures import true_depth
+from fcn_follow.lab.scoring.depth_picture import as_picture, depth_pair, paint_depth
 from fcn_follow.lab.scoring.evaluation import LabelledFrame
 from fcn_follow.lab.scoring.predict import Predicted, outputs
-from fcn_follow.lab.scoring.report import paint
+from fcn_follow.lab.scoring.score_report import paint
 from fcn_follow.lab.training.trainer import EpochReport, Trainer
 from fcn_follow.networks.weights import ModelCard
 from fcn_follow.perception.labels import labels_of
@@ -26,28 +26,26 @@ from fcn_follow.perception.labels import labels_of
 PICTURES = 6
 
 
-class Board:
-    """Writes one training into a folder for `tensorboard --logdir`; the same frames are shown after each epoch."""
+class TensorBoardLog:
+    """Writes one training into a folder for `tensorboard --logdir`; each epoch shows the same frames."""
 
     def __init__(self, folder: Path, trainer: Trainer) -> None:
         self._writer = SummaryWriter(str(folder), purge_step=len(trainer.history) * trainer.steps_per_epoch)
         self._trainer = trainer
-        self._shown = _telling_frames(trainer.held_out)
+        self._shown = _frames_by_hero_size(trainer.held_out)
         size = trainer.parameters.input_px
         network = copy.deepcopy(trainer.network).cpu().eval()
-        with contextlib.suppress(
-            TypeError, RuntimeError
-        ):  # what PyTorch cannot trace (max-unpooling) has no graph here
+        with contextlib.suppress(TypeError, RuntimeError):  # PyTorch cannot trace max-unpooling
             self._writer.add_graph(network, torch.zeros(1, 3, size, size))
 
     def step(self, step: int, loss: float) -> None:
-        """The epoch's mean loss so far and the learning rate, after this step of it."""
+        """Log the mean loss of the epoch up to this step, and the learning rate."""
         total = len(self._trainer.history) * self._trainer.steps_per_epoch + step
         self._writer.add_scalar("training/loss", loss, total)
         self._writer.add_scalar("training/learning_rate", self._trainer.optimizer.param_groups[0]["lr"], total)
 
     def epoch(self, report: EpochReport) -> None:
-        """The scores of an epoch and, where it was judged, the frames with truth and prediction."""
+        """Log the scores of an epoch with an evaluation, and the frames with truth and prediction."""
         if report.score is None:
             return
         total = (report.epoch + 1) * self._trainer.steps_per_epoch
@@ -64,7 +62,7 @@ class Board:
         self._writer.flush()
 
     def close(self) -> None:
-        """Write what is left."""
+        """Write what is still in memory."""
         self._writer.close()
 
 
@@ -84,8 +82,8 @@ def picture_row(seen: Predicted[LabelledFrame], card: ModelCard) -> UInt8Array:
     return np.hstack(cells)
 
 
-def _telling_frames(frames: Sequence[LabelledFrame]) -> list[LabelledFrame]:
-    """A few frames from the one with the smallest hero to the one with the largest, and one without a hero."""
+def _frames_by_hero_size(frames: Sequence[LabelledFrame]) -> list[LabelledFrame]:
+    """A few frames, from the smallest hero to the largest, and one without a hero."""
     sizes = [int(frame.mask[..., HERO].sum()) for frame in frames]
     with_hero = [frames[i] for i in np.argsort(sizes, kind="stable") if sizes[i] > 0]
     chosen = sorted({int(i) for i in np.linspace(0, len(with_hero) - 1, PICTURES - 1)}) if with_hero else []

@@ -1,0 +1,292 @@
+"""`fcn-follow fly`: closed-loop flights in the simulator.
+
+Each command imports the simulator when it runs: the help needs none of its libraries.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from fcn_follow.cli.options import WeightsFile
+from fcn_follow.errors import UserError
+from fcn_follow.inference.choice import EngineRequest, candidates
+from fcn_follow.inference.exported import load_model
+from fcn_follow.lab.console import console, output, progress_bar
+from fcn_follow.networks.weights import require_metres
+from fcn_follow.perception.ranging import METHODS
+from fcn_follow.share import default_weights
+
+if TYPE_CHECKING:
+    from fcn_follow.simulation.figures import Figures
+    from fcn_follow.simulation.scenarios import Scenario
+    from fcn_follow.simulation.suite import EyesSpec
+
+
+fly = typer.Typer(no_args_is_help=True, add_completion=False)
+
+One = Annotated[str, typer.Option(help="Which scenario; `fcn-follow fly --list` lists them.")]
+Several = Annotated[str, typer.Option(help="Which scenarios, NAME,NAME; default: all that --ranging suits.")]
+Seeds = Annotated[int, typer.Option(help="Flights of each scenario, with seeds from 0 on.", min=1, max=10000)]
+Out = Annotated[Path, typer.Option(help="Folder for tables, report and video.")]
+Engine = Annotated[str, typer.Option(help="What runs the network, in fp32 (see fcn-follow score).")]
+TruePositions = Annotated[
+    bool, typer.Option("--true-positions", help="Fly by the true hero position instead of a network.")
+]
+Ranging = Annotated[str, typer.Option(help=f"How the distance is found: {', '.join(METHODS)}.")]
+Duration = Annotated[Optional[float], typer.Option(help="Seconds, instead of the scenario's own.", min=1)]  # noqa: UP045
+Processes = Annotated[int, typer.Option(help="Flights at the same time.", min=1, max=64)]
+
+
+def _list_scenarios(wanted: bool) -> None:
+    if wanted:
+        from fcn_follow.simulation.scenarios import SCENARIOS
+
+        for scenario in SCENARIOS:
+            print(f"{scenario.name:15} {scenario.description}")
+        raise typer.Exit
+
+
+@fly.callback()
+def flights(
+    _list: Annotated[
+        bool, typer.Option("--list", is_eager=True, callback=_list_scenarios, help="List the scenarios and exit.")
+    ] = False,
+) -> None:
+    """Fly the follower in the simulated town, without ROS, in lockstep: the same seed gives the same flight."""
+
+
+@fly.command()
+def one(
+    scenario: One = "straight",
+    seed: Annotated[int, typer.Option(help="Another seed: other people, textures, wind.", min=0)] = 0,
+    out: Out = Path("out"),
+    weights: WeightsFile = None,
+    engine: Engine = "torch",
+    true_positions: TruePositions = False,
+    ranging: Ranging = METHODS[0],
+    duration: Duration = None,
+) -> None:
+    """Fly one scenario; write a report with a video."""
+    from fcn_follow.simulation.fly_with_report import fly_with_report
+    from fcn_follow.simulation.scenarios import find_scenario
+
+    chosen = find_scenario(scenario)
+    eyes = _eyes(true_positions, weights, engine, ranging)
+    make_folder(out)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:.0f} s"),
+        TimeRemainingColumn(),
+    )
+    with _stopped_by_ctrl_c(out), Progress(*columns, console=console) as progress:
+        task = progress.add_task(chosen.name, total=duration or chosen.duration_s)
+        result, page = fly_with_report(
+            chosen, seed, eyes, out, duration, lambda now_s: progress.update(task, completed=now_s)
+        )
+    print_figures([result])
+    console.print(f"report: {page}")
+
+
+@fly.command()
+def suite(
+    scenario: Several = "",
+    seeds: Seeds = 3,
+    out: Out = Path("out"),
+    weights: WeightsFile = None,
+    engine: Engine = "torch",
+    true_positions: TruePositions = False,
+    ranging: Ranging = METHODS[0],
+    duration: Duration = None,
+    processes: Processes = 2,
+) -> None:
+    """Fly many scenarios with several seeds each; write tables, a report and what of the requirements is met."""
+    from fcn_follow.simulation.flight_report import write_suite_report
+    from fcn_follow.simulation.requirements import judge
+    from fcn_follow.simulation.suite import save_tables
+
+    scenarios = _scenarios(scenario, knows_depth=true_positions or ranging == "depth")
+    eyes = _eyes(true_positions, weights, engine, ranging)
+    make_folder(out)
+    flown: list[Figures] = []
+    with _stopped_by_ctrl_c(out):
+        for flight in _flights(scenarios, seeds, eyes, duration, processes):
+            flown.append(flight)
+            save_tables(out, flown, scenarios)
+    write_suite_report(out / "suite.html", flown, scenarios)
+    print_figures(flown)
+    requirements = Table("requirement", "found", "met", title="Requirements")
+    for row in judge(flown, scenarios):
+        requirements.add_row(row.requirement, row.found, "yes" if row.met else "no")
+    output(150).print(requirements)
+    console.print(f"tables and report: {out}")
+
+
+@fly.command()
+def compare(
+    scenario: Annotated[str, typer.Option(help="Which scenarios, NAME,NAME; default: all.")] = "",
+    seeds: Seeds = 3,
+    out: Out = Path("out"),
+    weights: WeightsFile = None,
+    engine: Engine = "torch",
+    duration: Duration = None,
+    processes: Processes = 2,
+) -> None:
+    """Fly the same flights by each way to find the distance; write one table."""
+    from fcn_follow.simulation.ranging_table import ranging_rows, save_ranging
+
+    scenarios = _scenarios(scenario, knows_depth=True)
+    ways = [_eyes(False, weights, engine, method) for method in METHODS]
+    make_folder(out)
+    flown: dict[str, list[Figures]] = {eyes.ranging: [] for eyes in ways}
+    with _stopped_by_ctrl_c(out):
+        for eyes in ways:
+            for flight in _flights(scenarios, seeds, eyes, duration, processes):
+                flown[eyes.ranging].append(flight)
+                save_ranging(out, flown)
+    table = Table(title="RMS distance error in metres, by how the distance is found")
+    table.add_column("scenario")
+    for eyes in ways:
+        table.add_column(eyes.ranging.replace("_", " "), justify="right")
+    for row in ranging_rows(flown):
+        cells = zip(row.distance_rms_m.values(), row.contacts.values(), strict=True)
+        table.add_row(row.scenario, *(f"{error_m:.2f}" + (" contact" if hit else "") for error_m, hit in cells))
+    output(150).print(table)
+    console.print(f"table: {out / 'ranging.json'}")
+
+
+@fly.command()
+def faults(
+    first_seed: Annotated[int, typer.Option(help="Seed of the first flight; the others follow.", min=0)] = 0,
+    flights: Annotated[int, typer.Option(help="How many flights.", min=1, max=10000)] = 3,
+    out: Out = Path("out"),
+    weights: WeightsFile = None,
+    engine: Engine = "torch",
+    true_positions: TruePositions = False,
+    ranging: Ranging = METHODS[0],
+    processes: Processes = 2,
+) -> None:
+    """Fly with random faults of sensors and links; exit with 1 where a flight did what must never happen."""
+    from fcn_follow.simulation.fault_flights import FaultFlight, Task, run, save_flights
+    from fcn_follow.simulation.suite import run_all
+
+    eyes = _eyes(true_positions, weights, engine, ranging)
+    make_folder(out)
+    tasks = [Task(seed, eyes) for seed in range(first_seed, first_seed + flights)]
+    flown: list[FaultFlight] = []
+    table = Table(title="What went wrong")
+    for column in ("seed", "scenario", "faults", "failures"):
+        table.add_column(column)
+    with _stopped_by_ctrl_c(out), progress_bar() as progress:
+        bar = progress.add_task("flying", total=len(tasks))
+        for flight in run_all(run, tasks, processes):
+            flown.append(flight)
+            save_flights(out, flown)
+            progress.update(bar, advance=1, description=f"flew {flight.scenario} {flight.seed}")
+            if flight.failures:
+                kinds = ", ".join(f"{fault.kind} at {fault.begin_s:g} s" for fault in flight.faults)
+                table.add_row(str(flight.seed), flight.scenario, kinds, "; ".join(flight.failures))
+    failed = sum(bool(flight.failures) for flight in flown)
+    if failed:
+        output(150).print(table)
+    approach_m = min(flight.approach_m for flight in flown)
+    print(
+        f"flights: {len(flown)}, faults: {sum(len(flight.faults) for flight in flown)}, flights that failed: {failed}, "
+        f"contacts: {sum(bool(flight.contact) for flight in flown)}, nearest to a person while moving towards them: "
+        f"{approach_m:.2f} m"
+    )
+    console.print(f"table: {out / 'faults.json'}")
+    if failed:
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _stopped_by_ctrl_c(out: Path) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        console.print(f"stopped; what was finished is in {out}")
+        raise typer.Exit(130) from None
+
+
+def _scenarios(names: str, *, knows_depth: bool) -> list[Scenario]:
+    """The scenarios of NAME,NAME; without names all, but for those that only a depth can range."""
+    from fcn_follow.simulation.scenarios import SCENARIOS, find_scenario
+
+    if names:
+        return [find_scenario(name) for name in names.split(",")]
+    return [scenario for scenario in SCENARIOS if knows_depth or not scenario.misleads_height]
+
+
+def _eyes(true_positions: bool, weights: Path | None, engine: str, ranging: str) -> EyesSpec:
+    """The perception of the flights. Raises UserError, before anything flies, for options that do not fit."""
+    from fcn_follow.simulation.suite import EyesSpec
+
+    if ranging not in METHODS:
+        raise UserError(f"--ranging {ranging}: allowed is {', '.join(METHODS)}")
+    if true_positions:
+        if ranging != METHODS[0]:
+            raise UserError("--true-positions is flown without any ranging")
+        return EyesSpec()
+    path = weights or default_weights()
+    card = load_model(path).card
+    candidates(EngineRequest(engine, precision="fp32"))
+    if ranging == "depth":
+        require_metres(card)
+    return EyesSpec(path, engine, ranging)
+
+
+def _flights(
+    scenarios: list[Scenario], seeds: int, eyes: EyesSpec, duration_s: float | None, processes: int
+) -> Iterator[Figures]:
+    """The figures of each flight as it ends, under a progress bar."""
+    from fcn_follow.simulation.figures import figures
+    from fcn_follow.simulation.suite import Task, run, run_all
+
+    tasks = [Task(scenario.name, seed, eyes, duration_s) for scenario in scenarios for seed in range(seeds)]
+    with progress_bar() as progress:
+        task = progress.add_task("flying", total=len(tasks))
+        for log in run_all(run, tasks, processes):
+            progress.update(task, advance=1, description=f"flew {log.scenario.name} {log.seed}")
+            yield figures(log)
+
+
+def print_figures(flown: list[Figures]) -> None:
+    """One row a scenario on standard output."""
+    from fcn_follow.simulation.figures import scenario_means
+
+    table = Table(title="Flights; worst of the seeds for re-acquiring, closest, contacts and limits, else the mean")
+    table.add_column("scenario")
+    shown = {"hero_in_frame": "in frame", "right_person": "right person", "distance_rms_m": "distance RMS m",
+             "height_rms_m": "height RMS m", "bearing_rms_rad": "bearing RMS rad", "reacquire_s": "re-acquire s",
+             "closest_person_m": "closest m", "contacts": "contacts", "limit_violations": "limits",
+             "mean_iou": "IoU"}  # fmt: skip
+    for title in shown.values():
+        table.add_column(title, justify="right")
+    for row in scenario_means(flown):
+        table.add_row(str(row["scenario"]), *(_cell(name, float(row[name])) for name in shown))
+    output(150).print(table)
+
+
+def make_folder(out: Path) -> None:
+    """Make `out` where it is not there; UserError where that cannot be."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--out {out}: {error.strerror or error}") from error
+
+
+def _cell(name: str, value: float) -> str:
+    if math.isnan(value):
+        return "-"
+    if name in ("hero_in_frame", "right_person"):
+        return f"{100 * value:.1f} %"
+    return f"{value:.0f}" if name in ("contacts", "limit_violations") else f"{value:.2f}"

@@ -1,0 +1,33 @@
+"""Options that several commands have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+WeightsFile = Annotated[Optional[Path], typer.Option(help="Weights file; default: the project's own.")]  # noqa: UP045
+WeightsFiles = Annotated[
+    Optional[list[Path]],  # noqa: UP045
+    typer.Option(help="Weights files, given again for more; default: all that the package ships."),
+]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+EngineName = Annotated[
+    str,
+    typer.Option(
+        help="auto (the fastest here), torch (the reference), torch-compiled, onnxruntime, openvino, tensorrt."
+    ),
+]
+Precision = Annotated[str, typer.Option(help="auto (the fastest here), fp32, bf16, fp16.")]
+Split = Annotated[
+    Optional[Path],  # noqa: UP045
+    typer.Option(help="YAML file of the held-out runs; default: config/split.yaml."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print the figures as JSON on standard output.")]
+Recipe = Annotated[str, typer.Option(help="Recipe: a name in config/recipes, or a YAML file; see docs/training.md.")]
+NetworkName = Annotated[str, typer.Option(help="Network by name, instead of that of the recipe.", show_default=False)]
+Settings = Annotated[
+    Optional[list[str]],  # noqa: UP045
+    typer.Option("--set", help="Change a parameter of the recipe, as NAME=VALUE."),
+]

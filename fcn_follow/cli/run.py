@@ -1,0 +1,104 @@
+"""`fcn-follow run`: what scripts/follow calls."""
+
+from __future__ import annotations
+
+import math
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Optional
+
+import typer
+from rich.console import Console
+
+from fcn_follow.cli.options import WeightsFile
+from fcn_follow.errors import UserError
+from fcn_follow.perception.ranging import METHODS
+from fcn_follow.runner.follow import Runner, RunOptions
+
+SIMULATED_S = 60.0
+
+
+def _one_of(*allowed: str) -> Callable[[Optional[str]], Optional[str]]:  # noqa: UP045
+    def check(value: str | None) -> str | None:
+        if value is not None and value not in allowed:
+            raise typer.BadParameter(f"{value!r}; allowed is {', '.join(allowed)}")
+        return value
+
+    return check
+
+
+def run(
+    source: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Folder or zip of frames, video, rosbag2 folder, or camera number; default: the simulator."),
+    ] = None,
+    scenario: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="What happens in the simulator; `fcn-follow fly --list` lists the scenarios."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="In the simulator: other people, textures, wind.")] = 0,
+    record: Annotated[bool, typer.Option("--record", help="Record all topics as rosbag2 (mcap) in --out.")] = False,
+    rate: Annotated[
+        float, typer.Option(metavar="HZ", help="Frames per second, up to 1000; 0: by the stamps of the source.")
+    ] = 0.0,
+    duration: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(
+            metavar="S", help="End after S seconds, 0: never; default: 60 s in the simulator, else with the source."
+        ),
+    ] = None,
+    loop: Annotated[bool, typer.Option("--loop", help="Play the source again and again.")] = False,
+    weights: WeightsFile = None,
+    ranging: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(callback=_one_of(*METHODS), help=f"How the hero's distance is found: {', '.join(METHODS)}."),
+    ] = None,
+    device: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(callback=_one_of("auto", "cpu", "cuda"), help="Where the network runs: auto, cpu or cuda."),
+    ] = None,
+    engine: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="What runs the network; default: auto, the fastest that is installed."),
+    ] = None,
+    params: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(metavar="YAML", help="Parameter file; default: config/follow.yaml."),
+    ] = None,
+    network: Annotated[
+        bool,
+        typer.Option("--network", help="Let other machines hear and command the nodes; default: this machine alone."),
+    ] = False,
+    out: Annotated[Path, typer.Option(help="Folder of the recording.")] = Path("out"),
+) -> None:
+    """Segment a camera's frames, follow the hero, show and record the flight; no ROS install is needed."""
+    if not 0 <= rate <= 1000:
+        raise typer.BadParameter(f"{rate:g}: allowed is 0 to 1000 Hz", param_hint="--rate")
+    if duration is None:
+        duration = SIMULATED_S if source is None else 0.0
+    if not (math.isfinite(duration) and duration >= 0):
+        raise typer.BadParameter(f"{duration:g}: allowed is 0 or more seconds", param_hint="--duration")
+    options = RunOptions(
+        source, scenario, seed, record, rate, duration, loop, weights, ranging, device, engine, params, network, out
+    )
+    runner: Runner | None = None
+    interrupted = False
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        nonlocal interrupted
+        interrupted = True
+        if runner is not None:
+            runner.stopping = True
+
+    signal.signal(signal.SIGINT, on_signal)
+    signal.signal(signal.SIGTERM, on_signal)
+    try:
+        runner = Runner(options, Console())
+        runner.stopping = interrupted
+        runner.run()
+    except UserError:
+        raise
+    except Exception as error:  # the nodes have ended all the same
+        raise UserError(f"the runner failed: {type(error).__name__}: {error}") from error
