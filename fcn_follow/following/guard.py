@@ -22,6 +22,7 @@ from dataclasses import dataclass
 
 from fcn_follow.coordinates import body_from_optical, rotated, wrapped
 from fcn_follow.following.parameters import FollowerParameters, Limits
+from fcn_follow.following.reasons import Reason
 from fcn_follow.following.vehicle import VehicleHistory, VehiclePose, dead_reckoned
 from fcn_follow.geometry import ZERO_COMMAND, Vector3, VelocityCommand
 
@@ -151,7 +152,7 @@ class Guard:
         limits = self.parameters.limits
         fault, checked = "", command
         if not all(abs(value) <= MAX_COMMAND for value in dataclasses.astuple(command)):  # false for NaN
-            fault, checked = "the command was nothing that a drone can fly", ZERO_COMMAND
+            fault, checked = Reason.COMMAND_IMPOSSIBLE, ZERO_COMMAND
         pose = self.history.newest or self.advance(now_s)
         restrictions: tuple[tuple[str, Callable[[VelocityCommand], VelocityCommand]], ...] = (
             ("guard: limits", lambda each: _within_limits(each, limits)),
