@@ -83,7 +83,7 @@ class Follower:
     def reset(self) -> None:
         """Forget everything: the hero, the start, the stick's trim and odometry. Zero until a hero is seen."""
         self.start_anew()
-        self._inbox.clear_vehicles()
+        self._inbox.vehicles.clear()
         self.odometry.clear()
 
     def start_anew(self) -> None:
@@ -110,19 +110,19 @@ class Follower:
 
     def observe_frame(self, stamp_s: float) -> None:
         """A frame was processed, with or without a hero."""
-        self._inbox.add_frame(stamp_s)
+        self._inbox.frames.append(stamp_s)
 
     def observe_hero(self, hero: HeroPosition) -> None:
         """The hero was seen."""
-        self._inbox.add_hero(hero)
+        self._inbox.heroes.append(hero)
 
     def observe_people(self, stamp_s: float, positions_camera_m: Sequence[Vector3]) -> None:
         """Everybody but the hero in a frame: the middles of their bodies in the camera's optical frame, in m."""
-        self._inbox.add_people(stamp_s, positions_camera_m)
+        self._inbox.people.append((stamp_s, tuple(positions_camera_m)))
 
     def observe_vehicle(self, vehicle: VehicleState) -> None:
         """Odometry; after the first value, even a refused one, the drone does not move without odometry."""
-        self._inbox.add_vehicle(vehicle)
+        self._inbox.vehicles.append(vehicle)
 
     def observe_stick(self, speeds: VelocityCommand) -> None:
         """The pilot moves the set points: forward is nearer, left is around the hero to the drone's left."""
@@ -197,7 +197,7 @@ class Follower:
         self._now_s = now_s if math.isfinite(now_s) else None
         self.counters.clock_jumps += 1
         self.start_anew()
-        self._inbox.clear_vehicles()
+        self._inbox.vehicles.clear()
         self._inbox.forget_refusals()
         self.odometry.start_anew()
         self.guard.reset()

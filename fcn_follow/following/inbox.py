@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from fcn_follow.following.monitors import Refusals
@@ -29,47 +29,31 @@ class Counters:
 
 
 class Inbox:
-    """Collects observations; each take_* empties one kind and returns those that are accepted. Stamps are in s."""
+    """Observations in queues by kind; each take_* empties one and gives those that are accepted. Stamps are in s.
+
+    people holds a stamp and the positions of everybody but the hero in the camera's optical frame (m); frames holds the
+    stamps of frames with and without a hero.
+    """
 
     def __init__(self) -> None:
         self.counters = Counters()
-        self._heroes: deque[HeroPosition] = deque(maxlen=MAX_WAITING)
-        self._people: deque[tuple[float, tuple[Vector3, ...]]] = deque(maxlen=MAX_WAITING)
-        self._frames: deque[float] = deque(maxlen=MAX_WAITING)
-        self._vehicles: deque[VehicleState] = deque(maxlen=MAX_WAITING)
+        self.heroes: deque[HeroPosition] = deque(maxlen=MAX_WAITING)
+        self.people: deque[tuple[float, tuple[Vector3, ...]]] = deque(maxlen=MAX_WAITING)
+        self.frames: deque[float] = deque(maxlen=MAX_WAITING)
+        self.vehicles: deque[VehicleState] = deque(maxlen=MAX_WAITING)
         self._stick: VelocityCommand | None = None
         self.forget_refusals()
 
     def clear(self) -> None:
         """Drop everything but odometry."""
-        self._heroes.clear()
-        self._people.clear()
-        self._frames.clear()
+        self.heroes.clear()
+        self.people.clear()
+        self.frames.clear()
         self._stick = None
-
-    def clear_vehicles(self) -> None:
-        """Drop odometry."""
-        self._vehicles.clear()
 
     def forget_refusals(self) -> None:
         """Forget what was refused."""
         self._refused_heroes, self._refused_frames = Refusals(), Refusals()
-
-    def add_hero(self, hero: HeroPosition) -> None:
-        """Add a hero position."""
-        self._heroes.append(hero)
-
-    def add_people(self, stamp_s: float, positions_camera_m: Sequence[Vector3]) -> None:
-        """Add the positions of everybody but the hero in a frame."""
-        self._people.append((stamp_s, tuple(positions_camera_m)))
-
-    def add_frame(self, stamp_s: float) -> None:
-        """Add a frame, with or without a hero."""
-        self._frames.append(stamp_s)
-
-    def add_vehicle(self, vehicle: VehicleState) -> None:
-        """Add an odometry value."""
-        self._vehicles.append(vehicle)
 
     def set_stick(self, speeds: VelocityCommand) -> None:
         """Keep the newest stick input; one that is not finite is refused."""
@@ -85,13 +69,13 @@ class Inbox:
 
     def take_vehicles(self) -> Iterator[VehicleState]:
         """The odometry values, oldest first; `Odometry` judges them."""
-        while self._vehicles:
-            yield self._vehicles.popleft()
+        while self.vehicles:
+            yield self.vehicles.popleft()
 
     def take_people(self, now_s: float, timeouts: Timeouts) -> Iterator[tuple[float, list[Vector3]]]:
         """The stamp and the plausible positions of each frame."""
-        while self._people:
-            stamp_s, positions = self._people.popleft()
+        while self.people:
+            stamp_s, positions = self.people.popleft()
             if wrong_stamp(stamp_s, now_s, timeouts.frame_s, timeouts):
                 self.counters.mistimed += 1
                 continue
@@ -101,8 +85,8 @@ class Inbox:
 
     def take_frames(self, now_s: float, timeouts: Timeouts) -> Iterator[float]:
         """The stamps of the frames."""
-        while self._frames:
-            stamp_s = self._frames.popleft()
+        while self.frames:
+            stamp_s = self.frames.popleft()
             if wrong := wrong_stamp(stamp_s, now_s, timeouts.camera_s, timeouts):
                 self._refused_frames.refuse(Refusal.FRAMES.with_figures(wrong), now_s)
             else:
@@ -111,8 +95,8 @@ class Inbox:
 
     def take_heroes(self, now_s: float, timeouts: Timeouts) -> list[HeroPosition]:
         """The hero positions, oldest stamp first."""
-        usable = [hero for hero in self._heroes if self._is_usable(hero, now_s, timeouts)]
-        self._heroes.clear()
+        usable = [hero for hero in self.heroes if self._is_usable(hero, now_s, timeouts)]
+        self.heroes.clear()
         return sorted(usable, key=lambda hero: hero.stamp_s)
 
     def refusal(self, now_s: float) -> str:
