@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcn_follow.errors import UserError
-from fcn_follow.inference.graph import Codes, FirstChannels, Graph, Probabilities, WithDepth, WithMirrored
+from fcn_follow.inference.graph import Graph
+from fcn_follow.inference.operations import Codes, FirstChannels, Probabilities, WithDepth, WithMirrored
 from fcn_follow.inference.rewriting import rewritten
 from fcn_follow.inference.tracing import graph_of
 from fcn_follow.networks.registry import NETWORKS

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from fcn_follow.errors import UserError
 from fcn_follow.inference.engine import EngineSpec, Output, check_output, deployed_graph, thresholds
-from fcn_follow.inference.interpreter import Interpreter, codes, with_depth
+from fcn_follow.inference.interpreter import Interpreter
+from fcn_follow.inference.operations import Codes, WithDepth
 from fcn_follow.networks.sources.mask_depth import class_logits
 from fcn_follow.networks.weights import LoadedWeights
 from fcn_follow.share import make_cache
@@ -41,8 +42,8 @@ class EagerEngine:
         if self._card.flip_average:
             p = (p + _probabilities(self._answer(pixels.flip(3))).flip(3)) / 2
         if self._output is not Output.PROBABILITIES:
-            code = codes(p, thresholds(self._card))
-            p = code if self._output is Output.CODES else with_depth(code, answer)
+            code = Codes(thresholds(self._card)).run(p)
+            p = code if self._output is Output.CODES else WithDepth().run(code, answer)
         return p.cpu().numpy()
 
     def _answer(self, pixels: Tensor) -> Tensor:

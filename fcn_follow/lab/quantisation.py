@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from fcn_follow.errors import UserError
 from fcn_follow.inference.engine import Output, check_installed, deployed_graph
-from fcn_follow.inference.graph import Convolution, FrameMean, Graph, Relu
+from fcn_follow.inference.graph import Graph
+from fcn_follow.inference.operations import Convolution, FrameMean, Relu
 from fcn_follow.lab.export import metadata_of, write_whole
 from fcn_follow.networks.weights import LoadedWeights
 
