@@ -16,7 +16,7 @@ from rich.table import Table
 from fcn_follow.cli.bags import progress_bar
 from fcn_follow.cli.scoring import held_out_runs, refs_of_runs
 from fcn_follow.errors import UserError
-from fcn_follow.inference.choice import EngineRequest, pays
+from fcn_follow.inference.choice import EngineRequest, is_accelerated
 from fcn_follow.inference.engine import Engine, Output, missing_for, open_engine, open_model
 from fcn_follow.inference.exported import SUFFIXES, Exported, choose_for
 from fcn_follow.inference.machine import usable_cores
@@ -87,7 +87,7 @@ def _export_int8(loaded: LoadedWeights, out: Path, data: Sequence[Path], split: 
         name = "onnxruntime" if missing_for("openvino") else "openvino"
         spec = EngineRequest(streams=usable_cores()).spec(name, "cpu", "fp32")
         engines = {"fp32": open_engine(spec, loaded, Output.PROBABILITIES)}
-        if pays(name, "cpu", "bf16"):
+        if is_accelerated(name, "cpu", "bf16"):
             engines["bf16"] = open_engine(replace(spec, precision="bf16"), loaded, Output.PROBABILITIES)
         engines["int8"] = open_model(spec, model, Output.PROBABILITIES)
         results = {

@@ -65,7 +65,9 @@ def test_an_exported_file_carries_its_card_and_gives_what_pytorch_gives(small, t
         p = choose_for(model, EngineRequest(engine, precision="fp32"), output=Output.PROBABILITIES).engine
         with torch.inference_mode():
             x = torch.from_numpy(verification.frames[:1]).permute(0, 3, 1, 2).float() / 127.5 - 1.0
-            np.testing.assert_allclose(p.run(verification.frames[:1]), small.network(x).softmax(1).numpy(), atol=1e-4)
+            np.testing.assert_allclose(
+                p.run(verification.frames[:1]).classes, small.network(x).softmax(1).numpy(), atol=1e-4
+            )
     labels = Segmenter(model, choose_for(model, EngineRequest()).engine).segment(verification.frames[0])
     assert labels.shape == (40, 56)
 
@@ -228,7 +230,7 @@ def test_int8_layers_are_int8_and_both_engines_give_what_they_should(int8_file):
     for engine in ("openvino", "onnxruntime"):
         chosen = choose_for(model, EngineRequest(engine, precision="fp32"))
         assert chosen.reason == f"{engine} fp32 on cpu, as it was exported, in int8"
-        given = answers_of(chosen.engine, verification.frames)
+        given = answers_of(chosen.engine, verification.frames).classes
         assert (given == verification.expected).mean() > 0.97
         assert (given != verification.expected).any()
 
