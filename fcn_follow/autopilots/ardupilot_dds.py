@@ -1,4 +1,4 @@
-"""ArduPilot's own DDS client: TwistStamped on ap/cmd_vel in base_link, taken in GUIDED mode."""
+"""ArduPilot's DDS client: TwistStamped on ap/cmd_vel in base_link, used in GUIDED mode."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fcn_follow.geometry import VelocityCommand
 
 
 class ArdupilotDdsOutput:
-    """Publishes the relative topic ap/cmd_vel (/ap/cmd_vel where there is no namespace)."""
+    """Publishes the relative topic ap/cmd_vel (/ap/cmd_vel without a namespace)."""
 
     def __init__(self, host: Host, _parameters: OutputParameters) -> None:
         self._publish = host.publisher(TwistStamped, "ap/cmd_vel", Quality(reliable=False))
@@ -24,4 +24,4 @@ class ArdupilotDdsOutput:
         return ""
 
     def close(self) -> None:
-        """Nothing to end."""
+        """Nothing to close."""

@@ -1,4 +1,4 @@
-"""cmd_vel as TwistStamped or Twist in base_link (REP-103): simulators, Gazebo's velocity control, own bridges."""
+"""cmd_vel as TwistStamped or Twist in base_link (REP-103), for simulators, Gazebo's velocity control and bridges."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fcn_follow.geometry import VelocityCommand
 
 
 class CmdVelOutput:
-    """Publishes the relative topic cmd_vel; type and frame by parameter."""
+    """Publishes the relative topic cmd_vel; parameters choose type and frame."""
 
     def __init__(self, host: Host, parameters: OutputParameters) -> None:
         self._stamped = parameters.cmd_vel.type == "twist_stamped"
@@ -30,4 +30,4 @@ class CmdVelOutput:
         return ""
 
     def close(self) -> None:
-        """Nothing to end."""
+        """Nothing to close."""

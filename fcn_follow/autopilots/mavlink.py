@@ -1,8 +1,8 @@
-"""MAVLink without ROS in between: SET_POSITION_TARGET_LOCAL_NED in the body's frame over UDP, TCP or serial.
+"""MAVLink without ROS: SET_POSITION_TARGET_LOCAL_NED in the body's frame over UDP, TCP or serial.
 
-The autopilot's heartbeat is watched: unless it is heard, armed and in a mode that takes such commands (ArduPilot
-GUIDED, PX4 OFFBOARD), the follower holds, so that switching the mode begins with the ramp. It never arms and never
-changes the mode.
+The follower holds unless the autopilot's heartbeat is received, armed, and in a mode that follows such commands
+(ArduPilot GUIDED, PX4 OFFBOARD), so that a change of the mode starts the ramp. The output never arms and never changes
+the mode.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from fcn_follow.coordinates import body_ned_velocity_m_s
 from fcn_follow.errors import UserError
 from fcn_follow.geometry import VelocityCommand
 
-# What the message does not control: position (1, 2, 4), acceleration (64, 128, 256), yaw (1024).
+# ignored fields: position (1, 2, 4), acceleration (64, 128, 256), yaw (1024)
 TYPE_MASK = 1 | 2 | 4 | 64 | 128 | 256 | 1024
 BODY_NED = 8
 FOLLOWING_MODES = ("GUIDED", "OFFBOARD")
@@ -28,7 +28,7 @@ AUTOPILOT_COMPONENT = 1
 
 
 class MavlinkOutput:
-    """One MAVLink connection, polled at each command."""
+    """A MAVLink connection, polled at each command."""
 
     def __init__(self, host: Host, parameters: OutputParameters) -> None:
         try:
@@ -39,7 +39,7 @@ class MavlinkOutput:
             ) from error
         link = parameters.mavlink
         try:
-            with contextlib.redirect_stdout(io.StringIO()):  # pymavlink prints while it tries
+            with contextlib.redirect_stdout(io.StringIO()):  # pymavlink prints while it connects
                 self._connection = mavutil.mavlink_connection(
                     link.address,
                     baud=link.baud,
@@ -70,18 +70,18 @@ class MavlinkOutput:
         if self._target:
             boot_ms = int((now_s - self._started_s) * 1000)
             forward, right, down = body_ned_velocity_m_s(command)
-            nothing = (0.0, 0.0, 0.0)
+            ignored = (0.0, 0.0, 0.0)
             mavlink.set_position_target_local_ned_send(
                 boot_ms,
                 self._target,
                 AUTOPILOT_COMPONENT,
                 BODY_NED,
                 TYPE_MASK,
-                *nothing,
+                *ignored,
                 forward,
                 right,
                 down,
-                *nothing,
+                *ignored,
                 0.0,
                 -command.yaw_rate_rad_s,
             )
@@ -100,7 +100,7 @@ class MavlinkOutput:
         self._connection.close()
 
     def _listen(self) -> None:
-        """Take in the heartbeats of the autopilot, the first that is heard; others are nobody's business here."""
+        """Read the heartbeats of the autopilot: the first one received, others are ignored."""
         while (message := self._connection.recv_match(type="HEARTBEAT", blocking=False)) is not None:
             if message.autopilot == self._mavutil.mavlink.MAV_AUTOPILOT_INVALID:
                 continue

@@ -1,8 +1,7 @@
 """MAVROS' setpoint_velocity plugin: TwistStamped on setpoint_velocity/cmd_vel.
 
-The plugin's own parameter mav_frame says how it reads the numbers: BODY_NED takes base_link (our mavros.frame
-base_link), LOCAL_NED takes east, north, up (our map; then odom's x axis must point east and odom is needed).
-Run MAVROS in the namespace it has and this node's topic remapped to it, or give mavros.topic.
+Set mavros.frame by the plugin's parameter mav_frame: base_link for BODY_NED, map (east, north, up) for LOCAL_NED, which
+needs odom with its x axis to the east. If MAVROS has another namespace, remap the topic or set mavros.topic.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from fcn_follow.geometry import ZERO_COMMAND, VelocityCommand
 
 
 class MavrosOutput:
-    """Publishes mavros.topic in mavros.frame."""
+    """Publishes the topic mavros.topic in the frame mavros.frame."""
 
     def __init__(self, host: Host, parameters: OutputParameters) -> None:
         self._frame_id = parameters.mavros.frame
@@ -37,4 +36,4 @@ class MavrosOutput:
         return ""
 
     def close(self) -> None:
-        """Nothing to end."""
+        """Nothing to close."""

@@ -1,4 +1,4 @@
-"""Where the follower's commands go: one short module for each autopilot, chosen by the parameter `output`."""
+"""The outputs of the follower: one module for each autopilot, chosen by the parameter `output`."""
 
 from __future__ import annotations
 
@@ -24,51 +24,48 @@ TOPICS = {"cmd_vel": "cmd_vel", "ardupilot_dds": "ap/cmd_vel", "px4": "fmu/in/tr
 
 @dataclass(frozen=True)
 class Quality:
-    """The quality of service of a topic on which the last message alone counts."""
+    """The quality of service of a topic with a queue of one message."""
 
     reliable: bool = True
     transient_local: bool = False
 
 
 class Host(Protocol):
-    """What an output needs of the node in which it works."""
+    """What an output needs from its node."""
 
     def publisher(self, message_type: type[Any], topic: str, quality: Quality) -> Callable[[Any], None]:
-        """What publishes a message on a relative topic."""
+        """A function that publishes a message on a relative topic."""
 
     def every(self, period_s: float, callback: Callable[[], None]) -> Callable[[], None]:
-        """Call back periodically, until the function that is returned is called."""
+        """Call back periodically; returns a function that ends this."""
 
     def now_ns(self) -> int:
-        """The node's time."""
+        """The node's time in nanoseconds."""
 
     def log(self, text: str) -> None:
-        """Tell the user."""
+        """Log a text for the user."""
 
 
 class Output(Protocol):
-    """One autopilot's way of taking velocities; made with (host, parameters), which may raise UserError."""
+    """The connection to one kind of autopilot; its constructor (host, parameters) may raise UserError."""
 
     def send(self, command: VelocityCommand, stamp: Time, yaw_odom_rad: float | None) -> None:
-        """Send one command, stamped now; called at the follower's rate.
-
-        yaw_odom_rad is the drone's yaw, None without odom.
-        """
+        """Send one command at the follower's rate; yaw_odom_rad is the drone's yaw, None without odom."""
 
     def fault(self, yaw_odom_rad: float | None) -> str:
-        """Why the drone must not be moved now; empty where it may."""
+        """Why the drone must not move now, or an empty text."""
 
     def close(self) -> None:
-        """End what was opened; the last command has been sent."""
+        """Close the connection, after the last command."""
 
 
 def output_topic(parameters: OutputParameters) -> str:
-    """The relative topic on which the output publishes commands; empty for one that needs no topic."""
+    """The relative topic of the commands; empty for an output without a topic."""
     return TOPICS.get(parameters.output, parameters.mavros.topic if parameters.output == "mavros" else "")
 
 
 def make_output(host: Host, parameters: OutputParameters) -> Output:
-    """The output that the parameters name; its module, and what that imports, is loaded only now."""
+    """The output that the parameters name. Its module is imported only here: it may need other packages."""
     module, class_name = OUTPUTS[parameters.output].split(":")
     output: Output = getattr(importlib.import_module(module), class_name)(host, parameters)
     return output

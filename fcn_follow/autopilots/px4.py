@@ -1,7 +1,7 @@
-"""PX4 through its uXRCE-DDS bridge: TrajectorySetpoint in NED, and OffboardControlMode as the proof of life.
+"""PX4 through its uXRCE-DDS bridge: TrajectorySetpoint in NED, and OffboardControlMode as the heartbeat.
 
-Velocities are north, east, down: odom is needed, and its x axis must point east (REP-103's ENU). What is not
-controlled is NaN. It neither arms nor changes the mode; PX4 takes the setpoints once a pilot has chosen Offboard.
+Velocities are north, east, down, which needs odom with its x axis to the east (REP-103's ENU). Fields that are not
+controlled are NaN. The output neither arms nor changes the mode; PX4 follows it once a pilot selects Offboard.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from fcn_follow.coordinates import ned_velocity_m_s
 from fcn_follow.errors import UserError
 from fcn_follow.geometry import VelocityCommand
 
-LIFE_SIGN_HZ = 10.0
+HEARTBEAT_HZ = 10.0
 QUALITY = Quality(reliable=False, transient_local=True)
 
 
@@ -35,10 +35,10 @@ class Px4Output:
         self._publish_mode = host.publisher(OffboardControlMode, "fmu/in/offboard_control_mode", QUALITY)
         self._publish_setpoint = host.publisher(TrajectorySetpoint, "fmu/in/trajectory_setpoint", QUALITY)
         self._now_ns = host.now_ns
-        self._end_life_sign = host.every(1.0 / LIFE_SIGN_HZ, self._send_mode)
+        self._end_heartbeat = host.every(1.0 / HEARTBEAT_HZ, self._send_mode)
 
     def send(self, command: VelocityCommand, _stamp: Time, yaw_odom_rad: float | None) -> None:
-        """Without odometry there is nothing to turn the velocity with; it is then zero already (see fault)."""
+        """Send one command; without odometry it is already zero (see fault), and the yaw does not matter."""
         message = self._setpoint_type()
         message.timestamp = self._now_ns() // 1000
         for name, value in setpoint_fields(command, yaw_odom_rad or 0.0).items():
@@ -49,8 +49,8 @@ class Px4Output:
         return "output px4 needs odom" if yaw_odom_rad is None else ""
 
     def close(self) -> None:
-        """End the life sign; PX4 then leaves Offboard as its COM_OBL_RC_ACT says."""
-        self._end_life_sign()
+        """End the heartbeat; PX4 then leaves Offboard by its COM_OBL_RC_ACT."""
+        self._end_heartbeat()
 
     def _send_mode(self) -> None:
         message = self._mode_type()
@@ -62,12 +62,12 @@ class Px4Output:
 
 def setpoint_fields(command: VelocityCommand, yaw_odom_rad: float) -> dict[str, object]:
     """The fields of TrajectorySetpoint: m/s and rad/s in NED (clockwise from above is positive)."""
-    nothing = [math.nan] * 3
+    uncontrolled = [math.nan] * 3
     return {
-        "position": nothing,
+        "position": uncontrolled,
         "velocity": list(ned_velocity_m_s(command, yaw_odom_rad)),
-        "acceleration": nothing,
-        "jerk": nothing,
+        "acceleration": uncontrolled,
+        "jerk": uncontrolled,
         "yaw": math.nan,
         "yawspeed": -command.yaw_rate_rad_s,
     }

@@ -1,4 +1,4 @@
-"""Twist messages for the outputs that speak them."""
+"""Twist messages."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from fcn_follow.geometry import Vector3, VelocityCommand
 
 
 def body_velocity(command: VelocityCommand) -> Vector3:
-    """Forward, left, up (REP-103)."""
+    """The velocity forward, left, up (REP-103)."""
     return command.forward_m_s, command.left_m_s, command.up_m_s
 
 
 def twist(velocity_m_s: Vector3, yaw_rate_rad_s: float) -> Twist:
-    """A Twist of a velocity in the axes its frame has."""
+    """A Twist of a velocity in the axes of its frame."""
     message = Twist()
     message.linear.x, message.linear.y, message.linear.z = velocity_m_s
     message.angular.z = yaw_rate_rad_s
@@ -22,7 +22,7 @@ def twist(velocity_m_s: Vector3, yaw_rate_rad_s: float) -> Twist:
 
 
 def twist_stamped(velocity_m_s: Vector3, yaw_rate_rad_s: float, stamp: Time, frame_id: str) -> TwistStamped:
-    """The same with a header."""
+    """The Twist with a header."""
     message = TwistStamped()
     message.header.stamp = stamp
     message.header.frame_id = frame_id

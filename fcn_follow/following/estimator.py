@@ -1,22 +1,23 @@
-"""Where the hero is and where it goes: a constant-velocity Kalman filter with white acceleration noise.
+"""The hero's position and velocity: a Kalman filter with constant velocity and white acceleration noise.
 
-State: position and velocity in odom, 6 numbers. Process noise as in Bar-Shalom, Li, Kirubarajan, "Estimation with
-Applications to Tracking and Navigation", 6.2.2. A measurement belongs to its image's stamp; one that comes late is
-put where it belongs and what followed is repeated. What is far from the prediction is an outlier, and becomes the
-new hero only after it has been seen for a while at a place that one person can walk.
+The state is position and velocity in odom, 6 numbers. Process noise as in Bar-Shalom, Li, Kirubarajan, "Estimation
+with Applications to Tracking and Navigation", 6.2.2. A measurement has the stamp of its image; a late one is inserted
+in order and the later ones are repeated. A measurement outside the gate is an outlier. It becomes the new hero only
+after repeated measurements along a path that a person can walk.
 
-Steps make a walker's apparent height, and so the measured range, swing by some percent twice a second; the filter's
-velocity swings with it. That does no harm from frame to frame, but would lead a drone far astray while the hero is
-hidden. So a hero who is not seen is carried on along the straight line through the last two seconds.
+A walker's steps change the apparent height, and so the measured range, by some percent twice a second, and the
+velocity of the filter with it. That is harmless from frame to frame, but not for a prediction through an occlusion,
+which therefore follows the straight line through the last two seconds.
 
-A hero who comes out from behind something shows a part at first, looks shorter and so seems far away. For a moment
-after a gap a hero is therefore taken to be no farther than was expected; its direction counts as always.
+At the end of an occlusion a hero is visible in part, looks shorter and so farther. For a moment after a gap a
+measurement is therefore taken at the expected distance at most, in its own direction.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from enum import Enum
 
 import numpy as np
 import numpy.typing as npt
@@ -27,24 +28,38 @@ from fcn_follow.geometry import Vector3
 Array = npt.NDArray[np.float64]
 
 HISTORY_S = 2.0
-LINE_FROM_S, LINE_FULLY_S = 0.4, 0.8
-"""The hero not seen for so long: the line through the history begins to count, and counts alone."""
-LINE_SPAN_S = 1.0
-RETURN_S = 0.8
-"""So long after a gap of more than LINE_FROM_S a hero may still be half hidden."""
-LINE_CONTRADICTED_SIGMA = 2.5
-CANDIDATE_GAP_S = 0.7
-CANDIDATE_COUNT = 3
-START_SPEED_M_S = 2.0
+LINE_BEGIN_S, LINE_FULL_S = 0.4, 0.8  # time unseen at which a prediction begins to use the line, and uses it alone
+MIN_LINE_S = 1.0
+MAX_LINE_SIGMA = 2.5  # a line that contradicts the filter by more is not used
+PARTIAL_VIEW_S = 0.8  # after a gap of LINE_BEGIN_S
+MAX_CANDIDATE_GAP_S = 0.7
+MIN_CANDIDATES = 3
+START_SPEED_SIGMA_M_S, START_CLIMB_VARIANCE = 2.0, 0.25
 STAMP_ROUNDING_S = 1e-6
 CONTRADICTION_S = 0.4
-CONTRADICTION_COUNT = 3
+MIN_CONTRADICTIONS = 3
 SAME_DIRECTION_RAD = 0.2
+REACH_SIGMA = 3.0
+
+
+class Outcome(Enum):
+    """What became of a measurement."""
+
+    ACCEPTED = "accepted"
+    """It updated the estimate."""
+    CONFIRMED = "confirmed"
+    """With the candidates before it, it became the new hero."""
+    CANDIDATE = "candidate"
+    """No hero is known, or the hero is elsewhere: it may be confirmed by later ones."""
+    LATE = "late"
+    """Its stamp is that of another measurement, or older than the history."""
+    OUT_OF_REACH = "out of reach"
+    """The hero cannot have run there."""
 
 
 @dataclass(frozen=True)
 class HeroEstimate:
-    """The hero in odom at a time; position_sigma_m is the standard deviation of the horizontal position then."""
+    """The hero in odom at a time; position_sigma_m is the standard deviation of the horizontal position."""
 
     stamp_s: float
     position_odom_m: Vector3
@@ -61,7 +76,7 @@ class _Measurement:
 
 @dataclass(frozen=True)
 class _Belief:
-    """The filter after the measurement that is kept with it."""
+    """The state of the filter after a measurement."""
 
     measurement: _Measurement
     mean: Array
@@ -73,7 +88,7 @@ class _Belief:
 
 
 class HeroEstimator:
-    """The filter, its gate and its counters; positions in m in odom, stamps in s."""
+    """The filter, its gate and the counters of outcomes; positions in m in odom, stamps in s."""
 
     def __init__(self, parameters: EstimatorParameters) -> None:
         self.parameters = parameters
@@ -84,7 +99,7 @@ class HeroEstimator:
         self._returned_s = -math.inf
 
     def reset(self) -> None:
-        """Forget the hero; the counters stay."""
+        """Forget the hero, not the counters."""
         self._beliefs.clear()
         self._candidates.clear()
         self._out_of_reach_s.clear()
@@ -92,28 +107,27 @@ class HeroEstimator:
 
     @property
     def is_contradicted(self) -> bool:
-        """Whether the hero has for a while been seen only where it cannot have run to: then the estimate is wrong."""
+        """Whether all measurements have for a while been out of reach, so that the estimate must be wrong."""
         stamps_s = self._out_of_reach_s
-        return len(stamps_s) >= CONTRADICTION_COUNT and stamps_s[-1] - stamps_s[0] >= CONTRADICTION_S
+        return len(stamps_s) >= MIN_CONTRADICTIONS and stamps_s[-1] - stamps_s[0] >= CONTRADICTION_S
 
     @property
     def stamp_s(self) -> float | None:
-        """The stamp of the newest measurement that was accepted."""
+        """The stamp of the newest accepted measurement."""
         return self._beliefs[-1].stamp_s if self._beliefs else None
 
-    def observe(self, stamp_s: float, position_m: Vector3, camera_m: Vector3, abandon_s: float) -> bool:
-        """Take a measurement; True where it moved the estimate.
+    def observe(self, stamp_s: float, position_m: Vector3, camera_m: Vector3, abandon_s: float) -> Outcome:
+        """Take a measurement of the hero from a camera at camera_m.
 
-        camera_m is where it was seen from; the noise lies along that line and grows with its length. A hero that was
-        not seen for longer than abandon_s is not gated any more: whoever is seen then has to be confirmed. But nobody
-        is taken for the hero whom the hero could not have run to since it was seen last.
+        The noise lies along the ray from the camera and grows with its length. After abandon_s without a measurement
+        the gate no longer applies, and the next person seen has to be confirmed; but never one out of the hero's reach.
         """
         measurement = self._measurement(stamp_s, position_m, camera_m)
         if self._beliefs and not self._is_within_reach(measurement):
             self.outliers += 1
             if not self._is_only_farther(measurement, camera_m):
                 self._note_out_of_reach(stamp_s)
-            return False
+            return Outcome.OUT_OF_REACH
         self._out_of_reach_s.clear()
         if not self._beliefs or stamp_s - self._beliefs[-1].stamp_s > abandon_s:
             return self._observe_candidate(measurement)
@@ -121,27 +135,27 @@ class HeroEstimator:
         before = self._beliefs[: len(self._beliefs) - len(after)]
         if not before or (after and after[0].stamp_s == stamp_s):
             self.late += 1
-            return False
+            return Outcome.LATE
         mean, covariance = self._predicted(before[-1], stamp_s)
-        if self._distance(mean, covariance, measurement) > self.parameters.gate_sigma:
+        if self._mahalanobis(mean, covariance, measurement) > self.parameters.gate_sigma:
             self.outliers += 1
             return self._observe_candidate(measurement)
         self._candidates.clear()
         self.accepted += 1
-        if stamp_s - self._beliefs[-1].stamp_s > LINE_FROM_S:
+        if stamp_s - self._beliefs[-1].stamp_s > LINE_BEGIN_S:
             self._returned_s = stamp_s
-        if stamp_s - self._returned_s < RETURN_S:
-            measurement = self._no_farther_than_expected(measurement, camera_m)
+        if stamp_s - self._returned_s < PARTIAL_VIEW_S:
+            measurement = self._at_most_as_far_as_expected(measurement, camera_m)
         self._beliefs = before
         for each in (measurement, *(belief.measurement for belief in after)):
             self._update(each)
         oldest_s = self._beliefs[-1].stamp_s - HISTORY_S
         while self._beliefs[0].stamp_s < oldest_s and len(self._beliefs) > 1:
             del self._beliefs[0]
-        return True
+        return Outcome.ACCEPTED
 
     def _is_only_farther(self, measurement: _Measurement, camera_m: Vector3) -> bool:
-        """Whether it lies in the hero's direction and beyond: so does a hero who is half hidden and looks short."""
+        """Whether it lies behind the expected hero in the same direction, as a half-hidden hero seems to."""
         expected = self.predict(measurement.stamp_s)
         if expected is None:
             return False
@@ -151,17 +165,17 @@ class HeroEstimator:
 
     def _note_out_of_reach(self, stamp_s: float) -> None:
         seen_s = self._out_of_reach_s
-        if seen_s and not 0.0 <= stamp_s - seen_s[-1] <= CANDIDATE_GAP_S:
+        if seen_s and not 0.0 <= stamp_s - seen_s[-1] <= MAX_CANDIDATE_GAP_S:
             seen_s.clear()
         seen_s.append(stamp_s)
 
     def predict(self, stamp_s: float) -> HeroEstimate | None:
-        """The hero at a time at or after the newest measurement; None where none is known."""
+        """The hero at a time not before the newest measurement; None if no hero is known."""
         if not self._beliefs:
             return None
         belief = self._beliefs[-1]
         dt = max(0.0, stamp_s - belief.stamp_s)
-        x, y, z, vx, vy, vz = self._carried_on(dt).tolist()
+        x, y, z, vx, vy, vz = self._prediction_state(dt).tolist()
         p = belief.covariance
         speed = math.hypot(vx, vy)
         share = min(1.0, self.parameters.speed_m_s / speed) if speed > 0.0 else 1.0
@@ -169,8 +183,8 @@ class HeroEstimator:
         variance = p[0, 0] + 2 * dt * p[0, 3] + dt * dt * p[3, 3] + self.parameters.acceleration_m_s2**2 * dt**3 / 3
         return HeroEstimate(stamp_s, (x + vx * dt, y + vy * dt, z), (vx, vy, vz), math.sqrt(variance))
 
-    def _no_farther_than_expected(self, measurement: _Measurement, camera_m: Vector3) -> _Measurement:
-        """The measurement in its direction, at the expected distance where it is beyond that."""
+    def _at_most_as_far_as_expected(self, measurement: _Measurement, camera_m: Vector3) -> _Measurement:
+        """The measurement in its direction, at the expected distance if it is beyond that."""
         expected = self.predict(measurement.stamp_s)
         ray = measurement.position - camera_m
         distance_m = float(np.linalg.norm(ray))
@@ -179,32 +193,33 @@ class HeroEstimator:
         nearer = min(1.0, math.dist(expected.position_odom_m, camera_m) / distance_m)
         return replace(measurement, position=np.asarray(camera_m) + nearer * ray)
 
-    def _carried_on(self, unseen_s: float) -> Array:
-        """The state at the newest measurement that a prediction starts from: more of the line, the longer unseen."""
+    def _prediction_state(self, unseen_s: float) -> Array:
+        """The state from which to predict: the filter's, and more and more of the line with the time unseen."""
         belief = self._beliefs[-1]
-        weight = min(1.0, (unseen_s - LINE_FROM_S) / (LINE_FULLY_S - LINE_FROM_S))
-        if weight <= 0.0 or belief.stamp_s - self._beliefs[0].stamp_s < LINE_SPAN_S:
+        weight = min(1.0, (unseen_s - LINE_BEGIN_S) / (LINE_FULL_S - LINE_BEGIN_S))
+        if weight <= 0.0 or belief.stamp_s - self._beliefs[0].stamp_s < MIN_LINE_S:
             return belief.mean
         stamps = np.array([each.stamp_s - belief.stamp_s for each in self._beliefs])
         seen = np.array([each.measurement.position[:2] for each in self._beliefs])
         velocity, position = np.polyfit(stamps, seen, 1)
         off = velocity - belief.mean[3:5]
-        if off @ np.linalg.solve(belief.covariance[3:5, 3:5], off) > LINE_CONTRADICTED_SIGMA**2:
+        if off @ np.linalg.solve(belief.covariance[3:5, 3:5], off) > MAX_LINE_SIGMA**2:
             return belief.mean  # the hero has just turned or stopped
         line = belief.mean.copy()
         line[:2], line[3:5] = position, velocity
-        carried: Array = belief.mean + weight * (line - belief.mean)
-        return carried
+        blended: Array = belief.mean + weight * (line - belief.mean)
+        return blended
 
     def candidate(self, now_s: float) -> HeroEstimate | None:
-        """Who was seen a moment ago and may be the hero, but is not confirmed yet; None where there is nobody."""
-        if not self._candidates or now_s - self._candidates[-1].stamp_s > CANDIDATE_GAP_S:
+        """The newest person who may be the hero but is not confirmed yet; None if there is none."""
+        if not self._candidates or now_s - self._candidates[-1].stamp_s > MAX_CANDIDATE_GAP_S:
             return None
         x, y, z = self._candidates[-1].position.tolist()
         sigma_m = math.sqrt(float(np.trace(self._candidates[-1].covariance)))
         return HeroEstimate(now_s, (x, y, z), (0.0, 0.0, 0.0), sigma_m)
 
     def _measurement(self, stamp_s: float, position_m: Vector3, camera_m: Vector3) -> _Measurement:
+        """The measurement with its covariance 3 x 3 along and across the ray."""
         position = np.array(position_m)
         ray = position - camera_m
         distance = math.sqrt(float(ray @ ray))
@@ -217,6 +232,7 @@ class HeroEstimator:
         return _Measurement(stamp_s, position, covariance)
 
     def _predicted(self, belief: _Belief, stamp_s: float) -> tuple[Array, Array]:
+        """The filter's mean (6) and covariance (6 x 6) at a later stamp."""
         dt = stamp_s - belief.stamp_s
         transition = np.eye(6)
         transition[0, 3] = transition[1, 4] = transition[2, 5] = dt
@@ -232,12 +248,12 @@ class HeroEstimator:
     def _is_within_reach(self, measurement: _Measurement) -> bool:
         last = self._beliefs[-1]
         since_s = max(0.0, measurement.stamp_s - last.stamp_s)
-        noise_m = 3.0 * math.sqrt(np.trace(measurement.covariance) + np.trace(last.covariance[:3, :3]))
+        noise_m = REACH_SIGMA * math.sqrt(np.trace(measurement.covariance) + np.trace(last.covariance[:3, :3]))
         away_m = float(np.linalg.norm(measurement.position - last.mean[:3]))
         return away_m <= self.parameters.speed_m_s * since_s + noise_m
 
     @staticmethod
-    def _distance(mean: Array, covariance: Array, measurement: _Measurement) -> float:
+    def _mahalanobis(mean: Array, covariance: Array, measurement: _Measurement) -> float:
         innovation = measurement.position - mean[:3]
         return math.sqrt(float(innovation @ np.linalg.solve(covariance[:3, :3] + measurement.covariance, innovation)))
 
@@ -248,30 +264,30 @@ class HeroEstimator:
         covariance = covariance - gain @ covariance[:3, :]
         self._beliefs.append(_Belief(measurement, mean, (covariance + covariance.T) / 2))
 
-    def _observe_candidate(self, measurement: _Measurement) -> bool:
-        """Collect a hero that is not the known one; True where it has been seen for long enough to be the new one."""
+    def _observe_candidate(self, measurement: _Measurement) -> Outcome:
+        """Collect a measurement that is not of the known hero; after confirm_s of them they become the new hero."""
         if self._candidates:
             last = self._candidates[-1]
             dt = measurement.stamp_s - last.stamp_s
             if dt <= 0.0:
                 self.late += 1
-                return False
-            noise = 3.0 * math.sqrt(np.trace(measurement.covariance) + np.trace(last.covariance))
+                return Outcome.LATE
+            noise = REACH_SIGMA * math.sqrt(np.trace(measurement.covariance) + np.trace(last.covariance))
             step = float(np.linalg.norm(measurement.position - last.position))
-            if dt > CANDIDATE_GAP_S or step > self.parameters.speed_m_s * dt + noise:
+            if dt > MAX_CANDIDATE_GAP_S or step > self.parameters.speed_m_s * dt + noise:
                 self._candidates.clear()
         self._candidates.append(measurement)
         seen_s = measurement.stamp_s - self._candidates[0].stamp_s
-        if len(self._candidates) < CANDIDATE_COUNT or seen_s < self.parameters.confirm_s - STAMP_ROUNDING_S:
-            return False
+        if len(self._candidates) < MIN_CANDIDATES or seen_s < self.parameters.confirm_s - STAMP_ROUNDING_S:
+            return Outcome.CANDIDATE
         first, *rest = self._candidates
         covariance = np.zeros((6, 6))
         covariance[:3, :3] = first.covariance
-        covariance[3, 3] = covariance[4, 4] = START_SPEED_M_S**2
-        covariance[5, 5] = 0.25
+        covariance[3, 3] = covariance[4, 4] = START_SPEED_SIGMA_M_S**2
+        covariance[5, 5] = START_CLIMB_VARIANCE
         self._beliefs = [_Belief(first, np.concatenate([first.position, np.zeros(3)]), covariance)]
         for each in rest:
             self._update(each)
         self._candidates = []
         self.switched += 1
-        return True
+        return Outcome.CONFIRMED

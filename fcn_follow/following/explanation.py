@@ -1,4 +1,4 @@
-"""A step in words and numbers: what was wanted, what limited it and why. For the debug topic, a CSV and a report."""
+"""A step in words and numbers, for the debug topic, a CSV file and a report."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ COLUMNS = (
 
 
 def explain(step: FollowerStep) -> dict[str, str | float]:
-    """COLUMNS of one step; NaN for what is not known. distance, height and bearing are the drone's around the hero."""
-    hero, where = step.hero, step.around
+    """The COLUMNS of one step; unknown numbers are NaN. distance, height and bearing are of the drone from the hero."""
+    hero, where = step.hero, step.relative
     return {
         "state": step.state.value,
         "reason": step.reason,

@@ -1,15 +1,15 @@
-"""The last step before a command leaves: it holds whatever the rest of the follower believes.
+"""The last check of a command, independent of the rest of the follower.
 
-The guard knows the newest raw detections, the commands that it let pass and the limits; no odometry, no estimate. It
-keeps its own dead reckoning of the drone to carry a detection on to now, and takes every person to be anywhere in a
-disc around the place where the camera saw them, which grows with the age of the picture.
+The guard uses the newest raw detections, the commands that it passed and the limits, but no odometry and no estimate.
+It dead-reckons the drone from its commands to predict detections to now. A person may be anywhere in a disc around the
+detected position, whose radius grows with the age of the image.
 
-- A command that is not finite, or beyond anything that flies, is zero, and a fault.
-- Speed, climb, descent and yaw rate stay within their limits, and commands grow no faster than the limits of
-  acceleration allow in the time that has really passed. A command may always shrink.
-- No horizontal motion towards anybody who may be nearer than the minimum distance, and none from which the drone could
-  not stop before that; no descent onto them.
-- No climb above the ceiling, no descent below the floor.
+- A command that is not finite or impossibly large becomes zero, and is a fault.
+- Speed, climb, descent and yaw rate keep their limits, and a command grows no faster than the acceleration limits
+  allow in the elapsed time. A command may always shrink.
+- The drone does not move horizontally towards a person who may be nearer than the minimum distance, keeps a speed from
+  which it can stop before that, and does not descend onto a person.
+- The drone does not climb above the maximum height and does not descend below the minimum height.
 """
 
 from __future__ import annotations
@@ -22,38 +22,32 @@ from dataclasses import dataclass
 
 from fcn_follow.coordinates import body_from_optical, rotated, wrapped
 from fcn_follow.following.parameters import FollowerParameters, Limits
+from fcn_follow.following.reasons import Reason
 from fcn_follow.following.vehicle import VehicleHistory, VehiclePose, dead_reckoned
 from fcn_follow.geometry import ZERO_COMMAND, Vector3, VelocityCommand
 
-MAX_COMMAND = 1000.0
-"""In m/s and rad/s."""
+MAX_COMMAND = 1000.0  # m/s and rad/s
 MAX_GAP_S = 2.0
-MAX_STEP_S = 0.1
-"""A longer pause between two commands lets a command grow no more than this one does."""
-ACCELERATION_TOLERANCE = 1.02
-"""The limiter's clock and the one that measures the elapsed time are not the same one."""
+MAX_STEP_S = 0.1  # a longer pause between two commands allows no more growth
+ACCELERATION_TOLERANCE = 1.02  # the limiter and the guard measure time by different clocks
 HEIGHT_GAIN_1_S = 1.0
-LAG_SHARE = 1.5
-"""A drone that lags behind a speed that falls with the distance would overshoot with 1 (0.3 m from 6 m/s)."""
-MARGIN_M = 0.1
-PASSES = 4
-"""Cutting the motion towards one person may turn it towards another: so often everybody is looked at again."""
+LAG_SHARE = 1.5  # with 1 a lagging drone overshoots by 0.3 m from 6 m/s
+ADVICE_MARGIN_M = 0.1
+MAX_PASSES = 4  # a cut of the motion towards one person may turn it towards another
 
 TRACK_S, MIN_TRACK_S = 0.6, 0.3
 MAX_TRACK, MIN_TRACK = 64, 4
-"""The sights from which the hero's approach is taken."""
 APPROACH_NOISE_M_S, MAX_APPROACH_M_S = 0.7, 6.0
-MEMORY_S = 2.0
-MEMORY_IN_VIEW_S, IN_VIEW_RAD = 0.5, 0.4
-MAX_MISSED = 64
-"""A person who leaves the picture is remembered for 2 s, one missed in its middle for half a second; 64 at most."""
-SAME_M, SAME_SHARE, SAME_M_S = 0.7, 0.15, 3.0
-"""So far from where somebody was, and this share of the range, and at this speed, it may be the same person."""
+MEMORY_S = 2.0  # of a person who may have left the image
+MEMORY_IN_VIEW_S, IN_VIEW_RAD = 0.5, 0.4  # of a person who was missed near the middle of the image
+MAX_REMEMBERED = 64
+# Detections are of the same person within a distance, plus a share of the range, plus a speed times the time between.
+SAME_PERSON_M, SAME_PERSON_SHARE, SAME_PERSON_M_S = 0.7, 0.15, 3.0
 
 
 @dataclass(frozen=True)
 class Heights:
-    """The drone's height above where it engaged, and above the ground, in m; None where odometry does not say."""
+    """The drone's height above the start and above the ground, in m; None without odometry."""
 
     above_start_m: float | None = None
     above_ground_m: float | None = None
@@ -61,7 +55,7 @@ class Heights:
 
 @dataclass(frozen=True)
 class Guarded:
-    """What may be flown, what the guard changed, and what is wrong with a command that should never have come."""
+    """A checked command, the names of the checks that changed it, and the fault of an impossible one."""
 
     command: VelocityCommand
     limited_by: tuple[str, ...] = ()
@@ -70,10 +64,7 @@ class Guarded:
 
 @dataclass(frozen=True)
 class _Person:
-    """Seen at stamp_s at a level place (m) of the guard's own dead-reckoned frame, the middle of the body at z.
-
-    range_m is how far away from the camera.
-    """
+    """A detection: the middle of the body (m) in the guard's dead-reckoned frame, and its range from the camera."""
 
     stamp_s: float
     range_m: float
@@ -83,9 +74,9 @@ class _Person:
 
 
 class Guard:
-    """At each step call `advance`, report what was seen with `see_hero` and `see_people`, then `check` the command.
+    """At each step call `advance`, pass detections to `see_hero` and `see_people`, then `check` the command.
 
-    history holds the drone's poses by the commands that went out. Times are in s.
+    history holds the dead-reckoned poses of the drone. Times are in s.
     """
 
     def __init__(self, parameters: FollowerParameters) -> None:
@@ -93,18 +84,18 @@ class Guard:
         self.reset()
 
     def reset(self) -> None:
-        """Forget everybody, and take the drone to stand still."""
+        """Forget all detections, and assume that the drone stands still."""
         self._hero: _Person | None = None
         self._hero_track: deque[_Person] = deque(maxlen=MAX_TRACK)
         self._people: tuple[_Person, ...] = ()
-        self._missed: tuple[_Person, ...] = ()
+        self._remembered: tuple[_Person, ...] = ()
         self._people_s = -math.inf
         self.history = VehicleHistory()
         self._last = ZERO_COMMAND
         self._growth_s = 0.0
 
     def advance(self, now_s: float) -> VehiclePose:
-        """The drone now, by the commands that went out; it starts anew where the clock jumped."""
+        """The drone now, dead-reckoned from the commands; the guard starts anew after a jump of the clock."""
         last = self.history.newest
         if last is None or not 0.0 <= now_s - last.stamp_s <= MAX_GAP_S:
             pose = VehiclePose(now_s)
@@ -115,7 +106,7 @@ class Guard:
         return pose
 
     def see_hero(self, stamp_s: float, position_camera_m: Vector3) -> None:
-        """The hero's raw detection in the camera's optical frame; one that is older than the last is left out."""
+        """Take a detection of the hero in the camera's optical frame, unless it is older than the last one."""
         if self._hero is not None and stamp_s < self._hero.stamp_s:
             return
         last, self._hero = self._hero, self._placed(stamp_s, position_camera_m)
@@ -125,10 +116,10 @@ class Guard:
             self._hero_track.popleft()
 
     def see_people(self, stamp_s: float, positions_camera_m: Sequence[Vector3]) -> None:
-        """Everybody else in the newest picture; an older one is left out.
+        """Take the detections of everybody else in an image, unless it is older than the last one.
 
-        Whoever was in the last one and is not seen again may still be there, and is remembered for MEMORY_S; but for
-        those at the hero's place, who are a fringe of its blob and have moved on with it.
+        A person of the last image who is not detected again is remembered for MEMORY_S, except one at the hero's
+        position, which is a fringe of the hero's blob.
         """
         if stamp_s < self._people_s:
             return
@@ -138,27 +129,27 @@ class Guard:
         self._remember(last, self._people)
 
     def advise(self, wanted: VelocityCommand, now_s: float, heights: Heights) -> VelocityCommand:
-        """The wanted command as `check` would let it pass with MARGIN_M to spare.
+        """The wanted command with the restrictions by people, at an additional margin, and by height.
 
-        What goes into the limiter is advised so, that the guard seldom has to cut what comes out of it.
+        With this input of the limiter, `check` seldom has to cut its output.
         """
         pose = self.history.newest or self.advance(now_s)
-        kept_away = self._away_from_people(wanted, pose, now_s, MARGIN_M)
-        return self._between_floor_and_ceiling(kept_away, pose, heights)
+        kept_away = self._away_from_people(wanted, pose, now_s, ADVICE_MARGIN_M)
+        return self._within_heights(kept_away, pose, heights)
 
     def check(self, command: VelocityCommand, now_s: float, elapsed_s: float, heights: Heights = Heights()) -> Guarded:
-        """What of the command may be flown now; elapsed_s is the time since the last call by a steady clock."""
+        """The command that may be flown; elapsed_s is the time since the last call by a steady clock."""
         limits = self.parameters.limits
         fault, checked = "", command
         if not all(abs(value) <= MAX_COMMAND for value in dataclasses.astuple(command)):  # false for NaN
-            fault, checked = "the command was nothing that a drone can fly", ZERO_COMMAND
+            fault, checked = Reason.COMMAND_IMPOSSIBLE, ZERO_COMMAND
         pose = self.history.newest or self.advance(now_s)
         restrictions: tuple[tuple[str, Callable[[VelocityCommand], VelocityCommand]], ...] = (
             ("guard: limits", lambda each: _within_limits(each, limits)),
             ("guard: elapsed time", lambda each: self._grown(each, limits, elapsed_s)),
             ("guard: lower limits", lambda each: _within_limits(each, limits)),
             ("guard: people", lambda each: self._away_from_people(each, pose, now_s)),
-            ("guard: height", lambda each: self._between_floor_and_ceiling(each, pose, heights)),
+            ("guard: height", lambda each: self._within_heights(each, pose, heights)),
         )
         limited = []
         for name, restrict in restrictions:
@@ -181,18 +172,18 @@ class Guard:
         )
 
     def _remember(self, last: Sequence[_Person], seen: Sequence[_Person]) -> None:
-        """Keep those of the last picture, and of those remembered, whom nobody in the new one can be."""
-        unknown, missed = list(seen), []
-        for person in (*last, *self._missed):
-            again = min(unknown, key=lambda each: _away_m(person, each), default=None)
-            if again is not None and _may_be(person, again):
-                unknown.remove(again)
+        """Remember the persons of the last image, and those already remembered, who match nobody in the new one."""
+        unmatched, missed = list(seen), []
+        for person in (*last, *self._remembered):
+            nearest = min(unmatched, key=lambda each: _away_m(person, each), default=None)
+            if nearest is not None and _may_be(person, nearest):
+                unmatched.remove(nearest)
             else:
                 missed.append(person)
-        self._missed = tuple(missed[:MAX_MISSED])
+        self._remembered = tuple(missed[:MAX_REMEMBERED])
 
     def _grown(self, command: VelocityCommand, limits: Limits, elapsed_s: float) -> VelocityCommand:
-        """The command, changed from the last one by no more than the elapsed time allows, unless it shrinks."""
+        """The command with a change from the last one that the elapsed time allows; shrinking is always allowed."""
         self._growth_s = min(MAX_STEP_S, self._growth_s + max(0.0, elapsed_s))
         last = self._last
         dx, dy = command.forward_m_s - last.forward_m_s, command.left_m_s - last.left_m_s
@@ -215,9 +206,10 @@ class Guard:
     def _away_from_people(
         self, command: VelocityCommand, pose: VehiclePose, now_s: float, margin_m: float = 0.0
     ) -> VelocityCommand:
+        """The command without motion towards people from which the drone could not stop in time."""
         limits = self.parameters.limits
-        missed = (person for person in self._missed if now_s - person.stamp_s <= _memory_s(person, pose))
-        people = (*self._people, *missed, *((self._hero,) if self._hero else ()))
+        remembered = (person for person in self._remembered if now_s - person.stamp_s <= _memory_s(person, pose))
+        people = (*self._people, *remembered, *((self._hero,) if self._hero else ()))
         x, y = rotated(command.forward_m_s, command.left_m_s, pose.yaw_rad)
         up = command.up_m_s
         walls = []
@@ -227,27 +219,25 @@ class Guard:
             disc_m = limits.unseen_speed_m_s * max(0.0, now_s - person.stamp_s)
             spare_m = distance_m - disc_m - limits.minimum_distance_m - margin_m
             if distance_m > 0.0:
-                comes_m_s = 0.0
+                approach_m_s = 0.0
                 if person is self._hero:
-                    comes_m_s = _approach_m_s(self._hero_track, px / distance_m, py / distance_m)
+                    approach_m_s = _approach_m_s(self._hero_track, px / distance_m, py / distance_m)
                 response_s = self.parameters.vehicle.response_s
-                allowed = _stopping_speed(spare_m, comes_m_s, limits.acceleration_m_s2, response_s)
-                aside_rad = math.asin(min(1.0, disc_m / distance_m))  # the person may be at either edge of the disc
-                edges = (rotated(px / distance_m, py / distance_m, angle) for angle in (0.0, aside_rad, -aside_rad))
+                allowed = _stopping_speed(spare_m, approach_m_s, limits.acceleration_m_s2, response_s)
+                edge_rad = math.asin(min(1.0, disc_m / distance_m))  # the person may be at either edge of the disc
+                edges = (rotated(px / distance_m, py / distance_m, angle) for angle in (0.0, edge_rad, -edge_rad))
                 walls += [(*edge, allowed) for edge in edges]
             elif spare_m < 0.0:
                 x = y = 0.0
             if distance_m - disc_m < limits.minimum_distance_m:
                 up = max(0.0, up)
-        x, y = _kept_behind(x, y, walls)
+        x, y = _limited_along(x, y, walls)
         if (x, y, up) == (*rotated(command.forward_m_s, command.left_m_s, pose.yaw_rad), command.up_m_s):
             return command
         forward, left = rotated(x, y, -pose.yaw_rad)
         return VelocityCommand(forward, left, up, command.yaw_rate_rad_s)
 
-    def _between_floor_and_ceiling(
-        self, command: VelocityCommand, pose: VehiclePose, heights: Heights
-    ) -> VelocityCommand:
+    def _within_heights(self, command: VelocityCommand, pose: VehiclePose, heights: Heights) -> VelocityCommand:
         limits = self.parameters.limits
         above_start_m, above_ground_m = heights.above_start_m, heights.above_ground_m
         if above_ground_m is None and self._hero is not None:
@@ -272,20 +262,20 @@ def _within_limits(command: VelocityCommand, limits: Limits) -> VelocityCommand:
     )
 
 
-def _stopping_speed(spare_m: float, comes_m_s: float, braking_m_s2: float, response_s: float) -> float:
-    """The speed v from which spare_m is enough to stop before a person who approaches at comes_m_s.
+def _stopping_speed(spare_m: float, approach_m_s: float, braking_m_s2: float, response_s: float) -> float:
+    """The speed v from which the drone can stop within spare_m of a person who approaches at approach_m_s.
 
     v * response * LAG_SHARE + v^2 / (2 * braking) + comes * (response + v / braking) = spare.
     """
-    spare_m -= comes_m_s * response_s
+    spare_m -= approach_m_s * response_s
     if spare_m <= 0.0:
         return 0.0
-    lag_m_s = braking_m_s2 * response_s * LAG_SHARE + comes_m_s
+    lag_m_s = braking_m_s2 * response_s * LAG_SHARE + approach_m_s
     return math.sqrt(lag_m_s * lag_m_s + 2.0 * braking_m_s2 * spare_m) - lag_m_s
 
 
 def _approach_m_s(track: Sequence[_Person], along_x: float, along_y: float) -> float:
-    """How fast somebody comes from the direction (along_x, along_y): the slope of the last sights, less their noise."""
+    """The speed of approach from the direction (along_x, along_y): the slope of the track, less its noise."""
     if len(track) < MIN_TRACK or track[-1].stamp_s - track[0].stamp_s < MIN_TRACK_S:
         return 0.0
     stamps = [person.stamp_s - track[0].stamp_s for person in track]
@@ -296,21 +286,21 @@ def _approach_m_s(track: Sequence[_Person], along_x: float, along_y: float) -> f
     return min(MAX_APPROACH_M_S, max(0.0, -slope - APPROACH_NOISE_M_S))
 
 
-def _kept_behind(x: float, y: float, walls: Sequence[tuple[float, float, float]]) -> tuple[float, float]:
-    """The velocity with no more than the allowed speed along each direction; zero where that cannot be."""
-    for _ in range(PASSES):
-        free = True
+def _limited_along(x: float, y: float, walls: Sequence[tuple[float, float, float]]) -> tuple[float, float]:
+    """The velocity within the allowed speed along each direction (x, y, speed); zero if there is none."""
+    for _ in range(MAX_PASSES):
+        satisfied = True
         for along_x, along_y, allowed in walls:
             excess = x * along_x + y * along_y - allowed
             if excess > 1e-9:
-                x, y, free = x - excess * along_x, y - excess * along_y, False
-        if free:
+                x, y, satisfied = x - excess * along_x, y - excess * along_y, False
+        if satisfied:
             return x, y
     return 0.0, 0.0
 
 
 def _shrinks(command: VelocityCommand, last: VelocityCommand) -> bool:
-    """Whether the horizontal command is a part of the last one: between it and zero."""
+    """Whether the horizontal command lies between the last one and zero."""
     along = command.forward_m_s * last.forward_m_s + command.left_m_s * last.left_m_s
     cross = command.forward_m_s * last.left_m_s - command.left_m_s * last.forward_m_s
     speed, last_speed = math.hypot(command.forward_m_s, command.left_m_s), math.hypot(last.forward_m_s, last.left_m_s)
@@ -322,15 +312,15 @@ def _away_m(person: _Person, other: _Person) -> float:
 
 
 def _memory_s(person: _Person, pose: VehiclePose) -> float:
-    """How long somebody is remembered: not long where the camera looks and does not see them any more."""
+    """How long a person is remembered; less in the middle of the image, where the camera would see them."""
     bearing_rad = math.atan2(person.y_m - pose.position_m[1], person.x_m - pose.position_m[0]) - pose.yaw_rad
     return MEMORY_IN_VIEW_S if abs(wrapped(bearing_rad)) < IN_VIEW_RAD else MEMORY_S
 
 
 def _may_be(person: _Person, later: _Person) -> bool:
-    """Whether somebody in a newer picture may be this person, who has walked on."""
-    noise_m = SAME_M + SAME_SHARE * later.range_m
-    return _away_m(person, later) <= noise_m + SAME_M_S * max(0.0, later.stamp_s - person.stamp_s)
+    """Whether a later detection may be of the same person, who has walked on."""
+    noise_m = SAME_PERSON_M + SAME_PERSON_SHARE * later.range_m
+    return _away_m(person, later) <= noise_m + SAME_PERSON_M_S * max(0.0, later.stamp_s - person.stamp_s)
 
 
 def _between(value: float, last: float) -> bool:

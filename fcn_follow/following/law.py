@@ -1,8 +1,8 @@
-"""From where the hero and the drone are to the velocity that is wanted, before the limits.
+"""The control law: from the positions of hero and drone to the wanted velocity, before the limits.
 
-The drone is steered in polar coordinates around the hero, so that it goes round it and never over it:
-outward speed = change of the distance set point + gain * distance error, speed along the circle likewise, and the
-hero's own velocity on top of both. Set points pass through a critically damped second-order model first.
+It works in cylindrical coordinates around the hero, so that the drone flies around the hero and never over it. Radial
+speed = rate of the distance reference + gain * distance error; tangential speed likewise; the hero's velocity is fed
+forward to both. The references follow the set points through a critically damped second-order model.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ from fcn_follow.following.parameters import FollowerParameters
 from fcn_follow.following.vehicle import VehiclePose
 from fcn_follow.geometry import VelocityCommand
 
-HEADING_SPEED_M_S = 0.7
-WALKING_M_S = 0.6  # a slower hero may as well stand, and the noise of its velocity is not flown along
+MIN_HEADING_SPEED_M_S = 0.7  # a slower hero has no heading
+MIN_WALKING_SPEED_M_S = 0.6  # below this the velocity is mostly noise and fades out of the feed-forward
 BACK_OFF_M_S = 0.3
-CLIMB_FIRST_M_S = 0.3
-BACK_INTO_RANGE_M_S = 1.0
-"""Beyond the range the drone comes back no faster: the camera does not look that way."""
-NO_BEARING_M = 0.5
+MIN_CLIMB_M_S = 0.3
+MAX_RETURN_M_S = 1.0  # back into the range: the camera does not look that way
+MIN_BEARING_DISTANCE_M = 0.5  # nearer than this the bearing is undefined
+MAX_ELEVATION_RAD = 1.4
 BEARING_OFFSETS = {"behind": math.pi, "front": 0.0, "left": math.pi / 2, "right": -math.pi / 2}
 
 
 @dataclass
 class SecondOrder:
-    """A set point on its way: critically damped towards its target, exact for any step, the rate limited."""
+    """A critically damped reference with a rate limit, integrated exactly for any step."""
 
     value: float = 0.0
     rate: float = 0.0
 
     def step(self, target: float, frequency_rad_s: float, rate_limit: float, dt_s: float, angle: bool = False) -> None:
-        """Move dt_s closer to the target; an angle takes the short way round."""
+        """Move towards the target for dt_s; an angle takes the short way round."""
         error = wrapped(self.value - target) if angle else self.value - target
         pull = (self.rate + frequency_rad_s * error) * dt_s
         decay = math.exp(-frequency_rad_s * dt_s)
@@ -47,26 +47,26 @@ class SecondOrder:
 
 
 @dataclass(frozen=True)
-class Around:
-    """The drone seen from the hero: horizontal distance (m), height above its middle (m), bearing in odom (rad)."""
+class RelativePosition:
+    """The drone seen from the hero: horizontal distance, height above the middle of its body, bearing in odom."""
 
     distance_m: float
     height_m: float
     bearing_rad: float
 
 
-def around(hero: HeroEstimate, vehicle: VehiclePose) -> Around:
-    """Where the drone is around the hero; right above it, the bearing is that of the drone's back."""
+def relative_position(hero: HeroEstimate, vehicle: VehiclePose) -> RelativePosition:
+    """The drone seen from the hero; directly above it, the bearing is that of the drone's tail."""
     x = vehicle.position_m[0] - hero.position_odom_m[0]
     y = vehicle.position_m[1] - hero.position_odom_m[1]
     distance = math.hypot(x, y)
-    bearing = math.atan2(y, x) if distance > NO_BEARING_M else wrapped(vehicle.yaw_rad + math.pi)
-    return Around(distance, vehicle.position_m[2] - hero.position_odom_m[2], bearing)
+    bearing = math.atan2(y, x) if distance > MIN_BEARING_DISTANCE_M else wrapped(vehicle.yaw_rad + math.pi)
+    return RelativePosition(distance, vehicle.position_m[2] - hero.position_odom_m[2], bearing)
 
 
 @dataclass
 class Trim:
-    """What stick input has added to the set points since the last reset."""
+    """The offset that the stick has added to the set points since the last reset."""
 
     distance_m: float = 0.0
     height_m: float = 0.0
@@ -74,7 +74,7 @@ class Trim:
 
 
 class References:
-    """The set points as they are flown: distance, height and bearing, each moving smoothly to what is asked."""
+    """Smooth references of distance, height and bearing."""
 
     def __init__(self) -> None:
         self.distance = SecondOrder()
@@ -83,8 +83,8 @@ class References:
         self.kept_bearing_rad = 0.0
         self.hero_heading_rad: float | None = None
 
-    def engage(self, where: Around, keep_bearing: bool) -> None:
-        """Begin at where the drone is; after a search the bearing that was kept before is kept on."""
+    def engage(self, where: RelativePosition, keep_bearing: bool) -> None:
+        """Start at the drone's position. keep_bearing, after a search, keeps the bearing set point."""
         self.distance = SecondOrder(where.distance_m)
         self.height = SecondOrder(where.height_m)
         self.bearing = SecondOrder(where.bearing_rad)
@@ -93,13 +93,13 @@ class References:
             self.hero_heading_rad = None
 
     def step(
-        self, parameters: FollowerParameters, trim: Trim, hero: HeroEstimate, where: Around, dt_s: float
+        self, parameters: FollowerParameters, trim: Trim, hero: HeroEstimate, where: RelativePosition, dt_s: float
     ) -> tuple[str, ...]:
-        """Move on by dt_s; says which set point could not be taken as it is."""
+        """Move towards the set points for dt_s; returns what limits a set point."""
         points, limits, camera = parameters.set_points, parameters.limits, parameters.camera
         frequency = parameters.gains.reference_rad_s
         vx, vy, _ = hero.velocity_odom_m_s
-        if math.hypot(vx, vy) > HEADING_SPEED_M_S:
+        if math.hypot(vx, vy) > MIN_HEADING_SPEED_M_S:
             self.hero_heading_rad = math.atan2(vy, vx)
         bearing = self.kept_bearing_rad
         if points.bearing == "compass":
@@ -108,11 +108,11 @@ class References:
             bearing = self.hero_heading_rad + BEARING_OFFSETS[points.bearing]
         distance = max(points.distance_m + trim.distance_m, limits.minimum_distance_m)
         height = points.height_m + trim.height_m
-        lowest = math.tan(max(-1.4, camera.pitch_down_rad - camera.keep_rad))
-        highest = math.tan(min(1.4, camera.pitch_down_rad + camera.keep_rad))
+        lowest = math.tan(max(-MAX_ELEVATION_RAD, camera.pitch_down_rad - camera.keep_rad))
+        highest = math.tan(min(MAX_ELEVATION_RAD, camera.pitch_down_rad + camera.keep_rad))
         span = max(where.distance_m, distance)
         in_view = max(span * lowest, min(span * highest, height))
-        if in_view > where.height_m:  # too near, it does not climb out of view; it does not come down on people either
+        if in_view > where.height_m:  # too near the hero, a climb stays in view, but nothing forces a descent
             in_view = max(where.height_m, min(in_view, where.distance_m * highest))
         self.distance.step(distance, frequency, limits.speed_m_s, dt_s)
         self.height.step(in_view, frequency, max(limits.up_m_s, limits.down_m_s), dt_s)
@@ -122,27 +122,27 @@ class References:
 
 
 def bearing_error_rad(hero: HeroEstimate, vehicle: VehiclePose) -> float:
-    """How far left of the drone's nose the hero is."""
+    """The angle from the drone's nose to the hero, positive to the left."""
     x = hero.position_odom_m[0] - vehicle.position_m[0]
     y = hero.position_odom_m[1] - vehicle.position_m[1]
     return wrapped(math.atan2(y, x) - vehicle.yaw_rad)
 
 
 def side_of_leaving(hero: HeroEstimate, vehicle: VehiclePose) -> float:
-    """+1 where the hero leaves to the left as the drone sees it, else -1: by its way, or by its place if it stands."""
+    """+1 if the hero leaves to the left of the drone, else -1: by its velocity, or by its position if it stands."""
     x = hero.position_odom_m[0] - vehicle.position_m[0]
     y = hero.position_odom_m[1] - vehicle.position_m[1]
     vx, vy, _ = hero.velocity_odom_m_s
-    walks = math.hypot(vx, vy) > WALKING_M_S
+    walks = math.hypot(vx, vy) > MIN_WALKING_SPEED_M_S
     return math.copysign(1.0, x * vy - y * vx if walks else bearing_error_rad(hero, vehicle))
 
 
 def yaw_to_hero(parameters: FollowerParameters, hero: HeroEstimate, vehicle: VehiclePose) -> float:
-    """The yaw rate (rad/s) that keeps the hero in the middle: gain * error + the turn of the line of sight."""
+    """The yaw rate (rad/s) that centres the hero: gain * error + rate of the line of sight."""
     x = hero.position_odom_m[0] - vehicle.position_m[0]
     y = hero.position_odom_m[1] - vehicle.position_m[1]
     squared = x * x + y * y
-    if squared < NO_BEARING_M**2:
+    if squared < MIN_BEARING_DISTANCE_M**2:
         return 0.0
     vx = hero.velocity_odom_m_s[0] - vehicle.velocity_m_s[0]
     vy = hero.velocity_odom_m_s[1] - vehicle.velocity_m_s[1]
@@ -154,16 +154,16 @@ def yaw_to_hero(parameters: FollowerParameters, hero: HeroEstimate, vehicle: Veh
 def follow(
     parameters: FollowerParameters, references: References, hero: HeroEstimate, vehicle: VehiclePose
 ) -> tuple[VelocityCommand, tuple[str, ...]]:
-    """The wanted velocity that brings the drone to its references and turns it to the hero, and what shaped it."""
+    """The velocity towards the references, turned to the hero, and what limits it."""
     limits, gains = parameters.limits, parameters.gains
-    where = around(hero, vehicle)
+    where = relative_position(hero, vehicle)
     outward = references.distance.rate + _braked(
         gains.distance_1_s, references.distance.value - where.distance_m, limits.acceleration_m_s2
     )
     turn = references.bearing.rate + gains.bearing_1_s * wrapped(references.bearing.value - where.bearing_rad)
     along = max(-limits.orbit_m_s, min(limits.orbit_m_s, turn * where.distance_m))
     hero_speed = math.hypot(*hero.velocity_odom_m_s[:2])
-    share = gains.feed_forward * min(1.0, (hero_speed / WALKING_M_S) ** 2)
+    share = gains.feed_forward * min(1.0, (hero_speed / MIN_WALKING_SPEED_M_S) ** 2)
     hero_vx, hero_vy = (share * speed for speed in hero.velocity_odom_m_s[:2])
     hero_outward, hero_along = rotated(hero_vx, hero_vy, -where.bearing_rad)
     outward, along = outward + hero_outward, along + hero_along
@@ -180,7 +180,7 @@ def follow(
 
 
 def _braked(gain_1_s: float, error_m: float, acceleration_m_s2: float) -> float:
-    """Gain * error, but no faster than what can still be braked before the error is gone, at half the limit."""
+    """Gain * error, at most the speed that half the acceleration limit can stop within the error."""
     return math.copysign(min(gain_1_s * abs(error_m), math.sqrt(acceleration_m_s2 * abs(error_m))), error_m)
 
 
@@ -191,22 +191,22 @@ def within_space(
     start_m: tuple[float, float],
     height_above_ground_m: float,
 ) -> tuple[VelocityCommand, tuple[str, ...]]:
-    """The wanted velocity kept above the minimum height and within the range from the start."""
+    """The wanted velocity limited to the space above the minimum height and within the range of the start."""
     limits, gains = parameters.limits, parameters.gains
     forward, left, up = wanted.forward_m_s, wanted.left_m_s, wanted.up_m_s
     shaped: tuple[str, ...] = ()
-    spare_height = height_above_ground_m - limits.minimum_height_m
-    if spare_height < 0.0:
-        climb = CLIMB_FIRST_M_S - gains.height_1_s * spare_height
+    spare_height_m = height_above_ground_m - limits.minimum_height_m
+    if spare_height_m < 0.0:
+        climb = MIN_CLIMB_M_S - gains.height_1_s * spare_height_m
         return VelocityCommand(0.0, 0.0, max(up, climb), wanted.yaw_rate_rad_s), ("minimum height",)
-    if up < -gains.height_1_s * spare_height:
-        up, shaped = -gains.height_1_s * spare_height, ("minimum height",)
+    if up < -gains.height_1_s * spare_height_m:
+        up, shaped = -gains.height_1_s * spare_height_m, ("minimum height",)
     x, y = vehicle.position_m[0] - start_m[0], vehicle.position_m[1] - start_m[1]
     distance = math.hypot(x, y)
     if distance > 0.0:
         outward_rad = math.atan2(y, x) - vehicle.yaw_rad
         outward, along = rotated(forward, left, -outward_rad)
-        allowed = max(-BACK_INTO_RANGE_M_S, gains.distance_1_s * (limits.range_m - distance))
+        allowed = max(-MAX_RETURN_M_S, gains.distance_1_s * (limits.range_m - distance))
         if outward > allowed:
             forward, left = rotated(allowed, along, outward_rad)
             shaped = (*shaped, "range")
@@ -214,7 +214,7 @@ def within_space(
 
 
 def scaled(wanted: VelocityCommand, share: float) -> VelocityCommand:
-    """The same direction at a share of the speed; the yaw rate stays."""
+    """The same direction at a share of the speed, with the same yaw rate."""
     return VelocityCommand(
         wanted.forward_m_s * share, wanted.left_m_s * share, wanted.up_m_s * share, wanted.yaw_rate_rad_s
     )

@@ -1,10 +1,7 @@
-"""The last step before a command leaves: speed, acceleration, jerk, yaw rate and yaw acceleration.
+"""The limits of a command: speed, acceleration, jerk, yaw rate, yaw acceleration, and its lead over the drone.
 
-They hold whatever came before.
-
-Accelerations and jerks are those of the published numbers, in the body's axes. A step never starts a change that
-could not be ended in time: the velocity at which the acceleration, taken back with full jerk, is zero lies within the
-speed limit too.
+Acceleration and jerk are those of the published numbers, in the body's axes. A step never starts a change that could
+not end in time: the velocity at which the acceleration, taken back with full jerk, reaches zero keeps the speed limit.
 """
 
 from __future__ import annotations
@@ -13,122 +10,169 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from fcn_follow.coordinates import rotated
 from fcn_follow.following.parameters import Limits
+from fcn_follow.following.vehicle import VehiclePose
 from fcn_follow.geometry import ZERO_COMMAND, VelocityCommand
 
 BISECTIONS = 12
+MAX_LEAD_M_S = 2.5  # a command that the drone does not follow must not wind up
+ACCELERATION_SHOWN_M_S, YAW_ACCELERATION_SHOWN_RAD_S = 0.05, 0.02  # smaller differences are not reported as limited
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
+class _Vector:
+    """Two components: forward and left, or up and zero."""
+
+    x: float = 0.0
+    y: float = 0.0
+
+    def __add__(self, other: _Vector) -> _Vector:
+        return _Vector(self.x + other.x, self.y + other.y)
+
+    def __sub__(self, other: _Vector) -> _Vector:
+        return _Vector(self.x - other.x, self.y - other.y)
+
+    def __mul__(self, factor: float) -> _Vector:
+        return _Vector(self.x * factor, self.y * factor)
+
+    def __abs__(self) -> float:
+        return math.hypot(self.x, self.y)
+
+
+@dataclass(frozen=True, slots=True)
 class _Motion:
-    """A velocity (m/s) and its acceleration (m/s^2) in a plane."""
+    """A velocity (m/s) and its acceleration (m/s^2)."""
 
-    vx: float = 0.0
-    vy: float = 0.0
-    ax: float = 0.0
-    ay: float = 0.0
+    velocity: _Vector = _Vector()
+    acceleration: _Vector = _Vector()
+
+
+Excess = Callable[[_Vector], float]
+"""By how much a velocity exceeds the speed limit, in m/s."""
 
 
 class Limiter:
-    """Follows a wanted command as closely as the limits allow; one call a step."""
+    """Follows a wanted command as closely as the limits allow."""
 
     def __init__(self) -> None:
         self.stop()
 
     def stop(self) -> None:
-        """Zero at once, whatever the limits say: for faults, for disabling and for the end."""
-        self._horizontal = _Motion()
-        self._vertical = _Motion()
+        """Set the command to zero without a ramp: after a fault, when disabled, at the end."""
+        self._horizontal = self._vertical = _Motion()
         self.command = ZERO_COMMAND
 
     def overrule(self, command: VelocityCommand) -> None:
-        """Go on from the command that was let pass instead of the last one."""
-        self._horizontal = _Motion(command.forward_m_s, command.left_m_s)
-        self._vertical = _Motion(command.up_m_s)
+        """Continue from another command than the last one that `step` returned."""
+        self._horizontal = _Motion(_Vector(command.forward_m_s, command.left_m_s))
+        self._vertical = _Motion(_Vector(command.up_m_s))
         self.command = command
 
     def step(self, wanted: VelocityCommand, limits: Limits, dt_s: float) -> tuple[VelocityCommand, tuple[str, ...]]:
-        """The command dt_s after the last one and what kept it from being the wanted one."""
+        """The command dt_s after the last one, and the names of the limits that keep it from the wanted one."""
         if dt_s <= 0.0:
             return self.command, ()
         speed = math.hypot(wanted.forward_m_s, wanted.left_m_s)
         share = min(1.0, limits.speed_m_s / speed) if speed > 0.0 else 1.0
+        level = _Vector(wanted.forward_m_s, wanted.left_m_s) * share
         up = max(-limits.down_m_s, min(limits.up_m_s, wanted.up_m_s))
         yaw_rate = max(-limits.yaw_rate_rad_s, min(limits.yaw_rate_rad_s, wanted.yaw_rate_rad_s))
 
-        def speed_excess(x: float, y: float) -> float:
-            return max(0.0, math.hypot(x, y) - limits.speed_m_s)
+        def speed_excess(velocity: _Vector) -> float:
+            return max(0.0, abs(velocity) - limits.speed_m_s)
 
-        def climb_excess(x: float, _: float) -> float:
-            return max(0.0, x - limits.up_m_s, -x - limits.down_m_s)
+        def climb_excess(velocity: _Vector) -> float:
+            return max(0.0, velocity.x - limits.up_m_s, -velocity.x - limits.down_m_s)
 
-        forward, left = wanted.forward_m_s * share, wanted.left_m_s * share
-        self._horizontal = _approach(self._horizontal, forward, left, limits, dt_s, speed_excess)
-        self._vertical = _approach(self._vertical, up, 0.0, limits, dt_s, climb_excess)
+        self._horizontal = _next_motion(self._horizontal, level, limits, dt_s, speed_excess)
+        self._vertical = _next_motion(self._vertical, _Vector(up), limits, dt_s, climb_excess)
+        velocity, climb = self._horizontal.velocity, self._vertical.velocity
         yaw_step = limits.yaw_acceleration_rad_s2 * dt_s
         last_rate = self.command.yaw_rate_rad_s
         self.command = VelocityCommand(
-            self._horizontal.vx,
-            self._horizontal.vy,
-            self._vertical.vx,
-            max(last_rate - yaw_step, min(last_rate + yaw_step, yaw_rate)),
+            velocity.x, velocity.y, climb.x, max(last_rate - yaw_step, min(last_rate + yaw_step, yaw_rate))
         )
         limited = (
             ("speed", share < 1.0),
             ("climb speed", up != wanted.up_m_s),
             ("yaw rate", yaw_rate != wanted.yaw_rate_rad_s),
-            ("acceleration", math.hypot(self._horizontal.vx - forward, self._horizontal.vy - left) > 0.05),
-            ("climb acceleration", abs(self._vertical.vx - up) > 0.05),
-            ("yaw acceleration", abs(self.command.yaw_rate_rad_s - yaw_rate) > 0.02),
+            ("acceleration", abs(velocity - level) > ACCELERATION_SHOWN_M_S),
+            ("climb acceleration", abs(climb.x - up) > ACCELERATION_SHOWN_M_S),
+            ("yaw acceleration", abs(self.command.yaw_rate_rad_s - yaw_rate) > YAW_ACCELERATION_SHOWN_RAD_S),
         )
         return self.command, tuple(name for name, is_limited in limited if is_limited)
 
 
-def _within_acceleration(motion: _Motion, limit_m_s2: float) -> _Motion:
-    """The motion without the acceleration above the limit, which is left where limits are lowered in flight.
+def limit_lead(command: VelocityCommand, pose: VehiclePose) -> VelocityCommand:
+    """The command with a horizontal speed at most MAX_LEAD_M_S above the drone's speed in the same direction."""
+    speed = math.hypot(command.forward_m_s, command.left_m_s)
+    if speed == 0.0:
+        return command
+    forward, left = rotated(pose.velocity_m_s[0], pose.velocity_m_s[1], -pose.yaw_rad)
+    along = (forward * command.forward_m_s + left * command.left_m_s) / speed
+    share = min(1.0, (max(0.0, along) + MAX_LEAD_M_S) / speed)
+    return VelocityCommand(
+        command.forward_m_s * share, command.left_m_s * share, command.up_m_s, command.yaw_rate_rad_s
+    )
 
-    To ease it with a jerk that was lowered as well would take seconds, in which the speed runs away.
+
+def _next_motion(motion: _Motion, target: _Vector, limits: Limits, dt_s: float, excess: Excess) -> _Motion:
+    """The motion dt_s later on its way to the target velocity."""
+    motion = _within_acceleration(motion, limits.acceleration_m_s2)
+    towards = _towards(motion, target, limits, dt_s)
+    eased = _eased(motion.acceleration, limits.jerk_m_s3, dt_s)
+    acceleration = _within_speed(motion.velocity, towards, eased, limits.jerk_m_s3, dt_s, excess)
+    return _Motion(motion.velocity + acceleration * dt_s, acceleration)
+
+
+def _within_acceleration(motion: _Motion, limit_m_s2: float) -> _Motion:
+    """The motion with its acceleration cut to a limit that was lowered in flight.
+
+    The jerk limit, lowered as well, would take seconds to reduce it, and the speed would run away.
     """
-    acceleration = math.hypot(motion.ax, motion.ay)
+    acceleration = abs(motion.acceleration)
     if acceleration <= limit_m_s2 * (1.0 + 1e-9):
         return motion
-    share = limit_m_s2 / acceleration
-    return _Motion(motion.vx, motion.vy, motion.ax * share, motion.ay * share)
+    return _Motion(motion.velocity, motion.acceleration * (limit_m_s2 / acceleration))
 
 
-def _approach(
-    motion: _Motion, x: float, y: float, limits: Limits, dt: float, excess: Callable[[float, float], float]
-) -> _Motion:
-    """The motion dt later on its way to the velocity (x, y); excess tells by how much a velocity is too fast."""
+def _towards(motion: _Motion, target: _Vector, limits: Limits, dt_s: float) -> _Vector:
+    """The acceleration towards the target velocity, within the limits of acceleration and jerk."""
     jerk = limits.jerk_m_s3
-    motion = _within_acceleration(motion, limits.acceleration_m_s2)
-    to_go_x, to_go_y = x - motion.vx, y - motion.vy
-    to_go = math.hypot(to_go_x, to_go_y)
-    # The acceleration that, held for dt and then taken back with full jerk, ends at the wanted velocity.
-    ideal = math.sqrt((jerk * dt) ** 2 + 2.0 * jerk * to_go) - jerk * dt
-    share = min(limits.acceleration_m_s2, ideal, to_go / dt) / to_go if to_go > 0.0 else 0.0
-    jump_x, jump_y = to_go_x * share - motion.ax, to_go_y * share - motion.ay
-    jump = math.hypot(jump_x, jump_y)
-    share = min(1.0, jerk * dt / jump) if jump > 0.0 else 0.0
-    ax, ay = motion.ax + jump_x * share, motion.ay + jump_y * share
+    missing = target - motion.velocity
+    missing_m_s = abs(missing)
+    # held for dt_s and then taken back with full jerk, this acceleration ends at the target
+    ideal = math.sqrt((jerk * dt_s) ** 2 + 2.0 * jerk * missing_m_s) - jerk * dt_s
+    share = min(limits.acceleration_m_s2, ideal, missing_m_s / dt_s) / missing_m_s if missing_m_s > 0.0 else 0.0
+    change = missing * share - motion.acceleration
+    change_m_s2 = abs(change)
+    return motion.acceleration + change * (min(1.0, jerk * dt_s / change_m_s2) if change_m_s2 > 0.0 else 0.0)
 
-    acceleration = math.hypot(motion.ax, motion.ay)
-    easing = max(0.0, 1.0 - jerk * dt / acceleration) if acceleration > 0.0 else 0.0
-    eased_x, eased_y = motion.ax * easing, motion.ay * easing
 
-    def end_excess(ax: float, ay: float) -> float:
-        time = dt + math.hypot(ax, ay) / (2.0 * jerk)
-        now = excess(motion.vx + ax * dt, motion.vy + ay * dt)
-        return max(now, excess(motion.vx + ax * time, motion.vy + ay * time))
+def _eased(acceleration: _Vector, jerk_m_s3: float, dt_s: float) -> _Vector:
+    """The acceleration after dt_s of full jerk towards zero."""
+    size = abs(acceleration)
+    return acceleration * (max(0.0, 1.0 - jerk_m_s3 * dt_s / size) if size > 0.0 else 0.0)
 
-    allowed = end_excess(eased_x, eased_y)
-    if end_excess(ax, ay) > allowed:
-        low, high = 0.0, 1.0
-        for _ in range(BISECTIONS):
-            middle = (low + high) / 2
-            if end_excess(eased_x + (ax - eased_x) * middle, eased_y + (ay - eased_y) * middle) > allowed:
-                high = middle
-            else:
-                low = middle
-        ax, ay = eased_x + (ax - eased_x) * low, eased_y + (ay - eased_y) * low
-    return _Motion(motion.vx + ax * dt, motion.vy + ay * dt, ax, ay)
+
+def _within_speed(
+    velocity: _Vector, towards: _Vector, eased: _Vector, jerk_m_s3: float, dt_s: float, excess: Excess
+) -> _Vector:
+    """The acceleration nearest to `towards`, on the line from `eased`, that exceeds the speed no more than `eased`."""
+
+    def max_excess(acceleration: _Vector) -> float:
+        end_s = dt_s + abs(acceleration) / (2.0 * jerk_m_s3)
+        return max(excess(velocity + acceleration * dt_s), excess(velocity + acceleration * end_s))
+
+    allowed = max_excess(eased)
+    if not max_excess(towards) > allowed:
+        return towards
+    low, high = 0.0, 1.0
+    for _ in range(BISECTIONS):
+        middle = (low + high) / 2
+        if max_excess(eased + (towards - eased) * middle) > allowed:
+            high = middle
+        else:
+            low = middle
+    return eased + (towards - eased) * low

@@ -1,6 +1,6 @@
-"""Every number of the follower in one place, with unit, range and meaning; contradictions are refused here.
+"""The parameters of the follower, with unit, range and meaning.
 
-Distances around the hero are horizontal; heights are above the middle of the hero's body unless they say otherwise.
+Distances from the hero are horizontal. Heights are above the middle of the hero's body, unless stated otherwise.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ LOST_ACTIONS = ("hold", "climb", "land", "return")
 
 @dataclass(frozen=True)
 class SetPoints:
-    """Where the drone should be, seen from the hero."""
+    """The drone's wanted position relative to the hero."""
 
     distance_m: float = parameter(5.0, "horizontal distance to the hero", unit="m", minimum=1.0, maximum=50.0)
     height_m: float = parameter(1.5, "drone above the middle of the hero's body", unit="m", minimum=-1.0, maximum=30.0)
     bearing: str = parameter(
         "keep",
-        "side of the hero on which the drone flies: keep what it was on engaging, behind, front, left or right of the "
-        "hero's way, or a fixed compass direction",
+        "side of the hero on which the drone flies: keep the one of the start, behind, front, left or right of the "
+        "hero's direction of motion, or a fixed compass direction",
         choices=BEARINGS,
     )
     compass_rad: float = parameter(
         0.0,
-        "with bearing compass: direction from the hero to the drone in odom, 0 along x (east), counter-clockwise",
+        "for bearing compass: direction from the hero to the drone in odom, 0 along x (east), counter-clockwise",
         unit="rad",
         minimum=-3.1416,
         maximum=3.1416,
@@ -38,27 +38,25 @@ class SetPoints:
 
 @dataclass(frozen=True)
 class Gains:
-    """How firmly the set points are held."""
+    """The gains of the control law."""
 
     distance_1_s: float = parameter(1.0, "speed per metre of distance error", unit="1/s", minimum=0.0, maximum=5.0)
     bearing_1_s: float = parameter(0.6, "turn rate per rad of bearing error", unit="1/s", minimum=0.0, maximum=5.0)
     height_1_s: float = parameter(0.9, "vertical speed per metre of height error", unit="1/s", minimum=0.0, maximum=5.0)
-    yaw_1_s: float = parameter(1.6, "yaw rate per rad of the hero off the middle", unit="1/s", minimum=0.0, maximum=6.0)
-    feed_forward: float = parameter(1.0, "share of the hero's velocity that is flown along", minimum=0.0, maximum=1.0)
+    yaw_1_s: float = parameter(1.6, "yaw rate per rad from nose to hero", unit="1/s", minimum=0.0, maximum=6.0)
+    feed_forward: float = parameter(1.0, "share of the hero's velocity in the command", minimum=0.0, maximum=1.0)
     reference_rad_s: float = parameter(
         1.2, "natural frequency of the reference model of the set points", unit="rad/s", minimum=0.1, maximum=10.0
     )
     ramp_s: float = parameter(
-        1.5, "time in which the speed is let grow from zero after engaging", unit="s", minimum=0.0, maximum=20.0
+        1.5, "time of the ramp from zero to full speed at the start of following", unit="s", minimum=0.0, maximum=20.0
     )
-    yaw_rest_rad_s: float = parameter(
-        0.12, "wanted yaw rates below this are taken as rest", unit="rad/s", minimum=0.0, maximum=0.5
-    )
+    yaw_rest_rad_s: float = parameter(0.12, "dead zone of the wanted yaw rate", unit="rad/s", minimum=0.0, maximum=0.5)
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a command never exceeds, whatever came before."""
+    """The limits of every command."""
 
     speed_m_s: float = parameter(6.0, "horizontal speed", unit="m/s", minimum=0.1, maximum=20.0)
     up_m_s: float = parameter(1.5, "climb speed", unit="m/s", minimum=0.1, maximum=10.0)
@@ -72,119 +70,114 @@ class Limits:
         4.0, "change of the commanded yaw rate", unit="rad/s^2", minimum=0.1, maximum=50.0
     )
     orbit_m_s: float = parameter(
-        2.5, "speed along the circle around the hero, on top of the hero's own", unit="m/s", minimum=0.1, maximum=10.0
+        2.5, "speed around the hero, added to the hero's own", unit="m/s", minimum=0.1, maximum=10.0
     )
     minimum_distance_m: float = parameter(
         2.0,
-        "nearer than this to the hero the drone backs off, and towards nobody nearer than this does it move",
+        "nearer to the hero than this the drone backs off; it does not move towards any person nearer than this",
         unit="m",
         minimum=0.5,
         maximum=20.0,
     )
     unseen_speed_m_s: float = parameter(
         1.0,
-        "anybody may have come nearer at this speed since the camera saw them",
+        "assumed speed of a person towards the drone since the last image",
         unit="m/s",
         minimum=0.0,
         maximum=10.0,
     )
     minimum_height_m: float = parameter(
         1.0,
-        "below this height the drone climbs first and flies nowhere; above z = 0 of odom, or without odom above the "
-        "hero's feet",
+        "below this height the drone only climbs; above z = 0 of odom, or without odom above the hero's feet",
         unit="m",
         minimum=0.0,
         maximum=50.0,
     )
     maximum_height_m: float = parameter(
         30.0,
-        "above this height the drone does not climb; above where it engaged, or without odom above the hero's feet",
+        "the drone does not climb above this height over the start, or without odom over the hero's feet",
         unit="m",
         minimum=2.0,
         maximum=500.0,
     )
-    range_m: float = parameter(
-        200.0, "horizontal distance from where it was enabled that is not exceeded", unit="m", minimum=5.0, maximum=2e4
-    )
+    range_m: float = parameter(200.0, "maximum horizontal distance from the start", unit="m", minimum=5.0, maximum=2e4)
 
 
 @dataclass(frozen=True)
 class Timeouts:
-    """How long what is known stays good; all ages are by the data's own stamps."""
+    """How long data stay valid; all ages are by the stamps of the data."""
 
     frame_s: float = parameter(
-        1.0, "a hero position whose image is older than this is dropped", unit="s", minimum=0.05, maximum=5.0
+        1.0, "a hero position from an older image is refused", unit="s", minimum=0.05, maximum=5.0
     )
     tracking_s: float = parameter(
-        0.6, "hero not seen for this long: tracking becomes coasting", unit="s", minimum=0.05, maximum=5.0
+        0.6, "time without the hero after which tracking becomes coasting", unit="s", minimum=0.05, maximum=5.0
     )
     camera_s: float = parameter(
-        1.5, "no frame at all for this long: zero, at once", unit="s", minimum=0.1, maximum=10.0
+        1.5, "time without any frame until zero, without a ramp", unit="s", minimum=0.1, maximum=10.0
     )
     coast_s: float = parameter(
-        4.0, "hero not seen for this long: coasting becomes searching", unit="s", minimum=0.1, maximum=30.0
+        4.0, "time without the hero after which coasting becomes searching", unit="s", minimum=0.1, maximum=30.0
     )
     search_s: float = parameter(
-        20.0, "hero not seen for this long: searching becomes holding", unit="s", minimum=0.2, maximum=300.0
+        20.0, "time without the hero after which searching becomes holding", unit="s", minimum=0.2, maximum=300.0
     )
     odom_s: float = parameter(
-        0.5, "odometry, once it has been received, older than this: zero", unit="s", minimum=0.05, maximum=5.0
+        0.5, "maximum age of odometry until zero, once it was received", unit="s", minimum=0.05, maximum=5.0
     )
     future_s: float = parameter(
-        0.1, "a stamp further ahead of the clock than this is refused", unit="s", minimum=0.0, maximum=1.0
+        0.1, "a stamp farther ahead of the clock is refused", unit="s", minimum=0.0, maximum=1.0
     )
     clock_s: float = parameter(
         1.0,
-        "a clock that leaps forward by more than this in one step: all is forgotten",
+        "a larger jump of the clock in one step makes the follower start anew",
         unit="s",
         minimum=0.1,
         maximum=2.0,
     )
     frozen_s: float = parameter(
         0.5,
-        "the same hero position to the last digit for this long while the drone is commanded to move: a frozen picture",
+        "time with exactly the same hero position, while the drone is commanded to move, that makes a frozen picture",
         unit="s",
         minimum=0.2,
         maximum=10.0,
     )
     obey_s: float = parameter(
-        0.8, "odometry and commands disagree for this long: zero", unit="s", minimum=0.3, maximum=10.0
+        0.8, "time that odometry may contradict the commands until zero", unit="s", minimum=0.3, maximum=10.0
     )
-    stick_s: float = parameter(0.5, "stick input older than this is let go", unit="s", minimum=0.05, maximum=5.0)
+    stick_s: float = parameter(0.5, "older stick input is ignored", unit="s", minimum=0.05, maximum=5.0)
 
 
 @dataclass(frozen=True)
 class EstimatorParameters:
-    """What is believed of the hero and of the measurements."""
+    """The noise of the hero's motion and of the measurements."""
 
     acceleration_m_s2: float = parameter(
-        1.2, "the hero's usual change of velocity within a second", unit="m/s^2", minimum=0.05, maximum=20.0
+        1.2, "the hero's usual change of velocity in one second", unit="m/s^2", minimum=0.05, maximum=20.0
     )
-    vertical_acceleration_m_s2: float = parameter(
-        0.2, "the same, up and down", unit="m/s^2", minimum=0.01, maximum=20.0
-    )
-    speed_m_s: float = parameter(10.0, "no hero is faster than this", unit="m/s", minimum=1.0, maximum=40.0)
+    vertical_acceleration_m_s2: float = parameter(0.2, "the same, vertical", unit="m/s^2", minimum=0.01, maximum=20.0)
+    speed_m_s: float = parameter(10.0, "maximum speed of a hero", unit="m/s", minimum=1.0, maximum=40.0)
     range_noise: float = parameter(
         0.05, "standard deviation of the measured range, as a share of it", minimum=0.001, maximum=1.0
     )
     angle_noise_rad: float = parameter(
         0.012, "standard deviation of the measured direction", unit="rad", minimum=0.0005, maximum=0.5
     )
-    base_noise_m: float = parameter(0.03, "standard deviation at no range", unit="m", minimum=0.001, maximum=5.0)
+    base_noise_m: float = parameter(0.03, "standard deviation at zero range", unit="m", minimum=0.001, maximum=5.0)
     gate_sigma: float = parameter(
-        4.5, "a measurement further off than this (Mahalanobis distance) is an outlier", minimum=1.0, maximum=100.0
+        4.5, "Mahalanobis distance beyond which a measurement is an outlier", minimum=1.0, maximum=100.0
     )
     confirm_s: float = parameter(
-        0.4, "a new hero is accepted after it has been seen for this long", unit="s", minimum=0.0, maximum=10.0
+        0.4, "time that a new hero must be seen before it is accepted", unit="s", minimum=0.0, maximum=10.0
     )
 
 
 @dataclass(frozen=True)
 class SearchParameters:
-    """How the drone looks for a hero that is lost, and what it does when it does not find it."""
+    """The search for a lost hero, and the action at its end."""
 
     look_s: float = parameter(
-        4.0, "time to look where the hero should be by now, before turning round", unit="s", minimum=0.0, maximum=60.0
+        4.0, "time to look at the predicted hero before turning around", unit="s", minimum=0.0, maximum=60.0
     )
     look_rate_rad_s: float = parameter(1.0, "yaw rate of that look", unit="rad/s", minimum=0.05, maximum=6.0)
     turn_rate_rad_s: float = parameter(
@@ -196,8 +189,8 @@ class SearchParameters:
     )
     action: str = parameter(
         "hold",
-        "what holding does at the end of the search: hold (zero), climb (once by climb_m, then zero), land or return "
-        "(zero, and the request is published: the autopilot's mode is never changed from here)",
+        "action at the end of the search: hold (zero), climb (once by climb_m, then zero), land or return (zero, and "
+        "the request is published; the follower never changes the autopilot's mode)",
         choices=LOST_ACTIONS,
     )
     climb_m: float = parameter(3.0, "height of the climb of action climb", unit="m", minimum=0.5, maximum=30.0)
@@ -205,7 +198,7 @@ class SearchParameters:
 
     @property
     def climb_s(self) -> float:
-        """How long the climb takes; 0 for the other actions."""
+        """The duration of the climb, 0 for the other actions."""
         return self.climb_m / self.climb_m_s if self.action == "climb" else 0.0
 
 
@@ -215,7 +208,7 @@ class FollowerCameraParameters(CameraParameters):
 
     keep_rad: float = parameter(
         0.4,
-        "the hero's middle is kept within this angle above and below the optical axis",
+        "maximum angle of the hero's middle above and below the optical axis",
         unit="rad",
         minimum=0.05,
         maximum=1.2,
@@ -224,12 +217,12 @@ class FollowerCameraParameters(CameraParameters):
 
 @dataclass(frozen=True)
 class VehicleParameters:
-    """What must be assumed where odometry does not tell."""
+    """Assumptions about the drone and the hero."""
 
     response_s: float = parameter(
         0.8,
-        "time constant with which the drone takes up a velocity: 0.8 for ArduCopter's defaults, 0.3 for a quick drone; "
-        "the room to stop and, without odom, the drone's place are computed with it",
+        "time constant of the drone's velocity: 0.8 for ArduCopter's defaults, 0.3 for a quick drone; used for the "
+        "stopping distance and, without odom, for dead reckoning",
         unit="s",
         minimum=0.1,
         maximum=3.0,
@@ -238,7 +231,7 @@ class VehicleParameters:
 
 @dataclass(frozen=True)
 class FollowerParameters:
-    """All of them. Raises UserError where two contradict each other."""
+    """All parameters of the follower. Raises UserError if two contradict each other."""
 
     set_points: SetPoints = SetPoints()
     gains: Gains = Gains()
@@ -251,13 +244,13 @@ class FollowerParameters:
     vehicle: VehicleParameters = VehicleParameters()
 
     def __post_init__(self) -> None:
-        self._ordered("limits.minimum_distance_m", "set_points.distance_m")
-        self._ordered("limits.minimum_height_m", "limits.maximum_height_m")
-        self._ordered("timeouts.tracking_s", "timeouts.coast_s")
-        self._ordered("timeouts.coast_s", "timeouts.search_s")
-        self._ordered("timeouts.tracking_s", "timeouts.camera_s")
+        self._require_order("limits.minimum_distance_m", "set_points.distance_m")
+        self._require_order("limits.minimum_height_m", "limits.maximum_height_m")
+        self._require_order("timeouts.tracking_s", "timeouts.coast_s")
+        self._require_order("timeouts.coast_s", "timeouts.search_s")
+        self._require_order("timeouts.tracking_s", "timeouts.camera_s")
 
-    def _ordered(self, lower: str, upper: str) -> None:
+    def _require_order(self, lower: str, upper: str) -> None:
         values = [getattr(getattr(self, name.split(".")[0]), name.split(".")[1]) for name in (lower, upper)]
         if not values[0] < values[1]:
             raise UserError(f"parameter {lower} ({values[0]:g}) must be below {upper} ({values[1]:g})")

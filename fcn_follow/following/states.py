@@ -1,6 +1,6 @@
-"""The five states and the one table that leads from each to the next.
+"""The follower's five states and the table of transitions between them.
 
-The first row that fits decides, at every step. Only a hero that is seen leads out of holding and idle.
+At every step the first row that applies decides. Only a hero that is seen ends holding or idle.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from enum import Enum
 
 from fcn_follow.following.parameters import Timeouts
+from fcn_follow.following.reasons import Reason
 
 
 class State(str, Enum):
-    """What the follower is about."""
+    """What the follower does."""
 
     IDLE = "idle"
     TRACKING = "tracking"
@@ -25,7 +26,7 @@ class State(str, Enum):
 
 @dataclass(frozen=True)
 class Situation:
-    """What decides: ages are by the stamps of images, infinite where there was none."""
+    """The input of a transition. Ages are by image stamps, infinite before the first image; fault is "" for none."""
 
     enabled: bool
     fault: str
@@ -35,37 +36,34 @@ class Situation:
 
 @dataclass(frozen=True)
 class Transition:
-    """From any of `sources`, when `applies`, to `target`, because of `reason`."""
+    """A row of the table: from any of `sources` to `target` if `applies`. Without a reason, the fault is the reason."""
 
     sources: tuple[State, ...]
     applies: Callable[[Situation, Timeouts], bool]
     target: State
-    reason: str
+    reason: Reason | None
 
 
 ANY = tuple(State)
-SEEN = (State.TRACKING, State.COASTING)
-FOLLOWING = (*SEEN, State.SEARCHING)
-SEARCH_ENDED = "the search has ended"
-WAITING = "waiting for the hero"
-NO_FRAMES, NOT_SEEN, LOST = "no frames", "hero not seen", "hero lost"
-FOR_WANT_OF_INPUT = (WAITING, NO_FRAMES, NOT_SEEN, LOST)
+HERO_KNOWN = (State.TRACKING, State.COASTING)
+MOVING = (*HERO_KNOWN, State.SEARCHING)
+MISSING_INPUT = (Reason.WAITING, Reason.NO_FRAMES, Reason.HERO_NOT_SEEN, Reason.HERO_LOST)
 
 TRANSITIONS = (
-    Transition(ANY, lambda now, _: not now.enabled, State.IDLE, "disabled"),
-    Transition(ANY, lambda now, _: bool(now.fault), State.HOLDING, "fault"),
-    Transition(FOLLOWING, lambda now, limit: now.frame_age_s > limit.camera_s, State.HOLDING, NO_FRAMES),
-    Transition(ANY, lambda now, limit: now.hero_age_s <= limit.tracking_s, State.TRACKING, "hero seen"),
-    Transition(SEEN, lambda now, limit: now.hero_age_s <= limit.coast_s, State.COASTING, NOT_SEEN),
-    Transition(FOLLOWING, lambda now, limit: now.hero_age_s <= limit.search_s, State.SEARCHING, LOST),
-    Transition(FOLLOWING, lambda now, limit: now.hero_age_s < math.inf, State.HOLDING, SEARCH_ENDED),
-    Transition((*FOLLOWING, State.IDLE), lambda now, limit: True, State.HOLDING, WAITING),
+    Transition(ANY, lambda now, _: not now.enabled, State.IDLE, Reason.DISABLED),
+    Transition(ANY, lambda now, _: bool(now.fault), State.HOLDING, None),
+    Transition(MOVING, lambda now, limit: now.frame_age_s > limit.camera_s, State.HOLDING, Reason.NO_FRAMES),
+    Transition(ANY, lambda now, limit: now.hero_age_s <= limit.tracking_s, State.TRACKING, Reason.HERO_SEEN),
+    Transition(HERO_KNOWN, lambda now, limit: now.hero_age_s <= limit.coast_s, State.COASTING, Reason.HERO_NOT_SEEN),
+    Transition(MOVING, lambda now, limit: now.hero_age_s <= limit.search_s, State.SEARCHING, Reason.HERO_LOST),
+    Transition(MOVING, lambda now, _: now.hero_age_s < math.inf, State.HOLDING, Reason.SEARCH_ENDED),
+    Transition((*MOVING, State.IDLE), lambda *_: True, State.HOLDING, Reason.WAITING),
 )
 
 
 def next_state(state: State, reason: str, now: Situation, timeouts: Timeouts) -> tuple[State, str]:
-    """The state after `state` and why; holding goes on, with its reason, where no row fits."""
+    """The state after `state`, and its reason; without a row that applies, holding continues."""
     for row in TRANSITIONS:
         if state in row.sources and row.applies(now, timeouts):
-            return row.target, now.fault or row.reason if row.reason == "fault" else row.reason
-    return State.HOLDING, reason if reason in (SEARCH_ENDED, NO_FRAMES) else WAITING
+            return row.target, row.reason or now.fault
+    return State.HOLDING, reason if reason in (Reason.SEARCH_ENDED, Reason.NO_FRAMES) else Reason.WAITING

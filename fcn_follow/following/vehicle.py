@@ -1,7 +1,7 @@
-"""Where the drone was at the stamp of an image: from odometry, or, where there is none, from what it was told.
+"""The drone's pose at the stamp of an image: from odometry or, without it, by dead reckoning of the commands.
 
-Without odometry the commands are integrated through a first-order lag. Only the hero's position relative to the
-drone matters for following, so that the slow drift of this frame does no harm.
+Dead reckoning integrates the commands through a first-order lag. Its slow drift does no harm, because following needs
+only the hero's position relative to the drone.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from collections import deque
 from dataclasses import dataclass
 
 from fcn_follow.coordinates import level_from_body, roll_pitch_yaw, rotated, wrapped
+from fcn_follow.following.plausibility import is_unit_quaternion
 from fcn_follow.geometry import Vector3, VehicleState, VelocityCommand
 
-HISTORY = 256
-SPACING_S = 0.01
-"""However fast poses come, so far apart are those that are kept, so that the history is long enough."""
-EXTRAPOLATION_S = 0.5
+MAX_HISTORY = 256
+MIN_SPACING_S = 0.01  # of the poses that are kept, so that the history is long enough at any rate of odometry
+MAX_EXTRAPOLATION_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,8 @@ class VehiclePose:
         return self.attitude_rad[2]
 
     def moved_to(self, stamp_s: float) -> VehiclePose:
-        """The pose at another time near this one, with the velocity and the yaw rate held."""
-        dt = max(-EXTRAPOLATION_S, min(EXTRAPOLATION_S, stamp_s - self.stamp_s))
+        """The pose at another time near this one, at constant velocity and yaw rate."""
+        dt = max(-MAX_EXTRAPOLATION_S, min(MAX_EXTRAPOLATION_S, stamp_s - self.stamp_s))
         x, y, z = self.position_m
         vx, vy, vz = self.velocity_m_s
         roll, pitch, yaw = self.attitude_rad
@@ -49,7 +49,7 @@ class VehiclePose:
 
 
 def pose_from_state(state: VehicleState) -> VehiclePose:
-    """The pose of an odometry value that `plausibility.implausible_vehicle` has nothing against."""
+    """The pose of an odometry value that `plausibility.implausible_vehicle` accepts."""
     return VehiclePose(
         state.stamp_s,
         state.position_odom_m,
@@ -68,8 +68,8 @@ def vehicle_from_body_twist(
     position_sigma_m: float = 0.0,
     velocity_sigma_m_s: float = 0.0,
 ) -> VehicleState:
-    """The state of an odometry message, whose twist is in the body's frame; NaN where its quaternion is of no use."""
-    if not 0.5 < math.hypot(*orientation_odom_xyzw) < 2.0:
+    """The state of an odometry message, whose twist is in the body's frame; NaN velocity without a unit quaternion."""
+    if not is_unit_quaternion(orientation_odom_xyzw):
         velocity = (math.nan, math.nan, math.nan)
     else:
         roll, pitch, yaw = roll_pitch_yaw(orientation_odom_xyzw)
@@ -87,7 +87,7 @@ def vehicle_from_body_twist(
 
 
 def dead_reckoned(pose: VehiclePose, command: VelocityCommand, dt_s: float, response_s: float) -> VehiclePose:
-    """The pose dt_s later of a drone that takes up `command` with the time constant response_s."""
+    """The pose dt_s later of a drone that follows `command` with the time constant response_s."""
     share = 1.0 if response_s <= 0.0 else 1.0 - math.exp(-dt_s / response_s)
     yaw_rate = pose.yaw_rate_rad_s + share * (command.yaw_rate_rad_s - pose.yaw_rate_rad_s)
     yaw = wrapped(pose.yaw_rad + yaw_rate * dt_s)
@@ -103,16 +103,18 @@ def dead_reckoned(pose: VehiclePose, command: VelocityCommand, dt_s: float, resp
 
 
 class VehicleHistory:
-    """The last few seconds of poses, oldest first; a stamp that does not advance is refused."""
+    """The poses of the last few seconds, oldest first, with increasing stamps."""
 
     def __init__(self) -> None:
-        self._poses: deque[VehiclePose] = deque(maxlen=HISTORY)
+        self._poses: deque[VehiclePose] = deque(maxlen=MAX_HISTORY)
 
     def clear(self) -> None:
+        """Forget all poses."""
         self._poses.clear()
 
     @property
     def newest(self) -> VehiclePose | None:
+        """The newest pose, None in an empty history."""
         return self._poses[-1] if self._poses else None
 
     def since(self, stamp_s: float) -> list[VehiclePose]:
@@ -123,19 +125,18 @@ class VehicleHistory:
         """The newest poses, up to `number` of them, oldest first."""
         return [self._poses[index] for index in range(-min(number, len(self._poses)), 0)]
 
-    def add(self, pose: VehiclePose) -> bool:
-        """Take a pose; False, and nothing is taken, where its stamp is not newer than the newest."""
+    def add(self, pose: VehiclePose) -> None:
+        """Take a pose, unless its stamp is not newer than the newest."""
         if self._poses and pose.stamp_s <= self._poses[-1].stamp_s:
-            return False
-        if len(self._poses) > 1 and self._poses[-1].stamp_s - self._poses[-2].stamp_s < SPACING_S:
+            return
+        if len(self._poses) > 1 and self._poses[-1].stamp_s - self._poses[-2].stamp_s < MIN_SPACING_S:
             self._poses.pop()
         self._poses.append(pose)
-        return True
 
     def at(self, stamp_s: float) -> VehiclePose | None:
-        """The pose at a time: from the last one before it, moved on; None where the history does not reach there."""
+        """The pose at a time, extrapolated from the last one before it; None outside the history."""
         for pose in reversed(self._poses):
             if pose.stamp_s <= stamp_s:
-                return pose.moved_to(stamp_s) if stamp_s - pose.stamp_s <= EXTRAPOLATION_S else None
+                return pose.moved_to(stamp_s) if stamp_s - pose.stamp_s <= MAX_EXTRAPOLATION_S else None
         first = self._poses[0] if self._poses else None
-        return first.moved_to(stamp_s) if first and first.stamp_s - stamp_s <= EXTRAPOLATION_S else None
+        return first.moved_to(stamp_s) if first and first.stamp_s - stamp_s <= MAX_EXTRAPOLATION_S else None

@@ -1,1 +1,1 @@
-"""A network made fast: traced, rewritten, run by the engine that was measured to be the fastest here."""
+"""Fast inference: a network is traced, rewritten, and run by the fastest engine on this machine."""

@@ -1,6 +1,6 @@
-"""What was learnt of engines on this machine, one JSON file for each question; whatever is odd in it is measured anew.
+"""A cache of the measurements of engines, one JSON file for each key; a damaged file counts as missing.
 
-The folder is $XDG_CACHE_HOME/fcn_follow/engines, ~/.cache where that is not set. It may be deleted at any time.
+The folder is $XDG_CACHE_HOME/fcn_follow/engines, by default below ~/.cache. It may be deleted at any time.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ MAX_BYTES = 100_000
 
 @dataclass(frozen=True)
 class Trial:
-    """What came of trying an engine: its median time for a frame, or in words why it cannot be used.
+    """The measurement of an engine: its median time for a frame, or why it cannot be used.
 
-    `broke` says that it failed in a way that nobody foresaw; that is not kept.
+    `broke` says whether it failed with an unexpected exception; such a trial is not cached.
     """
 
     spec: EngineSpec
@@ -35,27 +35,27 @@ class Trial:
 
 
 def cache_folder() -> Path:
-    """Where the files are; it need not exist."""
+    """The folder of the files, which may not exist."""
     return cache_directory() / "engines"
 
 
 def read_trials(key: str) -> list[Trial]:
-    """What is kept under a key; nothing where there is no such file, or one that is damaged."""
+    """The trials under a key; empty if the file is missing or damaged."""
     path = _path(key)
     try:
         if path.stat().st_size > MAX_BYTES:
             return []
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        if kept["key"] != key:
+        cached = json.loads(path.read_text(encoding="utf-8"))
+        if cached["key"] != key:
             return []
-        trials = [Trial(EngineSpec(**trial["spec"]), trial["frame_ms"], trial["problem"]) for trial in kept["trials"]]
+        trials = [Trial(EngineSpec(**trial["spec"]), trial["frame_ms"], trial["problem"]) for trial in cached["trials"]]
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return []
     return trials if all(map(_is_sound, trials)) else []
 
 
 def write_trials(key: str, trials: Sequence[Trial]) -> None:
-    """Keep trials, whole or not at all; where nothing can be written, the next start measures again."""
+    """Cache trials atomically; if that is impossible, the next start measures again."""
     with contextlib.suppress(OSError):
         make_cache("engines")
         with written_aside(_path(key)) as part:

@@ -1,4 +1,4 @@
-"""Which engine runs a network on this machine: measured and verified at the first start, kept in a cache after it."""
+"""The choice of the engine for a network: verified and measured at the first start, then cached."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from fcn_follow.inference.verification import Verification
 from fcn_follow.networks.weights import LoadedWeights
 
 REFERENCE = "torch"
-ROUNDS, FEWEST_ROUNDS, LONGEST_S = 20, 5, 2.0  # frames by each candidate; fewer where that takes longer
+ROUNDS, MIN_ROUNDS, MAX_ROUNDS_S = 20, 5, 2.0  # frames for each candidate, fewer if they take longer
 ALLOWED = {
     ("torch", "cpu"): ("fp32", "bf16"),
     ("torch", "cuda"): ("fp32", "bf16", "fp16"),
@@ -36,16 +36,16 @@ ALLOWED = {
     ("tensorrt", "cuda"): ("fp32", "fp16"),
 }
 AUTOMATIC = {
-    "cpu": ("torch", "onnxruntime", "openvino"),  # torch-compiled takes a compiler and a minute
+    "cpu": ("torch", "onnxruntime", "openvino"),  # torch-compiled needs a compiler and a minute
     "cuda": ("torch", "torch-compiled", "onnxruntime", "tensorrt"),
 }
 
 
 @dataclass(frozen=True)
 class EngineRequest:
-    """What a user asks for; auto leaves it to a measurement, for device, precision and engine alike.
+    """The user's choice; `auto` for engine, device or precision takes what is fastest.
 
-    streams is how many frames at once an engine on the CPU shall take; the measurement is of one.
+    streams is the number of frames at once of an engine on the CPU; the measurement uses one.
     """
 
     engine: str = "auto"
@@ -55,13 +55,13 @@ class EngineRequest:
     streams: int = 1
 
     def spec(self, name: str, device: str, precision: str) -> EngineSpec:
-        """An engine as this request wants it opened."""
+        """The spec of an engine for this request."""
         return EngineSpec(name, device, precision, self.threads, self.streams if device == "cpu" else 1)
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The engine that runs, and a sentence that says why."""
+    """The chosen engine, and the reason in words."""
 
     engine: Engine
     reason: str
@@ -70,42 +70,42 @@ class Choice:
 def choose_engine(
     weights: LoadedWeights,
     request: EngineRequest,
-    say: Callable[[str], None] = lambda _: None,
+    log: Callable[[str], None] = lambda _: None,
     output: Output = Output.CODES,
 ) -> Choice:
-    """Open the engine that is asked for, or the fastest that works; what is learnt is kept for the next start.
+    """Open the requested engine, or the fastest one that works, and cache the measurement for the next start.
 
-    An engine whose output differs from plain PyTorch's is refused, and plain PyTorch runs instead; both is told to
-    `say`, as is what the first start measures.
+    Plain PyTorch replaces an engine whose output differs from its own. `log` gets refusals and the start of a
+    measurement.
 
-    Raises UserError for an engine that is not known or not installed, or that cannot compute as asked.
+    Raises UserError for an engine that is unknown or not installed, or that cannot compute as requested.
     """
-    check_threads(request.threads, say)
+    check_threads(request.threads, log)
     specs = candidates(request)
     key = _key(weights, request, specs)
     trials = read_trials(key)
     measured_now = not trials
     if measured_now:
         if len(specs) > 1:
-            say(f"first start with these weights: {len(specs)} engines are measured, for a few seconds")
+            log(f"first start with these weights: {len(specs)} engines are measured, for a few seconds")
         trials = try_all(weights, specs)
-        if not any(trial.broke for trial in trials):  # it may be mended by the next start
+        if not any(trial.broke for trial in trials):  # the next start may succeed
             write_trials(key, trials)
     for trial in trials:
         if trial.problem and (measured_now or request.engine != "auto"):
-            say(f"{trial.spec} is not used: {trial.problem}")
+            log(f"{trial.spec} is not used: {trial.problem}")
     usable = sorted((trial for trial in trials if not trial.problem), key=lambda trial: trial.frame_ms)
     for trial in usable:
         try:
             return Choice(open_engine(trial.spec, weights, output), _reason(trial, usable, measured_now))
-        except UserError as error:  # it worked when it was measured
-            say(f"{trial.spec} is not used: {error}")
+        except UserError as error:  # it worked at the measurement
+            log(f"{trial.spec} is not used: {error}")
     reference = request.spec(REFERENCE, find_device(request.device).type, "fp32")
     return Choice(open_engine(reference, weights, output), f"{reference}, because nothing else works here")
 
 
 def candidates(request: EngineRequest) -> list[EngineSpec]:
-    """What is tried for a request. Raises UserError when that is nothing that this machine has."""
+    """The engines to try for a request. Raises UserError if this machine has none."""
     device = find_device(request.device).type
     if request.precision not in PRECISIONS:
         raise UserError(f"precision {request.precision!r} is not known; allowed is {', '.join(PRECISIONS)}")
@@ -120,15 +120,15 @@ def candidates(request: EngineRequest) -> list[EngineSpec]:
         for name in names
         if not missing_for(name)
         for precision in ALLOWED.get((name, device), ())
-        if precision == request.precision or (request.precision == "auto" and pays(name, device, precision))
+        if precision == request.precision or (request.precision == "auto" and is_accelerated(name, device, precision))
     ]
     if not specs:
         raise UserError(f"engine {request.engine} cannot compute in {request.precision} on {device}")
     return specs
 
 
-def pays(name: str, device: str, precision: str) -> bool:
-    """Whether a precision is tried without being asked for: where the hardware has instructions for it."""
+def is_accelerated(name: str, device: str, precision: str) -> bool:
+    """Whether `auto` tries a precision: fp32, and others if the hardware has instructions for them."""
     if precision == "fp32":
         return True
     if name == "openvino":
@@ -139,7 +139,7 @@ def pays(name: str, device: str, precision: str) -> bool:
 
 
 def try_all(weights: LoadedWeights, specs: Sequence[EngineSpec], rounds: int = ROUNDS) -> list[Trial]:
-    """Open, verify and measure; a frame by each in turn, so that what else the machine does hits all alike."""
+    """Open, verify and measure engines, in turn for each frame, so that other load affects all of them alike."""
     verification = Verification(weights)
     engines: dict[EngineSpec, Engine] = {}
     problems: dict[EngineSpec, str] = {}
@@ -150,13 +150,13 @@ def try_all(weights: LoadedWeights, specs: Sequence[EngineSpec], rounds: int = R
             problems[spec] = verification.problem(engines[spec])
         except UserError as error:
             problems[spec] = str(error)
-        except Exception as error:  # a library of another version may raise anything
+        except Exception as error:  # other versions of a library may raise anything
             problems[spec] = f"{type(error).__name__}: {error}".splitlines()[0]
             broke.add(spec)
     times_s: dict[EngineSpec, list[float]] = {spec: [] for spec in specs if not problems[spec]}
-    end_s = time.perf_counter() + LONGEST_S
+    end_s = time.perf_counter() + MAX_ROUNDS_S
     for i in range(rounds):
-        if i >= FEWEST_ROUNDS and time.perf_counter() > end_s:
+        if i >= MIN_ROUNDS and time.perf_counter() > end_s:
             break
         frame = verification.frames[i % len(verification.frames)][None]
         for spec, times in times_s.items():
@@ -171,10 +171,10 @@ def try_all(weights: LoadedWeights, specs: Sequence[EngineSpec], rounds: int = R
     ]
 
 
-def check_threads(threads: int, say: Callable[[str], None]) -> None:
-    """Tell when more threads are asked for than there are cores; they would wait for each other."""
+def check_threads(threads: int, log: Callable[[str], None]) -> None:
+    """Log a warning if there are more threads than cores, which is slower."""
     if threads > usable_cores():
-        say(f"{threads} threads are more than the {usable_cores()} cores that this process may use; that is slower")
+        log(f"{threads} threads are more than the {usable_cores()} cores that this process may use; that is slower")
 
 
 def _reason(trial: Trial, usable: Sequence[Trial], measured_now: bool) -> str:
@@ -184,6 +184,6 @@ def _reason(trial: Trial, usable: Sequence[Trial], measured_now: bool) -> str:
 
 
 def _key(weights: LoadedWeights, request: EngineRequest, specs: Sequence[EngineSpec]) -> str:
-    """What the outcome hangs on: weights with their card, machine, libraries, and what is asked for."""
+    """What the trials depend on: weights with their card, machine, libraries and request."""
     versions = [f"{name} {version}" for name, version in library_versions().items()]
     return "\n".join([weights_digest(weights), machine_name(), *versions, str(request), *map(str, specs)])

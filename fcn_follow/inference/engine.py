@@ -1,4 +1,4 @@
-"""What every engine is: uint8 frames in, bytes (or probabilities) out; and how one is opened by name."""
+"""Engines: what they take and answer, and how to open one by name."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcn_follow.errors import UserError
-from fcn_follow.inference.graph import Codes, FirstChannels, Graph, Probabilities, WithDepth, WithMirrored
+from fcn_follow.inference.graph import Graph
+from fcn_follow.inference.operations import Codes, FirstChannels, Probabilities, WithDepth, WithMirrored
 from fcn_follow.inference.rewriting import rewritten
 from fcn_follow.inference.tracing import graph_of
 from fcn_follow.networks.registry import NETWORKS
@@ -23,10 +24,7 @@ PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 
 
 class Output(str, Enum):
-    """What an engine gives: the bytes that perception/labels.py reads, or probabilities float N x 3 x H x W.
-
-    Or, of a network with a depth head, those codes and the depth head's channel, float N x 2 x H x W.
-    """
+    """What an engine answers; the value is the name of the output in an exported file."""
 
     CODES = "codes"
     PROBABILITIES = "probabilities"
@@ -34,10 +32,29 @@ class Output(str, Enum):
 
 
 @dataclass(frozen=True)
-class EngineSpec:
-    """An engine by name and how it computes: on cpu or cuda, in fp32, bf16 or fp16, on how many threads of the CPU.
+class Answer:
+    """The answer for N frames; its arrays may be views that the next run in the same thread overwrites.
 
-    streams is how many threads may call `run` at once, each with a frame of its own.
+    classes are codes uint8 N x H x W (`perception/labels.py` reads them) or probabilities float N x 3 x H x W. depth is
+    the channel of the depth head, float N x H x W, None without one.
+    """
+
+    classes: NDArray[Any]
+    depth: NDArray[np.float32] | None = None
+
+    @classmethod
+    def of(cls, output: Output, array: NDArray[Any]) -> Answer:
+        """The answer in an output array; codes with depth are float N x 2 x H x W."""
+        if output is Output.CODES_AND_DEPTH:
+            return cls(array[:, 0].astype(np.uint8), array[:, 1])
+        return cls(array)
+
+
+@dataclass(frozen=True)
+class EngineSpec:
+    """An engine by name, its device (cpu or cuda), precision (fp32, bf16 or fp16) and number of CPU threads.
+
+    streams is the number of threads that may call `run` at once, each with its own frame.
     """
 
     name: str = "torch"
@@ -51,21 +68,21 @@ class EngineSpec:
 
 
 class Engine(Protocol):
-    """A network ready to run, for one size of frames and a fixed number of them."""
+    """A network ready to run on a fixed number of frames of one size."""
 
     spec: EngineSpec
     device_name: str
 
-    def run(self, images: NDArray[np.uint8]) -> NDArray[Any]:
-        """The result of RGB images uint8 N x H x W x 3; it may be a view that this thread's next run overwrites."""
+    def run(self, images: NDArray[np.uint8]) -> Answer:
+        """The answer for RGB images uint8 N x H x W x 3."""
         ...
 
 
 @dataclass(frozen=True)
 class EngineKind:
-    """Where an engine's class is, what must be importable for it, and how that is installed.
+    """The class of an engine, the packages that it needs, and the command that installs them.
 
-    What needs nothing is PyTorch and takes the network itself; the others take it as ONNX.
+    An engine that needs none is PyTorch and takes the network itself; the others take it as ONNX.
     """
 
     module: str
@@ -93,15 +110,15 @@ ENGINES = {
 
 
 def missing_for(name: str) -> str:
-    """What has to be installed for an engine, as a command; empty where nothing is missing."""
+    """The command that installs what an engine misses, or an empty text."""
     kind = ENGINES[name]
     return "" if all(importlib.util.find_spec(package) for package in kind.needs) else kind.install
 
 
 def open_engine(spec: EngineSpec, weights: LoadedWeights, output: Output = Output.CODES, batch: int = 1) -> Engine:
-    """The engine of a spec with a network, for `batch` frames of the card's size at a time.
+    """The engine of a spec with a network, for `batch` frames of the card's size.
 
-    Raises UserError when the engine is not known, not installed, or cannot compute so on this machine.
+    Raises UserError if the engine is unknown, not installed, or cannot compute as the spec says on this machine.
     """
     check_installed(spec.name)
     if not ENGINES[spec.name].needs:
@@ -112,9 +129,9 @@ def open_engine(spec: EngineSpec, weights: LoadedWeights, output: Output = Outpu
 
 
 def open_model(spec: EngineSpec, model: bytes | Path, output: Output, batch: int = 1) -> Engine:
-    """An engine with a model that was exported: ONNX as bytes, or the path of an OpenVINO IR.
+    """An engine with an exported model: ONNX as bytes, or the path of an OpenVINO IR.
 
-    Raises UserError when the engine is not installed, takes no such model, or cannot compute as the spec says.
+    Raises UserError if the engine is not installed, does not take such a model, or cannot compute as the spec says.
     """
     check_installed(spec.name)
     if not ENGINES[spec.name].needs or (isinstance(model, Path) and spec.name != "openvino"):
@@ -129,7 +146,7 @@ def _make(spec: EngineSpec, network: LoadedWeights | bytes | Path, output: Outpu
 
 
 def check_installed(name: str) -> None:
-    """Raises UserError for an engine that is not known, or not installed."""
+    """Raise UserError for an engine that is unknown or not installed."""
     if name not in ENGINES:
         raise UserError(f"engine {name!r} is not known; allowed is auto, {', '.join(ENGINES)}")
     if install := missing_for(name):
@@ -137,7 +154,7 @@ def check_installed(name: str) -> None:
 
 
 def deployed_graph(weights: LoadedWeights, output: Output) -> Graph:
-    """The rewritten graph of a network, from bytes to `output`. Raises UserError as `check_output`."""
+    """The rewritten graph of a network, from pixels to `output`. Raises UserError like `check_output`."""
     card = weights.card
     check_output(card, output)
     graph = rewritten(graph_of(weights.network, card.input_height_px, card.input_width_px))
@@ -155,7 +172,7 @@ def deployed_graph(weights: LoadedWeights, output: Output) -> Graph:
 
 
 def check_output(card: ModelCard, output: Output) -> None:
-    """Raises UserError where a network has not all classes, or no depth in metres though `output` has one."""
+    """Raise UserError if a network lacks some classes, or depth in metres that `output` needs."""
     info = NETWORKS.get(card.network)
     if card.graph is None and info and info.mask_channels != len(card.classes):
         raise UserError(
@@ -166,10 +183,10 @@ def check_output(card: ModelCard, output: Output) -> None:
 
 
 def flying_output(card: ModelCard) -> Output:
-    """What the nodes take of a network: its depth too where that is in metres."""
+    """The output that the nodes use: with depth if it is in metres."""
     return Output.CODES_AND_DEPTH if card.depth == METRES else Output.CODES
 
 
 def thresholds(card: ModelCard) -> tuple[float, float]:
-    """The hero's probabilities from which on a pixel is a candidate, and from which on it is sure."""
+    """The least probabilities of the hero in a candidate pixel and in a sure pixel."""
     return card.hero_probability_threshold, max(card.hero_probability_threshold, card.hero_confirm_probability)

@@ -1,4 +1,4 @@
-"""Read an exported file: everything in it is checked before it runs, and then whether it gives what it gave."""
+"""Exported files: their content is checked before they run, and their output against the one at the export."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcn_follow.errors import UserError, shown
-from fcn_follow.inference.choice import ALLOWED, REFERENCE, Choice, EngineRequest, choose_engine, pays
+from fcn_follow.inference.choice import ALLOWED, REFERENCE, Choice, EngineRequest, choose_engine, is_accelerated
 from fcn_follow.inference.engine import EngineSpec, Output, check_installed, missing_for, open_model
 from fcn_follow.inference.foreign import MAX_MODEL_BYTES, openvino_metadata, read_onnx
 from fcn_follow.inference.machine import weights_digest
@@ -23,13 +23,13 @@ from fcn_follow.networks.weights import CARD_KEY, LoadedWeights, ModelCard, card
 EXPORT_KEY = "fcn_follow_export"
 VERSION = 1
 SUFFIXES = {"onnx": ".onnx", "openvino": ".xml", "torch": ".pt2"}
-FLIES = (SUFFIXES["onnx"], SUFFIXES["openvino"])
-AGAIN = "export it again with fcn-follow export"
+RUNNABLE = (SUFFIXES["onnx"], SUFFIXES["openvino"])
+EXPORT_AGAIN = "export it again with fcn-follow export"
 
 
 @dataclass(frozen=True)
 class Exported:
-    """An exported file: its card, the model as an engine takes it, and what it must give on the drawn frames."""
+    """An exported file: its card, the model for an engine, and the expected codes N x H x W for the drawn frames."""
 
     path: Path
     card: ModelCard
@@ -41,23 +41,23 @@ Model = LoadedWeights | Exported
 
 
 def load_model(path: Path) -> Model:
-    """What a weights file or an exported file holds. Raises UserError, naming the file, when it is refused.
+    """The model of a weights file or an exported file. Raises UserError, naming the file, if it is refused.
 
-    A file of torch.export is: PyTorch reads it by unpickling and loads compiled code from it, as the file itself says.
+    Files of torch.export are refused: PyTorch unpickles them and loads compiled code that they name.
     """
     if path.suffix == SUFFIXES["torch"]:
         raise UserError(
             f"{path}: a file of torch.export is for programs of your own; PyTorch unpickles it, which would run any "
-            f"code in it, so this package does not read it; take the weights, or an export to {' or '.join(FLIES)}"
+            f"code in it, so this package does not read it; take the weights, or an export to {' or '.join(RUNNABLE)}"
         )
-    return read_exported(path) if path.suffix in FLIES else load_weights(path)
+    return read_exported(path) if path.suffix in RUNNABLE else load_weights(path)
 
 
 def read_exported(path: Path) -> Exported:
     """An exported ONNX or OpenVINO file.
 
-    Raises UserError when it is missing, damaged, not of this package, of another version, or of other weights than the
-    safetensors file of the same name beside it.
+    Raises UserError if it is missing, damaged, not of this package, of another version, or of other weights than the
+    safetensors file of the same name next to it.
     """
     if not path.is_file():
         raise UserError(f"{path}: there is no such exported file")
@@ -73,40 +73,40 @@ def read_exported(path: Path) -> Exported:
         about = json.loads(metadata[EXPORT_KEY])
         if about["version"] != VERSION:
             raise UserError(
-                f"{path}: exported in version {shown(about['version'])}, this package reads {VERSION}; {AGAIN}"
+                f"{path}: exported in version {shown(about['version'])}, this package reads {VERSION}; {EXPORT_AGAIN}"
             )
         precision = about.get("precision", "fp32")
         if precision != "fp32":
-            raise UserError(f"{path}: exported in {shown(precision)}, which this package does not read; {AGAIN}")
+            raise UserError(f"{path}: exported in {shown(precision)}, which this package does not read; {EXPORT_AGAIN}")
         pixels = FRAMES * card.input_height_px * card.input_width_px
         unpacked = zlib.decompressobj().decompress(base64.b64decode(about["expected"]), pixels + 1)
         shape = (FRAMES, card.input_height_px, card.input_width_px)
         expected = np.frombuffer(unpacked, np.uint8).reshape(shape)
     except (ValueError, TypeError, KeyError, RecursionError, zlib.error) as error:
-        raise UserError(f"{path}: what it says of its export cannot be read ({error}); {AGAIN}") from error
-    beside = path.with_suffix(".safetensors")
-    if beside.is_file() and weights_digest(load_weights(beside)) != about.get("weights"):
-        raise UserError(f"{path}: exported from other weights than {beside.name} beside it; {AGAIN}")
+        raise UserError(f"{path}: what it says of its export cannot be read ({error}); {EXPORT_AGAIN}") from error
+    source = path.with_suffix(".safetensors")
+    if source.is_file() and weights_digest(load_weights(source)) != about.get("weights"):
+        raise UserError(f"{path}: exported from other weights than {source.name} beside it; {EXPORT_AGAIN}")
     return Exported(path, card, path.read_bytes() if is_onnx else path, expected)
 
 
 def request_for(model: Model, request: EngineRequest) -> EngineRequest:
-    """The request; for an exported file, which plain PyTorch does not take, one for the engine that takes it."""
+    """The request; for an exported file, which plain PyTorch cannot run, `auto` instead of it."""
     exported = isinstance(model, Exported) and request.engine == REFERENCE
     return replace(request, engine="auto") if exported else request
 
 
 def choose_for(
-    model: Model, request: EngineRequest, say: Callable[[str], None] = lambda _: None, output: Output = Output.CODES
+    model: Model, request: EngineRequest, log: Callable[[str], None] = lambda _: None, output: Output = Output.CODES
 ) -> Choice:
-    """The engine for weights (`choose_engine`), or for an exported file.
+    """The engine for weights (`choose_engine`) or for an exported file.
 
-    The latter by OpenVINO before ONNX Runtime, in bf16 where the CPU computes in it.
+    For an exported file OpenVINO comes before ONNX Runtime, and bf16 before fp32 on a CPU with instructions for it.
 
-    Raises UserError where nothing installed runs the file as it was exported.
+    Raises UserError if no installed engine gives the expected output.
     """
     if isinstance(model, LoadedWeights):
-        return choose_engine(model, request, say, output)
+        return choose_engine(model, request, log, output)
     problems = []
     for spec in _specs(request):
         try:
@@ -116,7 +116,7 @@ def choose_for(
         except UserError as error:
             problem = str(error)
         problems.append(f"{spec}: {problem}")
-        say(problems[-1])
+        log(problems[-1])
     raise UserError(f"{model.path}: no engine runs it; {'; '.join(problems) or 'pip install onnx openvino'}")
 
 
@@ -130,14 +130,14 @@ def _specs(request: EngineRequest) -> list[EngineSpec]:
         for name in names
         if not missing_for(name)
         for precision in reversed(ALLOWED.get((name, device), ()))
-        if precision == request.precision or (request.precision == "auto" and pays(name, device, precision))
+        if precision == request.precision or (request.precision == "auto" and is_accelerated(name, device, precision))
     ]
 
 
 def _difference(model: Exported, spec: EngineSpec) -> str:
     engine = open_model(spec, model.model, Output.CODES)
     frames = drawn_frames(model.card.input_height_px, model.card.input_width_px)
-    return difference(answers_of(engine, frames), model.expected, spec.precision)
+    return difference(answers_of(engine, frames).classes, model.expected, spec.precision)
 
 
 def _onnx_metadata(path: Path) -> dict[str, str]:

@@ -1,7 +1,7 @@
-"""ONNX and OpenVINO files as data, before a runtime computes anything of them: bounded in size, operations, results.
+"""Checks of ONNX and OpenVINO files before a runtime runs them: their size, operations and results.
 
-A file is a program; a short one can ask for terabytes. So what is read has only operations that exports of this package
-have, none of which loops, and no result larger than a network on a frame gives.
+Such a file is a program, and a short one can request terabytes. Only the operations of this package's exports are
+allowed, none of which loops, and no result may be larger than those of a network for a frame.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _GRAPH, _INITIALIZER, _RAW_DATA = 7, 5, 9  # field numbers of onnx.proto3
 
 
 def read_onnx(path: Path) -> Any:
-    """The onnx.ModelProto of a file. Raises UserError, naming the file, where it is damaged or refused."""
+    """The onnx.ModelProto of a file. Raises UserError, naming the file, if it is damaged or refused."""
     import onnx
     from google.protobuf.message import DecodeError
 
@@ -54,7 +54,7 @@ def read_onnx(path: Path) -> Any:
 
 
 def openvino_metadata(path: Path, keys: Collection[str]) -> dict[str, str]:
-    """What an .xml with its .bin says under the keys. Raises UserError, naming it, where it is damaged or refused."""
+    """The metadata of an .xml with its .bin by key. Raises UserError, naming it, if it is damaged or refused."""
     import openvino
 
     if path.stat().st_size > MAX_STRUCTURE_BYTES:
@@ -114,7 +114,7 @@ def _check_structure(content: bytes) -> None:
 
 
 def _fields(message: memoryview, wanted: int) -> Iterator[memoryview]:
-    """The length-delimited fields of a number in a protobuf message, without anything that is in them."""
+    """The length-delimited fields of one number in a protobuf message, not parsed further."""
     position = 0
     while position < len(message):
         key, position = _varint(message, position)

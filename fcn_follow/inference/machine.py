@@ -1,4 +1,4 @@
-"""What machine this is, and what weights these are, in words that can be compared."""
+"""The identity of the machine, its libraries and a network's weights, as text."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PACKAGES = ("torch", "openvino", "onnxruntime", "onnx", "tensorrt")
 
 
 def find_device(device: str) -> torch.device:
-    """The device that auto, cpu or cuda means. Raises UserError when it is none of these, or CUDA is absent."""
+    """The device for auto, cpu or cuda. Raises UserError for another name, or for cuda without a GPU."""
     if device not in DEVICES:
         raise UserError(f"device {device!r} is not known; allowed is {', '.join(DEVICES)}")
     present = torch.cuda.is_available()
@@ -32,12 +32,12 @@ def find_device(device: str) -> torch.device:
 
 
 def usable_cores() -> int:
-    """How many cores this process may use."""
+    """The number of cores that this process may use."""
     return len(os.sched_getaffinity(0))
 
 
 def cpu_name() -> str:
-    """The CPU's model as it calls itself."""
+    """The model name of the CPU."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -53,7 +53,7 @@ def machine_name() -> str:
 
 
 def library_versions() -> dict[str, str]:
-    """The libraries that engines are made of; - where one is not installed."""
+    """The versions of the libraries behind the engines; - for one that is not installed."""
     versions = {}
     for package in PACKAGES:
         try:
@@ -64,7 +64,7 @@ def library_versions() -> dict[str, str]:
 
 
 def weights_digest(weights: LoadedWeights) -> str:
-    """A hash of the network's tensors and of its card."""
+    """A hash of the network's tensors and its card."""
     digest = hashlib.sha256(repr(dataclasses.asdict(weights.card)).encode())
     for name, tensor in weights.network.state_dict().items():
         digest.update(name.encode())

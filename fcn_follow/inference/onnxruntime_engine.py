@@ -10,7 +10,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from fcn_follow.errors import UserError
-from fcn_follow.inference.engine import EngineSpec, Output
+from fcn_follow.inference.engine import Answer, EngineSpec, Output
 from fcn_follow.share import make_cache
 
 
@@ -29,7 +29,7 @@ class OnnxRuntimeEngine:
         session.intra_op_num_threads = spec.threads
         session.inter_op_num_threads = 1
         session.log_severity_level = 3
-        self._outputs = [output.value]
+        self._output = output
         self._session = onnxruntime.InferenceSession(model, session, providers=[(provider, options)])
         (self._input,) = (value.name for value in self._session.get_inputs())
 
@@ -38,13 +38,13 @@ class OnnxRuntimeEngine:
             raise UserError(f"engine onnxruntime computes in fp32, not in {spec.precision}")
         return ("CPUExecutionProvider" if spec.device == "cpu" else "CUDAExecutionProvider"), {}
 
-    def run(self, images: NDArray[np.uint8]) -> NDArray[Any]:
-        result: NDArray[Any] = self._session.run(self._outputs, {self._input: images})[0]
-        return result
+    def run(self, images: NDArray[np.uint8]) -> Answer:
+        (array,) = self._session.run([self._output.value], {self._input: images})
+        return Answer.of(self._output, array)
 
 
 class TensorRtEngine(OnnxRuntimeEngine):
-    """ONNX Runtime's TensorRT provider, in fp32 or fp16; a model's first start builds its engine: a minute."""
+    """ONNX Runtime's TensorRT provider, in fp32 or fp16; building a model's engine takes a minute, once."""
 
     def _provider(self, spec: EngineSpec, model: bytes) -> tuple[str, dict[str, Any]]:
         if spec.device != "cuda":
@@ -56,16 +56,16 @@ class TensorRtEngine(OnnxRuntimeEngine):
 
 
 def _engine_cache(model: bytes) -> dict[str, Any]:
-    """The provider's options that keep a built engine for the next start; none where the folder cannot be made.
+    """The provider's options that cache a built engine; none if the folder cannot be made.
 
-    ONNX Runtime does not notice that an engine is of another model or another version of itself or of TensorRT
-    (https://onnxruntime.ai/docs/execution-providers/TensorRT-ExecutionProvider.html): each has a folder of its own.
+    ONNX Runtime does not check the model and the versions of a cached engine
+    (https://onnxruntime.ai/docs/execution-providers/TensorRT-ExecutionProvider.html), so that each has its own folder.
     """
-    import tensorrt  # here: only with a GPU
+    import tensorrt  # here: installed only with a GPU
 
-    of = f"onnxruntime {onnxruntime.__version__}, tensorrt {tensorrt.__version__}: ".encode()
+    versions = f"onnxruntime {onnxruntime.__version__}, tensorrt {tensorrt.__version__}: ".encode()
     try:
-        folder = make_cache("tensorrt") / hashlib.sha256(of + model).hexdigest()[:24]
+        folder = make_cache("tensorrt") / hashlib.sha256(versions + model).hexdigest()[:24]
         folder.mkdir(mode=0o700, exist_ok=True)
     except OSError:
         return {}

@@ -1,17 +1,16 @@
-"""OpenVINO: the fastest on CPUs of Intel and AMD; in bf16 where they have instructions for it."""
+"""OpenVINO: the fastest engine on CPUs of Intel and AMD, also in bf16 on CPUs with instructions for it."""
 
 from __future__ import annotations
 
 import threading
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import openvino
 from numpy.typing import NDArray
 
 from fcn_follow.errors import UserError
-from fcn_follow.inference.engine import EngineSpec, Output
+from fcn_follow.inference.engine import Answer, EngineSpec, Output
 
 PRECISIONS = {"fp32": "f32", "bf16": "bf16"}
 
@@ -22,7 +21,7 @@ def has_bf16() -> bool:
 
 
 class OpenVinoEngine:
-    """A compiled OpenVINO model; each thread has its own infer request, whose output buffer its next run overwrites."""
+    """A compiled OpenVINO model; each thread has its own infer request, and the next run overwrites its output."""
 
     def __init__(self, spec: EngineSpec, model: bytes | Path, output: Output, batch: int) -> None:
         if spec.device != "cpu":
@@ -31,7 +30,8 @@ class OpenVinoEngine:
             raise UserError(f"engine openvino has no precision {spec.precision}; allowed is fp32, bf16")
         self.spec = spec
         self.device_name = "cpu"
-        self._of_thread = threading.local()
+        self._output = output
+        self._thread_local = threading.local()
         core = openvino.Core()
         options = {
             "PERFORMANCE_HINT": "LATENCY",
@@ -45,15 +45,14 @@ class OpenVinoEngine:
             network = openvino.Model(wanted, read.get_parameters(), "fcn_follow")
             network.reshape([batch, *(side.get_length() for side in list(network.input(0).partial_shape)[1:])])
             self._compiled = core.compile_model(network, "CPU", options)
-            # OpenVINO's first look at an array can deadlock when two threads take it at once: here is one thread
+            # OpenVINO's first access to an array can deadlock in two threads at once; here is only one
             self.run(np.zeros(tuple(network.input(0).shape), np.uint8))
         except RuntimeError as error:
             raise UserError(f"OpenVINO cannot take this model: {str(error).strip().splitlines()[-1]}") from error
 
-    def run(self, images: NDArray[np.uint8]) -> NDArray[Any]:
-        request = getattr(self._of_thread, "request", None)
+    def run(self, images: NDArray[np.uint8]) -> Answer:
+        request = getattr(self._thread_local, "request", None)
         if request is None:
-            request = self._of_thread.request = self._compiled.create_infer_request()
+            request = self._thread_local.request = self._compiled.create_infer_request()
         request.infer([images], share_inputs=True, share_outputs=True)
-        result: NDArray[Any] = request.get_output_tensor(0).data
-        return result
+        return Answer.of(self._output, request.get_output_tensor(0).data)

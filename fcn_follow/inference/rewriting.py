@@ -1,7 +1,7 @@
-"""Exact rewriting of a graph, one rule a function: the same outputs to rounding, less work and fewer passes.
+"""Exact rewriting of a graph: the same outputs up to rounding, with less arithmetic and memory traffic.
 
-Every rule takes a graph and gives a new one; `rewritten` applies all of them in the order in which they help each
-other. The figures of each are in docs/performance.md.
+Each rule is a function from a graph to a new one. `rewritten` applies them in order, for some rules prepare others.
+docs/performance.md has the figures of each.
 """
 
 from __future__ import annotations
@@ -11,29 +11,18 @@ from dataclasses import replace
 
 import torch
 
-from fcn_follow.inference.graph import (
-    Add,
-    Affine,
-    Convolution,
-    Crop,
-    Graph,
-    Join,
-    Node,
-    Operation,
-    Relu,
-    Shift,
-    Upsample2x,
-)
+from fcn_follow.inference.graph import Graph, Node
+from fcn_follow.inference.operations import Add, Affine, Convolution, Crop, Join, Relu, Shift, Upsample2x
 
-FEW_CHANNELS = 4  # a dense convolution of so few is cheaper than a pass over memory more
+FEW_CHANNELS = 4  # a dense convolution of these is cheaper than one more pass over memory
 
 Rule = Callable[[Graph], Graph]
 
 
 def head_before_upsampling(graph: Graph) -> Graph:
-    """A 1x1 convolution to fewer channels goes before the upsampling or the crop in front of it.
+    """Move a 1x1 convolution to fewer channels before the preceding upsampling or crop.
 
-    Both act on every channel alike, and the weights of an interpolation sum to one, so that the bias commutes too.
+    These act on every channel alike, and interpolation weights sum to one, so that the bias commutes too.
     """
     for kind in (Upsample2x, Crop):
         for before, after in graph.chains(kind, Convolution):
@@ -45,7 +34,7 @@ def head_before_upsampling(graph: Graph) -> Graph:
 
 
 def fold_norm_before_relu(graph: Graph) -> Graph:
-    """A batch norm right behind a convolution goes into its weights and bias."""
+    """Fold a batch norm after a convolution into its weight and bias."""
     for name, norm_name in list(graph.chains(Convolution, Affine)):
         convolution, norm = graph.nodes[name].operation, graph.nodes[norm_name].operation
         assert isinstance(convolution, Convolution)
@@ -55,9 +44,9 @@ def fold_norm_before_relu(graph: Graph) -> Graph:
 
 
 def fold_norm_after_relu(graph: Graph) -> Graph:
-    """Convolution, ReLU, batch norm a*y + b: where every a > 0, a goes into the weights, and b stays behind the ReLU.
+    """Fold the scale a of a batch norm a*y + b after a ReLU into the convolution before it, if every a > 0.
 
-    a * max(z, 0) + b = max(a*z, 0) + b; runtimes add b while they write what the convolution gives.
+    a * max(z, 0) + b = max(a*z, 0) + b; runtimes fuse the remaining b with the convolution.
     """
     for names in list(graph.chains(Convolution, Relu, Affine)):
         convolution, _, norm = (graph.nodes[name].operation for name in names)
@@ -70,13 +59,12 @@ def fold_norm_after_relu(graph: Graph) -> Graph:
 
 
 def merge_first_layer(graph: Graph) -> Graph:
-    """A depthwise convolution of the image's few channels and the pointwise one behind it become one dense one."""
+    """Merge a depthwise convolution of the image's few channels and the following pointwise one into a dense one."""
     for name, pointwise_name in list(graph.chains(Convolution, Convolution)):
         depthwise, pointwise = graph.nodes[name].operation, graph.nodes[pointwise_name].operation
         assert isinstance(depthwise, Convolution)
         assert isinstance(pointwise, Convolution)
-        channels = depthwise.groups
-        if channels == depthwise.weight.shape[0] <= FEW_CHANNELS and pointwise.is_pointwise:
+        if depthwise.is_depthwise and depthwise.groups <= FEW_CHANNELS and pointwise.is_pointwise:
             weight = pointwise.weight * depthwise.weight.permute(1, 0, 2, 3)
             bias = pointwise.bias + pointwise.weight[:, :, 0, 0] @ depthwise.bias
             dense = replace(depthwise, weight=weight, bias=bias, groups=1)
@@ -85,33 +73,33 @@ def merge_first_layer(graph: Graph) -> Graph:
 
 
 def split_joined(graph: Graph) -> Graph:
-    """Depthwise and pointwise behind a join are done with each part, and the results added: nothing is copied."""
+    """Apply depthwise and pointwise after a join to each part and add the results, without a joined copy."""
     for names in list(graph.chains(Join, Convolution, Convolution)):
         depthwise, pointwise = (graph.nodes[name].operation for name in names[1:])
         assert isinstance(depthwise, Convolution)
         assert isinstance(pointwise, Convolution)
-        if not (depthwise.groups == depthwise.weight.shape[0] and pointwise.is_pointwise):
+        if not (depthwise.is_depthwise and pointwise.is_pointwise):
             continue
         parts: dict[str, Node] = {}
         begin = 0
         for i, source in enumerate(graph.nodes[names[0]].inputs):
             end = begin + graph.channels(source)
-            one = replace(
+            part = replace(
                 depthwise, weight=depthwise.weight[begin:end], bias=depthwise.bias[begin:end], groups=end - begin
             )
             bias = pointwise.bias if i == 0 else torch.zeros_like(pointwise.bias)
-            other = replace(pointwise, weight=pointwise.weight[:, begin:end], bias=bias)
-            parts[f"{names[1]}_{i}"] = Node(one, (source,))
-            parts[f"{names[2]}_{i}"] = Node(other, (f"{names[1]}_{i}",))
+            mixed = replace(pointwise, weight=pointwise.weight[:, begin:end], bias=bias)
+            parts[f"{names[1]}_{i}"] = Node(part, (source,))
+            parts[f"{names[2]}_{i}"] = Node(mixed, (f"{names[1]}_{i}",))
             begin = end
         parts[names[2]] = Node(Add(), tuple(parts)[1::2])
-        graph = graph.with_nodes_for(names, parts)
+        graph = graph.with_replaced(names, parts)
     return graph
 
 
 def name_few_channels(graph: Graph) -> Graph:
-    """An upsampling of few channels is told their number, for which runtimes have a quicker way."""
-    few: dict[str, Operation] = {
+    """Give upsamplings of few channels their number, for which runtimes have a faster form."""
+    few = {
         name: Upsample2x(graph.channels(name))
         for name, node in graph.nodes.items()
         if isinstance(node.operation, Upsample2x) and graph.channels(name) <= FEW_CHANNELS
@@ -126,7 +114,7 @@ RULES: tuple[Rule, ...] = (
 
 
 def rewritten(graph: Graph) -> Graph:
-    """The graph after all rules; its output is the same to rounding."""
+    """The graph after all rules."""
     with torch.no_grad():
         for rule in RULES:
             graph = rule(graph)

@@ -1,9 +1,11 @@
-"""PyTorch as an engine: eager and unchanged, the reference; or the rewritten graph, compiled."""
+"""PyTorch as an engine: the unchanged network, which is the reference, or the rewritten graph, compiled."""
 
 from __future__ import annotations
 
+import copy
 import os
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -11,17 +13,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fcn_follow.errors import UserError
-from fcn_follow.inference.engine import EngineSpec, Output, check_output, deployed_graph, thresholds
-from fcn_follow.inference.interpreter import Interpreter, codes, with_depth
+from fcn_follow.inference.engine import Answer, EngineSpec, Output, check_output, deployed_graph, thresholds
+from fcn_follow.inference.interpreter import Interpreter
+from fcn_follow.inference.operations import Codes
 from fcn_follow.networks.sources.mask_depth import class_logits
 from fcn_follow.networks.weights import LoadedWeights
 from fcn_follow.share import make_cache
 
+WARM_UP = 3
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 
 class EagerEngine:
-    """The network as it was trained, layer by layer: what every other engine is compared with."""
+    """The network as it was trained; every other engine is compared with it."""
 
     def __init__(self, spec: EngineSpec, weights: LoadedWeights, output: Output, batch: int) -> None:
         self.spec = spec
@@ -30,29 +34,31 @@ class EagerEngine:
         check_output(weights.card, output)
         self._output = output
         self._card = weights.card
-        self._network = weights.network.to(spec.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        _set_threads(spec)
+        network = copy.deepcopy(weights.network)  # `to` changes a module in place, and others use this one
+        self._network = network.to(spec.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @torch.inference_mode()
-    def run(self, images: NDArray[np.uint8]) -> NDArray[Any]:
-        pixels = torch.tensor(images, device=self.spec.device).permute(0, 3, 1, 2)  # channels_last as it lies
-        answer = self._answer(pixels)
-        p = _probabilities(answer)
-        if self._card.flip_average:
-            p = (p + _probabilities(self._answer(pixels.flip(3))).flip(3)) / 2
-        if self._output is not Output.PROBABILITIES:
-            code = codes(p, thresholds(self._card))
-            p = code if self._output is Output.CODES else with_depth(code, answer)
-        return p.cpu().numpy()
+    def run(self, images: NDArray[np.uint8]) -> Answer:
+        with _threads(self.spec):
+            pixels = torch.tensor(images, device=self.spec.device).permute(0, 3, 1, 2)  # channels_last in memory
+            network_output = self._network_output(pixels)
+            p = _probabilities(network_output)
+            if self._card.flip_average:
+                p = (p + _probabilities(self._network_output(pixels.flip(3))).flip(3)) / 2
+            if self._output is Output.PROBABILITIES:
+                return Answer(p.cpu().numpy())
+            codes = Codes(thresholds(self._card)).run(p).cpu().numpy()
+            has_depth = self._output is Output.CODES_AND_DEPTH
+            return Answer(codes, network_output[:, -1].cpu().numpy() if has_depth else None)
 
-    def _answer(self, pixels: Tensor) -> Tensor:
+    def _network_output(self, pixels: Tensor) -> Tensor:
         with torch.autocast(self.spec.device, self._dtype, enabled=self._dtype is not torch.float32):
-            answer: Tensor = self._network(pixels.float() / 127.5 - 1.0)
-        return answer.float()
+            output: Tensor = self._network(pixels.float() / 127.5 - 1.0)
+        return output.float()
 
 
 def _keep_compiled_code_private() -> None:
-    """Give torch.compile and Triton a folder of the user's own; theirs has a name that anybody can take in /tmp."""
+    """Set a private folder for torch.compile and Triton; their default in /tmp has a name that anybody can take."""
     if "TORCHINDUCTOR_CACHE_DIR" not in os.environ:
         try:
             os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(make_cache("torchinductor"))
@@ -66,7 +72,7 @@ class CompiledEngine:
     def __init__(self, spec: EngineSpec, weights: LoadedWeights, output: Output, batch: int) -> None:
         self.spec = spec
         self.device_name = _device_name(spec)
-        _set_threads(spec)
+        self._output = output
         card = weights.card
         module = Interpreter(deployed_graph(weights, output), _dtype(spec)).to(spec.device).eval()
         _keep_compiled_code_private()
@@ -76,8 +82,8 @@ class CompiledEngine:
         )
         self._replayed: Tensor | None = None
         try:
-            with torch.inference_mode():
-                for _ in range(3):
+            with torch.inference_mode(), _threads(spec):
+                for _ in range(WARM_UP):
                     self._run(self._images)
         except Exception as error:
             raise UserError(f"torch.compile does not work here ({_first_line(error)}); use engine torch") from error
@@ -90,22 +96,31 @@ class CompiledEngine:
             self._replayed = self._run(self._images)
 
     @torch.inference_mode()
-    def run(self, images: NDArray[np.uint8]) -> NDArray[Any]:
+    def run(self, images: NDArray[np.uint8]) -> Answer:
+        pixels = torch.from_numpy(np.require(images, requirements="W"))
         if self._replayed is None:
-            result: Tensor = self._run(torch.from_numpy(np.require(images, requirements="W")))
-            return result.numpy()
-        self._images.copy_(torch.from_numpy(np.require(images, requirements="W")))
-        self._graph.replay()
-        return self._replayed.cpu().numpy()
+            with _threads(self.spec):
+                result: Tensor = self._run(pixels)
+        else:
+            self._images.copy_(pixels)
+            self._graph.replay()
+            result = self._replayed.cpu()
+        return Answer.of(self._output, result.numpy())
 
 
-def _probabilities(answer: Tensor) -> Tensor:
-    return class_logits(answer).softmax(dim=1)
+def _probabilities(network_output: Tensor) -> Tensor:
+    return class_logits(network_output).softmax(dim=1)
 
 
-def _set_threads(spec: EngineSpec) -> None:
-    if spec.device == "cpu":
-        torch.set_num_threads(spec.threads)
+@contextmanager
+def _threads(spec: EngineSpec) -> Iterator[None]:
+    """Let the calling thread compute with the CPU threads of the spec; afterwards with as many as before."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(spec.threads if spec.device == "cpu" else before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _dtype(spec: EngineSpec) -> torch.dtype:

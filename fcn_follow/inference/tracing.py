@@ -1,4 +1,4 @@
-"""A network in eval mode -> its graph. Any network made of the blocks of keras.py and plain PyTorch layers is taken."""
+"""From a network in eval mode to its graph; for layers of networks/keras and plain PyTorch layers."""
 
 from __future__ import annotations
 
@@ -12,17 +12,16 @@ from torch import fx, nn
 from torch.fx.passes.shape_prop import ShapeProp
 
 from fcn_follow.errors import UserError
-from fcn_follow.inference.graph import (
+from fcn_follow.inference.graph import Graph, Node
+from fcn_follow.inference.operations import (
     Add,
     Affine,
     Convolution,
     Crop,
     FrameMean,
-    Graph,
     Join,
     MaxPool,
     Multiply,
-    Node,
     Operation,
     Pixels,
     Relu,
@@ -42,24 +41,20 @@ from fcn_follow.networks.keras.layers import (
 )
 from fcn_follow.networks.sizes import require_multiple
 
-_OURS = (Conv2dSame, BilinearUpsample2x, Concatenate, MaxPool2d, KerasAdd, BatchNorm)
-
-
-_OF_SIZES = (pad_same, require_multiple)
-"""Functions that look at sizes, which are not known while the network is traced."""
+_KERAS_LAYERS = (Conv2dSame, BilinearUpsample2x, Concatenate, MaxPool2d, KerasAdd, BatchNorm)
+_SIZE_FUNCTIONS = (pad_same, require_multiple)  # sizes are not known during tracing
 
 
 class _Tracer(fx.Tracer):
     def __init__(self) -> None:
-        super().__init__(autowrap_functions=_OF_SIZES)
+        super().__init__(autowrap_functions=_SIZE_FUNCTIONS)
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        ours = isinstance(m, _OURS)
-        return ours or super().is_leaf_module(m, module_qualified_name)
+        return isinstance(m, _KERAS_LAYERS) or super().is_leaf_module(m, module_qualified_name)
 
 
 class _Builder:
-    """Takes the traced nodes one by one; `names` says which node of the graph gives what a traced one gave."""
+    """Converts traced nodes one by one; `names` maps a traced node to the graph's node with its output."""
 
     def __init__(self, modules: dict[str, nn.Module]) -> None:
         self.nodes: dict[str, Node] = {}
@@ -67,12 +62,14 @@ class _Builder:
         self._modules = modules
 
     def add(self, traced: fx.Node, operation: Operation, *inputs: str, suffix: str = "") -> str:
+        """Add a node for a traced one."""
         name = traced.name + suffix
         self.nodes[name] = Node(operation, inputs)
         self.names[traced] = name
         return name
 
     def take(self, traced: fx.Node) -> None:
+        """Convert a traced node."""
         if traced.op == "placeholder":
             self.add(traced, Pixels())
         elif traced.op == "call_module":
@@ -92,8 +89,8 @@ class _Builder:
         elif isinstance(module, BilinearUpsample2x):
             self.add(traced, Upsample2x(), self.names[first])
         elif isinstance(module, MaxPool2d):
-            around = _same(_size(first), module.pool, module.stride) if module.same else (0, 0, 0, 0)
-            self.add(traced, MaxPool(module.pool, module.stride, around), self.names[first])
+            padding = _same(_size(first), module.pool, module.stride) if module.same else (0, 0, 0, 0)
+            self.add(traced, MaxPool(module.pool, module.stride, padding), self.names[first])
         elif isinstance(module, nn.MaxPool2d):
             (rows, columns), pool, stride = _pair(module.padding), _pair(module.kernel_size), _pair(module.stride)
             self.add(traced, MaxPool(pool, stride, (rows, rows, columns, columns)), self.names[first])
@@ -139,12 +136,12 @@ class _Builder:
             self.add(traced, _FUNCTIONS[function], *names)
         elif function is operator.getitem and names:
             self._take_part(traced, tensors[0], traced.args[1])
-        elif function not in (*_OF_SIZES, getattr, operator.getitem):
+        elif function not in (*_SIZE_FUNCTIONS, getattr, operator.getitem):
             raise _unknown(function.__name__)
 
     def _take_part(self, traced: fx.Node, whole: fx.Node, part: Any) -> None:
         if isinstance(self._modules.get(str(whole.target)), nn.MaxPool2d):
-            (fine,) = whole.all_input_nodes  # which tells where the largest were, as the indices do
+            (fine,) = whole.all_input_nodes  # Unpool2x finds the maxima in it, instead of by the indices
             self.names[traced] = self.names[whole if part == 0 else fine]
         elif len(traced.meta["tensor_meta"].shape) == 4:
             self.names[traced] = self._cropped(whole, _size(traced), traced.name)
@@ -163,9 +160,9 @@ _FUNCTIONS: dict[Callable[..., Any], Operation] = {F.relu: Relu(), operator.add:
 
 
 def graph_of(network: nn.Module, height_px: int, width_px: int) -> Graph:
-    """The graph of a network in eval mode for images of one size; its tensors are those of the network.
+    """The graph of a network in eval mode for images of one size; it shares the tensors of the network.
 
-    Raises UserError for a network with a layer that graph.py has no operation for.
+    Raises UserError for a network with a layer without an operation.
     """
     try:
         traced = fx.GraphModule(network, _Tracer().trace(network))

@@ -1,24 +1,22 @@
-"""Does an engine give what the reference gives? Asked on drawn frames before it may fly."""
+"""The comparison of an engine with the reference, plain PyTorch, on drawn frames."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fcn_follow.inference.engine import Engine, EngineSpec, flying_output, open_engine
+from fcn_follow.inference.engine import Answer, Engine, EngineSpec, flying_output, open_engine
 from fcn_follow.networks.weights import LoadedWeights
 
 FRAMES = 4
-EQUAL = {"fp32": 0.9999, "bf16": 0.99, "fp16": 0.99}  # share of pixels
-PEOPLE_IOU = {"fp32": 0.99, "bf16": 0.95, "fp16": 0.95}  # where the reference sees people at all
-DEPTH = {"fp32": 0.001, "bf16": 0.03, "fp16": 0.01}  # median of the depth's relative differences
+MIN_EQUAL_PIXELS = {"fp32": 0.9999, "bf16": 0.99, "fp16": 0.99}  # share of all pixels
+MIN_PEOPLE_IOU = {"fp32": 0.99, "bf16": 0.95, "fp16": 0.95}
+MAX_DEPTH_ERROR = {"fp32": 0.001, "bf16": 0.03, "fp16": 0.01}  # median relative error
 
 
 def drawn_frames(height_px: int, width_px: int) -> NDArray[np.uint8]:
-    """FRAMES frames uint8 N x H x W x 3 of sky, ground, noise and upright figures in all colours, always the same."""
+    """FRAMES frames uint8 N x H x W x 3 with sky, ground, noise and upright coloured figures; always the same ones."""
     rng = np.random.default_rng(20)
     frames = []
     for _ in range(FRAMES):
@@ -45,41 +43,47 @@ def _draw_figure(frame: NDArray[np.uint8], rng: np.random.Generator, red_top: bo
 
 
 class Verification:
-    """The reference's answer to the drawn frames, computed once; engines are compared with it."""
+    """The answer of the reference to the drawn frames; `expected` are its codes uint8 N x H x W."""
 
     def __init__(self, weights: LoadedWeights) -> None:
         card = weights.card
         self.frames = drawn_frames(card.input_height_px, card.input_width_px)
         reference = open_engine(EngineSpec(threads=1), weights, flying_output(card))
-        self.expected, self._expected_depth = self._codes_and_depth(reference)
+        answer = answers_of(reference, self.frames)
+        self.expected: NDArray[np.uint8] = answer.classes
+        self._expected_depth = answer.depth
 
     def problem(self, engine: Engine) -> str:
-        """In words how an engine differs from the reference, or nothing where it agrees; in its depth too."""
-        given, depth = self._codes_and_depth(engine)
-        told = difference(given, self.expected, engine.spec.precision)
-        if told or depth is None or self._expected_depth is None:
-            return told
-        share = float(np.median(np.abs(np.expm1(depth - self._expected_depth))))
-        return "" if share <= DEPTH[engine.spec.precision] else f"its depth is {share:.1%} off that of plain PyTorch"
-
-    def _codes_and_depth(self, engine: Engine) -> tuple[NDArray[np.uint8], NDArray[np.float32] | None]:
-        answers = answers_of(engine, self.frames)
-        return (answers, None) if answers.ndim == 3 else (answers[:, 0].astype(np.uint8), answers[:, 1])
+        """How an engine's codes and depth differ from the reference, or an empty text."""
+        answer = answers_of(engine, self.frames)
+        problem = difference(answer.classes, self.expected, engine.spec.precision)
+        if problem or answer.depth is None or self._expected_depth is None:
+            return problem
+        error = float(np.median(np.abs(np.expm1(answer.depth - self._expected_depth))))
+        if error <= MAX_DEPTH_ERROR[engine.spec.precision]:
+            return ""
+        return f"its depth is {error:.1%} off that of plain PyTorch"
 
 
-def answers_of(engine: Engine, frames: NDArray[np.uint8]) -> NDArray[Any]:
-    """What an engine gives for frames N x H x W x 3, one at a time."""
-    return np.stack([engine.run(frame[None])[0].copy() for frame in frames])
+def answers_of(engine: Engine, frames: NDArray[np.uint8]) -> Answer:
+    """An engine's answer for frames N x H x W x 3, which it runs one at a time."""
+    classes, depths = [], []
+    for frame in frames:
+        answer = engine.run(frame[None])
+        classes.append(answer.classes[0].copy())
+        if answer.depth is not None:
+            depths.append(answer.depth[0].copy())
+    return Answer(np.stack(classes), np.stack(depths) if depths else None)
 
 
 def difference(given: NDArray[np.uint8], expected: NDArray[np.uint8], precision: str) -> str:
-    """In words how codes N x H x W differ by more than a precision may make them differ; empty where they do not."""
+    """How codes N x H x W differ by more than a precision explains, or an empty text."""
     if given.shape != expected.shape:
         return f"gives {given.shape[1:]} instead of {expected.shape[1:]}"
     equal = float((given == expected).mean())
-    if equal < EQUAL[precision]:
+    if equal < MIN_EQUAL_PIXELS[precision]:
         return f"only {100 * equal:.2f} % of its pixels are those of plain PyTorch"
     either, both = (expected > 0) | (given > 0), (expected > 0) & (given > 0)
-    if both.sum() < PEOPLE_IOU[precision] * either.sum():
+    if both.sum() < MIN_PEOPLE_IOU[precision] * either.sum():
         return f"the people it sees overlap with those of plain PyTorch by {both.sum() / either.sum():.2f}"
     return ""

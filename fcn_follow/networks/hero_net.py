@@ -1,10 +1,10 @@
-"""Our own networks: a separable U-shape that keeps what a hero of twenty pixels needs.
+"""The networks of this project: a U-Net of separable convolutions for heroes of few pixels.
 
-What the published networks lack, and what each part is for:
-- features at the input's full resolution before the first stride, and their skip: a far hero is three pixels wide;
-- residual separable blocks, so that depth costs few parameters;
-- large depthwise kernels at the coarse levels, for the context that tells the hero's red from a flower bed's;
-- squeeze-and-excite at the coarse levels: what the whole frame looks like weighs the channels.
+Its parts, which the published networks lack:
+- features at full resolution before the first stride, with a skip, because a far hero is three pixels wide;
+- residual separable blocks, for depth with few parameters;
+- large depthwise kernels at the coarse levels, for context, such as that of a red flower bed;
+- squeeze-and-excite at the coarse levels, which weights the channels by the whole frame.
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ CLASS_COUNT = 3
 
 
 class SeparableBlock(nn.Module):
-    """Depthwise, batch norm, pointwise, batch norm, ReLU; with a residual where the shape stays."""
+    """Depthwise, batch norm, pointwise, batch norm, ReLU; with a residual if the shape stays the same.
+
+    Input N x in_channels x H x W, output N x filters x ceil(H / stride) x ceil(W / stride).
+    """
 
     def __init__(self, in_channels: int, filters: int, kernel: int = 3, stride: int = 1, residual: bool = True) -> None:
         super().__init__()
@@ -41,7 +44,7 @@ class SeparableBlock(nn.Module):
 
 
 class SqueezeExcite(nn.Module):
-    """Scale each channel by what the whole frame holds (Hu et al., 2018)."""
+    """Squeeze-and-excite (Hu et al., 2018): scale each channel by a gate from the means of all; N x C x H x W."""
 
     def __init__(self, channels: int, reduction: int = 8) -> None:
         super().__init__()
@@ -60,7 +63,7 @@ class SqueezeExcite(nn.Module):
 
 @dataclass(frozen=True)
 class Parts:
-    """Which parts of the U are there; each can be left out, to see what it gives."""
+    """The optional parts of the U-Net, for ablations."""
 
     residual: bool = True
     large_kernels: bool = True
@@ -71,9 +74,9 @@ ALL_PARTS = Parts()
 
 
 class SeparableU(nn.Module):
-    """A U of separable blocks; level i works at 1/2**i of the input's size with widths[i] channels.
+    """A U-Net of separable blocks; level i has 1/2**i of the input's size and widths[i] channels.
 
-    Input N x 3 x H x W (value / 127.5 - 1) of any size; the heads stand on what `decode` gives, N x widths[0] x H x W.
+    Input N x 3 x H x W (value / 127.5 - 1) of any size; `decode` gives N x widths[0] x H x W for the heads.
     """
 
     def __init__(
@@ -103,7 +106,7 @@ class SeparableU(nn.Module):
         self.decoders = nn.ModuleList(decoders)
 
     def encode(self, image: Tensor) -> list[Tensor]:
-        """What each level sees, the finest first."""
+        """The features of each level, the finest first."""
         levels = []
         x: Tensor = self.stem(image)
         for encoder in self.encoders:
@@ -112,12 +115,12 @@ class SeparableU(nn.Module):
         return levels
 
     def join(self, coarse: Tensor, fine: Tensor) -> Tensor:
-        """A coarse level, upsampled, and the next finer one."""
+        """A coarse level, upsampled, and the next finer one, concatenated."""
         joined: Tensor = self.concatenate(self.upsample(coarse), fine)
         return joined
 
     def decode(self, levels: list[Tensor]) -> Tensor:
-        """From the coarsest level back to the image's size: what the heads see."""
+        """The features for the heads, from all levels, at the size of the image."""
         *skips, x = levels
         for decoder, skip in zip(self.decoders, reversed(skips), strict=True):
             x = decoder(self.join(x, skip))
@@ -125,7 +128,7 @@ class SeparableU(nn.Module):
 
 
 class HeroNet(SeparableU):
-    """The U with one head: output the logits N x 3 x H x W."""
+    """The U-Net with one head; its output are logits N x 3 x H x W."""
 
     def __init__(
         self, widths: Sequence[int], blocks: Sequence[int], decoder_blocks: Sequence[int], parts: Parts = ALL_PARTS
@@ -140,7 +143,7 @@ class HeroNet(SeparableU):
 
 
 class HalfResolutionHeroNet(HeroNet):
-    """The same with a first stride of two and no features above it, as the published networks have it."""
+    """HeroNet with a first stride of two and no features at full resolution, like the published networks."""
 
     def __init__(self, widths: Sequence[int], blocks: Sequence[int], decoder_blocks: Sequence[int]) -> None:
         super().__init__(widths, blocks, decoder_blocks)
@@ -162,7 +165,7 @@ def hero_net(parts: Parts = ALL_PARTS) -> HeroNet:
 
 
 def hero_net_half_resolution() -> HeroNet:
-    """What full resolution gives is what this one lacks."""
+    """The ablation without features at full resolution."""
     return HalfResolutionHeroNet(*HERO_NET)
 
 

@@ -1,4 +1,4 @@
-"""The networks by name: the only place that knows them all."""
+"""All networks by name."""
 
 from __future__ import annotations
 
@@ -20,11 +20,10 @@ from fcn_follow.networks.sources.vit import vit_segmenter
 
 @dataclass(frozen=True)
 class NetworkInfo:
-    """A network of the registry: how to build it, its square input in pixels, where it comes from.
+    """A network of the registry: its constructor, its square input in pixels, its origin.
 
-    published_score is the Follow-Me score that its source states, None where there is none. size_multiple divides
-    every height and width that the network takes. mask_channels of the output are logits of the mask; where has_depth,
-    one more is the depth's.
+    published_score is the Follow-Me score that its source states, if any. Height and width of the input must be
+    multiples of size_multiple. The output has mask_channels logits, and one more channel if has_depth.
     """
 
     name: str
@@ -37,7 +36,7 @@ class NetworkInfo:
     has_depth: bool = False
 
     def outline(self) -> nn.Module:
-        """The network on PyTorch's meta device: its shapes, to be counted, without memory or arithmetic."""
+        """The network on PyTorch's meta device: shapes alone, without memory or arithmetic."""
         with torch.device("meta"):
             return self.build()
 
@@ -105,7 +104,7 @@ NETWORKS = {
 
 
 def network_info(name: str) -> NetworkInfo:
-    """The registry's entry; UserError with the nearest name where there is none."""
+    """The entry of a name. Raises UserError, with the nearest name, for an unknown one."""
     if name in NETWORKS:
         return NETWORKS[name]
     near = difflib.get_close_matches(name, NETWORKS, n=1)
@@ -114,5 +113,5 @@ def network_info(name: str) -> NetworkInfo:
 
 
 def build_network(name: str) -> nn.Module:
-    """A fresh network by name, with random weights, in training mode. Raises UserError for an unknown name."""
+    """A new network by name, with random weights, in training mode. Raises UserError for an unknown name."""
     return network_info(name).build()

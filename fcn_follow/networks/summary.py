@@ -1,4 +1,4 @@
-"""What a network is made of: its layer table in Keras' shape, its parameters and its multiply-accumulates."""
+"""The layer table of a network in Keras' format, its parameters and its multiply-accumulates."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fcn_follow.errors import UserError
 
 @dataclass(frozen=True)
 class Layer:
-    """A row of the layer table: Keras-like name, class, output height x width x channels, parameters."""
+    """A row of the layer table: a name like Keras', class, output height x width x channels, parameters."""
 
     name: str
     kind: str
@@ -25,7 +25,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Convolution:
-    """A convolution, or a depthwise one with the pointwise one behind it, which stands in for one; N = 1."""
+    """A convolution, or a depthwise one with the following pointwise one; for one image."""
 
     in_channels: int
     filters: int
@@ -57,7 +57,7 @@ def count_macs(network: nn.Module, height_px: int, width_px: int) -> int:
 
 
 def layer_table(network: nn.Module, height_px: int, width_px: int) -> list[Layer]:
-    """The layers in the order in which they run, with what each gives out for one image of this size."""
+    """The layers in the order in which they run, with their output shapes for one image of this size."""
     seen: Counter[str] = Counter({"input": 1})
     rows = [Layer("input_1", "InputLayer", (height_px, width_px, 3), 0)]
 
@@ -102,7 +102,7 @@ def convolutions(network: nn.Module, height_px: int, width_px: int) -> list[Conv
 def convolution_pairs(
     standard: nn.Module, depthwise: nn.Module, height_px: int, width_px: int
 ) -> list[tuple[Convolution, Convolution]]:
-    """The convolutions of two networks of the same plan side by side; UserError where the plans differ."""
+    """The convolutions of two networks of the same plan in pairs. Raises UserError if the plans differ."""
     first, second = (convolutions(network, height_px, width_px) for network in (standard, depthwise))
     plans = [[(layer.in_channels, layer.filters, layer.output_hw) for layer in layers] for layers in (first, second)]
     if plans[0] != plans[1]:
@@ -123,14 +123,14 @@ def _run_hooked(
 
 
 def _run(network: nn.Module, height_px: int, width_px: int) -> None:
-    """Run the network once on an empty image where its weights are; on the meta device without any arithmetic."""
+    """Run the network once on an empty image on its own device; the meta device does no arithmetic."""
     device = next(network.parameters()).device
     with torch.no_grad():
         network.eval()(torch.zeros(1, 3, height_px, width_px, device=device))
 
 
 def _layers(module: nn.Module) -> list[nn.Module]:
-    """The modules that count as one layer: those with a Keras name, and below no such, the leaves."""
+    """The modules that count as one layer: those with a Keras name, and the leaves outside of them."""
     if hasattr(module, "keras_name") or not list(module.children()):
         return [module]
     return [layer for child in module.children() for layer in _layers(child)]

@@ -1,4 +1,4 @@
-"""Safetensors files: written whole or not at all; read only where their header is one that a network has."""
+"""Safetensors files: written atomically, and read only within the size limits of a network."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ MAX_FILE_BYTES = 1 << 31
 
 @contextmanager
 def open_tensors(path: Path) -> Iterator[Any]:
-    """The opened file, whose tensors are exactly the bytes that it has; none is read yet.
+    """The opened file; no tensor is read yet.
 
-    Raises UserError, naming the file, when it is no safetensors file, a damaged one, or larger than any network.
+    Raises UserError, naming the file, if it is not a safetensors file, damaged, or larger than any network.
     """
     try:
         with path.open("rb") as head:
@@ -37,7 +37,7 @@ def open_tensors(path: Path) -> Iterator[Any]:
 
 
 def finite_tensors(path: Path, file: Any) -> dict[str, Tensor]:
-    """The tensors of an opened file. Raises UserError, naming the tensor, where one holds NaN or infinite numbers."""
+    """The tensors of an opened file. Raises UserError, naming the tensor, for NaN or infinite numbers."""
     tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
     for name, tensor in tensors.items():
         if not torch.isfinite(tensor).all():
@@ -46,16 +46,16 @@ def finite_tensors(path: Path, file: Any) -> dict[str, Tensor]:
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> None:
-    """Write tensors to `path` by way of a temporary file, so that what was there stays until the new file is whole.
+    """Write tensors to `path` atomically: an existing file stays until the new one is complete.
 
-    Raises UserError when the folder or the file cannot be written, a full disk among the reasons.
+    Raises UserError if the folder or the file cannot be written.
     """
     whole = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with written_aside(path) as part:
             save_file(whole, part, metadata=metadata)
-            part.chmod(0o644)  # safetensors leaves it to the owner alone
+            part.chmod(0o644)  # safetensors makes it private
     except (OSError, SafetensorError) as error:
         kept = "; what was there before is untouched" if path.exists() else ""
         raise UserError(f"{path}: cannot be written ({error}){kept}") from error

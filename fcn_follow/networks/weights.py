@@ -1,4 +1,4 @@
-"""Weights files: safetensors with the model card in the metadata; what does not fit is refused by name."""
+"""Weights files: safetensors with the model card in the metadata; a file that does not fit is refused."""
 
 from __future__ import annotations
 
@@ -31,23 +31,22 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "tuple[str, ...]": (tuple,),
     "dict[str, float]": (dict,),
     "dict[str, Any] | None": (dict, type(None)),
-}  # what JSON gives for a field of a card
+}  # the types in JSON of the fields of a card
 
 
 @dataclass(frozen=True)
 class ModelCard:
-    """What a weights file says of itself.
+    """The description of a network in its weights file.
 
-    input_height_px and input_width_px are the size that the network was trained for. The hero is where its
-    probability reaches hero_probability_threshold, in blobs that somewhere reach hero_confirm_probability; it counts
-    as seen from hero_min_area_px pixels of that size on. These are chosen on held-out runs. flip_average says that
-    the probabilities are the mean over the frame and its mirror image. scores are held-out figures, by name.
-    depth says what the depth head's channel d, the last of the output, means; it is empty where there is no such head:
-    METRES, exp(d) is the depth along the optical axis that a camera with a vertical focal length of depth_focal_px
-    pixels of the input size has there, and another camera's is exp(d) times its own focal length over that one;
-    PER_IMAGE, the sigmoid of d is the depth scaled to 0..1 in each image (source 003). The channels before it are the
-    logits of the three classes, or, where there is one, of the hero.
-    graph is the network's own description where the registry has none of its name (`keras.graph.to_card`).
+    input_height_px and input_width_px are the size of the training images. A pixel is the hero's if its probability
+    reaches hero_probability_threshold, in a blob that somewhere reaches hero_confirm_probability. The hero counts as
+    seen with at least hero_min_area_px pixels at that size. These three are chosen on held-out runs. With flip_average
+    the probabilities are the mean over the frame and its mirror image. scores are held-out figures by name.
+    depth says how to read the last channel d of a network with a depth head, and is empty without one. METRES: exp(d)
+    is the depth along the optical axis for a camera with a vertical focal length of depth_focal_px pixels at the input
+    size; it scales with the focal length. PER_IMAGE: the sigmoid of d is the depth, scaled to 0..1 in each image
+    (source 003). The other channels are the logits of the three classes, or the one of the hero.
+    graph describes a network that is not in the registry (`keras.graph.to_card`).
     """
 
     network: str
@@ -78,30 +77,28 @@ class LoadedWeights:
 
 
 def save_weights(path: Path, network: nn.Module, card: ModelCard) -> None:
-    """Write network and card to `path`, whole or not at all. Raises UserError when it cannot be written."""
+    """Write network and card to `path` atomically. Raises UserError if it cannot be written."""
     save_tensors(path, network.state_dict(), {CARD_KEY: json.dumps(dataclasses.asdict(card))})
 
 
 def require_metres(card: ModelCard) -> None:
-    """Raises UserError for weights without a depth head, or with one that gives no metres."""
+    """Raise UserError for weights without a depth head in metres."""
     if card.depth != METRES:
-        said = f"gives depth as {card.depth}" if card.depth else "gives no depth"
-        raise UserError(f"the network {card.network} {said}; wanted are weights with a depth head that says metres")
+        problem = f"gives depth as {card.depth}" if card.depth else "gives no depth"
+        raise UserError(f"the network {card.network} {problem}; wanted are weights with a depth head that says metres")
 
 
 def read_card(path: Path) -> ModelCard:
-    """The model card of a weights file. Raises UserError when it has none or one that says impossible things."""
+    """The model card of a weights file. Raises UserError if it has none or an impossible one."""
     with _open(path) as file:
         return _card(path, file)
 
 
 def load_weights(path: Path, classes: tuple[str, ...] = CLASSES) -> LoadedWeights:
-    """The network that a weights file holds, in eval mode on the CPU, with its card.
+    """The network in a weights file, in eval mode on the CPU, with its card; `classes` are those that it must have.
 
-    It must tell these classes apart; what flies and is scored by the Follow-Me score has the package's own.
-
-    Raises UserError, naming the file, when it is missing, truncated, no safetensors, without a card, or when its
-    tensors are not those of the network that the card names, or not finite.
+    Raises UserError, naming the file, if it is missing, truncated, no safetensors file, without a card, or if its
+    tensors are not finite or not those of the network in the card.
     """
     with _open(path) as file:
         card = _card(path, file, classes)
@@ -130,7 +127,7 @@ def _card(path: Path, file: Any, classes: tuple[str, ...] = CLASSES) -> ModelCar
 
 
 def _check_shapes(path: Path, card: ModelCard, file: Any, network: nn.Module) -> None:
-    """UserError, before a tensor is read, where the tensors of a file are not those of the network."""
+    """Raise UserError, before a tensor is read, if the tensors of a file are not those of the network."""
     slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
     found = {name: (tuple(item.get_shape()), item.get_dtype() in _FLOATS) for name, item in slices.items()}
     wanted = {name: (tuple(item.shape), item.is_floating_point()) for name, item in network.state_dict().items()}
@@ -147,7 +144,7 @@ def _check_shapes(path: Path, card: ModelCard, file: Any, network: nn.Module) ->
 
 
 def _network(path: Path, card: ModelCard) -> nn.Module:
-    """The card's network: of the registry with random weights, or of the card's own graph without memory (meta)."""
+    """The network of a card: from the registry with random weights, or from the card's graph on the meta device."""
     if card.graph is None:
         if network_info(card.network).has_depth != bool(card.depth):
             raise UserError(f"{path}: its model card has depth {card.depth!r}, which is not what {card.network} gives")
@@ -159,7 +156,7 @@ def _network(path: Path, card: ModelCard) -> nn.Module:
 
 
 def card_of(path: Path, text: str, classes: tuple[str, ...] = CLASSES) -> ModelCard:
-    """The model card that a file holds as text. Raises UserError, naming the file, when it says impossible things."""
+    """The model card in a text. Raises UserError, naming the file, if it is unreadable or impossible."""
     if len(text) > MAX_CARD_CHARACTERS:
         raise UserError(f"{path}: its model card is larger than any; it was made by something else")
     try:
@@ -175,7 +172,7 @@ def card_of(path: Path, text: str, classes: tuple[str, ...] = CLASSES) -> ModelC
 
 
 def _kind_problem(card: ModelCard) -> str:
-    """Which field of the card is of another type, in words, or an empty string."""
+    """Which field of the card has a wrong type, or an empty text."""
     for item in dataclasses.fields(card):
         value = getattr(card, item.name)
         if type(value) not in _KINDS[str(item.type)]:
@@ -187,7 +184,7 @@ def _kind_problem(card: ModelCard) -> str:
 
 
 def _card_problem(card: ModelCard, classes: tuple[str, ...]) -> str:
-    """What is wrong with the card in words, or an empty string."""
+    """Which value of the card is impossible, or an empty text."""
     if card.classes != classes:
         return f"names the classes {', '.join(map(str, card.classes))[:MAX_SHOWN]}; wanted are {', '.join(classes)}"
     if card.normalisation != NORMALISATION:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fcn_follow.inference.engine import Engine
+from fcn_follow.inference.engine import Answer, Engine
 from fcn_follow.networks.weights import ModelCard
 from fcn_follow.perception.depth import LabelsAndDepth, metres_per_unit, resized_nearest
 from fcn_follow.perception.labels import labels_of_codes
@@ -49,7 +49,7 @@ class Segmenter:
             HxW uint8, the image's size: 0 background, 1 other people, 2 hero, as `labels_of_codes` makes them.
         """
         answer = self._answer(image_rgb)
-        return resized_nearest(labels_of_codes(_codes(answer)), *image_rgb.shape[:2])
+        return resized_nearest(labels_of_codes(answer.classes[0]), *image_rgb.shape[:2])
 
     def segment_with_depth(self, image_rgb: NDArray[np.uint8], focal_y_px: float) -> LabelsAndDepth:
         """The labels and the depth of an image, by an engine that gives both.
@@ -60,22 +60,17 @@ class Segmenter:
         """
         height_px, width_px = image_rgb.shape[:2]
         answer = self._answer(image_rgb)
+        assert answer.depth is not None
         with np.errstate(over="ignore"):  # an infinite depth gives no position
-            depth_m = np.exp(answer[1]) * np.float32(metres_per_unit(self.card, focal_y_px, height_px))
-        labels = labels_of_codes(_codes(answer))
+            depth_m = np.exp(answer.depth[0]) * np.float32(metres_per_unit(self.card, focal_y_px, height_px))
+        labels = labels_of_codes(answer.classes[0])
         return LabelsAndDepth(
             resized_nearest(labels, height_px, width_px), resized_nearest(depth_m, height_px, width_px)
         )
 
-    def _answer(self, image_rgb: NDArray[np.uint8]) -> NDArray[Any]:
+    def _answer(self, image_rgb: NDArray[np.uint8]) -> Answer:
         """The engine's answer for one image, at the network's size."""
         size = (self.card.input_width_px, self.card.input_height_px)
         if image_rgb.shape[1::-1] != size:  # Pillow's antialiased bilinear, as the networks are trained and scored
             image_rgb = np.asarray(Image.fromarray(image_rgb).resize(size, BILINEAR))
-        answer: NDArray[Any] = self.engine.run(image_rgb[None])[0]
-        return answer
-
-
-def _codes(answer: NDArray[Any]) -> NDArray[np.uint8]:
-    """The codes in an engine's answer, which may have depth besides."""
-    return answer if answer.ndim == 2 else answer[0].astype(np.uint8)
+        return self.engine.run(image_rgb[None])

@@ -129,7 +129,7 @@ def test_a_cut_link_does_not_wind_up_the_command(seconds):
     ).fly()
     assert said(flight, "the drone does not do what is commanded", within_s=1.6)
     cut = flight.steps[flight.after(BEGIN_S + 2.0)][:100]
-    assert max(step.command.forward_m_s for step in cut) < 2.6, "it lets go, and no try leads by more than LEAD_M_S"
+    assert max(step.command.forward_m_s for step in cut) < 2.6, "it lets go, and no try leads by more than MAX_LEAD_M_S"
 
 
 def test_a_hero_that_stays_above_all_the_same_is_not_climbed_after_for_ever():

@@ -20,7 +20,7 @@ from fcn_follow.coordinates import (
     roll_pitch_yaw,
 )
 from fcn_follow.errors import UserError
-from fcn_follow.following.estimator import HeroEstimator
+from fcn_follow.following.estimator import HeroEstimator, Outcome
 from fcn_follow.following.explanation import COLUMNS, explain
 from fcn_follow.following.follower import Follower
 from fcn_follow.following.law import SecondOrder
@@ -153,15 +153,16 @@ class TestEstimator:
     def test_a_stamp_seen_before_or_too_old_is_counted_and_left(self):
         estimator = self.walk(lambda each: each)
         before = estimator.predict(3.0)
-        assert not estimator.observe(2.9, (9.0, 0.0, 0.9), ORIGIN, 3.0)
-        assert not estimator.observe(0.5, (9.0, 0.0, 0.9), ORIGIN, 3.0)
+        assert estimator.observe(2.9, (9.0, 0.0, 0.9), ORIGIN, 3.0) is Outcome.LATE
+        assert estimator.observe(0.5, (9.0, 0.0, 0.9), ORIGIN, 3.0) is Outcome.LATE
         assert estimator.late == 2
         assert estimator.predict(3.0) == before
 
     def test_an_outlier_is_counted_and_another_hero_confirmed_by_time(self):
         estimator = self.walk(lambda each: each)
-        confirmed = [estimator.observe(3.0 + k / 10, (16.0, 6.0, 0.9), ORIGIN, 9.0) for k in range(14)]
-        first = confirmed.index(True)
+        outcomes = [estimator.observe(3.0 + k / 10, (16.0, 6.0, 0.9), ORIGIN, 9.0) for k in range(14)]
+        first = outcomes.index(Outcome.CONFIRMED)
+        assert set(outcomes[:first]) <= {Outcome.CANDIDATE, Outcome.OUT_OF_REACH}
         assert 5 <= first <= 12
         assert estimator.outliers == first + 1
         assert np.allclose(estimator.predict(3.0 + first / 10).position_odom_m, (16.0, 6.0, 0.9), atol=0.5)
@@ -169,8 +170,8 @@ class TestEstimator:
     def test_nobody_is_the_hero_where_the_hero_cannot_have_run_to(self):
         """Red flowers 60 m away, seen the moment the hero goes behind a tree."""
         estimator = self.walk(lambda each: each)
-        taken = [estimator.observe(3.0 + k / 10, (55.0, -25.0, 3.0), (0.0, 0.0, 2.0), 3.0) for k in range(25)]
-        assert not any(taken)
+        outcomes = [estimator.observe(3.0 + k / 10, (55.0, -25.0, 3.0), (0.0, 0.0, 2.0), 3.0) for k in range(25)]
+        assert set(outcomes) == {Outcome.OUT_OF_REACH}
         assert np.allclose(estimator.predict(4.0).position_odom_m, (11.6, 0.8, 0.9), atol=1.0)
 
     def test_flicker_is_never_confirmed(self):
@@ -271,7 +272,7 @@ class TestFlights:
     def test_goes_to_its_side_of_the_hero(self, bearing, expected):
         parameters = with_set(set_points__bearing=bearing, set_points__compass_rad=1.0)
         flight = Flight(straight(1.2), parameters=parameters, duration_s=25.0).fly()
-        actual = flight.steps[-1].around.bearing_rad
+        actual = flight.steps[-1].relative.bearing_rad
         assert abs(math.remainder(actual - expected, math.tau)) < 0.15
         assert min(flight.distances_m) > 3.0, "round the hero, never over it"
 
@@ -283,7 +284,7 @@ class TestFlights:
         flight = Flight(lambda t: (4.0, 3.0), at=change, duration_s=22.0).fly()
         assert flight.distances_m[-1] == pytest.approx(9.0, abs=0.4)
         assert flight.heights_m[-1] == pytest.approx(2.5, abs=0.3)
-        assert flight.steps[-1].around.bearing_rad == pytest.approx(math.atan2(-3.0, -4.0), abs=0.1)
+        assert flight.steps[-1].relative.bearing_rad == pytest.approx(math.atan2(-3.0, -4.0), abs=0.1)
 
     def test_height_is_what_the_camera_can_see(self):
         parameters = with_set(set_points__height_m=8.0)

@@ -22,7 +22,7 @@ from fcn_follow.inference import choice as choosing
 from fcn_follow.inference import engine as engines
 from fcn_follow.inference.cache import cache_folder
 from fcn_follow.inference.choice import EngineRequest, candidates, choose_engine
-from fcn_follow.inference.engine import ENGINES, EngineSpec, Output, open_engine
+from fcn_follow.inference.engine import ENGINES, Answer, EngineSpec, Output, open_engine
 from fcn_follow.inference.verification import Verification, drawn_frames
 from fcn_follow.lab.scoring.prefetch import map_in_order
 from fcn_follow.networks.registry import build_network
@@ -57,8 +57,10 @@ def test_several_threads_at_once_get_what_one_gets(engine):
     frames = [frame[None] for frame in verification_of("fcn_001").frames] * 3
     several = open_engine(EngineSpec(engine, streams=3), weights, Output.PROBABILITIES)
     one = open_engine(EngineSpec(engine), weights, Output.PROBABILITIES)
-    for frame, got in zip(frames, map_in_order(lambda frame: several.run(frame).copy(), frames, 3), strict=True):
-        np.testing.assert_allclose(got, one.run(frame), atol=1e-6)
+    for frame, got in zip(
+        frames, map_in_order(lambda frame: several.run(frame).classes.copy(), frames, 3), strict=True
+    ):
+        np.testing.assert_allclose(got, one.run(frame).classes, atol=1e-6)
 
 
 def kept_files() -> list:
@@ -74,7 +76,7 @@ def test_an_engine_gives_what_plain_pytorch_gives(name, engine, precision):
     verification = verification_of(name)
     opened = open_engine(EngineSpec(engine, precision=precision), weights)
     assert verification.problem(opened) == ""
-    assert opened.run(verification.frames[:1]).dtype == np.uint8
+    assert opened.run(verification.frames[:1]).classes.dtype == np.uint8
 
 
 @pytest.mark.parametrize("engine", ["torch", "openvino"])
@@ -91,8 +93,8 @@ def test_probabilities_and_codes_lead_to_the_same_labels(engine, flip_average):
     weights = LoadedWeights(weights.network, card)
     frames = drawn_frames(card.input_height_px, card.input_width_px)[:2]
     spec = EngineSpec(engine)
-    probabilities = open_engine(spec, weights, Output.PROBABILITIES, batch=2).run(frames).copy()
-    codes = open_engine(spec, weights, batch=2).run(frames)
+    probabilities = open_engine(spec, weights, Output.PROBABILITIES, batch=2).run(frames).classes.copy()
+    codes = open_engine(spec, weights, batch=2).run(frames).classes
     assert probabilities.shape == (2, 3, card.input_height_px, card.input_width_px)
     for p, c in zip(probabilities, codes, strict=True):
         assert (labels_of(p.transpose(1, 2, 0), card) == labels_of_codes(c)).mean() > 0.9999
@@ -183,7 +185,9 @@ def test_an_engine_whose_output_differs_is_refused_and_plain_pytorch_runs(small,
 
     for module, name in ((openvino_engine, "OpenVinoEngine"), (onnxruntime_engine, "OnnxRuntimeEngine")):
         right = getattr(module, name).run
-        monkeypatch.setattr(getattr(module, name), "run", lambda self, images, right=right: right(self, images) ^ 1)
+        monkeypatch.setattr(
+            getattr(module, name), "run", lambda self, images, right=right: Answer(right(self, images).classes ^ 1)
+        )
     for again in (False, True):
         told: list[str] = []
         chosen = choose_engine(small, request_, told.append)

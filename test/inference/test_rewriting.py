@@ -11,11 +11,13 @@ from made_weights import lived_in
 
 from fcn_follow.errors import UserError
 from fcn_follow.inference import rewriting
-from fcn_follow.inference.graph import (
+from fcn_follow.inference.graph import Graph
+from fcn_follow.inference.interpreter import Interpreter
+from fcn_follow.inference.onnx_model import onnx_model
+from fcn_follow.inference.operations import (
     Affine,
     Codes,
     Convolution,
-    Graph,
     Join,
     Probabilities,
     Relu,
@@ -23,8 +25,6 @@ from fcn_follow.inference.graph import (
     Upsample2x,
     WithMirrored,
 )
-from fcn_follow.inference.interpreter import Interpreter
-from fcn_follow.inference.onnx_model import onnx_model
 from fcn_follow.inference.tracing import graph_of
 from fcn_follow.networks.hero_net import SeparableBlock
 from fcn_follow.networks.keras.layers import Add as KerasAdd

@@ -60,7 +60,9 @@ def test_an_exported_file_carries_its_card_and_gives_what_pytorch_gives(small, t
         p = choose_for(model, EngineRequest(engine, precision="fp32"), output=Output.PROBABILITIES).engine
         with torch.inference_mode():
             x = torch.from_numpy(verification.frames[:1]).permute(0, 3, 1, 2).float() / 127.5 - 1.0
-            np.testing.assert_allclose(p.run(verification.frames[:1]), small.network(x).softmax(1).numpy(), atol=1e-4)
+            np.testing.assert_allclose(
+                p.run(verification.frames[:1]).classes, small.network(x).softmax(1).numpy(), atol=1e-4
+            )
     labels = Segmenter(model, choose_for(model, EngineRequest()).engine).segment(verification.frames[0])
     assert labels.shape == (40, 56)
 

@@ -26,7 +26,7 @@ from std_msgs.msg import String
 
 from fcn_follow.geometry import CameraIntrinsics
 from fcn_follow.images.messages import fill_camera_info, fill_image, image_to_rgb
-from fcn_follow.inference.engine import EngineSpec
+from fcn_follow.inference.engine import Answer, EngineSpec
 from fcn_follow.nodes import segmenter
 
 CAMERA = CameraIntrinsics(192, 128, 150.0, 150.0, 95.5, 63.5)  # twice the network's input of the test
@@ -403,7 +403,7 @@ def test_labels_of_another_shape_are_a_failure_and_the_node_lives_on(started, mo
     world = started()
     world.follows()
     answer = world.engine.run
-    monkeypatch.setattr(world.engine, "run", lambda images: answer(images)[:, :0])
+    monkeypatch.setattr(world.engine, "run", lambda images: Answer(answer(images).classes[:, :0]))
     world.until(lambda: world.state()[1].startswith("a frame could not be segmented"))
     monkeypatch.setattr(world.engine, "run", answer)
     world.follows()

@@ -57,7 +57,7 @@ def predict(
     """
     if not isinstance(network, nn.Module):
         batch = [resize_image(image, height_px, width_px) for image in images]
-        by_engine = [network.run(image[None])[0].transpose(1, 2, 0).astype(np.float32) for image in batch]
+        by_engine = [network.run(image[None]).classes[0].transpose(1, 2, 0).astype(np.float32) for image in batch]
         return np.stack(by_engine)
     return predict_both(network, images, height_px, width_px, flip_average=flip_average)[0]
 

@@ -1,7 +1,7 @@
-"""Any network of the course's family as a graph of Keras layers: described as data, built as a torch module.
+"""Imported networks as graphs of Keras layers: described as data, built as a torch module.
 
-An imported network has no name in the registry; its graph travels in the model card instead (`to_card`,
-`from_card`). What a card or a Keras file says is checked here before anything is built.
+An imported network is not in the registry; its graph is part of the model card (`to_card`, `from_card`). A graph from
+a card or a Keras file is checked before a network is built.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ CLASS_COUNT = 3
 MAX_LAYERS = 500
 MAX_FILTERS = 8192
 MAX_PARAMETERS = 100_000_000
-MAX_VALUES = 1 << 29  # of all layers, 2 GB; most are gone before the last is there
+MAX_VALUES = 1 << 29  # of all layers, 2 GB, though not at the same time
 MAX_MACS = 100_000_000_000
 INPUT_PX = (8, 1024)
 
 
 @dataclass(frozen=True)
 class GraphLayer:
-    """One layer: which kind, and the names of the layers it takes (`input` for the image).
+    """One layer: its kind, and the names of its input layers (`input` for the image).
 
-    kernel_px, stride_px and dilation_px are (rows, columns); of a max_pool kernel_px is its pool, of an upsample
-    its factor. What a kind does not have keeps its default.
+    kernel_px, stride_px and dilation_px are (rows, columns); kernel_px is the window of a max_pool and the factor of an
+    upsample. Fields that a kind does not have keep their defaults.
     """
 
     name: str
@@ -63,7 +63,7 @@ class GraphLayer:
 
 @dataclass(frozen=True)
 class KerasGraph:
-    """Layers in the order in which they run; the last one gives the logits of the three classes."""
+    """Layers in the order in which they run; the output of the last one are the logits of the three classes."""
 
     input_height_px: int
     input_width_px: int
@@ -85,10 +85,9 @@ class KerasGraph:
 
 
 class GraphNetwork(nn.Module):
-    """A graph's network: logits N x 3 x H x W of images N x 3 x H x W of the graph's size.
+    """The network of a graph: images N x 3 x H x W of the graph's size to logits N x 3 x H x W.
 
-    Raises UserError where the layers do not fit each other, or the output is not the input's size by three classes.
-    Tensors are made on the device that torch.device's context names, so that `meta` checks a graph without memory.
+    Tensors are created on the device of the torch.device context; `meta` checks a graph without memory.
     """
 
     def __init__(self, graph: KerasGraph) -> None:
@@ -116,9 +115,9 @@ class GraphNetwork(nn.Module):
 
 
 def build_graph(graph: KerasGraph) -> GraphNetwork:
-    """A graph's network on the `meta` device: checked in every shape, without memory for its tensors.
+    """The network of a graph on the `meta` device, with all shapes checked.
 
-    Raises UserError where the layers do not fit each other or the output is not three classes of the input's size.
+    Raises UserError if the layers do not fit each other, or the output is not three classes of the input's size.
     """
     size = (graph.input_height_px, graph.input_width_px)
     values = 0
@@ -151,7 +150,7 @@ def build_graph(graph: KerasGraph) -> GraphNetwork:
 
 
 def to_card(graph: KerasGraph) -> dict[str, Any]:
-    """The graph as JSON can hold it, without the defaults."""
+    """The graph as values for JSON, without defaults."""
     layers = []
     for layer in graph.layers:
         values = dataclasses.asdict(layer)
@@ -160,7 +159,7 @@ def to_card(graph: KerasGraph) -> dict[str, Any]:
 
 
 def from_card(values: Mapping[str, Any]) -> KerasGraph:
-    """The graph of a card. Raises UserError, TypeError, KeyError or ValueError when it says impossible things."""
+    """The graph of a card. Raises UserError, TypeError, KeyError or ValueError if it is impossible."""
     height, width = values["input_px"]
     layers = tuple(GraphLayer(**{name: _tuple(value) for name, value in layer.items()}) for layer in values["layers"])
     return KerasGraph(height, width, layers)
@@ -171,7 +170,7 @@ def _tuple(value: Any) -> Any:
 
 
 def _layer_problem(layer: GraphLayer, known: set[str]) -> str:
-    """What is wrong with a layer in words, or an empty string; `known` are the names before it."""
+    """Why a layer is impossible, or an empty text; `known` are the names before it."""
     if layer.kind not in KINDS:
         return f"{shown(layer.kind)} is not known"
     if layer.name in known:
@@ -194,7 +193,7 @@ def _layer_problem(layer: GraphLayer, known: set[str]) -> str:
 
 
 def _module(layer: GraphLayer, channels: Sequence[int]) -> nn.Module:
-    """The module of a layer that takes tensors of these channels."""
+    """The module of a layer for inputs of these numbers of channels."""
     if layer.kind in ("conv", "separable_conv"):
         kind = Conv2dSame if layer.kind == "conv" else SeparableConv2dSame
         return kind(

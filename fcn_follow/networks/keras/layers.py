@@ -1,7 +1,7 @@
-"""Keras' layers in PyTorch, exactly: what the course's networks were trained with.
+"""Exact PyTorch equivalents of the Keras layers in the course's networks.
 
-"same" padding is TensorFlow's, batch norm follows the ReLU and has Keras' constants, and the bilinear upsampling is
-TensorFlow 1's `resize_bilinear`. Tensors are float, N x C x H x W.
+"same" padding is TensorFlow's, batch norm has Keras' constants, and the bilinear upsampling is TensorFlow 1's
+`resize_bilinear`. Tensors are float, N x C x H x W.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 BATCH_NORM_EPSILON = 1e-3
-BATCH_NORM_MOMENTUM = 0.01  # Keras writes it 0.99: the share of the old value
+BATCH_NORM_MOMENTUM = 0.01  # 0.99 in Keras, which states the share of the old value
 Size = int | tuple[int, int]  # rows and columns, or both at once
 
 
@@ -27,7 +27,10 @@ def same_padding(size: int, kernel: int, stride: int, dilation: int = 1) -> tupl
 
 
 class Conv2dSame(nn.Conv2d):
-    """A convolution with TensorFlow's "same" padding and, by choice, a ReLU behind it; weights as Keras draws them."""
+    """A convolution with TensorFlow's "same" padding, an optional ReLU and Keras' initialisation.
+
+    Input N x in_channels x H x W, output N x filters x ceil(H / stride) x ceil(W / stride).
+    """
 
     keras_name = "conv2d"
 
@@ -54,7 +57,7 @@ class Conv2dSame(nn.Conv2d):
 
 
 class SeparableConv2dSame(nn.Module):
-    """Keras' SeparableConv2D: depthwise without bias, pointwise with bias, then by choice a ReLU."""
+    """Keras' SeparableConv2D: depthwise without bias, pointwise with bias, an optional ReLU; shapes as Conv2dSame."""
 
     keras_name = "separable_conv2d_keras"
 
@@ -96,7 +99,10 @@ class BatchNorm(nn.BatchNorm2d):
 
 
 class BilinearUpsample2x(nn.Module):
-    """TensorFlow 1's resize_bilinear by two: out[2i] = x[i], out[2i+1] = (x[i] + x[i+1]) / 2, the last repeated."""
+    """TensorFlow 1's resize_bilinear, N x C x H x W to N x C x 2H x 2W.
+
+    out[2i] = x[i], out[2i+1] = (x[i] + x[i+1]) / 2; the last row and column are repeated.
+    """
 
     keras_name = "bilinear_up_sampling2d"
 
@@ -108,7 +114,7 @@ class BilinearUpsample2x(nn.Module):
 
 
 class Concatenate(nn.Module):
-    """Join along the channels; what is larger than the last tensor (odd sizes halve upwards) is cut to its size."""
+    """Concatenation along the channels; larger tensors (odd sizes are halved upwards) are cropped to the last one."""
 
     keras_name = "concatenate"
 
@@ -118,7 +124,7 @@ class Concatenate(nn.Module):
 
 
 class MaxPool2d(nn.Module):
-    """Keras' MaxPooling2D; `same` pads with what never is the maximum."""
+    """Keras' MaxPooling2D; `same` pads with minus infinity."""
 
     keras_name = "max_pooling2d"
 
@@ -144,7 +150,7 @@ class Add(nn.Module):
 def pad_same(
     x: Tensor, kernel: Sequence[int], stride: Sequence[int], dilation: Sequence[int] = (1, 1), value: float = 0.0
 ) -> Tensor:
-    """`x` with `value` around it as TensorFlow's "same" wants it for this kernel, stride, dilation (rows, columns)."""
+    """`x` padded with `value` as for TensorFlow's "same"; kernel, stride and dilation are (rows, columns)."""
     top, bottom = same_padding(x.shape[2], kernel[0], stride[0], dilation[0])
     left, right = same_padding(x.shape[3], kernel[1], stride[1], dilation[1])
     return F.pad(x, (left, right, top, bottom), value=value)

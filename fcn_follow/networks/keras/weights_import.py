@@ -1,8 +1,8 @@
-"""The course's Keras files -> a network with its weights; nothing of the files is ever run.
+"""The import of the course's Keras files as a network with its weights; no content of the files is executed.
 
-The weights are HDF5 (`model.save` or `model.save_weights` of Keras 2), the architecture is `model.to_json()` in a file
-of its own, there as a JSON string inside JSON, or the attribute `model_config` of the weights file. Both are read as
-data; links out of the HDF5 file, filters (which may be plug-ins) and anything larger than allowed are refused.
+The weights are HDF5 (`model.save` or `model.save_weights` of Keras 2). The architecture is `model.to_json()`, in its
+own file as a JSON string inside JSON, or in the attribute `model_config` of the weights file. Links out of the HDF5
+file, filters (which may be plug-ins) and sizes above the limits are refused.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def import_keras(weights: Path, architecture: Path | None = None) -> GraphNetwor
 
 
 def parse_architecture(text: str) -> KerasGraph:
-    """The graph that `model.to_json()` describes (once or twice encoded). Raises UserError where it is none."""
+    """The graph that `model.to_json()` describes (encoded once or twice). Raises UserError if it describes none."""
     try:
         content = json.loads(text)
         if isinstance(content, str):
@@ -96,7 +96,7 @@ def _input_layer(layers: list[Mapping[str, Any]]) -> tuple[str, Mapping[str, Any
 
 
 def _layer(entry: Mapping[str, Any], input_name: str, output_name: str) -> GraphLayer:
-    """One layer of the JSON; UserError, naming it, where it is or does what this family does not."""
+    """One layer of the JSON. Raises UserError, naming it, for a kind or an option that is not supported."""
     name, kind, config = entry["name"], entry["class_name"], entry["config"]
     where = f"layer {shown(name)} ({str(kind)[:MAX_SHOWN]})"
     if kind not in LAYER_KINDS:
@@ -176,7 +176,7 @@ def _open(path: Path) -> h5py.File:
 
 
 def _read_arrays(file: h5py.File) -> dict[str, Arrays]:
-    """Each layer's arrays by the last part of their names (kernel, gamma ...)."""
+    """The arrays of each layer by the last part of their names (kernel, gamma ...)."""
     try:
         root = file
         if file.get("model_weights", getclass=True, getlink=True) is h5py.HardLink:
@@ -194,7 +194,7 @@ def _read_arrays(file: h5py.File) -> dict[str, Arrays]:
 
 
 def _datasets(root: h5py.Group) -> Iterator[tuple[str, str, h5py.Dataset]]:
-    """(layer, name, dataset) of all that lies below the layers' groups; links out of the file are refused."""
+    """(layer, name, dataset) of all datasets in the groups of layers; links are refused."""
     pending = [(name, root, name, 1) for name in root]
     while pending:
         layer, parent, name, depth = pending.pop()
@@ -213,7 +213,7 @@ def _datasets(root: h5py.Group) -> Iterator[tuple[str, str, h5py.Dataset]]:
 
 
 def _tensors(graph: KerasGraph, arrays: Mapping[str, Arrays], network: GraphNetwork) -> dict[str, Tensor]:
-    """The state of the network from Keras' arrays; UserError, naming the layer, for each that does not fit."""
+    """The state of the network from Keras' arrays. Raises UserError, naming the layer, if one does not fit."""
     names = {layer.name for layer in graph.layers}
     strange = sorted(name for name, content in arrays.items() if content and name not in names)
     if strange:
@@ -240,7 +240,7 @@ def _tensors(graph: KerasGraph, arrays: Mapping[str, Arrays], network: GraphNetw
 
 
 def _torch_arrays(keras: Arrays) -> dict[str, NDArray[Any]]:
-    """Keras' arrays of one layer under PyTorch's names and in its order of axes (filters first)."""
+    """Keras' arrays of one layer with PyTorch's names and order of axes (filters first)."""
     separable = "depthwise_kernel" in keras
     names = {
         "kernel": "weight",

@@ -1,1 +1,1 @@
-"""The systems of the source texts, each as its source describes it."""
+"""The networks of the source texts, as their sources describe them."""

@@ -1,8 +1,8 @@
-"""Networks with two heads, mask and depth: the two of source 003, and ours, its third step.
+"""Networks with a mask head and a depth head: the two of source 003, and a separable one of this project.
 
-The output is N x (mask + 1) x H x W, the last channel the depth's. What the channels mean: `mask` channels of logits
-(three classes, or the source's single one, whose sigmoid is the mask), and a depth value whose sigmoid (the source's,
-scaled per image) or exponential (ours, metres) is the depth; the model card says which (`weights.ModelCard.depth`).
+The output is N x (mask + 1) x H x W: `mask` channels of logits (three classes, or the source's single one, whose
+sigmoid is the mask), and a channel whose sigmoid (the source's, scaled per image) or exponential (metres) is the depth.
+The model card says which (`weights.ModelCard.depth`).
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from fcn_follow.networks.hero_net import CLASS_COUNT, HERO_NET, HeroNet, Separab
 from fcn_follow.networks.keras.layers import Conv2dSame
 from fcn_follow.networks.sizes import require_multiple
 
-TYPICAL_DEPTH_M = 12.0  # where the depth head begins
-NEVER = -30.0  # the logit of a class that cannot be; not infinite, which times 0 is no number
+START_DEPTH_M = 12.0
+IMPOSSIBLE_LOGIT = -30.0  # of a class that the network does not have; infinity times 0 would be NaN
 
 
 def _convolution(channels: int, filters: int, kernel: int = 3, dilation: int = 1) -> nn.Sequential:
@@ -29,18 +29,17 @@ def _convolution(channels: int, filters: int, kernel: int = 3, dilation: int = 1
 
 
 @torch.no_grad()
-def _begin_alike(convolution: nn.Module) -> None:
-    """The four filters that a pixel shuffle lays side by side begin as one, so that no pattern does (ICNR).
+def _initialise_icnr(convolution: nn.Module) -> None:
+    """Initialise the four filters of each pixel shuffle equally, without a checkerboard pattern (ICNR).
 
-    Aitken et al., "Checkerboard artifact free sub-pixel convolution", 2017. Not in the source, whose network is else
-    the same.
+    Aitken et al., "Checkerboard artifact free sub-pixel convolution", 2017. The only difference from the source.
     """
     assert isinstance(convolution, nn.Conv2d)
     convolution.weight.copy_(convolution.weight[::4].repeat_interleave(4, 0))
 
 
 class DilatedBlock(nn.Module):
-    """1x1 to the width, dilated 3x3 to twice and to four times the width, and what came in on top."""
+    """1x1 to the width, dilated 3x3 to twice and to four times the width, and a residual."""
 
     def __init__(self, width: int, dilation: int) -> None:
         super().__init__()
@@ -74,7 +73,7 @@ class MaskDepth(nn.Module):
             self.upsample: nn.Module = nn.ConvTranspose2d(wide, wide, 3, stride=2, padding=1, output_padding=1)
         else:
             widen = _convolution(wide, 4 * wide, 1)
-            _begin_alike(widen[0])
+            _initialise_icnr(widen[0])
             self.upsample = nn.Sequential(widen, nn.PixelShuffle(2))
         self.tail = nn.Sequential(_convolution(wide, wide), _convolution(wide, 2 * wide))
         self.head = nn.Conv2d(2 * wide, mask_channels + 1, 1, bias=False)
@@ -87,9 +86,9 @@ class MaskDepth(nn.Module):
 
 
 class MaskDepthSeparable(HeroNet):
-    """hero_net with a second decoder on the same encoder, for depth: weights of hero_net fit by name.
+    """hero_net with a second decoder for depth on the same encoder; weights of hero_net fit by name.
 
-    The depth's decoder begins with more context, is thinner, and sees what the mask's found, whose edges are depth's.
+    The depth decoder starts with more context, is thinner, and gets the mask features, which have the edges of depth.
     Input N x 3 x H x W (value / 127.5 - 1) of any size, output N x (3 + 1) x H x W: class logits and the logarithm of
     the depth in metres.
     """
@@ -107,22 +106,22 @@ class MaskDepthSeparable(HeroNet):
             below = second
         self.depth_head = Conv2dSame(below, 1, 1)
         assert self.depth_head.bias is not None
-        nn.init.constant_(self.depth_head.bias, math.log(TYPICAL_DEPTH_M))
+        nn.init.constant_(self.depth_head.bias, math.log(START_DEPTH_M))
 
     def forward(self, image: Tensor) -> Tensor:
         """Class logits and log depth of the image's size."""
         levels = self.encode(image)
-        seen = self.decode(levels)
+        mask_features = self.decode(levels)
         _, *skips, bottom = levels
         depth = self.depth_context(bottom)
-        for decoder, skip in zip(self.depth_decoders, [*reversed(skips), seen], strict=True):
+        for decoder, skip in zip(self.depth_decoders, [*reversed(skips), mask_features], strict=True):
             depth = decoder(self.join(depth, skip))
-        output: Tensor = self.concatenate(self.head(seen), self.depth_head(depth))
+        output: Tensor = self.concatenate(self.head(mask_features), self.depth_head(depth))
         return output
 
 
 def class_logits(output: Tensor) -> Tensor:
-    """The logits N x 3 x H x W in the output of any network, with a depth channel or without.
+    """The logits N x 3 x H x W in the output of any network, with or without a depth channel.
 
     A mask of one channel, whose sigmoid is the hero's probability, becomes logits with the same probability and no
     other people.
@@ -132,15 +131,15 @@ def class_logits(output: Tensor) -> Tensor:
     if output.shape[1] == CLASS_COUNT:
         return output
     hero = output[:, :1]
-    return torch.cat([torch.zeros_like(hero), torch.full_like(hero, NEVER), hero], 1)
+    return torch.cat([torch.zeros_like(hero), torch.full_like(hero, IMPOSSIBLE_LOGIT), hero], 1)
 
 
 def checkerboard(network: nn.Module, size_px: int = 160, period_px: int = 2) -> float:
-    """Share of the output's variation at the upsampling period that a flat grey image gives, away from the edges.
+    """Share of the output's energy in a pattern with the upsampling period, for a grey image, away from the edges.
 
-    The energy of the means over the phases of the period against their mean, divided by the output's mean energy; 0
-    where every phase is alike. Transposed convolutions whose kernel the stride does not divide leave such a pattern
-    (Odena, Dumoulin, Olah, "Deconvolution and Checkerboard Artifacts", 2016).
+    The energy of the deviations of the phase means from their mean, divided by the output's mean energy; 0 if all
+    phases are equal. Transposed convolutions with a kernel that the stride does not divide leave such a pattern (Odena,
+    Dumoulin, Olah, "Deconvolution and Checkerboard Artifacts", 2016).
     """
     with torch.no_grad():
         device = next((tensor.device for tensor in network.parameters()), None)

@@ -1,7 +1,7 @@
 """The three published Follow-Me networks, layer for layer.
 
-Each takes float images N x 3 x H x W (value / 127.5 - 1) of any size and returns the classes' logits,
-N x 3 x H x W; a softmax over axis 1 gives what the Keras originals return.
+Input N x 3 x H x W (value / 127.5 - 1) of any size, output logits N x 3 x H x W; a softmax over axis 1 gives the output
+of the Keras originals.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ CLASS_COUNT = 3
 
 
 class Decoder(nn.Module):
-    """Upsample by two, join the skip, then separable convolutions, each with ReLU and batch norm."""
+    """Upsample by two, concatenate the skip, then separable convolutions, each with ReLU and batch norm."""
 
     def __init__(self, in_channels: int, skip_channels: int, filters: int, convolutions: int) -> None:
         super().__init__()
@@ -39,8 +39,8 @@ class Decoder(nn.Module):
 class PublishedFCN(nn.Module):
     """The family of the three sources: separable encoders, one convolution in the middle, decoders with skips.
 
-    `encoders` and `decoders` are filter counts. With as many decoders as encoders the last skip is the input image;
-    with one fewer, the last step is an upsampling alone.
+    `encoders` and `decoders` are numbers of filters. With as many decoders as encoders the last skip is the input
+    image; with one fewer, the last step is only an upsampling.
     """
 
     def __init__(

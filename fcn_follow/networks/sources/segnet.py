@@ -1,8 +1,8 @@
-"""SegNet, with standard or with depthwise separable convolutions: pooling keeps its indices, unpooling puts them back.
+"""SegNet, with standard or depthwise separable convolutions; its unpooling uses the indices of the pooling.
 
 Badrinarayanan, Kendall, Cipolla, "SegNet", 2017, in the form of source 004: an encoder of VGG kind, 2-2-3-3
-convolutions of 64-128-256-512, a mirrored decoder, batch norm and ReLU after every convolution, the last one too.
-What that last ReLU cuts off learns nothing, so its batch norm begins well above zero.
+convolutions of 64-128-256-512, a mirrored decoder, batch norm and ReLU after every convolution, also the last one.
+Outputs that the last ReLU cuts off have no gradient, so its batch norm starts well above zero.
 """
 
 from __future__ import annotations
@@ -16,10 +16,9 @@ from fcn_follow.networks.sizes import require_multiple
 
 CLASS_COUNT = 3
 STAGES = ((3, 64, 2), (64, 128, 2), (128, 256, 3), (256, 512, 3))
-"""Channels in, channels out and number of convolutions of each encoder stage; the decoder has them mirrored."""
+"""Channels in, channels out and number of convolutions of each encoder stage; the decoder mirrors them."""
 
-LAST_NORM = 2.0
-"""Scale and shift with which the last batch norm begins."""
+LAST_NORM_START = 2.0  # scale and shift of the last batch norm
 
 Convolution = Callable[[int, int], nn.Module]
 
@@ -54,8 +53,8 @@ class SegNet(nn.Module):
             for channels, filters, count in reversed(STAGES)
         )
         *_, last_norm = (layer for layer in self.modules() if isinstance(layer, nn.BatchNorm2d))
-        nn.init.constant_(last_norm.weight, LAST_NORM)
-        nn.init.constant_(last_norm.bias, LAST_NORM)
+        nn.init.constant_(last_norm.weight, LAST_NORM_START)
+        nn.init.constant_(last_norm.bias, LAST_NORM_START)
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits of the image's size."""

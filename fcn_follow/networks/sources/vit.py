@@ -14,12 +14,12 @@ from fcn_follow.networks.sizes import require_multiple
 
 PATCH_PX, WIDTH, BLOCKS, HEADS = 16, 768, 12, 8
 POSITIONS = (8, 8)
-"""Rows and columns of learned positions, those of a 128x128 image; other sizes take them interpolated."""
+"""Rows and columns of learned positions, for a 128x128 image; other sizes interpolate them."""
 CLASS_COUNT = 3
 
 
 class Block(nn.Module):
-    """Attention, then a perceptron of four times the width, each behind a layer norm and with a residual."""
+    """Attention, then a perceptron of four times the width, each after a layer norm and with a residual."""
 
     def __init__(self) -> None:
         super().__init__()

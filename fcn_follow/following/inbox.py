@@ -1,0 +1,116 @@
+"""The observations since the last step, and the refusal of those that are implausible or have a wrong stamp."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from fcn_follow.following.monitors import Refusals
+from fcn_follow.following.parameters import Timeouts
+from fcn_follow.following.plausibility import implausible_position, wrong_stamp
+from fcn_follow.following.reasons import Refusal
+from fcn_follow.geometry import HeroPosition, Vector3, VehicleState, VelocityCommand
+
+MAX_WAITING = 64
+
+
+@dataclass
+class Counters:
+    """How many observations were not used since the start, by cause; the estimator counts the other outcomes."""
+
+    implausible: int = 0
+    mistimed: int = 0
+    without_pose: int = 0
+    clock_jumps: int = 0
+    odom_refused: int = 0
+    odom_jumps: int = 0
+
+
+class Inbox:
+    """Observations in queues by kind; each take_* empties one and gives those that are accepted. Stamps are in s.
+
+    people holds a stamp and the positions of everybody but the hero in the camera's optical frame (m); frames holds the
+    stamps of frames with and without a hero.
+    """
+
+    def __init__(self) -> None:
+        self.counters = Counters()
+        self.heroes: deque[HeroPosition] = deque(maxlen=MAX_WAITING)
+        self.people: deque[tuple[float, tuple[Vector3, ...]]] = deque(maxlen=MAX_WAITING)
+        self.frames: deque[float] = deque(maxlen=MAX_WAITING)
+        self.vehicles: deque[VehicleState] = deque(maxlen=MAX_WAITING)
+        self._stick: VelocityCommand | None = None
+        self.forget_refusals()
+
+    def clear(self) -> None:
+        """Drop everything but odometry."""
+        self.heroes.clear()
+        self.people.clear()
+        self.frames.clear()
+        self._stick = None
+
+    def forget_refusals(self) -> None:
+        """Forget what was refused."""
+        self._refused_heroes, self._refused_frames = Refusals(), Refusals()
+
+    def set_stick(self, speeds: VelocityCommand) -> None:
+        """Keep the newest stick input; one that is not finite is refused."""
+        if all(map(math.isfinite, (speeds.forward_m_s, speeds.left_m_s, speeds.up_m_s))):
+            self._stick = speeds
+        else:
+            self.counters.implausible += 1
+
+    def take_stick(self) -> VelocityCommand | None:
+        """The stick input since the last call, None without any."""
+        stick, self._stick = self._stick, None
+        return stick
+
+    def take_vehicles(self) -> Iterator[VehicleState]:
+        """The odometry values, oldest first; `Odometry` judges them."""
+        while self.vehicles:
+            yield self.vehicles.popleft()
+
+    def take_people(self, now_s: float, timeouts: Timeouts) -> Iterator[tuple[float, list[Vector3]]]:
+        """The stamp and the plausible positions of each frame."""
+        while self.people:
+            stamp_s, positions = self.people.popleft()
+            if wrong_stamp(stamp_s, now_s, timeouts.frame_s, timeouts):
+                self.counters.mistimed += 1
+                continue
+            plausible = [position for position in positions if not implausible_position(position)]
+            self.counters.implausible += len(positions) - len(plausible)
+            yield stamp_s, plausible
+
+    def take_frames(self, now_s: float, timeouts: Timeouts) -> Iterator[float]:
+        """The stamps of the frames."""
+        while self.frames:
+            stamp_s = self.frames.popleft()
+            if wrong := wrong_stamp(stamp_s, now_s, timeouts.camera_s, timeouts):
+                self._refused_frames.refuse(Refusal.FRAMES.with_figures(wrong), now_s)
+            else:
+                self._refused_frames.accept()
+                yield stamp_s
+
+    def take_heroes(self, now_s: float, timeouts: Timeouts) -> list[HeroPosition]:
+        """The hero positions, oldest stamp first."""
+        usable = [hero for hero in self.heroes if self._is_usable(hero, now_s, timeouts)]
+        self.heroes.clear()
+        return sorted(usable, key=lambda hero: hero.stamp_s)
+
+    def refusal(self, now_s: float) -> str:
+        """Why frames or hero positions are being refused, else empty."""
+        return self._refused_frames.reason(now_s) or self._refused_heroes.reason(now_s)
+
+    def _is_usable(self, hero: HeroPosition, now_s: float, timeouts: Timeouts) -> bool:
+        if implausible := implausible_position(hero.position_camera_m):
+            self.counters.implausible += 1
+            self._refused_heroes.refuse(implausible, now_s)
+        elif wrong := wrong_stamp(hero.stamp_s, now_s, timeouts.frame_s, timeouts):
+            self.counters.mistimed += 1
+            self._refused_heroes.refuse(Refusal.HERO_POSITIONS.with_figures(wrong), now_s)
+        else:
+            self._refused_heroes.accept()
+            return True
+        return False

@@ -1,0 +1,79 @@
+"""Every text with which the follower explains its state, its faults and what it refuses.
+
+`follow/state`, the log and the diagnostics show these texts to the user.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class _Text(str, Enum):
+    """A text; its braces, if any, take figures."""
+
+    def __str__(self) -> str:
+        return str(self.value)
+
+    def with_figures(self, *figures: float | str) -> str:
+        """The text with the figures in its braces."""
+        return str(self.value).format(*figures)
+
+
+class Reason(_Text):
+    """Why the follower is in its state, or why the drone must not move."""
+
+    RESET = "reset"
+    DISABLED = "disabled"
+    HERO_SEEN = "hero seen"
+    HERO_NOT_SEEN = "hero not seen"
+    HERO_LOST = "hero lost"
+    NO_FRAMES = "no frames"
+    SEARCH_ENDED = "the search has ended"
+    WAITING = "waiting for the hero"
+    CLOCK_JUMPED = "the clock jumped"
+    HERO_CONTRADICTED = "the hero is seen where it cannot have gone: starting anew"
+    PICTURE_FROZEN = "the picture is frozen: the same hero position although the drone is commanded to move"
+    HERO_CLIMB_FAILED = (
+        "climbing does not bring the hero into place (is camera.pitch_down_rad right?); ~/reset tries again"
+    )
+    GROUND_CLIMB_FAILED = (
+        "climbing does not lead above limits.minimum_height_m (does odom's z point upwards?); ~/reset tries again"
+    )
+    ODOMETRY_STALE = "odometry is stale"
+    ODOMETRY_REFUSED = "odometry is refused: {}"
+    ODOMETRY_APPEARED = "odometry has appeared"
+    ODOMETRY_BACK = "odometry is back"
+    ODOMETRY_JUMPED = "odometry jumped by {:.1f} m"
+    ODOMETRY_YAW_JUMPED = "odometry's yaw jumped by {:.0f} degrees"
+    ODOMETRY_FROZEN = "odometry is frozen: the same position although the drone is commanded to move"
+    ODOMETRY_VELOCITY = "odometry's velocity does not match its positions (is the twist in the axes of child_frame_id?)"
+    ODOMETRY_YAW_RATE = (
+        "odometry's yaw rate does not match its yaw (is its quaternion x, y, z, w, from child_frame_id?)"
+    )
+    DISOBEDIENCE = "the drone does not do what is commanded, by its odometry"
+    COMMAND_IMPOSSIBLE = "the command was nothing that a drone can fly"
+
+
+class Refusal(_Text):
+    """Why an observation is not used; reads well after "refused: "."""
+
+    POSITION_NOT_FINITE = "positions that are not finite"
+    POSITION_BEHIND_CAMERA = "positions behind the camera"
+    POSITION_TOO_NEAR = "positions nearer than {:g} m to the camera"
+    POSITION_TOO_FAR = "positions farther than {:g} m"
+    POSITION_OUT_OF_VIEW = "positions outside any camera's view"
+    NO_QUATERNION = "an orientation that is no unit quaternion"
+    VEHICLE_NOT_FINITE = "values that are not finite"
+    TILT_TOO_LARGE = "an attitude that lies on its side or upside down (is the quaternion x, y, z, w?)"
+    PLACE_TOO_FAR = "a position beyond {:g} m"
+    SPEED_TOO_HIGH = "a speed above {:g} m/s"
+    YAW_RATE_TOO_HIGH = "a yaw rate above {:g} rad/s"
+    PLACE_TOO_UNCERTAIN = "a position known to no better than {:g} m (its covariance)"
+    VELOCITY_TOO_UNCERTAIN = "a velocity known to no better than {:g} m/s (its covariance)"
+    STAMP_NOT_FINITE = "stamps that are not finite"
+    STAMP_AHEAD = "stamps {} ahead of the clock"
+    STAMP_TOO_OLD = "stamps {} old, older than {:g} s"
+    STAMP_ZERO = "zero stamps"
+    STAMP_REPEATED = "stamps that do not advance"
+    FRAMES = "frames with {}"
+    HERO_POSITIONS = "hero positions with {}"
