@@ -79,7 +79,7 @@ KINDS = {
     "odom_frozen": Kind(REPORTED_BY_ODOMETRY_CHECKS, needs_motion=True),
     "odom_drifts": Kind(REPORTED_BY_ODOMETRY_CHECKS),
     "odom_wrong_axes": Kind(REPORTED_BY_ODOMETRY_CHECKS, (1.0, 3.0), needs_motion=True),
-    "picture_frozen": Kind(("frozen", "no frames"), needs_motion=True),
+    "picture_frozen": Kind(("frozen", "no frames", "hero not seen"), needs_motion=True),
     "no_frames": Kind(("no frames", "hero not seen")),
     "frames_late": Kind((BLIND, "no frames", "hero not seen"), (2.0, 30.0)),
     "frames_early": Kind((BLIND, "no frames", "hero not seen"), (0.5, 30.0)),
