@@ -45,12 +45,13 @@ class EngineByColour:
         self.may_answer = threading.Event()
         self.may_answer.set()
 
-    def run(self, images: np.ndarray) -> np.ndarray:
+    def run(self, images: np.ndarray) -> Answer:
         self.may_answer.wait()
         time.sleep(self.answer_s)
         if self.error:
             raise self.error
-        return np.where(images[..., 0] > 128, 6, (images[..., 2] > 128).astype(np.uint8)).astype(np.uint8)
+        codes = np.where(images[..., 0] > 128, 6, (images[..., 2] > 128).astype(np.uint8)).astype(np.uint8)
+        return Answer(codes)
 
 
 def picture(*people: tuple[tuple[int, int, int], int, int, int, int]) -> np.ndarray:
