@@ -17,7 +17,7 @@ from ros_tools import STARTED, start_node
 
 DOMAINS = range(1, 97)
 """`bench chain` takes those above."""
-DOMAINS_OF_A_WORKER = 8
+DOMAINS_OF_A_WORKER = 24
 """A test does not get the domain of the last few tests, whose nodes may still be known in it."""
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell's background jobs get it, and pass it on
@@ -78,6 +78,13 @@ def domain_id(own_domains: Iterator[int], monkeypatch: pytest.MonkeyPatch) -> in
 
 
 @pytest.fixture
+def cleanup() -> Iterator[contextlib.ExitStack]:
+    """Calls back at the end of the test, the last first, however the test ends."""
+    with contextlib.ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture
 def ros(domain_id: int) -> Iterator[None]:
     """rclpy, initialised in a random domain and shut down afterwards."""
     import rclpy
@@ -93,7 +100,9 @@ def rig(ros):
     """The other end of a follower's topics."""
     from follower_rig import FollowerRig
 
-    return FollowerRig()
+    rig = FollowerRig()
+    yield rig
+    rig.node.destroy_node()
 
 
 @pytest.fixture

@@ -254,7 +254,7 @@ def test_stamps_of_commands_do_not_go_back_with_the_clock(rig, follower):
     assert after == sorted(after)
 
 
-def test_px4_gets_setpoints_of_the_follower_once_there_is_odometry(domain_id, monkeypatch):
+def test_px4_gets_setpoints_of_the_follower_once_there_is_odometry(domain_id, monkeypatch, cleanup):
     """Its messages are stubs, which no DDS carries: the node's publishers are recorded instead."""
     messages = ModuleType("px4_msgs.msg")
     messages.OffboardControlMode = type("OffboardControlMode", (SimpleNamespace,), {})
@@ -265,11 +265,14 @@ def test_px4_gets_setpoints_of_the_follower_once_there_is_odometry(domain_id, mo
     monkeypatch.setattr(NodeHost, "publisher", lambda _, kind, topic, __: sent.setdefault(topic, []).append)
     arguments = ["--ros-args", "-p", "output:=px4", "-p", "start_enabled:=true"]
     rclpy.init(args=arguments, domain_id=domain_id, signal_handler_options=SignalHandlerOptions.NO)
-    rig = FollowerRig()
+    cleanup.callback(rclpy.try_shutdown)
+    rig, follower = FollowerRig(), FollowerNode()
+    cleanup.callback(rig.node.destroy_node)
+    cleanup.callback(follower.destroy_node)
     rig.node.create_subscription(String, "fmu/in/trajectory_setpoint", lambda _: None, 1)  # the vehicle
-    follower = FollowerNode()
     executor = SingleThreadedExecutor()
     executor.add_node(follower)
+    cleanup.callback(executor.shutdown)
     setpoints, modes = sent["fmu/in/trajectory_setpoint"], sent["fmu/in/offboard_control_mode"]
 
     def show(odometry):
@@ -297,5 +300,4 @@ def test_px4_gets_setpoints_of_the_follower_once_there_is_odometry(domain_id, mo
     follower.stop()
     assert len(setpoints) > count
     assert not any(any(each.velocity) or each.yawspeed for each in setpoints[count:])
-    executor.shutdown()
     rclpy.try_shutdown()

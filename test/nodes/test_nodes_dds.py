@@ -7,7 +7,7 @@ import json
 import math
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -89,10 +89,11 @@ class Listener:
 
 
 @pytest.fixture
-def listener(ros) -> Listener:
+def listener(ros) -> Iterator[Listener]:
     listener = Listener()
     listener.listen(DiagnosticArray, "/diagnostics")
-    return listener
+    yield listener
+    listener.node.destroy_node()
 
 
 @pytest.fixture

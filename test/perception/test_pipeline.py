@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fcn_follow.geometry import CameraIntrinsics
-from fcn_follow.inference.engine import EngineSpec
+from fcn_follow.inference.engine import Answer, EngineSpec
 from fcn_follow.networks.weights import ModelCard
 from fcn_follow.perception.agreement import AgreementParameters
 from fcn_follow.perception.pipeline import HeroFinder, HeroFinderParameters, min_area_px
@@ -26,11 +26,11 @@ class Engine:
     def __init__(self, depth_m: float | None = None) -> None:
         self.depth_m = depth_m
 
-    def run(self, images: np.ndarray) -> np.ndarray:
+    def run(self, images: np.ndarray) -> Answer:
         codes = np.where(images[..., 0] > 128, 6, (images[..., 2] > 128).astype(np.uint8)).astype(np.uint8)
         if self.depth_m is None:
-            return codes
-        return np.stack([codes.astype(np.float32), np.full(codes.shape, np.log(self.depth_m), np.float32)], axis=1)
+            return Answer(codes)
+        return Answer(codes, np.full(codes.shape, np.log(self.depth_m), np.float32))
 
 
 def finder(parameters: HeroFinderParameters | None = None, depth_m: float | None = None) -> HeroFinder:
