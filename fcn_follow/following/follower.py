@@ -253,7 +253,8 @@ class Follower:
     def _join_faults(self, now_s: float, outside: str, odometry: str, reckoned: VehiclePose) -> str:
         """All present faults as one text."""
         timeouts = self.parameters.timeouts
-        disobedience = self.odometry.disobedience(reckoned, now_s, timeouts) if self.enabled else ""
+        command = self._limiter.command
+        disobedience = self.odometry.disobedience(reckoned, command, now_s, timeouts) if self.enabled else ""
         contradicted = Reason.HERO_CONTRADICTED if now_s - self._contradicted_s < MIN_CONTRADICTED_S else ""
         frozen = self._frozen.fault(timeouts.frozen_s)
         faults = (outside, odometry, disobedience, frozen, *self._steering.climb_faults(), contradicted)

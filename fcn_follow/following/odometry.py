@@ -18,7 +18,7 @@ from fcn_follow.following.parameters import Timeouts
 from fcn_follow.following.plausibility import implausible_vehicle, wrong_stamp
 from fcn_follow.following.reasons import Reason, Refusal
 from fcn_follow.following.vehicle import VehicleHistory, VehiclePose, pose_from_state
-from fcn_follow.geometry import VehicleState
+from fcn_follow.geometry import ZERO_COMMAND, VehicleState, VelocityCommand
 
 # A jump is a motion between two messages that exceeds the one by their velocities by more than a constant and a rate.
 JUMP_M, JUMP_M_S = 0.5, 4.0
@@ -108,17 +108,19 @@ class Odometry:
             return self._unsettled
         return self._contradiction(now_s)
 
-    def disobedience(self, expected: VehiclePose, now_s: float, timeouts: Timeouts) -> str:
+    def disobedience(self, expected: VehiclePose, command: VelocityCommand, now_s: float, timeouts: Timeouts) -> str:
         """The fault if the drone has for too long not moved as `expected`, which is dead-reckoned from the commands.
 
-        Odometry that stays the same to the last digit while the drone should move is a fault, too.
+        Odometry that stays the same to the last digit while the drone should move, and is still commanded to, is a
+        fault, too: a drone that stops faster than expected stands still.
         """
         pose = self.newest
         turns = moves = freezes = False
         if pose is not None and not self.fault(now_s, timeouts):
             turns = abs(pose.yaw_rate_rad_s - expected.yaw_rate_rad_s) > DISOBEDIENCE_RAD_S
             moves = not turns and _velocities_differ(pose, expected)  # a spin turns the axes of the velocity
-            freezes = self._is_repeating and math.hypot(*expected.velocity_m_s) > MOVING_M_S
+            should_move = command != ZERO_COMMAND and math.hypot(*expected.velocity_m_s) > MOVING_M_S
+            freezes = self._is_repeating and should_move
         self._disobeys_since_s = min(self._disobeys_since_s, now_s) if moves else math.inf
         self._turns_since_s = min(self._turns_since_s, now_s) if turns else math.inf
         self._frozen_since_s = min(self._frozen_since_s, now_s) if freezes else math.inf

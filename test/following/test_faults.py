@@ -12,7 +12,8 @@ from fcn_follow.following.follower import Follower
 from fcn_follow.following.odometry import Odometry
 from fcn_follow.following.parameters import Timeouts
 from fcn_follow.following.states import State
-from fcn_follow.geometry import ZERO_COMMAND, HeroPosition, VehicleState
+from fcn_follow.following.vehicle import VehiclePose
+from fcn_follow.geometry import ZERO_COMMAND, HeroPosition, VehicleState, VelocityCommand
 from fcn_follow.parameters import with_values
 from fcn_follow.simulation.faults import KINDS, Fault, Injector
 
@@ -104,6 +105,21 @@ def test_frozen_odometry_is_named_at_any_pace(speed_m_s, within_s):
     flight = Flight(straight(speed_m_s), duration_s=20.0, injector=injector, drop_share=0.0).fly()
     assert said(flight, "odometry is frozen", within_s)
     assert flight.steps[-1].state is State.TRACKING, "it follows again"
+
+
+def test_exact_odometry_of_a_drone_that_stops_at_once_is_no_fault():
+    """A kinematic simulator: it stands in the step in which the command is zero, whatever vehicle.response_s says."""
+    odometry, still, reasons = Odometry(), VehicleState(0.0, (0.0, 0.0, 2.0), (0.0, 0.0, 0.0, 1.0)), []
+    for index in range(60):
+        now_s = index * STEP_S
+        odometry.take(dataclasses.replace(still, stamp_s=now_s), now_s, Timeouts(), frame_in_use=False)
+        expected = VehiclePose(now_s, velocity_m_s=(0.6, 0.0, 0.0))
+        assert odometry.disobedience(expected, ZERO_COMMAND, now_s, Timeouts()) == ""
+    for index in range(60, 120):
+        now_s = index * STEP_S
+        odometry.take(dataclasses.replace(still, stamp_s=now_s), now_s, Timeouts(), frame_in_use=False)
+        reasons.append(odometry.disobedience(expected, VelocityCommand(0.6), now_s, Timeouts()))
+    assert reasons[-1].startswith("odometry is frozen")
 
 
 def test_exact_odometry_of_a_drone_that_hovers_is_no_fault():

@@ -21,6 +21,7 @@ from rosgraph_msgs.msg import Clock
 from std_msgs.msg import String
 from std_srvs.srv import SetBool
 
+from fcn_follow.coordinates import rotated
 from fcn_follow.geometry import ZERO_COMMAND
 from fcn_follow.nodes.follower import FollowerNode
 from fcn_follow.nodes.support.autopilot_host import NodeHost
@@ -263,7 +264,7 @@ def test_px4_gets_setpoints_of_the_follower_once_there_is_odometry(domain_id, mo
     monkeypatch.setitem(sys.modules, "px4_msgs.msg", messages)
     sent = {}
     monkeypatch.setattr(NodeHost, "publisher", lambda _, kind, topic, __: sent.setdefault(topic, []).append)
-    arguments = ["--ros-args", "-p", "output:=px4", "-p", "start_enabled:=true"]
+    arguments = ["--ros-args", "-p", "output:=px4", "-p", "start_enabled:=true", "-p", "vehicle.response_s:=0.1"]
     rclpy.init(args=arguments, domain_id=domain_id, signal_handler_options=SignalHandlerOptions.NO)
     cleanup.callback(rclpy.try_shutdown)
     rig, follower = FollowerRig(), FollowerNode()
@@ -274,13 +275,20 @@ def test_px4_gets_setpoints_of_the_follower_once_there_is_odometry(domain_id, mo
     executor.add_node(follower)
     cleanup.callback(executor.shutdown)
     setpoints, modes = sent["fmu/in/trajectory_setpoint"], sent["fmu/in/offboard_control_mode"]
+    show_hero = rig.show_hero
+
+    def show_standing_hero():
+        forward, left = rotated(9.0 - rig.place[0], 2.0 - rig.place[1], -rig.yaw)
+        show_hero(-left, 1.5, forward)
+
+    monkeypatch.setattr(rig, "show_hero", show_standing_hero)
 
     def show(odometry):
         if odometry:
-            rig.commands.append(TwistStamped())
-            rig.commands[-1].header.frame_id = "map"
+            north, east, down = map(float, velocity())
+            rig.commands.append(TwistStamped())  # the vehicle flies the setpoint, here in the axes of its body
             linear, angular = rig.commands[-1].twist.linear, rig.commands[-1].twist.angular
-            linear.y, linear.x, down = map(float, velocity())
+            linear.x, linear.y = rotated(east, north, -rig.yaw)
             linear.z, angular.z = -down, -float(setpoints[-1].yawspeed)
             rig.show_odom()
         else:
