@@ -34,7 +34,7 @@ class CameraParameters:
 
 @dataclass(frozen=True)
 class HeroParameters:
-    """The person who is followed."""
+    """The person to follow."""
 
     height_m: float = parameter(
         1.7, "height of the hero; other people are taken to be as tall", unit="m", minimum=0.3, maximum=2.5

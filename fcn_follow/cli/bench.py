@@ -76,7 +76,7 @@ def chain(
     seconds: Annotated[float, typer.Option(help="How long each.", min=1.0, max=86_400.0)] = 10.0,
     endurance: Annotated[
         float,
-        typer.Option(help="Then so many seconds more of the last size at the last rate.", min=0.0, max=86_400.0),
+        typer.Option(help="Additional seconds of the last size at the last rate.", min=0.0, max=86_400.0),
     ] = 0.0,
     as_json: Json = False,
     page: Page = None,

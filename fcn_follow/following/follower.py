@@ -60,7 +60,7 @@ class Follower:
     A frame without a hero is reported by observe_frame; without any frame for timeouts.camera_s the command is zero.
     Odometry is optional; once received, it must keep coming. The next step judges each observation by its stamp and by
     what a drone, a person and a camera can do. What it refuses is counted, and is part of the reason while nothing is
-    accepted. The guard has the last word on each command.
+    accepted. The guard is the last step before each command.
     """
 
     def __init__(self, parameters: FollowerParameters | None = None, enabled: bool = False) -> None:

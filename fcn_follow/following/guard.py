@@ -118,7 +118,7 @@ class Guard:
     def see_people(self, stamp_s: float, positions_camera_m: Sequence[Vector3]) -> None:
         """Take the detections of everybody else in an image, unless it is older than the last one.
 
-        A person of the last image who is not detected again is remembered for MEMORY_S, except one at the hero's
+        A person of the last image without a new detection is kept for MEMORY_S, except one at the hero's
         position, which is a fringe of the hero's blob.
         """
         if stamp_s < self._people_s:
@@ -318,7 +318,7 @@ def _memory_s(person: _Person, pose: VehiclePose) -> float:
 
 
 def _may_be(person: _Person, later: _Person) -> bool:
-    """Whether a later detection may be of the same person, who has walked on."""
+    """Whether a later detection may be of the same person after a walk."""
     noise_m = SAME_PERSON_M + SAME_PERSON_SHARE * later.range_m
     return _away_m(person, later) <= noise_m + SAME_PERSON_M_S * max(0.0, later.stamp_s - person.stamp_s)
 

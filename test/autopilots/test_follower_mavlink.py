@@ -8,7 +8,7 @@ import pytest
 import rclpy
 from geometry_msgs.msg import PointStamped
 from pymavlink import mavutil
-from ros_tools import finish, interrupt, start_node, wait_until
+from ros_tools import finish, interrupt, parameter_arguments, start_node, wait_until
 
 mavlink = mavutil.mavlink
 COPTER_GUIDED, COPTER_LOITER = 4, 5
@@ -65,78 +65,55 @@ def speeds(target):
     return target.vx, target.vy, target.vz, target.yaw_rate
 
 
-def test_flies_only_an_armed_autopilot_in_guided(ros, domain_id):
+def mavlink_on(port: int) -> list[str]:
+    return parameter_arguments({"output": "mavlink", "mavlink.address": f"udpin:127.0.0.1:{port}"})
+
+
+def test_flies_only_an_armed_autopilot_in_guided(ros, follower):
     port = free_port()
-    process = start_node(
-        "follower",
-        domain_id,
-        "-p",
-        "start_enabled:=true",
-        "-p",
-        "output:=mavlink",
-        "-p",
-        f"mavlink.address:=udpin:127.0.0.1:{port}",
-    )
-    try:
-        autopilot = Autopilot(port)
-        assert wait_until(lambda: len(autopilot.targets) > 60, autopilot.live)
-        assert not any(any(speeds(each)) for each in autopilot.targets), "loitering and not armed"
-        autopilot.armed = True
-        count = len(autopilot.targets)
-        assert wait_until(lambda: len(autopilot.targets) > count + 60, autopilot.live)
-        assert not any(any(speeds(each)) for each in autopilot.targets), "armed, but loitering"
+    process = follower(*mavlink_on(port))
+    autopilot = Autopilot(port)
+    assert wait_until(lambda: len(autopilot.targets) > 60, autopilot.live)
+    assert not any(any(speeds(each)) for each in autopilot.targets), "loitering and not armed"
+    autopilot.armed = True
+    count = len(autopilot.targets)
+    assert wait_until(lambda: len(autopilot.targets) > count + 60, autopilot.live)
+    assert not any(any(speeds(each)) for each in autopilot.targets), "armed, but loitering"
 
-        autopilot.mode = COPTER_GUIDED
-        assert wait_until(lambda: autopilot.moved() and autopilot.targets[-1].vx > 0.5, autopilot.live)
-        target = autopilot.targets[-1]
-        assert target.coordinate_frame == mavlink.MAV_FRAME_BODY_NED
-        assert target.type_mask == 0b010111000111, "velocity and yaw rate alone"
-        assert target.yaw_rate < 0.0, "the hero is on the left, and NED turns clockwise"
-        assert target.target_system == 1
+    autopilot.mode = COPTER_GUIDED
+    assert wait_until(lambda: autopilot.moved() and autopilot.targets[-1].vx > 0.5, autopilot.live)
+    target = autopilot.targets[-1]
+    assert target.coordinate_frame == mavlink.MAV_FRAME_BODY_NED
+    assert target.type_mask == 0b010111000111, "velocity and yaw rate alone"
+    assert target.yaw_rate < 0.0, "the hero is on the left, and NED turns clockwise"
+    assert target.target_system == 1
 
-        autopilot.mode = COPTER_LOITER
-        assert wait_until(lambda: not autopilot.moved(), autopilot.live)
-        autopilot.mode = COPTER_GUIDED
-        assert wait_until(autopilot.moved, autopilot.live)
-        output = interrupt(process)
-        wait_until(lambda: not autopilot.moved(), autopilot.live, 3.0)
-        assert process.returncode == 0, output
-        assert not autopilot.moved()
-        assert autopilot.heartbeats
-        assert not autopilot.others, "it never arms, never changes the mode, asks for nothing"
-        assert "Traceback" not in output
-    finally:
-        process.kill()
+    autopilot.mode = COPTER_LOITER
+    assert wait_until(lambda: not autopilot.moved(), autopilot.live)
+    autopilot.mode = COPTER_GUIDED
+    assert wait_until(autopilot.moved, autopilot.live)
+    output = interrupt(process)
+    wait_until(lambda: not autopilot.moved(), autopilot.live, 3.0)
+    assert process.returncode == 0, output
+    assert not autopilot.moved()
+    assert autopilot.heartbeats
+    assert not autopilot.others, "it never arms, never changes the mode, asks for nothing"
+    assert "Traceback" not in output
 
 
-def test_an_autopilot_that_falls_silent_is_a_fault(ros, domain_id):
+def test_an_autopilot_that_falls_silent_is_a_fault(ros, follower):
     port = free_port()
-    address = f"mavlink.address:=udpin:127.0.0.1:{port}"
-    process = start_node(
-        "follower",
-        domain_id,
-        "-p",
-        "start_enabled:=true",
-        "-p",
-        "output:=mavlink",
-        "-p",
-        address,
-        "-p",
-        "mavlink.heartbeat_timeout_s:=0.5",
-    )
-    try:
-        autopilot = Autopilot(port)
-        autopilot.mode, autopilot.armed = COPTER_GUIDED, True
-        assert wait_until(autopilot.moved, autopilot.live)
+    process = follower(*mavlink_on(port), *parameter_arguments({"mavlink.heartbeat_timeout_s": 0.5}))
+    autopilot = Autopilot(port)
+    autopilot.mode, autopilot.armed = COPTER_GUIDED, True
+    assert wait_until(autopilot.moved, autopilot.live)
 
-        def without_heartbeat():
-            autopilot.ticks = 1
-            autopilot.live()
+    def without_heartbeat():
+        autopilot.ticks = 1
+        autopilot.live()
 
-        assert wait_until(lambda: not autopilot.moved(), without_heartbeat)
-    finally:
-        output = interrupt(process)
-    assert "no heartbeat from the autopilot" in output
+    assert wait_until(lambda: not autopilot.moved(), without_heartbeat)
+    assert "no heartbeat from the autopilot" in interrupt(process)
 
 
 @pytest.mark.parametrize("address", ["tcp:127.0.0.1:1", "/dev/no_such_port"])

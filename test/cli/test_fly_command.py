@@ -167,7 +167,6 @@ def test_requirements_on_hidden_heroes_and_on_latency():
     ]
 
 
-@pytest.mark.skipif(not WEIGHTS.exists(), reason="needs the trained weights")
 @pytest.mark.slow
 def test_the_default_weights_fly(tmp_path):
     from fcn_follow.simulation.figures import figures

@@ -302,7 +302,7 @@ def test_the_runner_enables_nothing_that_could_move_a_vehicle(domain_id, tmp_pat
 
 
 @pytest.mark.data
-@pytest.mark.skipif(REAL_FRAMES is None or not WEIGHTS.exists(), reason="needs the real frames and the trained weights")
+@pytest.mark.skipif(REAL_FRAMES is None, reason="needs the real frames")
 @pytest.mark.slow
 def test_real_frames_at_15_a_second_with_the_trained_weights(domain_id, tmp_path):
     """Whether every frame gets its mask and the hero is found; how fast, the measurement says, not a test."""

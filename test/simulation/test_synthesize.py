@@ -93,7 +93,7 @@ def test_the_heros_clothes_are_options(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "expected"),
     [
         ({"count": 0}, "at least 1"),
         ({"width_px": 8}, "32 to 4096"),
@@ -102,8 +102,8 @@ def test_the_heros_clothes_are_options(tmp_path):
         ({"seed": -1}, "0 or more"),
     ],
 )
-def test_impossible_options_are_refused(changes, told):
-    with pytest.raises(UserError, match=told):
+def test_impossible_options_are_refused(changes, expected):
+    with pytest.raises(UserError, match=expected):
         SynthesisOptions(**changes)
 
 

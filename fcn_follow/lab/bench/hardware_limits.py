@@ -28,7 +28,7 @@ class HardwareLimit:
     memory_gb_s: float
 
     def shortest_ms(self, macs: int, moved_bytes: int) -> float:
-        """The shortest time for work of so many multiply-accumulates and moved bytes."""
+        """The shortest time for this number of multiply-accumulates and of moved bytes."""
         return 1e3 * max(2 * macs / (1e9 * self.gflop_s), moved_bytes / (1e9 * self.memory_gb_s))
 
 

@@ -65,7 +65,7 @@ class TrainingParameters:
 
     evaluate_epochs: int = parameter(1, "epochs between two evaluations on the held-out runs", minimum=1, maximum=10**6)
     early_stop_epochs: int = parameter(
-        0, "stop after so many epochs without a better score; 0 for never", minimum=0, maximum=10**6
+        0, "stop after this many epochs without a better score; 0: never", minimum=0, maximum=10**6
     )
     flip_average: bool = parameter(False, "predict the mean over a frame and its mirror image")
 

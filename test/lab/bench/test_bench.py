@@ -107,8 +107,11 @@ def test_the_live_chain_from_image_to_command_and_the_page_of_it(tmp_path):
 def test_a_page_without_the_marks_is_refused(tmp_path):
     page = tmp_path / "page.md"
     page.write_text("<!-- measured: chain -->\n")
-    for path, told in ((page, "has no part between '<!-- measured: chain -->' and"), (tmp_path / "no.md", "cannot be")):
-        with pytest.raises(UserError, match=told):
+    for path, expected in (
+        (page, "has no part between '<!-- measured: chain -->' and"),
+        (tmp_path / "no.md", "cannot be"),
+    ):
+        with pytest.raises(UserError, match=expected):
             write_section(path, "chain", {}, "")
 
 
@@ -130,7 +133,7 @@ def test_scoring(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "expected"),
     [
         (["engines", "--engines", "openvine"], "engine 'openvine' is not known; allowed is auto, torch"),
         (["engines", "--threads", "two"], "--threads two: give whole numbers from 1 on"),
@@ -140,10 +143,10 @@ def test_scoring(tmp_path):
         (["chain", "--weights", "nowhere.safetensors"], "there is no such weights file"),
     ],
 )
-def test_bench_tells_what_is_wrong(arguments, told):
+def test_bench_tells_what_is_wrong(arguments, expected):
     done = bench(*arguments)
     assert done.returncode == 1
-    assert told in " ".join(done.stderr.split())
+    assert expected in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
 
 
