@@ -268,8 +268,6 @@ def test_px4_gets_setpoints_of_the_follower_once_there_is_odometry(domain_id, mo
     rclpy.init(args=arguments, domain_id=domain_id, signal_handler_options=SignalHandlerOptions.NO)
     cleanup.callback(rclpy.try_shutdown)
     rig, follower = FollowerRig(), FollowerNode()
-    cleanup.callback(rig.node.destroy_node)
-    cleanup.callback(follower.destroy_node)
     rig.node.create_subscription(String, "fmu/in/trajectory_setpoint", lambda _: None, 1)  # the vehicle
     executor = SingleThreadedExecutor()
     executor.add_node(follower)

@@ -7,7 +7,7 @@ import json
 import math
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -89,11 +89,10 @@ class Listener:
 
 
 @pytest.fixture
-def listener(ros) -> Iterator[Listener]:
+def listener(ros) -> Listener:
     listener = Listener()
     listener.listen(DiagnosticArray, "/diagnostics")
-    yield listener
-    listener.node.destroy_node()
+    return listener
 
 
 @pytest.fixture
