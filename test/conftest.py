@@ -21,6 +21,8 @@ DOMAINS = range(1, 97)
 DOMAINS_OF_A_WORKER = 24
 """A test does not get the domain of the last few tests, whose nodes may still be known in it."""
 
+os.environ["OMP_NUM_THREADS"] = "1"  # threads of PyTorch that wait for a core take it away from the other worker
+
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell's background jobs get it, and pass it on
     signal.signal(signal.SIGINT, signal.default_int_handler)
 

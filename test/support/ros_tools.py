@@ -28,7 +28,6 @@ def node_environment(domain_id: int) -> dict[str, str]:
         "PYTHONPATH": f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}",
         "ROS_DOMAIN_ID": str(domain_id),
         "FASTRTPS_DEFAULT_PROFILES_FILE": str(PROFILE),
-        "OMP_NUM_THREADS": "1",
     }
 
 
