@@ -1,17 +1,15 @@
-"""fcn-follow fly, synthesize, pictures as processes: what they leave, and what they say to a user's mistake."""
+"""fcn-follow fly, synthesize, pictures: what they leave, and what they say to a user's mistake."""
 
 import csv
 import dataclasses
 import errno
 import json
 import math
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import cv2
 import pytest
+from command_line import fcn_follow, process
 from made_weights import write_depth_weights
 from ros_tools import ROOT
 
@@ -26,14 +24,8 @@ from fcn_follow.simulation.suite import EyesSpec, Task, run
 WEIGHTS = ROOT / "weights" / "hero_net.safetensors"
 
 
-def fcn_follow(*arguments: object, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "fcn_follow", *map(str, arguments)]
-    variables = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **environment}
-    return subprocess.run(command, cwd=cwd, env=variables, capture_output=True, text=True, timeout=240)
-
-
 def test_one_flight_leaves_a_page_and_a_video(tmp_path):
-    done = fcn_follow(
+    done = process(
         "fly",
         "one",
         "--scenario",
@@ -43,7 +35,6 @@ def test_one_flight_leaves_a_page_and_a_video(tmp_path):
         3,
         "--out",
         tmp_path / "out",
-        cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr
     assert "turns" in done.stdout and "100.0 %" in done.stdout
@@ -62,7 +53,7 @@ def test_one_flight_leaves_a_page_and_a_video(tmp_path):
 def test_a_suite_leaves_tables_and_a_page(tmp_path):
     arguments = ["--scenario", "straight,u_turn", "--seeds", 1, "--true-positions", "--duration", 2]
     arguments += ["--processes", 2]
-    done = fcn_follow("fly", "suite", *arguments, "--out", tmp_path, cwd=tmp_path)
+    done = process("fly", "suite", *arguments, "--out", tmp_path)
     assert done.returncode == 0, done.stderr
     with (tmp_path / "flights.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -73,15 +64,15 @@ def test_a_suite_leaves_tables_and_a_page(tmp_path):
     assert "Requirements" in done.stdout
 
 
-def test_the_scenarios_are_listed(tmp_path):
-    done = fcn_follow("fly", "--list", cwd=tmp_path)
+def test_the_scenarios_are_listed():
+    done = fcn_follow("fly", "--list")
     assert done.returncode == 0
     for name in ("straight", "crowd", "corner_5s", "dusk", "slow_camera"):
         assert name in done.stdout
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "expected"),
     [
         (["fly", "one", "--scenario", "stright"], "there is no scenario 'stright'; did you mean straight?"),
         (["fly", "one", "--weights", "nowhere.safetensors"], "nowhere.safetensors: there is no such weights file"),
@@ -91,17 +82,20 @@ def test_the_scenarios_are_listed(tmp_path):
         (["synthesize", "--out", "."], "holds other files"),
     ],
 )
-def test_a_mistake_is_one_line_and_nothing_is_written(tmp_path, arguments, said):
+def test_a_mistake_is_one_line_and_nothing_is_written(tmp_path, monkeypatch, arguments, expected):
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "file").write_text("mine")
-    done = fcn_follow(*arguments, cwd=tmp_path)
+    done = fcn_follow(*arguments)
     assert done.returncode == 1
-    assert said in done.stderr.replace("\n", " ")
+    assert expected in done.stderr.replace("\n", " ")
     assert "Traceback" not in done.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file"]
 
 
-def test_nothing_to_draw_with_is_told(tmp_path):
-    done = fcn_follow("synthesize", "--out", "new", "--count", 1, "--processes", 1, cwd=tmp_path, MUJOCO_GL="disabled")
+def test_nothing_to_draw_with_is_reported(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MUJOCO_GL", "disabled")
+    done = process("synthesize", "--out", "new", "--count", 1, "--processes", 1)
     assert done.returncode == 1
     assert "nothing to draw with: install OSMesa" in done.stderr.replace("\n", " ")
     assert "Traceback" not in done.stderr
@@ -183,7 +177,7 @@ def test_the_default_weights_fly(tmp_path):
 def test_ranging_methods_side_by_side(tmp_path):
     weights = write_depth_weights(tmp_path / "eyes.safetensors", 4.0)
     arguments = ["--scenario", "sits", "--seeds", 1, "--duration", 1, "--processes", 1]
-    done = fcn_follow("fly", "compare", *arguments, "--weights", weights, "--out", tmp_path / "out", cwd=tmp_path)
+    done = process("fly", "compare", *arguments, "--weights", weights, "--out", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     table = json.loads((tmp_path / "out" / "ranging.json").read_text())
     assert list(table) == ["sits", "mean"]
@@ -192,8 +186,9 @@ def test_ranging_methods_side_by_side(tmp_path):
     assert any(line.split()[1:-1:2] == ["sits", *errors] for line in done.stdout.splitlines()), done.stdout
 
 
-def test_ranging_that_cannot_be(tmp_path):
-    done = fcn_follow("fly", "compare", "--weights", WEIGHTS, "--out", "out", cwd=tmp_path)
+def test_ranging_that_cannot_be(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = fcn_follow("fly", "compare", "--weights", WEIGHTS, "--out", "out")
     assert done.returncode == 1
     assert "the network hero_net gives no depth" in " ".join(done.stderr.split()) and "Traceback" not in done.stderr
     assert not (tmp_path / "out").exists()

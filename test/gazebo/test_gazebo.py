@@ -9,7 +9,6 @@ import math
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -17,6 +16,7 @@ import numpy as np
 import pytest
 import sdf_rules
 import yaml
+from command_line import fcn_follow, process
 
 from fcn_follow.gazebo.assets import SEED
 from fcn_follow.gazebo.elements import LABEL_HERO, LABEL_OTHER, PLUGINS
@@ -58,10 +58,7 @@ def faults(document):
 
 
 def test_the_command_makes_what_is_committed(tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-m", "fcn_follow", "gazebo-assets", str(tmp_path / "out")],
-        capture_output=True, text=True, cwd=ROOT,
-    )  # fmt: skip
+    done = process("gazebo-assets", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     for part in ("models", "worlds"):
         made = {path.relative_to(tmp_path / "out") for path in (tmp_path / "out" / part).rglob("*") if path.is_file()}
@@ -76,10 +73,7 @@ def test_the_command_makes_what_is_committed(tmp_path):
 
 def test_a_folder_that_cannot_be_written_is_told(tmp_path):
     (tmp_path / "file").write_text("mine")
-    done = subprocess.run(
-        [sys.executable, "-m", "fcn_follow", "gazebo-assets", str(tmp_path / "file" / "out")],
-        capture_output=True, text=True, cwd=ROOT,
-    )  # fmt: skip
+    done = fcn_follow("gazebo-assets", tmp_path / "file" / "out")
     assert done.returncode == 1
     assert "Not a directory" in done.stderr and "Traceback" not in done.stderr
 

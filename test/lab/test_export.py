@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import subprocess
-import sys
 
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
 import torch
+from command_line import fcn_follow, figures
 from frame_folders import write_frames
 from made_weights import lived_in
 from ros_tools import ROOT, finish, interrupt, parameter_arguments, start_node
@@ -27,11 +26,6 @@ from fcn_follow.networks.weights import CARD_KEY, LoadedWeights, ModelCard, load
 from fcn_follow.perception.segmenter import Segmenter
 
 FCN_001 = ROOT / "weights" / "fcn_001.safetensors"
-
-
-def fcn_follow(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "fcn_follow", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=ROOT)
 
 
 @pytest.fixture(scope="module")
@@ -89,12 +83,11 @@ def test_torch_export(small, tmp_path):
 
 
 def test_score_takes_an_exported_file(tmp_path):
-    frames = str(write_frames(tmp_path / "frames", 6))
-    done = fcn_follow("export", str(tmp_path / "fcn_001.onnx"), "--weights", str(FCN_001))
+    frames = write_frames(tmp_path / "frames", 6)
+    done = fcn_follow("export", tmp_path / "fcn_001.onnx", "--weights", FCN_001)
     assert done.returncode == 0, done.stderr
     of_weights, of_export = (
-        json.loads(fcn_follow("score", "--data", frames, "--weights", str(path), "--json").stdout)
-        for path in (FCN_001, tmp_path / "fcn_001.onnx")
+        figures("score", "--data", frames, "--weights", path) for path in (FCN_001, tmp_path / "fcn_001.onnx")
     )
     assert of_export["network"] == "fcn_001"
     for folder, expected in of_weights["folders"].items():

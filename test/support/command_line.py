@@ -3,28 +3,43 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 from typing import Any
+from unittest.mock import patch
 
-from typer.testing import CliRunner
+from ros_tools import ROOT
 
-from fcn_follow.cli.app import app
+from fcn_follow.cli import main
+
+
+def process(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """As a process of its own."""
+    command = [sys.executable, "-m", "fcn_follow", *map(str, arguments)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=250)
 
 
 def fcn_follow(*arguments: object) -> subprocess.CompletedProcess[str]:
-    """As a process of its own."""
-    command = [sys.executable, "-m", "fcn_follow", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=250)
+    """In this process, without the seconds that a new one takes to import PyTorch; prints and ends like a process."""
+    command = ["fcn-follow", *map(str, arguments)]
+    code: Any = 0
+    with patch.object(sys, "argv", command), redirect_stdout(StringIO()) as out, redirect_stderr(StringIO()) as errors:
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code or 0
+    return subprocess.CompletedProcess(command, code, out.getvalue(), errors.getvalue())
 
 
 def invoke(*arguments: object) -> tuple[str, str]:
-    """In this process, which is quicker: standard output and standard error. Raises what the command raises."""
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    assert result.exit_code == 0, result.output
-    return result.stdout, result.stderr
+    """Standard output and standard error of a command that must succeed."""
+    done = fcn_follow(*arguments)
+    assert done.returncode == 0, done.stderr
+    return done.stdout, done.stderr
 
 
 def figures(*arguments: object) -> Any:

@@ -1,14 +1,13 @@
-"""`fcn-follow bench` as a process: engines, the live chain over DDS, scoring, and the page of them."""
+"""`fcn-follow bench`: engines, the live chain over DDS, scoring, and the page of them."""
 
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import cv2
 import pytest
+from command_line import fcn_follow, figures, process
 from frame_folders import write_frames
 from ros_tools import ROOT
 
@@ -22,19 +21,8 @@ HERO_NET = str(ROOT / "weights" / "hero_net.safetensors")
 FCN_001 = str(ROOT / "weights" / "fcn_001.safetensors")
 
 
-def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "fcn_follow", "bench", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=ROOT)
-
-
-def figures(*arguments: str) -> dict:
-    done = bench(*arguments, "--json")
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
-
-
 def test_engines_are_measured_against_plain_pytorch_in_one_run():
-    result = figures("engines", "--weights", FCN_001, "--size", "64", "--rounds", "10", "--batch", "1,3")
+    result = figures("bench", "engines", "--weights", FCN_001, "--size", "64", "--rounds", "10", "--batch", "1,3")
     rows = {(r["engine"], r["precision"], r["batch"]): r for r in result["engines"]}
     assert {("torch", "fp32", 1), ("openvino", "fp32", 1), ("onnxruntime", "fp32", 3), ("openvino", "bf16", 3)} <= set(
         rows
@@ -68,8 +56,10 @@ def test_the_best_of_few_times_is_not_below_them():
 def test_the_live_chain_from_image_to_command_and_the_page_of_it(tmp_path):
     exported = str(tmp_path / "hero_net.onnx")
     export(load_weights(Path(HERO_NET)), Path(exported))
-    command = ["chain", "--weights", exported, "--sizes", "320x240", "--rates", "10", "--seconds", "3"]
-    result = figures(*command, "--endurance", "4")
+    command = ["bench", "chain", "--weights", exported, "--sizes", "320x240", "--rates", "10", "--seconds", "3"]
+    done = process(*command, "--endurance", "4", "--json")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
     row, longer = result["chain"]
     assert (longer["rate_hz"], longer["seconds"], longer["sent"]) == (10.0, 4.0, 40)
     assert min(longer["age_begin_ms"], longer["age_end_ms"]) > 0
@@ -82,7 +72,7 @@ def test_the_live_chain_from_image_to_command_and_the_page_of_it(tmp_path):
     assert theirs["BasicPerformanceMetrics.NUM_MISSED_FRAMES"] == 30 - row["commanded"]
     assert theirs["BasicPerformanceMetrics.MEAN_LATENCY"] == row["age_mean_ms"]
 
-    quick = figures("engines", "--weights", FCN_001, "--size", "32", "--rounds", "5", "--engines", "openvino")
+    quick = figures("bench", "engines", "--weights", FCN_001, "--size", "32", "--rounds", "5", "--engines", "openvino")
     page = tmp_path / "docs" / "performance.md"
     page.parent.mkdir()
     page.write_text(
@@ -123,7 +113,7 @@ def test_the_page_of_the_project_has_a_part_for_each_measurement():
 
 
 def test_scoring(tmp_path):
-    (result,) = figures("scoring", str(write_frames(tmp_path / "frames", 6)), "--weights", FCN_001)["scoring"]
+    (result,) = figures("bench", "scoring", write_frames(tmp_path / "frames", 6), "--weights", FCN_001)["scoring"]
     assert (result["network"], result["frames"]) == ("fcn_001", 6)
     assert result["engines"][0]["engine"] == "torch fp32"
     for row in result["engines"]:
@@ -144,7 +134,7 @@ def test_scoring(tmp_path):
     ],
 )
 def test_bench_tells_what_is_wrong(arguments, expected):
-    done = bench(*arguments)
+    done = fcn_follow("bench", *arguments)
     assert done.returncode == 1
     assert expected in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
@@ -152,9 +142,7 @@ def test_bench_tells_what_is_wrong(arguments, expected):
 
 @pytest.mark.slow
 def test_results_puts_all_weights_in_one_table():
-    command = [sys.executable, "-m", "fcn_follow", "results", "--markdown", "--rounds", "5"]
-    command += ["--weights", FCN_001, "--weights", HERO_NET]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=ROOT)
+    done = process("results", "--markdown", "--rounds", 5, "--weights", FCN_001, "--weights", HERO_NET)
     assert done.returncode == 0, done.stderr
     head, _, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in done.stdout.splitlines()]
     table = {row[0]: dict(zip(head, row, strict=True)) for row in rows}

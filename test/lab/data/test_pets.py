@@ -1,4 +1,4 @@
-"""Pets: the public layout read and refused, the figures of source 004, and a training as a process."""
+"""Pets: the public layout read and refused, the figures of source 004, and a training."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import pytest
 from bag_files import PERIOD_NS, START_NS, camera_and_truth, image, point, write_bag
-from command_line import figures, invoke
+from command_line import fcn_follow, figures, invoke
 from drawn_frames import frame
 from frame_folders import write_frames
 from made_weights import write_credulous_weights
@@ -152,13 +152,14 @@ def test_what_was_lost_is_counted_and_the_rest_scored(tmp_path, weights):
 
 def test_without_a_truth_it_says_how_to_give_one(tmp_path, weights):
     messages = camera_and_truth(2)
-    with pytest.raises(UserError, match="no true masks; choose their topic with --truth-topic"):
-        invoke("score-bag", write_bag(tmp_path / "bag", messages[::2]), "--weights", weights)
+    refused = fcn_follow("score-bag", write_bag(tmp_path / "bag", messages[::2]), "--weights", weights)
+    assert refused.returncode == 1 and "no true masks; choose their topic with --truth-topic" in refused.stderr
     for item in messages[1::2]:
         item[2].header.stamp.nanosec += 3_000_000
     late = write_bag(tmp_path / "late", messages)
-    with pytest.raises(UserError, match="no image could be scored: 2 on /cam/image_raw, 2 of them without a mask"):
-        invoke("score-bag", late, "--weights", weights)
+    refused = fcn_follow("score-bag", late, "--weights", weights)
+    assert refused.returncode == 1
+    assert "no image could be scored: 2 on /cam/image_raw, 2 of them without a mask" in refused.stderr
     assert figures("score-bag", late, "--weights", weights, "--tolerance", "0.003")["detection"]["frames"] == 2
 
 

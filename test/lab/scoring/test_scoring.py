@@ -1,4 +1,4 @@
-"""The Follow-Me score against counts made by hand, and `fcn-follow score` as a process."""
+"""The Follow-Me score against counts made by hand, and `fcn-follow score`."""
 
 import csv
 import dataclasses

@@ -287,7 +287,7 @@ def test_figures_of_depth_by_hand():
 
 
 def test_depth_is_learned_on_hero_nets_eyes_shown_and_scored(folder):
-    """As a process: start from a part of the network, keep it, TensorBoard with depth, score with depth."""
+    """Start from a part of the network, keep it, TensorBoard with depth, score with depth."""
     judged = write_depth(write_frames(folder.parent / "held", 4, run="8_run5", seed=3))
     eyes, out = folder.parent / "eyes.safetensors", folder.parent / "both.safetensors"
     torch.manual_seed(1)
@@ -314,9 +314,9 @@ def test_depth_is_learned_on_hero_nets_eyes_shown_and_scored(folder):
     assert decoded.shape[1] == 32 * 5
     assert decoded[:2, 32 * 3 : 32 * 4].max() == 0 or decoded.shape[0] >= 32
 
-    told = fcn_follow("score", "--weights", out, "--data", judged, "--device", "cpu", "--json")
-    assert told.returncode == 0, told.stderr
-    figures = json.loads(told.stdout)
+    scored = fcn_follow("score", "--weights", out, "--data", judged, "--device", "cpu", "--json")
+    assert scored.returncode == 0, scored.stderr
+    figures = json.loads(scored.stdout)
     assert figures["depth"]["all"]["abs_rel"] == pytest.approx(loaded.card.scores["depth_abs_rel"], abs=1e-3)
     assert figures["checkerboard"] >= 0.0
     page = fcn_follow("score", "--weights", out, "--data", judged, "--device", "cpu")
