@@ -21,7 +21,6 @@ from rosgraph_msgs.msg import Clock
 from std_msgs.msg import String
 from std_srvs.srv import SetBool
 
-from fcn_follow.coordinates import rotated
 from fcn_follow.geometry import ZERO_COMMAND
 from fcn_follow.nodes.follower import FollowerNode
 from fcn_follow.nodes.support.autopilot_host import NodeHost
@@ -175,16 +174,17 @@ def test_outputs_on_topics(rig, follower, output, topic):
 
 def test_east_north_up_needs_odom(rig, follower):
     rig.node.create_subscription(TwistStamped, "mavros/setpoint_velocity/cmd_vel", rig.commands.append, 10)
-    follower("-p", "output:=mavros", "-p", "mavros.frame:=map")
+    follower("-p", "output:=mavros", "-p", "mavros.frame:=map", "-p", "vehicle.response_s:=0.1")
     assert wait_until(lambda: len(rig.commands) > 60, rig.show_hero)
     assert not any(map(moves, rig.commands))
     assert rig.states[-1] == ("holding", "output mavros in frame map needs odom")
 
-    rig.yaw = math.pi / 2
+    rig.yaw, rig.hero_odom_m = math.pi / 2, (-2.0, 9.0)
     fly(rig, rig.show_odom)
     commands = rig.commands
     assert wait_until(lambda: moves(commands[-1]) and commands[-1].header.frame_id == "map", rig.show_odom)
     assert wait_until(lambda: commands[-1].twist.linear.y > 0.3, rig.show_odom), "ahead is north"
+    assert {state for state, _ in rig.states[rig.states.index(("tracking", "hero seen")) :]} == {"tracking"}
 
 
 def test_a_clock_that_stands_still_is_a_fault(rig, follower):
@@ -273,21 +273,15 @@ def test_px4_gets_setpoints_of_the_follower_once_there_is_odometry(domain_id, mo
     executor.add_node(follower)
     cleanup.callback(executor.shutdown)
     setpoints, modes = sent["fmu/in/trajectory_setpoint"], sent["fmu/in/offboard_control_mode"]
-    show_hero = rig.show_hero
-
-    def show_standing_hero():
-        forward, left = rotated(9.0 - rig.place[0], 2.0 - rig.place[1], -rig.yaw)
-        show_hero(-left, 1.5, forward)
-
-    monkeypatch.setattr(rig, "show_hero", show_standing_hero)
+    rig.hero_odom_m = (9.0, 2.0)
 
     def show(odometry):
         if odometry:
             north, east, down = map(float, velocity())
-            rig.commands.append(TwistStamped())  # the vehicle flies the setpoint, here in the axes of its body
+            rig.commands.append(TwistStamped())  # the vehicle flies the setpoint
+            rig.commands[-1].header.frame_id = "map"
             linear, angular = rig.commands[-1].twist.linear, rig.commands[-1].twist.angular
-            linear.x, linear.y = rotated(east, north, -rig.yaw)
-            linear.z, angular.z = -down, -float(setpoints[-1].yawspeed)
+            linear.x, linear.y, linear.z, angular.z = east, north, -down, -float(setpoints[-1].yawspeed)
             rig.show_odom()
         else:
             rig.show_hero()

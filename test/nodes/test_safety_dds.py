@@ -53,14 +53,14 @@ def test_odometry_that_lies_holds_and_is_named(rig, follower):
     rig.yaw += 2.0
     held_for(rig, "odometry's yaw jumped", rig.show_odom)
     fly(rig, rig.show_odom)
-    rig.place, still = list(rig.place), list(rig.place)
+    place, yaw = list(rig.place), rig.yaw
 
     def disobedient():
         rig.show_odom(
             twist__twist__linear__x=0.0, twist__twist__linear__y=0.0, twist__twist__linear__z=0.0,
             twist__twist__angular__z=0.0,
         )  # fmt: skip
-        rig.place = list(still)
+        rig.place, rig.yaw = list(place), yaw
 
     held_for(rig, "the drone does not do what is commanded", disobedient)
 

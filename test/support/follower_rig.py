@@ -21,7 +21,8 @@ LATCHED = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
 class FollowerRig:
     """A hero ahead and to the left, a drone that obeys, and the commands and states that the follower publishes.
 
-    The hero stays at one place of the picture but for the last digits, as if it moved with the drone.
+    The hero stays at one place of the picture but for the last digits, as if it moved with the drone; with
+    hero_odom_m it stands at that x and y of odom, and show_odom shows it there.
     """
 
     def __init__(self, cmd_vel_type=TwistStamped, namespace=""):
@@ -35,6 +36,7 @@ class FollowerRig:
         self.node.create_subscription(cmd_vel_type, "cmd_vel", self.commands.append, 50)
         self.node.create_subscription(KeyValue, "follow/state", lambda m: self.states.append((m.key, m.value)), LATCHED)
         self.last_hero = 0.0
+        self.hero_odom_m = None
 
     def spin(self):
         rclpy.spin_once(self.node, timeout_sec=0.005)
@@ -58,19 +60,20 @@ class FollowerRig:
         self.spin()
 
     def move(self):
-        """Fly what is commanded."""
+        """Fly what is commanded; the velocity in the axes of the drone's body."""
         dt_s, self.moved_s = time.monotonic() - self.moved_s, time.monotonic()
-        twist = twist_of(self.commands[-1]) if self.commands else Twist()
-        in_map = (
-            bool(self.commands)
-            and getattr(self.commands[-1], "header", None)
-            and self.commands[-1].header.frame_id == "map"
-        )
-        vx, vy = rotated(twist.linear.x, twist.linear.y, 0.0 if in_map else self.yaw)
-        for axis, speed in enumerate((vx, vy, twist.linear.z)):
+        velocity = Twist()
+        if self.commands:
+            command = twist_of(self.commands[-1])
+            in_map = isinstance(self.commands[-1], TwistStamped) and self.commands[-1].header.frame_id == "map"
+            forward_left = rotated(command.linear.x, command.linear.y, -self.yaw if in_map else 0.0)
+            velocity.linear.x, velocity.linear.y = forward_left
+            velocity.linear.z, velocity.angular.z = command.linear.z, command.angular.z
+        vx, vy = rotated(velocity.linear.x, velocity.linear.y, self.yaw)
+        for axis, speed in enumerate((vx, vy, velocity.linear.z)):
             self.place[axis] += speed * dt_s
-        self.yaw += twist.angular.z * dt_s
-        return twist
+        self.yaw += velocity.angular.z * dt_s
+        return velocity
 
     def show_odom(self, frame_id="odom", **changes):
         """The drone's odometry, with some fields of pose or twist replaced, and the hero."""
@@ -89,7 +92,12 @@ class FollowerRig:
                 holder = getattr(holder, parent)
             setattr(holder, name, value)
         self.odom.publish(message)
-        self.show_hero()
+        if self.hero_odom_m is None:
+            self.show_hero()
+        else:
+            east, north = (hero - drone for hero, drone in zip(self.hero_odom_m, self.place, strict=False))
+            forward, left = rotated(east, north, -self.yaw)
+            self.show_hero(-left, 1.5, forward)
 
     def state(self):
         return self.states[-1][0] if self.states else ""
