@@ -1,4 +1,4 @@
-"""The set-up script: what it says on machines that it does not serve."""
+"""The set-up script: what it reports on machines that it does not serve; the test script: what fails it."""
 
 from __future__ import annotations
 
@@ -98,3 +98,25 @@ def test_without_the_cpu_index_several_gigabytes_are_announced_first(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "SEVERAL GB follow" in done.stderr
     assert (tmp_path / "log").read_text().startswith("install -qq torch==")
+
+
+@pytest.mark.parametrize("fails", ["", "ruff", "mypy", "pytest"])
+def test_each_check_fails_the_script_and_every_report_is_shown(tmp_path, fails):
+    """A copy of the script beside stand-ins for the tools."""
+    for name in ("test", "setup.sh"):
+        (tmp_path / "scripts" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "scripts" / name).write_bytes((ROOT / "scripts" / name).read_bytes())
+    stubs = "set_up() { :; }\nsystem_package() { :; }\noptional_package() { :; }\n"
+    with (tmp_path / "scripts" / "setup.sh").open("a") as file:
+        file.write(stubs)
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    for name in ("ruff", "mypy", "python"):
+        checks = "pytest" if name == "python" else name
+        tool(tmp_path / ".venv" / "bin", name, f'echo "{checks} was here: $*"; exit {int(fails == checks)}')
+    command = ["bash", tmp_path / "scripts" / "test", "-k", "images"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.returncode != 0) is bool(fails), done.stdout
+    assert "ruff was here: check ." in done.stdout
+    if fails != "ruff":
+        assert "pytest was here: -m pytest" in done.stdout and "-k images" in done.stdout
+        assert "mypy: mypy was here" in done.stdout.splitlines()[-1]
