@@ -15,13 +15,20 @@ from fcn_follow.errors import UserError
 def written_aside(path: Path) -> Iterator[Path]:
     """A path to write a file to, which moves to `path` when the block ends without an error.
 
-    It lies in a new private folder beside `path`, where nobody can have put a link or a file. The folder of `path` must
-    exist. Raises OSError where the file cannot be written.
+    The folder of `path` must exist. Raises OSError where the file cannot be written.
     """
-    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent, ignore_cleanup_errors=True) as folder:
+    with folder_beside(path) as folder:
         part = Path(folder) / path.name
         yield part
         part.replace(path)
+
+
+def folder_beside(path: Path) -> tempfile.TemporaryDirectory[str]:
+    """A new private folder beside `path`, where nobody can have put a link or a file; what is whole moves from there.
+
+    The folder of `path` must exist. Raises OSError where it cannot be written.
+    """
+    return tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent, ignore_cleanup_errors=True)
 
 
 def write_whole(path: Path, content: str | bytes) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import queue
-import tempfile
 import threading
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcn_follow.errors import UserError
+from fcn_follow.files import folder_beside
 from fcn_follow.lab.scoring.overlap import Overlap
 from fcn_follow.nodes.support.frame_record import COLUMNS, FrameRecord, components
 from fcn_follow.perception.hero import find_hero
@@ -74,7 +74,7 @@ class FlightRecorder:
         self._rate_hz = video_rate_hz
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._folder = tempfile.TemporaryDirectory(prefix=".flight.", dir=folder, ignore_cleanup_errors=True)
+            self._folder = folder_beside(self.csv_path)
             self._csv_part = Path(self._folder.name) / self.csv_path.name
             self._video_part = Path(self._folder.name) / self.video_path.name
             self._file = self._csv_part.open("w", newline="", encoding="utf-8", errors="replace")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -12,6 +10,7 @@ from typing import Any
 import cv2
 
 from fcn_follow.errors import UserError
+from fcn_follow.files import folder_beside
 from fcn_follow.images.messages import MessageError, UInt8Array, compressed_to_rgb, image_to_rgb
 from fcn_follow.lab.data.frames import FrameError, FrameSet
 from fcn_follow.lab.recordings.pairing import Moment, Tally, moments
@@ -73,8 +72,11 @@ class FrameFolder:
     def __init__(self, path: Path) -> None:
         if path.exists():
             raise UserError(f"{path}: is there already; move it away or choose another name")
-        self._path, self._part = path, path.with_name(f".{path.name}.part{os.getpid()}")
+        self._path = path
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._folder = folder_beside(path)
+            self._part = Path(self._folder.name) / path.name
             (self._part / "images").mkdir(parents=True)
         except OSError as error:
             raise UserError(f"cannot write {path}: {error.strerror or error}") from error
@@ -105,10 +107,9 @@ class FrameFolder:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: object, trace: TracebackType | None) -> None:
-        if kind in (None, KeyboardInterrupt) and self.frames:
-            self._part.replace(self._path)
-        else:
-            shutil.rmtree(self._part, ignore_errors=True)
+        with self._folder:
+            if kind in (None, KeyboardInterrupt) and self.frames:
+                self._part.replace(self._path)
 
 
 def decoded(

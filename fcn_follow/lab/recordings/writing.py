@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -14,6 +12,7 @@ from rosbags.interfaces import Connection
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 
 from fcn_follow.errors import UserError
+from fcn_follow.files import folder_beside
 from fcn_follow.lab.recordings.reading import TYPES
 from fcn_follow.lab.recordings.topics import COMPRESSED, IMAGE
 
@@ -32,12 +31,13 @@ class BagWriter:
             raise UserError(f"storage {storage!r} is not known; allowed is {', '.join(STORAGES)}")
         if path.exists():
             raise UserError(f"{path}: is there already; move it away or choose another name")
-        self._path, self._storage = path, storage
-        self._part = path.with_name(f".{path.name}.part{os.getpid()}")
+        self._path = path
         self._connections: dict[str, Connection] = {}
         try:
-            self._part.mkdir(parents=True)
-            self._writer = Writer(self._part / path.name, version=9, storage_plugin=STORAGES[storage])
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._folder = folder_beside(path)
+            self._part = Path(self._folder.name) / path.name
+            self._writer = Writer(self._part, version=9, storage_plugin=STORAGES[storage])
             if zstd:
                 mode = CompressionMode.STORAGE if storage == "mcap" else CompressionMode.MESSAGE
                 self._writer.set_compression(mode, CompressionFormat.ZSTD)
@@ -59,9 +59,9 @@ class BagWriter:
         try:
             self._writer.close()
             if kind is None or kind is KeyboardInterrupt:
-                (self._part / self._path.name).replace(self._path)
+                self._part.replace(self._path)
         finally:
-            shutil.rmtree(self._part, ignore_errors=True)
+            self._folder.cleanup()
 
 
 def image_message(pixels: NDArray[np.uint8], stamp_ns: int) -> Any:

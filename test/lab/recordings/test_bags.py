@@ -18,11 +18,12 @@ from std_msgs.msg import String
 from fcn_follow.errors import UserError
 from fcn_follow.images.messages import MessageError
 from fcn_follow.lab.data.frames import open_frames
-from fcn_follow.lab.recordings.frame_folders import decoded, true_labels
+from fcn_follow.lab.recordings.frame_folders import FrameFolder, decoded, true_labels
 from fcn_follow.lab.recordings.pairing import Tally, moments
 from fcn_follow.lab.recordings.reading import open_bag
 from fcn_follow.lab.recordings.topics import choose_topics
 from fcn_follow.lab.recordings.truth import TrueLabels, message_labels, open_mask_folder
+from fcn_follow.lab.recordings.writing import BagWriter
 
 IMAGE, TRUTH = "/cam/image_raw", "/ground_truth/label_mask"
 
@@ -258,3 +259,14 @@ def test_what_is_no_bag_is_told_in_one_line(tmp_path, name, content, expected):
     with pytest.raises(UserError, match=expected) as caught, open_bag(path.parent if "/" in name else path):
         pass
     assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("writer", [BagWriter, FrameFolder])
+def test_what_is_not_whole_leaves_nothing(tmp_path, writer):
+    with pytest.raises(RuntimeError), writer(tmp_path / "new" / "out"):
+        (private,) = (tmp_path / "new").iterdir()
+        assert private.name.startswith(".out.") and private.stat().st_mode & 0o077 == 0
+        raise RuntimeError
+    assert list((tmp_path / "new").iterdir()) == []
+    with pytest.raises(UserError, match="is there already"):
+        writer(tmp_path / "new")
