@@ -63,7 +63,7 @@ def own_engine_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what goes over DDS: `scripts/test -m dds`, or `-m "not dds and not slow"` for what is quick."""
     for item in items:
-        if "domain_id" in getattr(item, "fixturenames", ()):
+        if "own_domains" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.dds)
 
 

@@ -1,11 +1,23 @@
-"""The launch files: who may move without being asked, and who is heard. The real launch loads them where it is."""
+"""The launch files: what they start, what may move without being enabled, what other machines receive.
+
+Where launch is installed it starts the nodes.
+"""
 
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable
+from typing import Any
 
 import pytest
-from ros_tools import ROOT
+import rclpy
+from diagnostic_msgs.msg import KeyValue
+from drawn_frames import write_frames, write_weights
+from follower_rig import moves
+from geometry_msgs.msg import PointStamped, TwistStamped
+from nav_msgs.msg import Odometry
+from ros_tools import ROOT, ended_cleanly, finish, interrupt, skip_without_launch, start_launch, wait_until
+from sensor_msgs.msg import CameraInfo, Image
 
 from fcn_follow.errors import UserError
 from fcn_follow.nodes.support.interlock import commands_stay_on_cmd_vel, enable_command
@@ -74,8 +86,7 @@ MINE = "/**/follower: {ros__parameters: {output: mavlink}}"
     ids=str,
 )
 def test_nothing_with_a_vehicle_moves_until_it_is_enabled(arguments, start_enabled, profile, tmp_path, monkeypatch):
-    for module in ("launch", "launch_ros"):
-        pytest.importorskip(module, reason="launch and launch_ros come with a ROS install")
+    skip_without_launch()
     import launch
     from launch.launch_description_sources import get_launch_description_from_python_launch_file
     from launch_ros.actions import Node
@@ -102,3 +113,60 @@ def test_nothing_with_a_vehicle_moves_until_it_is_enabled(arguments, start_enabl
         if isinstance(entity, launch.actions.SetEnvironmentVariable):
             entity.execute(context)
     assert context.environment["FASTRTPS_DEFAULT_PROFILES_FILE"].endswith(profile)
+
+
+@pytest.fixture
+def listen(ros) -> Callable[[dict[str, type]], tuple[dict[str, list[Any]], Callable[[], None]]]:
+    """Subscribe to topics: what is received, and the function that receives it."""
+
+    def subscribe(topics: dict[str, type]) -> tuple[dict[str, list[Any]], Callable[[], None]]:
+        node = rclpy.create_node("listener")
+        received: dict[str, list[Any]] = {topic: [] for topic in topics}
+        for topic, kind in topics.items():
+            node.create_subscription(kind, topic, received[topic].append, 10)
+        return received, lambda: rclpy.spin_once(node, timeout_sec=0.05)
+
+    return subscribe
+
+
+def test_the_launch_follows_the_frames_of_a_source_and_ends_with_them(listen, domain_id, tmp_path):
+    skip_without_launch()
+    frames = write_frames(tmp_path / "run", 40, masks=False)
+    weights = write_weights(tmp_path / "everywhere.safetensors", hero_everywhere=True)
+    (tmp_path / "mine.yaml").write_text("/**/segmenter: {ros__parameters: {engine: torch}}")
+    launch = start_launch(
+        "follow", domain_id, tmp_path / "prefix", namespace="drone1", source=frames, rate=10.0, weights=weights,
+        vehicle_file=tmp_path / "mine.yaml",
+    )  # fmt: skip
+    received, spin = listen({
+        "/drone1/image_raw": Image, "/drone1/camera_info": CameraInfo, "/drone1/segmentation/label_mask": Image,
+        "/drone1/hero/position": PointStamped, "/drone1/follow/state": KeyValue, "/drone1/cmd_vel": TwistStamped,
+    })  # fmt: skip
+    assert wait_until(lambda: launch.poll() is not None, spin, 120.0)
+    output = finish(launch)
+    assert launch.returncode == 0, output
+    assert all(received.values()), {topic: len(messages) for topic, messages in received.items()}
+    assert "tracking" in {state.key for state in received["/drone1/follow/state"]}
+    commands = received["/drone1/cmd_vel"]
+    assert any(map(moves, commands)) and not moves(commands[-1])
+    assert "Traceback" not in output
+    ended = ended_cleanly(output)
+    assert ended[0] == "player" and set(ended) == {"segmenter", "follower", "player"}
+
+
+def test_the_launch_flies_in_the_simulator_until_ctrl_c(listen, domain_id, tmp_path):
+    skip_without_launch()
+    weights = write_weights(tmp_path / "nowhere.safetensors")
+    (tmp_path / "mine.yaml").write_text("/**/segmenter: {ros__parameters: {engine: torch}}")
+    launch = start_launch(
+        "follow", domain_id, tmp_path / "prefix", simulator="true", weights=weights, vehicle_file=tmp_path / "mine.yaml"
+    )
+    received, spin = listen({
+        "image_raw": Image, "odom": Odometry, "segmentation/label_mask": Image, "ground_truth/label_mask": Image,
+        "hero/centroid": PointStamped, "follow/state": KeyValue, "cmd_vel": TwistStamped,
+    })  # fmt: skip
+    assert wait_until(lambda: all(received.values()), spin, 120.0), received.keys()
+    output = interrupt(launch, 60.0)
+    assert launch.returncode in (0, 1), output  # 1 is launch's code of Ctrl-C
+    assert "Traceback" not in output
+    assert set(ended_cleanly(output)) == {"segmenter", "follower", "simulator"}

@@ -1,17 +1,21 @@
-"""launch/replay.launch.py, loaded by the real launch where it is: which nodes it starts, and with what."""
+"""launch/replay.launch.py: which nodes it starts, with what, and what they leave; where launch is installed."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
-from ros_tools import ROOT
+from bag_files import camera_and_truth, write_bag
+from made_weights import write_credulous_weights
+from ros_tools import ROOT, ended_cleanly, finish, skip_without_launch, start_launch
+
+from fcn_follow.lab.recordings.reading import open_bag
 
 
 @pytest.mark.parametrize("record", ["", "replayed"])
 def test_the_real_launch_replays_with_a_recorder_where_one_is_asked_for(record, tmp_path, monkeypatch):
-    for module in ("launch", "launch_ros"):
-        pytest.importorskip(module, reason="launch and launch_ros come with a ROS install")
+    skip_without_launch()
     import launch
     from launch.launch_description_sources import get_launch_description_from_python_launch_file
     from launch_ros.actions import Node
@@ -34,3 +38,22 @@ def test_the_real_launch_replays_with_a_recorder_where_one_is_asked_for(record, 
     assert player["wait_for_subscribers"] == (2 if record else 1)
     assert given["segmenter"]["parameters"][-1]["reliability"] == "reliable"
     assert [name for name, node in given.items() if node["parameters"][1]["use_sim_time"]] == ["scorer", "segmenter"]
+
+
+def test_the_launch_replays_scores_records_and_ends(domain_id, tmp_path):
+    skip_without_launch()
+    write_bag(tmp_path / "bag", camera_and_truth(20))
+    weights = write_credulous_weights(tmp_path / "w.safetensors")
+    launch = start_launch(
+        "replay", domain_id, tmp_path / "prefix", bag=tmp_path / "bag", weights=weights, record=tmp_path / "record",
+        report=tmp_path / "report",
+    )  # fmt: skip
+    output = finish(launch, 180.0)
+    assert launch.returncode == 0, output
+    assert "played 20 frames, skipped 0" in output and "Traceback" not in output
+    assert set(ended_cleanly(output)) == {"player", "segmenter", "scorer", "recorder"}
+    live = json.loads((tmp_path / "report" / "live.json").read_text())
+    assert live["frames"] + live["dropped"] == 20 and live["frames"] > 10
+    with open_bag(tmp_path / "record") as bag:
+        topics = {topic.name for topic in bag.topics}
+    assert {"/image_raw", "/ground_truth/label_mask", "/segmentation/label_mask", "/hero/centroid", "/clock"} <= topics

@@ -21,9 +21,10 @@ def weights(tmp_path_factory):
     return write_credulous_weights(tmp_path_factory.mktemp("weights") / "w.safetensors")
 
 
-@pytest.fixture
-def replayed(tmp_path, domain_id, weights):
+@pytest.fixture(scope="module")
+def replayed(tmp_path_factory, own_domains, weights):
     """The folder with the bag, the live figures and the record of the nodes; what the scorer printed."""
+    tmp_path, domain_id = tmp_path_factory.mktemp("replayed"), next(own_domains)
     write_bag(tmp_path / "bag", camera_and_truth(FRAMES))
 
     def node(name, use_sim_time=True, **parameters):

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+import pytest
+
+from fcn_follow.nodes.executables import NODES
 
 ROOT = Path(__file__).resolve().parents[2]
 REAL_FRAMES = next(
@@ -31,10 +36,10 @@ def node_environment(domain_id: int) -> dict[str, str]:
     }
 
 
-def start(command: list[str], domain_id: int) -> subprocess.Popen[str]:
+def start(command: list[str], domain_id: int, **environment: str) -> subprocess.Popen[str]:
     process = subprocess.Popen(
         command,
-        env=node_environment(domain_id),
+        env={**node_environment(domain_id), **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -50,6 +55,49 @@ def start_node(name: str, domain_id: int, *ros_args: str) -> subprocess.Popen[st
     if name == "segmenter" and not any("engine:=" in each or ".onnx" in each for each in ros_args):
         ros_args = (*ros_args, "-p", "engine:=torch")  # to measure all engines takes seconds at each start
     return start([*module, "--ros-args", *ros_args], domain_id)
+
+
+LAUNCH = """
+import sys
+from launch import LaunchService
+from launch.actions import IncludeLaunchDescription
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+
+path, *arguments = sys.argv[1:]
+service = LaunchService()
+given = [tuple(argument.split(":=", 1)) for argument in arguments]
+service.include_launch_description(
+    IncludeLaunchDescription(PythonLaunchDescriptionSource(path), launch_arguments=given)
+)
+sys.exit(service.run())
+"""
+
+
+def start_launch(name: str, domain_id: int, prefix: Path, **arguments: object) -> subprocess.Popen[str]:
+    """A launch file of this checkout, as `ros2 launch` runs it; `prefix` gets what colcon build would install."""
+    executables = prefix / "lib" / "fcn_follow"
+    executables.mkdir(parents=True)
+    for node in NODES:
+        script = executables / node
+        script.write_text(f"#!{sys.executable}\nfrom fcn_follow.nodes.executables import {node}\n{node}()\n")
+        script.chmod(0o755)
+    marker = prefix / "share" / "ament_index" / "resource_index" / "packages" / "fcn_follow"
+    marker.parent.mkdir(parents=True)
+    marker.touch()
+    path = ROOT / "launch" / f"{name}.launch.py"
+    given = [f"{argument}:={value}" for argument, value in arguments.items()]
+    prefixes = os.pathsep.join(filter(None, (str(prefix), os.environ.get("AMENT_PREFIX_PATH"))))
+    return start([sys.executable, "-c", LAUNCH, str(path), *given], domain_id, AMENT_PREFIX_PATH=prefixes)
+
+
+def skip_without_launch() -> None:
+    for module in ("launch", "launch_ros"):
+        pytest.importorskip(module, reason="launch and launch_ros come with a ROS install")
+
+
+def ended_cleanly(output: str) -> list[str]:
+    """The nodes of a launch that ended by themselves with exit code 0, the first one first."""
+    return re.findall(r"\[(\w+)-\d+\]: process has finished cleanly", output)
 
 
 def parameter_arguments(parameters: dict[str, object]) -> list[str]:
