@@ -86,8 +86,8 @@ def test_markup_and_terminal_codes_in_names_are_printed_as_they_are(tmp_path):
     assert "/[/x]\\x1b[31m/[red]image_raw" in done.stdout
     assert "\x1b" not in done.stdout
     frames = write_frames(tmp_path / "[/y]", 2)
-    _, told = invoke("frames-to-bag", frames, tmp_path / "[/z]")
-    assert "[/z]: 2 frames" in told
+    _, errors = invoke("frames-to-bag", frames, tmp_path / "[/z]")
+    assert "[/z]: 2 frames" in errors
     done = fcn_follow("score", "--data", tmp_path / "[/nowhere]")
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1

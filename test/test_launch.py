@@ -48,7 +48,7 @@ def test_a_file_that_is_no_yaml_is_one_line(tmp_path, text):
     assert "\n" not in str(caught.value)
 
 
-def test_how_to_enable_is_said_with_the_namespace():
+def test_the_command_that_enables_has_the_namespace():
     assert enable_command() == 'ros2 service call /follower/enable std_srvs/srv/SetBool "{data: true}"'
     assert "/a/b/follower/enable " in enable_command("a/b")
     assert "/a/follower/enable " in enable_command("/a/")

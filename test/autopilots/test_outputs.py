@@ -79,7 +79,7 @@ def test_mavros_in_the_map_needs_odometry_and_turns_by_it():
     assert (turned.twist.linear.x, turned.twist.linear.y) == pytest.approx((-2.0, 1.0))
 
 
-def test_px4_hears_setpoints_and_a_life_sign_until_the_output_is_closed(px4_msgs):
+def test_px4_receives_setpoints_and_a_life_sign_until_the_output_is_closed(px4_msgs):
     host = FakeHost()
     output = make_output(host, OutputParameters("px4"))
     quality = Quality(reliable=False, transient_local=True)
@@ -99,7 +99,7 @@ def test_px4_hears_setpoints_and_a_life_sign_until_the_output_is_closed(px4_msgs
     assert not host.timers
 
 
-def test_px4_without_its_package_is_told(monkeypatch):
+def test_px4_without_its_package_is_reported(monkeypatch):
     monkeypatch.setitem(sys.modules, "px4_msgs", None)
     with pytest.raises(UserError, match="needs the ROS package px4_msgs"):
         make_output(FakeHost(), OutputParameters("px4"))

@@ -101,7 +101,7 @@ def test_nothing_to_draw_with_is_reported(tmp_path, monkeypatch):
     assert "Traceback" not in done.stderr
 
 
-def test_a_full_disk_is_told_and_nothing_is_half_written(tmp_path, monkeypatch):
+def test_a_full_disk_is_reported_and_nothing_is_half_written(tmp_path, monkeypatch):
     real = Path.write_bytes
 
     def write_bytes(self: Path, data: bytes) -> int:

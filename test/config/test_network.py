@@ -24,9 +24,9 @@ rclpy.init()
 node = rclpy.create_node("sender")
 qos = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 publisher = node.create_publisher(Image, "image_raw", qos)
-heard = []
-node.create_subscription(Header, "heard", lambda header: heard.append(header.stamp.sec), 10)
-while not (publisher.get_subscription_count() and node.count_publishers("heard")):
+received = []
+node.create_subscription(Header, "received", lambda header: received.append(header.stamp.sec), 10)
+while not (publisher.get_subscription_count() and node.count_publishers("received")):
     rclpy.spin_once(node, timeout_sec=0.05)
 print("found", flush=True)
 index = 0
@@ -37,10 +37,10 @@ while index <= {frames}:
     publisher.publish(image)
     for _ in range(20):  # a frame that is lost is not sent again, but a busy machine gets its time
         rclpy.spin_once(node, timeout_sec=0.05)
-        if index in heard:
+        if index in received:
             break
-    index += index in heard or index > 0  # the first one is sent until both have found each other
-print(len(set(heard)) - 1, flush=True)
+    index += index in received or index > 0  # the first one is sent until both have found each other
+print(len(set(received)) - 1, flush=True)
 while True:
     rclpy.spin_once(node, timeout_sec=0.1)
 """
@@ -52,7 +52,7 @@ from std_msgs.msg import Header
 
 rclpy.init()
 node = rclpy.create_node("receiver")
-publisher = node.create_publisher(Header, "heard", 10)
+publisher = node.create_publisher(Header, "received", 10)
 qos = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 node.create_subscription(Image, "image_raw", lambda image: publisher.publish(image.header), qos)
 found = False

@@ -71,7 +71,7 @@ def test_the_command_makes_what_is_committed(tmp_path):
     assert size < SIZE_LIMIT_BYTES
 
 
-def test_a_folder_that_cannot_be_written_is_told(tmp_path):
+def test_a_folder_that_cannot_be_written_is_reported(tmp_path):
     (tmp_path / "file").write_text("mine")
     done = fcn_follow("gazebo-assets", tmp_path / "file" / "out")
     assert done.returncode == 1

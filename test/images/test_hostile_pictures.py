@@ -149,7 +149,7 @@ def zipped(path, data=JPEG, packing=zipfile.ZIP_DEFLATED):
         ("inflates", "cannot be read .larger than 128 MB"),
     ],
 )
-def test_zips_that_are_damaged_or_bombs_are_told_by_name(tmp_path, kind, expected):
+def test_zips_that_are_damaged_or_bombs_are_reported_by_name(tmp_path, kind, expected):
     path = tmp_path / "a.zip"
     big = bytes(129 << 20) if kind == "inflates" else JPEG
     data = zipped(path, big, zipfile.ZIP_LZMA if kind == "lzma" else zipfile.ZIP_DEFLATED)

@@ -114,9 +114,9 @@ def test_labels_of_codes_keep_only_blobs_with_a_sure_pixel():
 
 
 def test_auto_takes_the_fastest_and_the_second_start_measures_nothing(small, monkeypatch):
-    told: list[str] = []
-    first = choose_engine(small, EngineRequest(), told.append)
-    assert "engines are measured" in told[0]
+    reported: list[str] = []
+    first = choose_engine(small, EngineRequest(), reported.append)
+    assert "engines are measured" in reported[0]
     assert "the fastest of" in first.reason
     assert "measured now" in first.reason
     (path,) = kept_files()
@@ -127,11 +127,11 @@ def test_auto_takes_the_fastest_and_the_second_start_measures_nothing(small, mon
     assert min(times, key=times.__getitem__) == (spec.name, spec.precision)
 
     monkeypatch.setattr(choosing, "try_all", lambda *_: pytest.fail("measured again"))
-    told.clear()
-    second = choose_engine(small, EngineRequest(), told.append)
+    reported.clear()
+    second = choose_engine(small, EngineRequest(), reported.append)
     assert second.engine.spec == spec
     assert "as measured at the first start" in second.reason
-    assert told == []
+    assert reported == []
 
 
 def test_other_weights_another_size_or_question_are_measured_anew(small):
@@ -189,11 +189,11 @@ def test_an_engine_whose_output_differs_is_refused_and_plain_pytorch_runs(small,
             getattr(module, name), "run", lambda self, images, right=right: Answer(right(self, images).classes ^ 1)
         )
     for again in (False, True):
-        told: list[str] = []
-        chosen = choose_engine(small, request_, told.append)
+        reported: list[str] = []
+        chosen = choose_engine(small, request_, reported.append)
         assert chosen.engine.spec.name == "torch"
-        refusals = [line for line in told if "openvino fp32 on cpu is not used: only" in line]
-        assert len(refusals) == (0 if again and request_.engine == "auto" else 1), told
+        refusals = [line for line in reported if "openvino fp32 on cpu is not used: only" in line]
+        assert len(refusals) == (0 if again and request_.engine == "auto" else 1), reported
 
 
 def test_an_engine_that_breaks_is_tried_again_at_the_next_start(small, monkeypatch):
@@ -201,9 +201,9 @@ def test_an_engine_that_breaks_is_tried_again_at_the_next_start(small, monkeypat
 
     with monkeypatch.context() as patch:
         patch.setattr(openvino_engine.OpenVinoEngine, "run", lambda *_: {}["what nobody foresaw"])
-        told: list[str] = []
-        assert choose_engine(small, EngineRequest("openvino"), told.append).engine.spec.name == "torch"
-        assert any("openvino fp32 on cpu is not used: KeyError" in line for line in told)
+        reported: list[str] = []
+        assert choose_engine(small, EngineRequest("openvino"), reported.append).engine.spec.name == "torch"
+        assert any("openvino fp32 on cpu is not used: KeyError" in line for line in reported)
     assert choose_engine(small, EngineRequest("openvino")).engine.spec.name == "openvino"
 
 
@@ -226,10 +226,10 @@ def test_requests_that_cannot_be_met(monkeypatch):
     assert "openvino" not in {spec.name for spec in candidates(EngineRequest(device="cpu"))}
 
 
-def test_more_threads_than_cores_are_told(small):
-    told: list[str] = []
-    choose_engine(small, EngineRequest("openvino", precision="fp32", threads=64), told.append)
-    assert any("64 threads are more than the" in line for line in told)
+def test_more_threads_than_cores_are_reported(small):
+    reported: list[str] = []
+    choose_engine(small, EngineRequest("openvino", precision="fp32", threads=64), reported.append)
+    assert any("64 threads are more than the" in line for line in reported)
 
 
 def test_engines_that_need_a_gpu_say_so(small):
@@ -277,7 +277,7 @@ def test_the_compiled_graph_gives_what_plain_pytorch_gives(small):
     assert Verification(small).problem(opened) == ""
 
 
-def test_without_a_compiler_that_is_told(small, monkeypatch):
+def test_a_missing_compiler_is_reported(small, monkeypatch):
     def no_compiler(*_: object) -> None:
         raise RuntimeError("no C++ compiler was found")
 

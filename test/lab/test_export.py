@@ -118,7 +118,7 @@ def about(values: dict, **changes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "expected"),
     [
         (lambda values, _: about(values, version=2), "exported in version 2, this package reads 1; export it again"),
         (lambda values, _: about(values, expected="AAAA"), "what it says of its export cannot be read"),
@@ -133,9 +133,9 @@ def about(values: dict, **changes) -> None:
         ),
     ],
 )
-def test_files_that_are_refused(onnx_file, change, told):
+def test_files_that_are_refused(onnx_file, change, expected):
     rewrite(onnx_file, change)
-    with pytest.raises(UserError, match=told):
+    with pytest.raises(UserError, match=expected):
         load_model(onnx_file)
 
 
@@ -163,7 +163,7 @@ def test_damaged_missing_and_foreign_files(small, tmp_path, suffix):
         load_model(path)
 
 
-def test_an_export_of_older_weights_than_those_beside_it_is_told(small, onnx_file):
+def test_an_export_of_older_weights_than_those_beside_it_is_reported(small, onnx_file):
     save_weights(onnx_file.with_suffix(".safetensors"), small.network, small.card)
     load_model(onnx_file)
     changed = dataclasses.replace(small.card, hero_confirm_probability=0.9)
@@ -172,8 +172,11 @@ def test_an_export_of_older_weights_than_those_beside_it_is_told(small, onnx_fil
         load_model(onnx_file)
 
 
-def test_export_tells_what_is_wrong(tmp_path):
-    for out, told in ((tmp_path / "a.tflite", "allowed is .onnx, .xml, .pt2"), (tmp_path / "b" / "c.onnx", "written")):
+def test_export_reports_what_is_wrong(tmp_path):
+    for out, expected in (
+        (tmp_path / "a.tflite", "allowed is .onnx, .xml, .pt2"),
+        (tmp_path / "b" / "c.onnx", "written"),
+    ):
         (tmp_path / "b").write_text("a file in the way") if out.parent != tmp_path else None
-        with pytest.raises(UserError, match=told):
+        with pytest.raises(UserError, match=expected):
             export(load_weights(FCN_001), out)

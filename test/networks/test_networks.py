@@ -132,7 +132,7 @@ def test_unpooling_puts_values_back_where_they_were():
 @pytest.mark.parametrize(
     ("name", "good"), [("segnet", "96x64"), ("vit_segmenter", "96x64"), ("mask_depth_shuffle", "82x50")]
 )
-def test_a_size_that_the_strides_do_not_allow_is_told_with_the_next_good_one(name, good):
+def test_a_size_that_the_strides_do_not_allow_is_reported_with_the_next_good_one(name, good):
     with pytest.raises(UserError, match=f"not 81x49; try {good}"):
         build_network(name).eval()(torch.zeros(1, 3, 49, 81))
 
@@ -143,7 +143,7 @@ def test_the_vit_takes_sizes_of_more_patches_than_it_has_positions():
         assert network(torch.zeros(1, 3, 160, 96)).shape == (1, 3, 160, 96)
 
 
-def test_the_checkerboard_figure_tells_a_pattern():
+def test_the_checkerboard_figure_finds_a_pattern():
     torch.manual_seed(1)
     assert checkerboard(build_network("mask_depth_transposed")) > 0.0
 

@@ -64,7 +64,7 @@ def flight(ros):
     node.destroy_node()
 
 
-def hear(flight, topic, message, until) -> bool:
+def receive(flight, topic, message, until) -> bool:
     flight.publish(topic, message)
     return wait_until(until, lambda: flight.watcher.spin(0.05))
 
@@ -108,15 +108,15 @@ def without_text_in_utf8(message: KeyValue) -> bytes:
     ],
 )
 def test_what_cannot_be_used_is_counted_and_the_flight_goes_on(flight, topic, message):
-    assert hear(flight, topic, message, lambda: "not usable" in status(flight))
+    assert receive(flight, topic, message, lambda: "not usable" in status(flight))
     assert status(flight)["not usable"].startswith("1 messages; the last: ")
-    assert hear(flight, "image_raw", picture(), lambda: flight.watcher.frames == 1)
+    assert receive(flight, "image_raw", picture(), lambda: flight.watcher.frames == 1)
 
 
 def test_a_mask_that_comes_after_its_frame_was_handed_over_makes_no_second_record(flight):
-    assert hear(flight, "image_raw", picture(sec=5), lambda: len(flight.records.written) == 1)
-    assert hear(flight, "segmentation/label_mask", picture(sec=5, channels=1), lambda: flight.watcher.masks == 1)
-    assert hear(flight, "image_raw", picture(sec=6), lambda: len(flight.records.written) == 2)
+    assert receive(flight, "image_raw", picture(sec=5), lambda: len(flight.records.written) == 1)
+    assert receive(flight, "segmentation/label_mask", picture(sec=5, channels=1), lambda: flight.watcher.masks == 1)
+    assert receive(flight, "image_raw", picture(sec=6), lambda: len(flight.records.written) == 2)
     assert [record.stamp_s for record in flight.records.written] == [5.0, 6.0]
 
 
@@ -131,14 +131,14 @@ def test_numbers_that_are_none_go_into_the_record(flight, numbers):
     flight.publish("cmd_vel", command)
     flight.publish("hero/position", point)
     flight.publish("hero/centroid", point)
-    assert hear(flight, "segmentation/label_mask", picture(), lambda: len(flight.records.written) == 1)
+    assert receive(flight, "segmentation/label_mask", picture(), lambda: len(flight.records.written) == 1)
     assert all(isinstance(value, str) for value in flight.records.written[0].row())
     assert "not usable" not in status(flight)
 
 
 @pytest.mark.parametrize("text", ["[/x]", "[bold]a[/bold]", "\x1b[2J\x1b]0;owned\x07", "a\nb\rc", "x" * 100_000])
 def test_no_text_does_anything_to_the_terminal(flight, text):
-    assert hear(flight, "follow/state", KeyValue(key=text, value=text), lambda: status(flight)["state"] != "-")
+    assert receive(flight, "follow/state", KeyValue(key=text, value=text), lambda: status(flight)["state"] != "-")
     screen = io.StringIO()
     console = Console(file=screen, force_terminal=True, width=100, color_system=None)
     console.print(status_table(flight.watcher))
@@ -152,12 +152,12 @@ def test_no_text_does_anything_to_the_terminal(flight, text):
 
 def test_text_that_is_no_utf_8_is_survived(flight):
     flight.publish("follow/state", without_text_in_utf8(KeyValue(key="ABCDEFGH", value="reason")))
-    assert hear(flight, "follow/state", KeyValue(key="tracking"), lambda: status(flight)["state"] == "tracking")
+    assert receive(flight, "follow/state", KeyValue(key="tracking"), lambda: status(flight)["state"] == "tracking")
 
 
 def test_a_recorder_that_fails_does_not_end_the_flight(flight):
     flight.records.write = None
-    assert hear(flight, "image_raw", picture(), lambda: "not usable" in status(flight))
+    assert receive(flight, "image_raw", picture(), lambda: "not usable" in status(flight))
 
 
 def test_command_and_explanation_belong_to_the_mask_whatever_their_own_stamps_say(flight):
@@ -167,9 +167,9 @@ def test_command_and_explanation_belong_to_the_mask_whatever_their_own_stamps_sa
     debug = DiagnosticArray(header=Header(stamp=Time(sec=2_000_000)))
     debug.status = [DiagnosticStatus(values=[KeyValue(key="reason", value="hero seen")])]
     flight.publish("cmd_vel", command)
-    assert hear(flight, "follow/debug", debug, lambda: "forward +1.50" in status(flight)["command"])
+    assert receive(flight, "follow/debug", debug, lambda: "forward +1.50" in status(flight)["command"])
     flight.publish("image_raw", picture(sec=7))
-    assert hear(flight, "segmentation/label_mask", picture(7, channels=1), lambda: len(flight.records.written) == 1)
+    assert receive(flight, "segmentation/label_mask", picture(7, channels=1), lambda: len(flight.records.written) == 1)
     (record,) = flight.records.written
     assert record.stamp_s == 7.0
     assert record.command.forward_m_s == 1.5

@@ -34,16 +34,16 @@ from geometry_msgs.msg import PointStamped, TwistStamped
 from sensor_msgs.msg import Image
 rclpy.init()
 node = rclpy.create_node("plain_subscriber")
-def hear(message_type, topic):
+def subscribe(message_type, topic):
     def on_message(m):
-        said = [topic, m.header.stamp.sec, m.header.stamp.nanosec, m.header.frame_id]
-        said += [m.width, m.height, m.encoding] if message_type is Image else []
-        said += [m.twist.linear.x, m.twist.linear.y, m.twist.linear.z, m.twist.angular.z] \\
+        row = [topic, m.header.stamp.sec, m.header.stamp.nanosec, m.header.frame_id]
+        row += [m.width, m.height, m.encoding] if message_type is Image else []
+        row += [m.twist.linear.x, m.twist.linear.y, m.twist.linear.z, m.twist.angular.z] \\
             if message_type is TwistStamped else []
-        print(json.dumps(said), flush=True)
+        print(json.dumps(row), flush=True)
     node.create_subscription(message_type, topic, on_message, 100)
-hear(Image, "image_raw"); hear(Image, "segmentation/label_mask"); hear(PointStamped, "hero/centroid")
-hear(TwistStamped, "cmd_vel")
+subscribe(Image, "image_raw"); subscribe(Image, "segmentation/label_mask"); subscribe(PointStamped, "hero/centroid")
+subscribe(TwistStamped, "cmd_vel")
 try:
     rclpy.spin(node)
 except (KeyboardInterrupt, rclpy.executors.ExternalShutdownException):
@@ -56,11 +56,11 @@ class Listener:
 
     def __init__(self) -> None:
         self.node: Node = rclpy.create_node("listener")
-        self.heard: dict[str, list[Any]] = {}
+        self.received: dict[str, list[Any]] = {}
 
     def listen(self, message_type: type, topic: str) -> None:
-        self.heard[topic] = []
-        self.node.create_subscription(message_type, topic, self.heard[topic].append, 10)
+        self.received[topic] = []
+        self.node.create_subscription(message_type, topic, self.received[topic].append, 10)
 
     def spin(self) -> None:
         rclpy.spin_once(self.node, timeout_sec=0.05)
@@ -80,7 +80,7 @@ class Listener:
 
     def diagnostics(self, name: str = "segmenter") -> dict[str, str]:
         """The newest status of a node: its values, its level and its message."""
-        for array in reversed(self.heard["/diagnostics"]):
+        for array in reversed(self.received["/diagnostics"]):
             for status in array.status:
                 if status.name == name:
                     values = {pair.key: pair.value for pair in status.values}
@@ -120,22 +120,22 @@ def test_player_segmenter_and_follower_seen_by_a_plain_subscriber(tmp_path, doma
     assert subscriber.stdout is not None
     for line in subscriber.stdout:
         lines.append(json.loads(line))
-        if len(lines) > 400 and sum(said[0] == "segmentation/label_mask" for said in lines) > 15:
+        if len(lines) > 400 and sum(row[0] == "segmentation/label_mask" for row in lines) > 15:
             break
     outputs = [interrupt(node) for node in (player, segmenter, follower)]
     time.sleep(0.3)
     lines += [json.loads(line) for line in interrupt(subscriber).splitlines()]
 
     def stamps(topic: str) -> set[tuple[int, int]]:
-        return {(said[1], said[2]) for said in lines if said[0] == topic}
+        return {(row[1], row[2]) for row in lines if row[0] == topic}
 
-    masks = [said for said in lines if said[0] == "segmentation/label_mask"]
-    assert all(said[3:] == ["camera_optical_frame", 160, 120, "mono8"] for said in masks)
+    masks = [row for row in lines if row[0] == "segmentation/label_mask"]
+    assert all(row[3:] == ["camera_optical_frame", 160, 120, "mono8"] for row in masks)
     assert stamps("segmentation/label_mask") <= stamps("image_raw")
     assert len(stamps("hero/centroid") - stamps("segmentation/label_mask")) <= 1
-    command_stamps = [(said[1], said[2]) for said in lines if said[0] == "cmd_vel"]
+    command_stamps = [(row[1], row[2]) for row in lines if row[0] == "cmd_vel"]
     assert command_stamps == sorted(command_stamps)
-    commands = [said[4:] for said in lines if said[0] == "cmd_vel"]
+    commands = [row[4:] for row in lines if row[0] == "cmd_vel"]
     assert any(command != [0, 0, 0, 0] for command in commands)
     assert commands[-1] == [0, 0, 0, 0]
     assert [node.returncode for node in (player, segmenter, follower)] == [0, 0, 0]
@@ -162,17 +162,17 @@ def test_segmenter_publishes_mask_centroid_position_and_overlay(listener, domain
 
     # The overlay is made once the segmenter has found out that somebody listens; each topic is matched in its own time.
     topics = ("segmentation/overlay", "segmentation/label_mask", "hero/centroid")
-    assert wait_until(lambda: all(listener.heard[topic] for topic in topics), lambda: send(7))
-    mask, centroid = listener.heard["segmentation/label_mask"][0], listener.heard["hero/centroid"][0]
+    assert wait_until(lambda: all(listener.received[topic] for topic in topics), lambda: send(7))
+    mask, centroid = listener.received["segmentation/label_mask"][0], listener.received["hero/centroid"][0]
     assert mask.header == centroid.header == image(7).header
     assert (mask.encoding, mask.width, mask.height, mask.step) == ("mono8", 160, 120, 160)
     assert (image_to_rgb(mask) == 2).all()
     assert (centroid.point.x, centroid.point.y, centroid.point.z) == (79.5, 59.5, 160 * 120)
-    assert listener.heard["hero/position"] == []  # without camera_info no position
+    assert listener.received["hero/position"] == []  # without camera_info no position
 
     infos.publish(fill_camera_info(CameraInfo(), CAMERA))
-    assert wait_until(lambda: bool(listener.heard["hero/position"]), lambda: send(9))
-    position = listener.heard["hero/position"][0]
+    assert wait_until(lambda: bool(listener.received["hero/position"]), lambda: send(9))
+    position = listener.received["hero/position"][0]
     assert position.header.frame_id == "front_camera"
     assert (position.point.x, position.point.y) == pytest.approx((0.0, 0.0), abs=1e-6)
     assert 0 < position.point.z < 2.2  # fills the image: near
@@ -186,12 +186,12 @@ def test_no_hero_is_nan_nan_0_and_no_position(listener, domain_id, tmp_path):
     listener.listen(PointStamped, "hero/position")
     images = listener.node.create_publisher(Image, "image_raw", 1)
     segmenter = start_node("segmenter", domain_id, *parameter_arguments({"weights": weights}))
-    assert wait_until(lambda: bool(listener.heard["hero/centroid"]), lambda: listener.send(images, image(7)))
-    point = listener.heard["hero/centroid"][0].point
+    assert wait_until(lambda: bool(listener.received["hero/centroid"]), lambda: listener.send(images, image(7)))
+    point = listener.received["hero/centroid"][0].point
     assert math.isnan(point.x)
     assert math.isnan(point.y)
     assert point.z == 0.0
-    assert listener.heard["hero/position"] == []
+    assert listener.received["hero/position"] == []
     interrupt(segmenter)
 
 
@@ -209,17 +209,17 @@ def test_with_agreement_the_first_frame_alone_shows_no_hero_and_the_second_does(
 
     def seen(second: int) -> set[bool]:
         """Whether the first frames of the pairs (0), or the last (1), showed a hero."""
-        heard = listener.heard["hero/centroid"]
-        return {not math.isnan(each.point.x) for each in heard if each.header.stamp.sec % 10 == second}
+        received = listener.received["hero/centroid"]
+        return {not math.isnan(each.point.x) for each in received if each.header.stamp.sec % 10 == second}
 
     # Pairs of frames a second apart, nine seconds between two pairs; some may come too early or be dropped.
     stamps_s = (10 * pair + second for pair in itertools.count(1) for second in (0, 1))
     assert wait_until(
-        lambda: bool(listener.heard["segmentation/label_mask"]) and bool(seen(0)) and True in seen(1),
+        lambda: bool(listener.received["segmentation/label_mask"]) and bool(seen(0)) and True in seen(1),
         lambda: send(next(stamps_s)),
     )
     assert seen(0) == {False}
-    assert (image_to_rgb(listener.heard["segmentation/label_mask"][0]) == 2).all()
+    assert (image_to_rgb(listener.received["segmentation/label_mask"][0]) == 2).all()
     assert interrupt(segmenter).count("Traceback") == 0
 
 
@@ -236,13 +236,13 @@ def test_a_segmenter_that_was_killed_and_started_again_goes_on(listener, domain_
 
     for _ in range(2):
         segmenter = start_node("segmenter", domain_id, *parameter_arguments({"weights": hero_weights}))
-        assert wait_until(lambda: all(listener.heard.values()), send)
-        assert {state.key for state in listener.heard["segmentation/state"]} == {"ok"}
+        assert wait_until(lambda: all(listener.received.values()), send)
+        assert {state.key for state in listener.received["segmentation/state"]} == {"ok"}
         segmenter.kill()
         segmenter.communicate()
         listener.wait(lambda: False, timeout_s=0.5)  # what is on its way still
-        for heard in listener.heard.values():
-            heard.clear()
+        for received in listener.received.values():
+            received.clear()
 
 
 def test_bad_messages_are_dropped_counted_and_reported_and_the_node_goes_on(listener, domain_id, hero_weights):
@@ -282,12 +282,12 @@ def test_bad_messages_are_dropped_counted_and_reported_and_the_node_goes_on(list
             if listener.wait(lambda n=known: bad_messages() > n, timeout_s=3.0):
                 break
         assert bad_messages() > known
-    assert wait_until(lambda: bool(listener.heard["segmentation/label_mask"]), lambda: send(image(4), uncalibrated))
+    assert wait_until(lambda: bool(listener.received["segmentation/label_mask"]), lambda: send(image(4), uncalibrated))
     listener.wait(lambda: False, timeout_s=0.5)
-    assert listener.heard["hero/centroid"] == listener.heard["hero/position"] == []  # fx = 0
+    assert listener.received["hero/centroid"] == listener.received["hero/position"] == []  # fx = 0
     calibrated = fill_camera_info(CameraInfo(), CAMERA)
-    assert wait_until(lambda: bool(listener.heard["hero/position"]), lambda: send(image(5), calibrated))
-    assert {m.header.stamp.sec for m in listener.heard["hero/centroid"]} == {5}
+    assert wait_until(lambda: bool(listener.received["hero/position"]), lambda: send(image(5), calibrated))
+    assert {m.header.stamp.sec for m in listener.received["hero/centroid"]} == {5}
     assert listener.wait(lambda: listener.diagnostics()["message"].startswith("no frames on /image_raw for"))
     assert listener.diagnostics()["level"] == "3"  # stale
     output = interrupt(segmenter)
@@ -296,7 +296,7 @@ def test_bad_messages_are_dropped_counted_and_reported_and_the_node_goes_on(list
     assert "Traceback" not in output
 
 
-def test_a_flood_of_bad_messages_is_told_once_a_second_at_most(listener, domain_id, hero_weights):
+def test_a_flood_of_bad_messages_is_reported_once_a_second_at_most(listener, domain_id, hero_weights):
     images = listener.node.create_publisher(Image, "image_raw", 10)
     segmenter = start_node("segmenter", domain_id, *parameter_arguments({"weights": hero_weights}))
     assert listener.wait(images.get_subscription_count)
@@ -327,9 +327,9 @@ def test_compressed_images_are_found_by_themselves(listener, domain_id, hero_wei
     given = parameter_arguments({"weights": hero_weights})
     segmenter = start_node("segmenter", domain_id, *given, "-r", "image_raw:=front/image")
     message = CompressedImage(format="jpeg", data=jpeg)
-    masks = listener.heard["segmentation/label_mask"]
+    masks = listener.received["segmentation/label_mask"]
     assert wait_until(lambda: bool(masks), lambda: listener.send(images, message))
-    mask = listener.heard["segmentation/label_mask"][0]
+    mask = listener.received["segmentation/label_mask"][0]
     assert (mask.width, mask.height) == (160, 120)
     interrupt(segmenter)
 
@@ -343,17 +343,17 @@ def test_the_player_skips_a_damaged_frame_counts_it_and_ends(listener, domain_id
     given = {"source": frames, "rate_hz": 20.0, "horizontal_fov_deg": 90.0}
     player = start_node("player", domain_id, *parameter_arguments(given))
     assert listener.wait(lambda: player.poll() is not None)
-    listener.wait(lambda: len(listener.heard["image_raw"]) == 5, timeout_s=2)
+    listener.wait(lambda: len(listener.received["image_raw"]) == 5, timeout_s=2)
     output = finish(player)
     assert player.returncode == 0
     assert "1_run1cam1_00003.jpeg: truncated" in output
     assert "played 5 frames, skipped 1" in output
-    images, infos = listener.heard["image_raw"], listener.heard["camera_info"]
+    images, infos = listener.received["image_raw"], listener.received["camera_info"]
     assert len(images) == 5
     assert [m.header for m in images] == [m.header for m in infos]
-    assert [m.header for m in images] == [m.header for m in listener.heard["ground_truth/label_mask"]]
+    assert [m.header for m in images] == [m.header for m in listener.received["ground_truth/label_mask"]]
     assert infos[0].k[0] == pytest.approx(80.0)  # 160 pixels over 90 degrees
-    np.testing.assert_array_equal(image_to_rgb(listener.heard["ground_truth/label_mask"][0])[..., 0], frame(0)[1])
+    np.testing.assert_array_equal(image_to_rgb(listener.received["ground_truth/label_mask"][0])[..., 0], frame(0)[1])
 
 
 def weights_files(folder: Path) -> dict[str, Path]:

@@ -89,7 +89,7 @@ def test_each_source_is_the_only_one(rig, follower):
         fly(rig, rig.show_odom)
 
 
-def test_what_the_segmenter_says_of_itself_is_a_fault(rig, follower):
+def test_a_fault_that_the_segmenter_reports_stops_the_drone(rig, follower):
     follower()
     fly(rig)
     state = rig.node.create_publisher(KeyValue, "segmentation/state", LATCHED)

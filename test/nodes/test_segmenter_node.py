@@ -76,7 +76,7 @@ class World:
         self.executor = SingleThreadedExecutor()
         for node in (self.segmenter, self.node):
             self.executor.add_node(node)
-        self.heard: dict[str, list[Any]] = {}
+        self.received: dict[str, list[Any]] = {}
         for message_type, topic, qos in (
             (KeyValue, "segmentation/state", LATCHED),
             (PoseArray, "people/positions", 10),
@@ -85,8 +85,8 @@ class World:
             (Image, "segmentation/label_mask", 10),
             (DiagnosticArray, "/diagnostics", 10),
         ):
-            self.heard[topic] = []
-            self.node.create_subscription(message_type, topic, self.heard[topic].append, qos)
+            self.received[topic] = []
+            self.node.create_subscription(message_type, topic, self.received[topic].append, qos)
         self.images = self.node.create_publisher(Image, "image_raw", 1)
         self.infos = self.node.create_publisher(CameraInfo, "camera_info", 1)
         self.info = fill_camera_info(CameraInfo(), CAMERA)
@@ -111,19 +111,19 @@ class World:
         assert wait_until(lambda: bool(condition()), step or self.send, 60.0), (self.state(), self.status())
 
     def state(self) -> tuple[str, str]:
-        states = self.heard["segmentation/state"]
+        states = self.received["segmentation/state"]
         return (states[-1].key, states[-1].value) if states else ("", "")
 
     def status(self) -> dict[str, str]:
         """The newest diagnostics: message, level and values."""
-        if not self.heard["/diagnostics"]:
+        if not self.received["/diagnostics"]:
             return {"level": "", "message": ""}
-        (status,) = self.heard["/diagnostics"][-1].status
+        (status,) = self.received["/diagnostics"][-1].status
         return {**{v.key: v.value for v in status.values}, "level": str(status.level[0]), "message": status.message}
 
     def since(self, topic: str, stamp_ns: int) -> list[Any]:
-        """What was heard of images stamped then or later; what was on its way before does not count."""
-        return [each for each in self.heard[topic] if Time.from_msg(each.header.stamp).nanoseconds >= stamp_ns]
+        """What was received of images stamped then or later; what was on its way before does not count."""
+        return [each for each in self.received[topic] if Time.from_msg(each.header.stamp).nanoseconds >= stamp_ns]
 
     def follows(self) -> None:
         """Send until all is well and the hero in a new image is published."""
@@ -171,8 +171,8 @@ def test_people_are_published_with_the_images_header_and_before_the_hero(started
     world = started()
     sent_ns: dict[type, dict[int, int]] = {PoseArray: {}, PointStamped: {}}  # by the image's stamp
 
-    def note(message: Any, said: dict[str, int]) -> None:
-        sent_ns[type(message)][Time.from_msg(message.header.stamp).nanoseconds] = said["source_timestamp"]
+    def note(message: Any, info: dict[str, int]) -> None:
+        sent_ns[type(message)][Time.from_msg(message.header.stamp).nanoseconds] = info["source_timestamp"]
 
     for message_type, topic in ((PoseArray, "people/positions"), (PointStamped, "hero/position")):
         world.node.create_subscription(message_type, topic, note, 10)
@@ -180,11 +180,11 @@ def test_people_are_published_with_the_images_header_and_before_the_hero(started
     people_ns, hero_ns = sent_ns.values()
     world.until(lambda: len(people_ns.keys() & hero_ns.keys()) > 2)
     assert all(people_ns[stamp] < hero_ns[stamp] for stamp in people_ns.keys() & hero_ns.keys())
-    position = world.heard["hero/position"][-1]
+    position = world.received["hero/position"][-1]
     assert wait_until(
-        lambda: any(people.header == position.header for people in world.heard["people/positions"]), world.spin
+        lambda: any(people.header == position.header for people in world.received["people/positions"]), world.spin
     )
-    (people,) = (people for people in world.heard["people/positions"] if people.header == position.header)
+    (people,) = (people for people in world.received["people/positions"] if people.header == position.header)
     assert people.header.frame_id == "front_camera"
     # Blobs of 50 and of 40 pixels in height; the boxes of the masks, of half the size, may be a pixel off.
     near, far = people.poses
@@ -194,27 +194,27 @@ def test_people_are_published_with_the_images_header_and_before_the_hero(started
     assert position.point.z == pytest.approx(1.7 * 150 / 80, rel=0.06)
 
     world.rgb = picture(FOLLOWED)
-    world.until(lambda: world.heard["people/positions"] and world.heard["people/positions"][-1].poses == [])
+    world.until(lambda: world.received["people/positions"] and world.received["people/positions"][-1].poses == [])
 
 
 def test_a_hero_whom_temporal_agreement_withholds_is_one_of_the_people(started):
     world = started(agreement__frames=10, agreement__seen=10)
     world.rgb = picture(FOLLOWED)
-    world.until(lambda: world.heard["people/positions"])
-    world.until(lambda: world.heard["hero/centroid"], world.spin)
-    (pose,) = world.heard["people/positions"][0].poses
-    assert math.isnan(world.heard["hero/centroid"][0].point.x)
+    world.until(lambda: world.received["people/positions"])
+    world.until(lambda: world.received["hero/centroid"], world.spin)
+    (pose,) = world.received["people/positions"][0].poses
+    assert math.isnan(world.received["hero/centroid"][0].point.x)
     assert pose.position.z == pytest.approx(1.7 * 150 / 80, rel=0.06)
-    world.until(lambda: world.heard["hero/position"])  # agreed upon
-    world.until(lambda: world.heard["people/positions"][-1].poses == [])
+    world.until(lambda: world.received["hero/position"])  # agreed upon
+    world.until(lambda: world.received["people/positions"][-1].poses == [])
 
 
 def test_without_camera_info_nobody_is_anywhere(started):
     world = started()
     world.info = CameraInfo()
     world.infos = SimpleNamespace(publish=lambda _: None)
-    world.until(lambda: len(world.heard["hero/centroid"]) > 2)
-    assert world.heard["people/positions"] == world.heard["hero/position"] == []
+    world.until(lambda: len(world.received["hero/centroid"]) > 2)
+    assert world.received["people/positions"] == world.received["hero/position"] == []
     assert world.state() == ("ok", "")
 
 
@@ -265,7 +265,7 @@ def test_a_camera_info_that_cannot_be_withholds_the_hero_until_it_is_right(start
     world.follows()
 
 
-def test_a_network_that_raises_is_counted_and_said_while_it_lasts(started):
+def test_a_network_that_raises_is_counted_and_reported_while_it_lasts(started):
     world = started()
     world.follows()
     world.engine.error = RuntimeError("CUDA error: an illegal memory access was encountered")
@@ -279,7 +279,7 @@ def test_a_network_that_raises_is_counted_and_said_while_it_lasts(started):
     world.until(lambda: world.status()["message"] != expected)
 
 
-def test_a_network_that_hangs_is_said_and_nothing_is_published(started):
+def test_a_network_that_hangs_is_reported_and_nothing_is_published(started):
     world = started()
     world.follows()
     world.engine.may_answer.clear()
@@ -295,12 +295,12 @@ def test_a_slow_network_drops_old_frames_and_is_no_fault(started):
     world.follows()
     world.engine.answer_s = 0.5
     begun_ns = world.node.get_clock().now().nanoseconds
-    masks = world.heard["segmentation/label_mask"]
+    masks = world.received["segmentation/label_mask"]
     world.until(lambda: len(world.since("segmentation/label_mask", begun_ns)) >= 3)
     world.until(lambda: int(world.status()["dropped"]) > 3 and float(world.status()["inference_median_ms"]) > 400)
     stamps = [Time.from_msg(mask.header.stamp).nanoseconds for mask in masks]
     assert stamps == sorted(stamps)
-    assert {state.key for state in world.heard["segmentation/state"]} == {"ok"}
+    assert {state.key for state in world.received["segmentation/state"]} == {"ok"}
     world.engine.answer_s = 0.0
     world.follows()
 
@@ -310,7 +310,7 @@ def test_a_camera_that_changes_its_resolution_in_flight_ranges_by_the_new_one(st
     world.follows()
     world.rgb = PICTURE[::2, ::2]
     world.info = fill_camera_info(CameraInfo(), CameraIntrinsics(96, 64, 75.0, 75.0, 47.5, 31.5))
-    world.until(lambda: world.state()[0] == "fault" or world.heard["segmentation/label_mask"][-1].width == 96)
+    world.until(lambda: world.state()[0] == "fault" or world.received["segmentation/label_mask"][-1].width == 96)
     world.follows()
     begun_ns = world.node.get_clock().now().nanoseconds
     world.until(lambda: world.since("hero/position", begun_ns))
@@ -335,7 +335,7 @@ def test_a_segmenter_in_a_namespace_reads_what_the_nodes_share(started, tmp_path
     world = started("-r", f"__ns:={namespace or '/'}", "--params-file", str(tmp_path / "mine.yaml"))
     world.follows()
     assert world.images.topic_name == f"{namespace}/image_raw"
-    assert world.heard["hero/position"][-1].point.z == pytest.approx(0.85 * 150 / 80, rel=0.06)
+    assert world.received["hero/position"][-1].point.z == pytest.approx(0.85 * 150 / 80, rel=0.06)
     world.until(lambda: world.status()["message"] == "segmenting")
     world.node.create_publisher(Image, "image_raw", 1)
     world.until(lambda: world.state() == ("fault", f"2 publishers on {namespace}/image_raw; stop all but one"))
@@ -361,7 +361,7 @@ def test_frames_that_cannot_be_decoded_are_an_error_and_silence_is_stale(started
     world.follows()
 
 
-def test_a_picture_that_does_not_change_is_said_and_followed_all_the_same(started):
+def test_a_picture_that_does_not_change_is_reported_and_followed_all_the_same(started):
     world = started(frozen_s=0.5)
     expected = "the picture has not changed for"
     world.until(lambda: world.status()["message"].startswith(expected))
@@ -379,7 +379,7 @@ def test_a_picture_that_does_not_change_is_said_and_followed_all_the_same(starte
     assert world.status()["level"] == str(DiagnosticStatus.OK[0])
 
 
-def test_stamps_that_are_not_of_now_are_said(started):
+def test_stamps_that_are_not_of_now_are_reported(started):
     world = started(frozen_s=60.0)
     world.age_s = 5.0
     world.until(lambda: world.status()["message"].startswith("stamps: images come 5"))
@@ -396,8 +396,8 @@ def test_stamps_that_are_not_of_now_are_said(started):
 def test_images_of_any_shape_are_segmented(started, size_px):
     world = started()
     world.rgb = np.full((*size_px, 3), HERO, np.uint8)
-    world.until(lambda: world.heard["segmentation/label_mask"])
-    assert (image_to_rgb(world.heard["segmentation/label_mask"][-1])[..., 0] == 2).all()
+    world.until(lambda: world.received["segmentation/label_mask"])
+    assert (image_to_rgb(world.received["segmentation/label_mask"][-1])[..., 0] == 2).all()
 
 
 def test_labels_of_another_shape_are_a_failure_and_the_node_lives_on(started, monkeypatch):
@@ -419,5 +419,5 @@ def test_stamps_that_rclpy_refuses_are_no_failure(started):
         good.publish(message)
 
     world.images = SimpleNamespace(publish=send_before_1970)
-    world.until(lambda: int(world.status().get("stamps_old", 0)) > 0 and world.heard["segmentation/label_mask"])
+    world.until(lambda: int(world.status().get("stamps_old", 0)) > 0 and world.received["segmentation/label_mask"])
     assert world.status()["failures"] == "0"

@@ -28,20 +28,20 @@ def test_closed_loop_over_topics(domain_id, tmp_path):
     from fcn_follow.images.messages import image_to_rgb, intrinsics
 
     node = rclpy.create_node("relay")
-    heard = {"image": [], "mask": [], "hero": [], "info": [], "odom": []}
+    received = {"image": [], "mask": [], "hero": [], "info": [], "odom": []}
     position = node.create_publisher(PointStamped, "hero/position", 5)
     centroid = node.create_publisher(PointStamped, "hero/centroid", 5)
 
     def on_hero(message):
-        heard["hero"].append(message)
+        received["hero"].append(message)
         position.publish(message)
         centroid.publish(message)
 
     node.create_subscription(PointStamped, "ground_truth/hero", on_hero, 5)
-    node.create_subscription(Image, "image_raw", heard["image"].append, 5)
-    node.create_subscription(Image, "ground_truth/label_mask", heard["mask"].append, 5)
-    node.create_subscription(CameraInfo, "camera_info", heard["info"].append, 5)
-    node.create_subscription(Odometry, "odom", heard["odom"].append, 5)
+    node.create_subscription(Image, "image_raw", received["image"].append, 5)
+    node.create_subscription(Image, "ground_truth/label_mask", received["mask"].append, 5)
+    node.create_subscription(CameraInfo, "camera_info", received["info"].append, 5)
+    node.create_subscription(Odometry, "odom", received["odom"].append, 5)
     parameters = {"scenario": "straight", "width_px": 160, "height_px": 120, "report": str(tmp_path)}
     files = ["--params-file", str(ROOT / "config" / "simulator.yaml")]
     simulator = start_node("simulator", domain_id, *files, *parameter_arguments(parameters))
@@ -49,29 +49,29 @@ def test_closed_loop_over_topics(domain_id, tmp_path):
     try:
 
         def far_enough():
-            return bool(heard["odom"]) and heard["odom"][-1].pose.pose.position.x > -21.5
+            return bool(received["odom"]) and received["odom"][-1].pose.pose.position.x > -21.5
 
         moved = wait_until(far_enough, lambda: rclpy.spin_once(node, timeout_sec=0.05), 60.0)
     finally:
-        follower_said = interrupt(follower)
+        follower_output = interrupt(follower)
         last_m_s = []
 
         def stopped():
-            twist = heard["odom"][-1].twist.twist.linear
+            twist = received["odom"][-1].twist.twist.linear
             last_m_s.append(math.hypot(twist.x, twist.y))
             return len(last_m_s) > 20 and max(last_m_s[-20:]) < 0.2
 
         came_to_rest = wait_until(stopped, lambda: rclpy.spin_once(node, timeout_sec=0.05), 30.0)
-        said = interrupt(simulator)
+        output = interrupt(simulator)
         node.destroy_node()
-    assert moved, said + follower_said
-    assert came_to_rest, said
-    image, mask, camera = heard["image"][-1], heard["mask"][-1], intrinsics(heard["info"][-1])
+    assert moved, output + follower_output
+    assert came_to_rest, output
+    image, mask, camera = received["image"][-1], received["mask"][-1], intrinsics(received["info"][-1])
     assert (image.width, image.height, image.encoding, mask.encoding) == (160, 120, "rgb8", "mono8")
     assert image.header.frame_id == "camera_optical_frame"
-    by_stamp = {(m.header.stamp.sec, m.header.stamp.nanosec): m for m in heard["mask"]}
+    by_stamp = {(m.header.stamp.sec, m.header.stamp.nanosec): m for m in received["mask"]}
     checked = 0
-    for hero in heard["hero"]:
+    for hero in received["hero"]:
         mask = by_stamp.get((hero.header.stamp.sec, hero.header.stamp.nanosec))
         if mask is None:
             continue
@@ -89,10 +89,10 @@ def test_an_unknown_scenario_is_one_line(domain_id):
     from ros_tools import finish
 
     process = start_node("simulator", domain_id, "-p", "scenario:=stright")
-    said = finish(process)
+    output = finish(process)
     assert process.returncode == 1
-    assert "there is no scenario 'stright'; did you mean straight?" in said
-    assert "Traceback" not in said
+    assert "there is no scenario 'stright'; did you mean straight?" in output
+    assert "Traceback" not in output
 
 
 @pytest.mark.usefixtures("ros")
@@ -113,8 +113,8 @@ def test_masks_that_are_none_do_not_end_the_simulation(domain_id, tmp_path):
         rclpy.spin_once(node, timeout_sec=0.1)
     before = len(stamps)
     assert wait_until(lambda: len(stamps) > before + 5, lambda: rclpy.spin_once(node, timeout_sec=0.1))
-    said = interrupt(simulator, timeout_s=60.0)
+    output = interrupt(simulator, timeout_s=60.0)
     node.destroy_node()
-    assert simulator.returncode == 0, said
-    assert "a label mask was dropped: image step" in said
-    assert "Traceback" not in said
+    assert simulator.returncode == 0, output
+    assert "a label mask was dropped: image step" in output
+    assert "Traceback" not in output

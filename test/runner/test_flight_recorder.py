@@ -55,7 +55,7 @@ def test_odd_frames_do_not_end_the_film(tmp_path):
     assert len(list(csv.DictReader((tmp_path / "flight.csv").open()))) == 23
 
 
-def test_a_frame_that_cannot_be_drawn_is_counted_and_said(tmp_path, monkeypatch):
+def test_a_frame_that_cannot_be_drawn_is_counted_and_reported(tmp_path, monkeypatch):
     def draw(item: FrameRecord) -> np.ndarray:
         if item.stamp_s == 0:
             raise RuntimeError("no brush")

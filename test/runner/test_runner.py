@@ -97,14 +97,14 @@ def test_ctrl_c_ends_a_flight_as_it_should(domain_id, tmp_path):
     weights = write_weights(tmp_path / "nowhere.safetensors")
     out = tmp_path / "out"
     runner = start_runner(domain_id, out, "--source", frames, "--rate", "10", "--loop", "--weights", weights)
-    said: list[str] = []
+    printed: list[str] = []
     assert runner.stdout is not None
     for line in runner.stdout:
-        said.append(line)
+        printed.append(line)
         if "label masks" in line:
             break
     time.sleep(0.5)
-    output = "".join(said) + interrupt(runner)
+    output = "".join(printed) + interrupt(runner)
     assert runner.returncode == 0, output
     assert "Traceback" not in output
     assert all(row["hero_area_px"] in ("", "0.0000") for row in rows_of(out))
@@ -163,7 +163,7 @@ def test_without_a_source_the_simulator_flies(domain_id, tmp_path):
 
 
 def flying(domain_id: int, tmp_path: Path, *arguments: object) -> tuple[subprocess.Popen[str], list[str]]:
-    """A runner that plays frames again and again, and what it has said up to its first masks.
+    """A runner that plays frames again and again, and what it has printed up to its first masks.
 
     Every pixel is taken for the hero, so that the follower soon takes the picture for frozen.
     """
@@ -177,7 +177,7 @@ def flying(domain_id: int, tmp_path: Path, *arguments: object) -> tuple[subproce
 def flying_in_the_simulator(
     domain_id: int, tmp_path: Path, *arguments: object
 ) -> tuple[subprocess.Popen[str], list[str]]:
-    """A runner that follows a hero who walks on, and what it has said up to that."""
+    """A runner that follows a hero who walks on, and what it has printed up to that."""
     flight = ("--scenario", "stop_and_go", "--duration", "200")
     runner = start_runner(domain_id, tmp_path / "out", *flight, *arguments, engine="openvino")
     return runner, listen(runner, "tracking")
@@ -185,13 +185,13 @@ def flying_in_the_simulator(
 
 def listen(runner: subprocess.Popen[str], text: str) -> list[str]:
     """Its lines up to one that has `text`."""
-    said: list[str] = []
+    printed: list[str] = []
     assert runner.stdout is not None
     for line in runner.stdout:
-        said.append(line)
+        printed.append(line)
         if text in line:
-            return said
-    raise AssertionError("".join(said))
+            return printed
+    raise AssertionError("".join(printed))
 
 
 def wait_for_node(runner: subprocess.Popen[str], name: str, other_than: int = 0) -> int:
@@ -219,12 +219,12 @@ def test_no_node_outlives_a_killed_runner(domain_id, tmp_path):
 
 
 def test_what_dies_in_flight_starts_again_and_following_goes_on(domain_id, tmp_path):
-    runner, said = flying_in_the_simulator(domain_id, tmp_path)
+    runner, printed = flying_in_the_simulator(domain_id, tmp_path)
     for name in ("segmenter", "follower"):
         os.kill(wait_for_node(runner, name), signal.SIGKILL)
-        said += listen(runner, f"the {name} was killed by signal 9; it starts again")
-        said += listen(runner, "tracking")
-    output = "".join(said) + interrupt(runner)
+        printed += listen(runner, f"the {name} was killed by signal 9; it starts again")
+        printed += listen(runner, "tracking")
+    output = "".join(printed) + interrupt(runner)
     assert runner.returncode == 0, output
     assert "Traceback" not in output and "publishers" not in output
     states = [row["state"] for row in rows_of(tmp_path / "out")]
@@ -256,7 +256,7 @@ def test_no_message_ends_the_flight(ros, domain_id, tmp_path):
     from sensor_msgs.msg import Image
     from std_msgs.msg import Header
 
-    runner, said = flying(domain_id, tmp_path)
+    runner, printed = flying(domain_id, tmp_path)
     stranger = rclpy.create_node("stranger")
     hostile = {
         "segmentation/label_mask": Image(encoding="mono8", width=640, height=480, step=1),
@@ -271,8 +271,8 @@ def test_no_message_ends_the_flight(ros, domain_id, tmp_path):
             publishers[topic].publish(message)
         time.sleep(0.05)
     stranger.destroy_node()
-    said += listen(runner, "masks/s")
-    output = "".join(said) + interrupt(runner)
+    printed += listen(runner, "masks/s")
+    output = "".join(printed) + interrupt(runner)
     assert runner.returncode == 0, output
     assert "Traceback" not in output and "\x1b[31m" not in output
     assert re.search(r"not usable +│ \d+ messages; the last: ", output)

@@ -32,7 +32,7 @@ def test_a_finding_of_the_fuzzer_is_kept_with_the_command_that_repeats_it(tmp_pa
     assert report == "scripts/fuzz --seed 7 --trial 5 zips\n\nKeyError: 'x'"
 
 
-def test_the_fuzzer_tells_what_is_a_finding(tmp_path, monkeypatch):
+def test_the_fuzzer_reports_a_finding(tmp_path, monkeypatch):
     import fuzz
 
     def outcome(look):

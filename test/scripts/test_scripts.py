@@ -30,7 +30,7 @@ def test_scripts_are_valid_bash(path):
     assert subprocess.run(["bash", "-n", path], capture_output=True, timeout=60).returncode == 0
 
 
-def test_an_arm_machine_is_told_in_one_line(tmp_path):
+def test_an_arm_machine_is_refused_in_one_line(tmp_path):
     tool(tmp_path, "uname", "echo aarch64")
     done = set_up(tmp_path)
     assert done.returncode == 1
@@ -38,7 +38,7 @@ def test_an_arm_machine_is_told_in_one_line(tmp_path):
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_a_machine_without_python_is_told_what_to_install(tmp_path):
+def test_a_missing_python_is_named_with_its_apt_line(tmp_path):
     for name in ("python3", "python3.14", "python3.13", "python3.12", "python3.11", "python3.10"):
         tool(tmp_path, name, "exit 1")
     done = set_up(tmp_path)

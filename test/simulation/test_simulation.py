@@ -100,7 +100,7 @@ def test_drawing_is_the_same_every_time(world):
     assert (first.rgb == again.rgb).all() and (first.labels == again.labels).all()
 
 
-def test_bodies_stand_on_the_ground_and_are_as_tall_as_said():
+def test_bodies_stand_on_the_ground_and_have_their_height():
     for index, pose in enumerate(POSES):
         meshes = body_meshes(pose)
         lowest = min(mesh.vertices_m[:, 2].min() for mesh in meshes.values())
@@ -171,7 +171,7 @@ def test_the_drone_holds_its_place_in_wind():
     assert states[-1][2][1] < -0.02  # it leans back into the wind that pushes it
 
 
-def test_odometry_tells_the_body_velocity():
+def test_odometry_has_the_velocity_in_the_axes_of_the_body():
     drone = Drone((0.0, 0.0, 5.0), 1.0)
     fly_command(drone, VelocityCommand(forward_m_s=2.0, left_m_s=-1.0), 6.0)
     exact = OdometryNoise(0.0, 0.0, 0.0, 0.0)

@@ -133,7 +133,7 @@ def test_scoring(tmp_path):
         (["chain", "--weights", "nowhere.safetensors"], "there is no such weights file"),
     ],
 )
-def test_bench_tells_what_is_wrong(arguments, expected):
+def test_bench_reports_what_is_wrong(arguments, expected):
     done = fcn_follow("bench", *arguments)
     assert done.returncode == 1
     assert expected in " ".join(done.stderr.split())

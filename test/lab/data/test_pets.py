@@ -135,7 +135,7 @@ def test_the_recipes_are_source_004s(name, rate, schedule, epochs):
 
 
 @pytest.mark.slow
-def test_a_training_on_pets_learns_and_tells_the_figures(folder, tmp_path):
+def test_a_training_on_pets_learns_and_prints_the_figures(folder, tmp_path):
     out = tmp_path / "pets.safetensors"
     command = ["train", "--data", f"pets:{folder}", "--recipe", "segnet_separable", "--out", str(out),
                "--tensorboard", str(tmp_path / "board")]  # fmt: skip

@@ -29,13 +29,13 @@ IMAGE, TRUTH = "/cam/image_raw", "/ground_truth/label_mask"
 
 
 def read(path):
-    """Every frame of a bag with its truth, and what was told."""
-    told = []
+    """Every frame of a bag with its truth, and what was reported."""
+    reported = []
     with open_bag(path) as bag:
         topics = choose_topics(bag)
-        told.extend(bag.damage)
-        images = decoded(bag, topics, tolerance_ns=0, tally=Tally(), report=told.append)
-        return [(moment.image.stamp_ns, rgb, true_labels(moment, topics, rgb)) for moment, rgb in images], told
+        reported.extend(bag.damage)
+        images = decoded(bag, topics, tolerance_ns=0, tally=Tally(), report=reported.append)
+        return [(moment.image.stamp_ns, rgb, true_labels(moment, topics, rgb)) for moment, rgb in images], reported
 
 
 def check_frames(frames, indices):
@@ -50,20 +50,20 @@ def check_frames(frames, indices):
 @pytest.mark.parametrize("storage", [SQLITE3, MCAP])
 def test_bags_of_rclpy_in_every_storage_and_compression(tmp_path, storage, mode, store):
     path = write_bag(tmp_path / "bag", camera_and_truth(5), storage, MODES[mode], store, version=8)
-    frames, told = read(path)
+    frames, reported = read(path)
     check_frames(frames, range(5))
-    assert told == []
+    assert reported == []
 
 
 @pytest.mark.parametrize("mode", ["raw", "message"])
 @pytest.mark.parametrize("storage", [SQLITE3, MCAP])
-def test_without_its_metadata_a_bag_is_read_and_that_is_told(tmp_path, storage, mode):
+def test_a_bag_without_its_metadata_is_read_and_reported(tmp_path, storage, mode):
     path = write_bag(tmp_path / "bag", camera_and_truth(5), storage, MODES[mode])
     (path / "metadata.yaml").unlink()
-    frames, told = read(path)
+    frames, reported = read(path)
     check_frames(frames, range(5))
-    assert len(told) == 1
-    assert "metadata" in told[0]
+    assert len(reported) == 1
+    assert "metadata" in reported[0]
     check_frames(read(storage_file(path))[0], range(5))
 
 
@@ -72,12 +72,12 @@ def test_a_bag_cut_short_is_read_up_to_there(tmp_path, storage):
     path = write_bag(tmp_path / "bag", camera_and_truth(40), storage)
     file = storage_file(path)
     file.write_bytes(file.read_bytes()[: file.stat().st_size * 6 // 10])
-    frames, told = read(path)
+    frames, reported = read(path)
     assert 15 < len(frames) < 30
     check_frames([f for f in frames if f[2] is not None], range(sum(f[2] is not None for f in frames)))
-    assert any("damaged" in sentence for sentence in told)
-    assert re.search(r"[34]\d of 80 messages are lost", told[-1])
-    assert all(len(sentence.splitlines()) == 1 for sentence in told)
+    assert any("damaged" in sentence for sentence in reported)
+    assert re.search(r"[34]\d of 80 messages are lost", reported[-1])
+    assert all(len(sentence.splitlines()) == 1 for sentence in reported)
 
 
 def test_an_mcap_with_chunks_of_zstd_cut_short_is_read_up_to_there(tmp_path):
@@ -85,9 +85,9 @@ def test_an_mcap_with_chunks_of_zstd_cut_short_is_read_up_to_there(tmp_path):
     invoke("frames-to-bag", folder, tmp_path / "bag", "--zstd", "--raw")
     file = storage_file(tmp_path / "bag")
     file.write_bytes(file.read_bytes()[:-60])  # the index is gone, each chunk is whole
-    frames, told = read(tmp_path / "bag")
+    frames, reported = read(tmp_path / "bag")
     assert len(frames) == 12
-    assert any("damaged" in sentence for sentence in told)
+    assert any("damaged" in sentence for sentence in reported)
 
 
 def test_damage_in_the_middle_ends_the_reading_with_one_line(tmp_path):
@@ -96,18 +96,18 @@ def test_damage_in_the_middle_ends_the_reading_with_one_line(tmp_path):
     data = bytearray(file.read_bytes())
     data[len(data) // 2 : len(data) // 2 + 70_000] = bytes(70_000)
     file.write_bytes(data)
-    frames, told = read(path)
+    frames, reported = read(path)
     assert len(frames) < 31
-    assert told
+    assert reported
 
 
 def test_bad_images_are_named_and_the_rest_is_read(tmp_path):
     messages = camera_and_truth(4)
     messages[2][2].data = messages[2][2].data[:-7]
-    frames, told = read(write_bag(tmp_path / "bag", messages))
+    frames, reported = read(write_bag(tmp_path / "bag", messages))
     check_frames(frames, [0, 2, 3])
-    assert len(told) == 1
-    assert "height * step" in told[0]
+    assert len(reported) == 1
+    assert "height * step" in reported[0]
 
 
 def test_bytes_that_are_no_message_are_named(tmp_path):
@@ -116,9 +116,9 @@ def test_bytes_that_are_no_message_are_named(tmp_path):
 
     with sqlite3.connect(storage_file(path)) as database:
         database.execute("UPDATE messages SET data = x'00010000ffffffffffffffffffffffffffffff' WHERE id = 1")
-    frames, told = read(path)
+    frames, reported = read(path)
     check_frames(frames, [1, 2])
-    assert "not a sensor_msgs/msg/Image" in told[0]
+    assert "not a sensor_msgs/msg/Image" in reported[0]
 
 
 def test_topics_are_found_or_asked_for(tmp_path):
@@ -251,7 +251,7 @@ def test_bag_info_finds_rates_sizes_and_gaps(tmp_path):
         ("bad/metadata.yaml", b"rosbag2: [", "not a rosbag2 recording that can be read"),
     ],
 )
-def test_what_is_no_bag_is_told_in_one_line(tmp_path, name, content, expected):
+def test_what_is_no_bag_is_reported_in_one_line(tmp_path, name, content, expected):
     path = tmp_path / name
     if content is not None:
         path.parent.mkdir(exist_ok=True)

@@ -17,17 +17,17 @@ from fcn_follow.lab.recordings.reading import open_bag
 
 
 @pytest.fixture
-def told():
-    """Hears what is told, and that it is one line each."""
+def reported():
+    """Receives the reports and checks that each is one line."""
     sentences: list[str] = []
     yield sentences
     assert all(len(sentence.splitlines()) == 1 for sentence in sentences)
 
 
-def read_all(path, told):
+def read_all(path, reported):
     with open_bag(path) as bag:
-        told.extend(bag.damage)
-        return list(bag.messages([topic.name for topic in bag.topics], told.append))
+        reported.extend(bag.damage)
+        return list(bag.messages([topic.name for topic in bag.topics], reported.append))
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_databases_that_bring_queries_of_their_own_are_refused(tmp_path, stateme
         pass
 
 
-def test_null_and_text_in_the_columns_of_a_database_are_no_messages(tmp_path, told):
+def test_null_and_text_in_the_columns_of_a_database_are_no_messages(tmp_path, reported):
     path = write_bag(tmp_path / "bag", camera_and_truth(2), SQLITE3)
     with sqlite3.connect(storage_file(path)) as database:
         database.executescript(
@@ -66,11 +66,11 @@ def test_null_and_text_in_the_columns_of_a_database_are_no_messages(tmp_path, to
             "INSERT INTO topics VALUES (NULL, NULL, NULL), (9, x'ff', 1);"
             "INSERT INTO messages VALUES (NULL, NULL, NULL, NULL), (7, 1, NULL, NULL), (8, 1, 'noon', 'text')"
         )
-    messages = read_all(storage_file(path), told)
+    messages = read_all(storage_file(path), reported)
     assert sorted(len(message.data) > 0 for message in messages) == [False, False, True, True, True, True]
 
 
-def test_pages_of_a_database_that_repeat_without_end_are_given_up(tmp_path, monkeypatch, told):
+def test_pages_of_a_database_that_repeat_without_end_are_given_up(tmp_path, monkeypatch, reported):
     """As much work as the file's size allows, and no more."""
     path = write_bag(tmp_path / "bag", camera_and_truth(3), SQLITE3)
     monkeypatch.setattr("fcn_follow.lab.recordings.sqlite._STEPS", 1)
@@ -107,7 +107,7 @@ def test_a_packed_recording_is_unpacked_as_far_as_there_is_room(tmp_path):
 
 
 @pytest.mark.parametrize("mode", ["raw", "message", "file"])
-def test_a_message_that_unpacks_to_more_than_any_is_named_and_the_rest_is_read(tmp_path, told, mode):
+def test_a_message_that_unpacks_to_more_than_any_is_named_and_the_rest_is_read(tmp_path, reported, mode):
     path = write_bag(tmp_path / "bag", camera_and_truth(3), SQLITE3, MODES["message"])
     with sqlite3.connect(storage_file(path)) as database:
         bomb = zstd.compress(bytes(MAX_MESSAGE_BYTES + 1))
@@ -137,7 +137,7 @@ def mcap_chunk(says_bytes, packed):
     ],
     ids=["record", "chunk", "lying chunk"],
 )
-def test_mcap_records_larger_than_any_end_the_reading_with_one_line(tmp_path, told, record, expected):
+def test_mcap_records_larger_than_any_end_the_reading_with_one_line(tmp_path, reported, record, expected):
     path = write_bag(tmp_path / "bag", camera_and_truth(2), MCAP)
     file = storage_file(path)
     data = file.read_bytes()
@@ -146,28 +146,28 @@ def test_mcap_records_larger_than_any_end_the_reading_with_one_line(tmp_path, to
     with file.open("wb") as out:
         out.write(data[:cut] + record)
         out.truncate(len(data) + (300 << 20))  # room for what the record says, without taking it
-    messages = read_all(file, told)
+    messages = read_all(file, reported)
     assert len(messages) == 4
-    assert any(expected in sentence for sentence in told)
+    assert any(expected in sentence for sentence in reported)
 
 
-def test_metadata_of_a_bag_that_laughs_is_refused_and_the_bag_read(tmp_path, told):
+def test_metadata_of_a_bag_that_laughs_is_refused_and_the_bag_read(tmp_path, reported):
     path = write_bag(tmp_path / "bag", camera_and_truth(2), MCAP)
     (path / "metadata.yaml").write_text("a: &a [x]\nb: [*a, *a]\n")
-    assert len(read_all(path, told)) == 4
-    assert "has an alias" in told[0]
+    assert len(read_all(path, reported)) == 4
+    assert "has an alias" in reported[0]
 
 
-def test_a_topic_of_two_types_is_read_as_one(tmp_path, told):
+def test_a_topic_of_two_types_is_read_as_one(tmp_path, reported):
     path = write_bag(tmp_path / "bag", camera_and_truth(3), SQLITE3)
     with sqlite3.connect(storage_file(path)) as database:
         database.execute(
             "UPDATE topics SET name = '/cam/image_raw', type = 'std_msgs/msg/String' WHERE name LIKE '%mask'"
         )
         database.execute("DELETE FROM messages WHERE id = 2")
-    messages = read_all(storage_file(path), told)
+    messages = read_all(storage_file(path), reported)
     assert {message.type for message in messages} == {"sensor_msgs/msg/Image"}
-    assert "topic /cam/image_raw has several types; only its sensor_msgs/msg/Image are read" in told[0]
+    assert "topic /cam/image_raw has several types; only its sensor_msgs/msg/Image are read" in reported[0]
 
 
 def test_a_database_whose_definitions_are_no_text_is_refused_in_one_line(tmp_path):
@@ -181,10 +181,10 @@ def test_a_database_whose_definitions_are_no_text_is_refused_in_one_line(tmp_pat
         pass
 
 
-def test_a_file_that_metadata_names_a_thousand_times_is_read_once(tmp_path, told):
+def test_a_file_that_metadata_names_a_thousand_times_is_read_once(tmp_path, reported):
     path = write_bag(tmp_path / "bag", camera_and_truth(1), MCAP)
     text = (path / "metadata.yaml").read_text()
     line = next(line for line in text.splitlines() if line.strip() == "- bag.mcap")
     (path / "metadata.yaml").write_text(text.replace(line, "\n".join([line] * 1000)))
-    assert len(read_all(path, told)) == 2
-    assert told == []
+    assert len(read_all(path, reported)) == 2
+    assert reported == []

@@ -150,7 +150,7 @@ def test_what_was_lost_is_counted_and_the_rest_scored(tmp_path, weights):
     assert "height * step" in err
 
 
-def test_without_a_truth_it_says_how_to_give_one(tmp_path, weights):
+def test_without_a_truth_the_error_names_the_option(tmp_path, weights):
     messages = camera_and_truth(2)
     refused = fcn_follow("score-bag", write_bag(tmp_path / "bag", messages[::2]), "--weights", weights)
     assert refused.returncode == 1 and "no true masks; choose their topic with --truth-topic" in refused.stderr

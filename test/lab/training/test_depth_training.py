@@ -46,7 +46,7 @@ def test_depth_is_read_in_metres_with_its_focal_length(folder):
 
 
 @pytest.mark.parametrize(
-    ("depth", "told"),
+    ("depth", "expected"),
     [
         (np.full((32, 64), 900, np.uint16), "depth of 64x32 pixels, but its image has 64x64"),
         (np.full((64, 64), 90, np.uint8), "depth must be 16-bit grey, in millimetres; this is 8-bit"),
@@ -58,15 +58,15 @@ def test_depth_is_read_in_metres_with_its_focal_length(folder):
         (b"\x89PNG and no more", "not a picture, or a damaged one"),
     ],
 )
-def test_depth_that_is_refused_by_name(folder, depth, told):
+def test_depth_that_is_refused_by_name(folder, depth, expected):
     path = folder / "depth" / "1_run1_depth_00002.png"
     path.write_bytes(depth) if isinstance(depth, bytes) else cv2.imwrite(str(path), depth)
     frames = open_frames(folder)
-    with pytest.raises(FrameError, match=rf"depth/1_run1_depth_00002\.png: {told}"):
+    with pytest.raises(FrameError, match=rf"depth/1_run1_depth_00002\.png: {expected}"):
         frames.depth_m(2, frames.image(2))
     bank = load_bank(all_frames([frames]), 32, with_depth=True)
     assert len(bank) == len(bank.depth.depth_m) == 5
-    assert told in bank.skipped[0]
+    assert expected in bank.skipped[0]
 
 
 def test_folders_with_depth_that_are_refused(folder):

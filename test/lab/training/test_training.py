@@ -234,12 +234,12 @@ def test_trainings_that_are_refused(data):
         assert not out.exists()
 
 
-def test_what_a_split_does_not_show_is_told(data, tmp_path):
+def test_what_a_split_does_not_show_is_reported(data, tmp_path):
     frames = open_frames(write_frames(tmp_path / "empty", 2, hero_heights=(0,)))
     bank = load_bank(all_frames([frames]), 32)
-    told = empty_classes(bank, [])
-    assert "no training frame shows the class hero: it cannot be learned" in told
-    assert len([line for line in told if "held-out" in line]) == 3
+    problems = empty_classes(bank, [])
+    assert "no training frame shows the class hero: it cannot be learned" in problems
+    assert len([line for line in problems if "held-out" in line]) == 3
     assert not [
         line for line in empty_classes(load_bank(all_frames([open_frames(data / "a")]), 32), []) if "tra" in line
     ]
@@ -320,7 +320,7 @@ def test_the_learning_rate_finder_draws_its_curve_and_suggests(data):
     assert cv2.imread(str(out)).shape[0] > 300
 
 
-def test_a_range_test_that_runs_away_is_told_and_stops_early(data):
+def test_a_range_test_that_diverges_is_reported_and_stops_early(data):
     trainer = trainer_on(data)
     result = range_test(trainer, 1e-5, 100.0, 30, lambda rate, loss: None)
     assert len(result.rates) <= 30

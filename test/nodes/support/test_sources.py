@@ -114,7 +114,7 @@ def test_a_bag_with_its_own_stamps_camera_and_masks(tmp_path, storage, compresse
         ("bag/metadata.yaml", b"rosbag2: [", "not a rosbag2 recording"),
     ],
 )
-def test_what_cannot_be_played_is_told(tmp_path, name, content, expected):
+def test_what_cannot_be_played_is_reported(tmp_path, name, content, expected):
     path = tmp_path / name
     if content == "folder":
         path.mkdir()
