@@ -64,6 +64,7 @@ class Kind:
 
 
 REFUSED, JUMPED, BLIND = "odometry is refused", "jumped", "refused: "
+EARLIEST_S = 5.0  # of a fault
 REPORTED_BY_ODOMETRY_CHECKS = ("odometry", "the drone does not do what is commanded", "the drone lags")
 KINDS = {
     "odom_jump": Kind((JUMPED,), (3.0, 50.0)),
@@ -102,7 +103,6 @@ class Injector:
         self._frozen_odometry: VehicleState | None = None
         self._frozen_sight: Seen | None = None
         self._messages = 0
-        self._stalled_until_s = -math.inf
 
     def active(self, kind: str, now_s: float) -> Fault | None:
         """The active fault of that kind, if any."""
@@ -166,13 +166,13 @@ class Injector:
         return self.active("follower_restarts", now_s) is not None
 
 
-def draw_faults(rng: np.random.Generator, duration_s: float, earliest_s: float = 5.0) -> tuple[Fault, ...]:
+def draw_faults(rng: np.random.Generator, duration_s: float) -> tuple[Fault, ...]:
     """One to three faults of different kinds, early enough to be noticed."""
     names = rng.choice(list(KINDS), size=int(rng.integers(1, 4)), replace=False)
     faults = []
     for name in names:
         kind = KINDS[str(name)]
-        begin_s = round(float(rng.uniform(earliest_s, duration_s - 4.0)), 2)
+        begin_s = round(float(rng.uniform(EARLIEST_S, duration_s - 4.0)), 2)
         length_s = round(float(rng.uniform(*kind.seconds)), 2)
         faults.append(
             Fault(
