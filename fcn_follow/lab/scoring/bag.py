@@ -14,7 +14,7 @@ from fcn_follow.classes import HERO
 from fcn_follow.images.messages import MessageError
 from fcn_follow.lab.data.frames import UInt8Array
 from fcn_follow.lab.data.resize import resize_image, resize_mask
-from fcn_follow.lab.recordings.frame_folders import OnFrame, decoded, refuse_other_size, true_labels
+from fcn_follow.lab.recordings.frame_folders import decoded, refuse_other_size, true_labels
 from fcn_follow.lab.recordings.pairing import Moment, Tally
 from fcn_follow.lab.recordings.reading import Bag, Report, stamp_text
 from fcn_follow.lab.recordings.topics import BagTopics
@@ -98,14 +98,10 @@ class Losses:
     images_without_truth: int = 0
 
 
-def bag_frames(
-    bag: Bag, reading: Reading, card: ModelCard, losses: Losses, on_image: OnFrame = lambda: None
-) -> Iterator[BagFrame]:
+def bag_frames(bag: Bag, reading: Reading, card: ModelCard, losses: Losses) -> Iterator[BagFrame]:
     """The images of a bag that have a true mask, in the order of their recording."""
     report = losses.sentences.append
-    images = decoded(
-        bag, reading.topics, tolerance_ns=reading.tolerance_ns, tally=losses.tally, report=report, on_image=on_image
-    )
+    images = decoded(bag, reading.topics, tolerance_ns=reading.tolerance_ns, tally=losses.tally, report=report)
     for moment, image_rgb in images:
         try:
             truth = _truth(moment, reading, image_rgb)
