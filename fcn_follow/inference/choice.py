@@ -138,7 +138,7 @@ def is_accelerated(name: str, device: str, precision: str) -> bool:
     return device == "cuda" and precision == "fp16"
 
 
-def try_all(weights: LoadedWeights, specs: Sequence[EngineSpec], rounds: int = ROUNDS) -> list[Trial]:
+def try_all(weights: LoadedWeights, specs: Sequence[EngineSpec]) -> list[Trial]:
     """Open, verify and measure engines, in turn for each frame, so that other load affects all of them alike."""
     verification = Verification(weights)
     engines: dict[EngineSpec, Engine] = {}
@@ -155,7 +155,7 @@ def try_all(weights: LoadedWeights, specs: Sequence[EngineSpec], rounds: int = R
             broke.add(spec)
     times_s: dict[EngineSpec, list[float]] = {spec: [] for spec in specs if not problems[spec]}
     end_s = time.perf_counter() + MAX_ROUNDS_S
-    for i in range(rounds):
+    for i in range(ROUNDS):
         if i >= MIN_ROUNDS and time.perf_counter() > end_s:
             break
         frame = verification.frames[i % len(verification.frames)][None]

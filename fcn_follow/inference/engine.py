@@ -128,7 +128,7 @@ def open_engine(spec: EngineSpec, weights: LoadedWeights, output: Output = Outpu
     return _make(spec, onnx_model(deployed_graph(weights, output), batch=batch), output, batch)
 
 
-def open_model(spec: EngineSpec, model: bytes | Path, output: Output, batch: int = 1) -> Engine:
+def open_model(spec: EngineSpec, model: bytes | Path, output: Output) -> Engine:
     """An engine with an exported model: ONNX as bytes, or the path of an OpenVINO IR.
 
     Raises UserError if the engine is not installed, does not take such a model, or cannot compute as the spec says.
@@ -136,7 +136,7 @@ def open_model(spec: EngineSpec, model: bytes | Path, output: Output, batch: int
     check_installed(spec.name)
     if not ENGINES[spec.name].needs or (isinstance(model, Path) and spec.name != "openvino"):
         raise UserError(f"engine {spec.name} does not take this exported model; take openvino")
-    return _make(spec, model, output, batch)
+    return _make(spec, model, output, batch=1)
 
 
 def _make(spec: EngineSpec, network: LoadedWeights | bytes | Path, output: Output, batch: int) -> Engine:
