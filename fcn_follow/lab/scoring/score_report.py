@@ -45,15 +45,15 @@ def write_report(
         cv2.imwrite(str(folder / "worst_frames.png"), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
 
 
-def worst_frames(frames: Sequence[FrameResult], count: int = WORST) -> list[FrameResult]:
+def worst_frames(frames: Sequence[FrameResult]) -> list[FrameResult]:
     """The largest false alarms, then the heroes with the lowest IoU; half of each where there are enough."""
     alarms = sorted(
         (frame for frame in frames if frame.kind is Kind.NONE and frame.score.predicted_seen),
         key=lambda frame: -frame.score.predicted_hero_px,
     )
     heroes = sorted((frame for frame in frames if frame.score.truth_seen), key=lambda frame: frame.score.iou[HERO])
-    first = alarms[: max(count // 2, count - len(heroes))]
-    return first + heroes[: count - len(first)]
+    first = alarms[: max(WORST // 2, WORST - len(heroes))]
+    return first + heroes[: WORST - len(first)]
 
 
 def write_csv(path: Path, frames: Sequence[FrameResult]) -> None:

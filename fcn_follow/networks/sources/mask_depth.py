@@ -18,6 +18,7 @@ from fcn_follow.networks.keras.layers import Conv2dSame
 from fcn_follow.networks.sizes import require_multiple
 
 START_DEPTH_M = 12.0
+PERIOD_PX = 2  # of the upsampling
 IMPOSSIBLE_LOGIT = -30.0  # of a class that the network does not have; infinity times 0 would be NaN
 
 
@@ -134,7 +135,7 @@ def class_logits(output: Tensor) -> Tensor:
     return torch.cat([torch.zeros_like(hero), torch.full_like(hero, IMPOSSIBLE_LOGIT), hero], 1)
 
 
-def checkerboard(network: nn.Module, size_px: int = 160, period_px: int = 2) -> float:
+def checkerboard(network: nn.Module, size_px: int = 160) -> float:
     """Share of the output's energy in a pattern with the upsampling period, for a grey image, away from the edges.
 
     The energy of the deviations of the phase means from their mean, divided by the output's mean energy; 0 if all
@@ -145,9 +146,9 @@ def checkerboard(network: nn.Module, size_px: int = 160, period_px: int = 2) -> 
         device = next((tensor.device for tensor in network.parameters()), None)
         flat = torch.full((1, 3, size_px, size_px), 0.3, device=device)
         output = network.eval()(flat)[0].double()
-    edge = size_px // 4 // period_px * period_px
+    edge = size_px // 4 // PERIOD_PX * PERIOD_PX
     middle = output[:, edge:-edge, edge:-edge]
-    offsets = itertools.product(range(period_px), repeat=2)
-    phases = torch.stack([middle[:, row::period_px, column::period_px].mean((1, 2)) for row, column in offsets])
+    offsets = itertools.product(range(PERIOD_PX), repeat=2)
+    phases = torch.stack([middle[:, row::PERIOD_PX, column::PERIOD_PX].mean((1, 2)) for row, column in offsets])
     energy = (phases - phases.mean(0)).square().mean()
     return float(energy / middle.square().mean().clamp_min(1e-12))
