@@ -10,7 +10,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -24,16 +24,14 @@ class Finished(Exception):  # noqa: N818 (it is no error)
     """Raised in a node's callback when its work is done; the process then ends with exit code 0."""
 
 
-def run_node(make_node: Callable[[], Any], args: Sequence[str] | None = None) -> int:
+def run_node(make_node: Callable[[], Any]) -> int:
     """Make the node, spin it until SIGINT, SIGTERM or `Finished`, call its `stop()`, shut down; the exit code.
 
     A second signal is ignored: a terminal and a launch file both send SIGINT. A UserError becomes one line on
     standard error and exit code 1; any other exception of a callback stops the node the same way, with its traceback.
 
-    Args:
-        make_node: makes the rclpy node; its method `stop()` publishes the last messages (zero commands) and ends its
-            threads.
-        args: the process arguments for ROS; None for sys.argv.
+    `make_node` makes the rclpy node; its method `stop()` publishes the last messages (zero commands) and ends its
+    threads.
     """
     stopping = False
 
@@ -51,7 +49,7 @@ def run_node(make_node: Callable[[], Any], args: Sequence[str] | None = None) ->
 
     node = None
     try:
-        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
         if not stopping:
             node = make_node()
             executor = SingleThreadedExecutor()
