@@ -23,11 +23,9 @@ class Mesh:
     faces: NDArray[np.int32]
     texcoords: Points | None = None
 
-    def moved(self, offset_m: Sequence[float], yaw_rad: float = 0.0, scale: float = 1.0) -> Mesh:
-        """The mesh scaled, then rotated about z, then shifted."""
-        c, s = np.cos(yaw_rad), np.sin(yaw_rad)
-        turn = np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
-        return Mesh(self.vertices_m * scale @ turn.T + np.asarray(offset_m), self.faces, self.texcoords)
+    def moved(self, offset_m: Sequence[float]) -> Mesh:
+        """The mesh elsewhere."""
+        return Mesh(self.vertices_m + np.asarray(offset_m), self.faces, self.texcoords)
 
 
 def merged(meshes: Sequence[Mesh]) -> Mesh:
@@ -150,16 +148,14 @@ def walls(outline_m: PointsLike, bottom_m: float, top_m: float, texture_m: tuple
     return Mesh(np.array(vertices), np.array(faces, dtype=np.int32), np.array(texcoords))
 
 
-def box_outline(centre_m: Sequence[float], size_m: Sequence[float], yaw_rad: float = 0.0) -> Points:
-    """The four corners of a rectangle, counter-clockwise."""
-    half = np.asarray(size_m) / 2
-    corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * half
-    c, s = np.cos(yaw_rad), np.sin(yaw_rad)
-    turned: Points = corners @ np.array([[c, s], [-s, c]]) + np.asarray(centre_m)
-    return turned
+def box_outline(centre_m: Sequence[float], size_m: Sequence[float]) -> Points:
+    """The four corners of a rectangle along the axes, counter-clockwise."""
+    signs = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]])
+    corners: Points = signs * (np.asarray(size_m) / 2) + np.asarray(centre_m)
+    return corners
 
 
-def circle_outline(centre_m: Sequence[float], radius_m: float, sides: int = 24) -> Points:
+def circle_outline(centre_m: Sequence[float], radius_m: float, sides: int) -> Points:
     """A regular polygon, counter-clockwise."""
     angle = np.arange(sides) * 2 * np.pi / sides
     return np.asarray(centre_m) + radius_m * np.column_stack([np.cos(angle), np.sin(angle)])
