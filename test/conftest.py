@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 from ros_tools import STARTED, start_node
 
+LONGEST = [Path(__file__).parent / name for name in ("runner", "nodes", "lab", "cli")]
+"""The folders whose tests take longest: begun last, they would keep one worker busy and the other waiting."""
 DOMAINS = range(1, 97)
 """`bench chain` takes those above."""
 DOMAINS_OF_A_WORKER = 24
@@ -61,7 +63,8 @@ def own_engine_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what goes over DDS: `scripts/test -m dds`, or `-m "not dds and not slow"` for what is quick."""
+    """Longest folders first. Mark what goes over DDS: `scripts/test -m dds`, or `-m "not dds and not slow"`."""
+    items.sort(key=lambda item: next((n for n, folder in enumerate(LONGEST) if folder in item.path.parents), 99))
     for item in items:
         if "own_domains" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.dds)
