@@ -25,6 +25,13 @@ def roll_pitch_yaw(orientation_xyzw: tuple[float, float, float, float]) -> Vecto
     return roll, pitch, math.atan2(2.0 * (w * z + x * y), 1.0 - 2.0 * (y * y + z * z))
 
 
+def rotated_by(orientation_xyzw: tuple[float, float, float, float], vector: Vector3) -> Vector3:
+    """A vector of a frame with this orientation, in the axes of the frame around it."""
+    roll, pitch, yaw = roll_pitch_yaw(orientation_xyzw)
+    x, y, z = level_from_body(vector, roll, pitch)
+    return (*rotated(x, y, yaw), z)
+
+
 def body_from_optical(position_camera_m: Vector3, pitch_down_rad: float) -> Vector3:
     """A vector of the optical frame in the axes of the camera's mount."""
     right, down, forward = position_camera_m

@@ -19,7 +19,7 @@ DISTRIBUTIONS = {"cv2": "opencv-python-headless", "PIL": "pillow", "yaml": "pyya
 """Of the modules that are not called as their distribution."""
 BROUGHT_ALONG = {"lz4", "backports", "google"}
 """Modules that rosbags (the first two) and onnx install."""
-ELSEWHERE = {"px4_msgs", "tensorrt", "compression"}
+ELSEWHERE = {"px4_msgs", "tf2_ros", "tf2_msgs", "tensorrt", "compression"}
 """PX4's own messages, NVIDIA's package, and a module of Python 3.14; each is imported where it is there."""
 
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 from builtin_interfaces.msg import Time
@@ -33,11 +34,13 @@ from fcn_follow.autopilots.output import make_output, output_topic
 from fcn_follow.errors import UserError
 from fcn_follow.following.explanation import explain
 from fcn_follow.following.follower import Follower, FollowerStep
+from fcn_follow.following.parameters import FollowerCameraParameters
 from fcn_follow.following.states import State
 from fcn_follow.following.vehicle import vehicle_from_body_twist
 from fcn_follow.geometry import ZERO_COMMAND, HeroPosition, VehicleState, VelocityCommand
 from fcn_follow.nodes.support.autopilot_host import NodeHost
 from fcn_follow.nodes.support.follower_parameters import FollowerNodeParameters
+from fcn_follow.nodes.support.mount_from_tf import MountFromTf
 from fcn_follow.nodes.support.parameters import ParameterNode
 from fcn_follow.nodes.support.status import ERROR, OK, WARN, diagnostics, wrong_topic_types
 
@@ -62,6 +65,7 @@ class FollowerNode(ParameterNode):
         self._follower = Follower(self._settings, enabled=self._settings.start_enabled)
         self._topic = self._command_topic()
         self._output = make_output(NodeHost(self), self._settings)
+        self._mount: MountFromTf[FollowerCameraParameters] = MountFromTf(self)
         self._faults: dict[str, str] = {}
         self._camera_frame = ""
         self._first_frame_s = self._right_frame_s = self._wrong_frame_s = -math.inf
@@ -137,7 +141,13 @@ class FollowerNode(ParameterNode):
 
     def _take_parameters(self, parameters: FollowerNodeParameters) -> None:
         self._settings = parameters
-        self._follower.set_parameters(parameters)
+        self._take_mount()
+
+    def _take_mount(self) -> None:
+        """Follow with the parameters as they are, and the camera's mount of TF where it is there."""
+        mounted = self._mount.mounted(self._settings.camera, self._camera_frame)
+        self._set_fault("mount", self._mount.fault)
+        self._follower.set_parameters(replace(self._settings, camera=mounted))
 
     def _guarded(self, callback: Callable[..., None]) -> Callable[..., None]:
         """The callback; its exceptions are logged and stop the drone instead of the node."""
@@ -249,11 +259,13 @@ class FollowerNode(ParameterNode):
         if not expected or frame == expected:
             self._first_frame_s = self._first_frame_s if expected else steady_s
             self._camera_frame, self._right_frame_s = frame, steady_s
+            self._take_mount()
             return True
         never_persisted = self._right_frame_s - self._first_frame_s < WRONG_FRAME_S < steady_s - self._right_frame_s
         if never_persisted and not self._settings.camera_frame:
             self.get_logger().warning(f"positions come in frame {frame[:80]!r}, no longer in {expected!r}")
             self._camera_frame, self._first_frame_s, self._right_frame_s = frame, steady_s, steady_s
+            self._take_mount()
             return True
         self._wrong_frame_s = steady_s
         text = f"positions come in frame {frame[:80]!r} instead of {expected!r} (parameter camera_frame)"
