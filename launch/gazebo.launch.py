@@ -14,8 +14,10 @@ from launch.actions import (
     ExecuteProcess,
     IncludeLaunchDescription,
     OpaqueFunction,
+    RegisterEventHandler,
     Shutdown,
 )
+from launch.event_handlers import OnProcessExit
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch_ros.actions import Node
 
@@ -26,6 +28,9 @@ DRONES = {
     "velocity": ("follow_drone", "gazebo.yaml"),
     "rotors": ("follow_drone_rotors", "gazebo_rotors.yaml"),
 }
+NEEDS_STAND = {"follow_drone_rotors"}
+STAND = "launch_stand"
+"""It carries a drone whose rotors rest until the first command."""
 RECORDED = [
     "/camera/image_raw",
     "/camera/camera_info",
@@ -50,7 +55,9 @@ ARGUMENTS = [
         description="velocity: takes each command at once, steady; rotors: has motors and leans as it flies.",
     ),
     DeclareLaunchArgument(
-        "start", default_value="-17 -6 2.5 0", description="Where the drone starts: x y z in metres, yaw in radians."
+        "start",
+        default_value="3.0 7.99 2.5 -3.06",
+        description="Where the drone starts: x y z in metres, yaw in radians.",
     ),
     DeclareLaunchArgument(
         "gui", default_value="false", choices=["true", "false"], description="Open Gazebo's window; else headless."
@@ -114,6 +121,18 @@ def start_pose(text: str) -> list[str]:
     return ["-x", x, "-y", y, "-z", z, "-Y", yaw]
 
 
+def spawn(model: str, name: str, start: list[str]) -> Node:
+    """Put a model of fcn_follow into the world."""
+    return Node(
+        package="ros_gz_sim",
+        executable="create",
+        name=f"create_{name}",
+        arguments=["-file", str(SHARE / "models" / model / "model.sdf"), "-name", name, *start],
+        parameters=[{"use_sim_time": True}],
+        output="screen",
+    )
+
+
 def make_everything(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     """Gazebo with the world, the drone, the bridge, the nodes, and optionally the recording."""
     value = {argument.name: context.launch_configurations[argument.name] for argument in ARGUMENTS}
@@ -122,19 +141,15 @@ def make_everything(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     drone, vehicle_file = DRONES[value["dynamics"]]
     window = "" if value["gui"] == "true" else "-s --headless-rendering "
     sim_time = {"use_sim_time": True}
+    vehicle = spawn(drone, "follow_drone", start)
+    stand = spawn(STAND, STAND, start) if drone in NEEDS_STAND else None
     entities: list[LaunchDescriptionEntity] = [
         AppendEnvironmentVariable("GZ_SIM_RESOURCE_PATH", str(SHARE / "models")),
         IncludeLaunchDescription(
             PythonLaunchDescriptionSource(str(gazebo / "launch" / "gz_sim.launch.py")),
             launch_arguments={"gz_args": f"-r {window}{world}", "on_exit_shutdown": "true"}.items(),
         ),
-        Node(
-            package="ros_gz_sim",
-            executable="create",
-            arguments=["-file", str(SHARE / "models" / drone / "model.sdf"), "-name", "follow_drone", *start],
-            parameters=[sim_time],
-            output="screen",
-        ),
+        *([stand, RegisterEventHandler(OnProcessExit(target_action=stand, on_exit=[vehicle]))] if stand else [vehicle]),
         Node(
             package="ros_gz_bridge",
             executable="parameter_bridge",

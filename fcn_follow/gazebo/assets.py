@@ -11,7 +11,7 @@ from xml.etree.ElementTree import Element
 import numpy as np
 
 from fcn_follow.errors import UserError
-from fcn_follow.gazebo.drone import DRONE, DRONE_ROTORS, drone_model
+from fcn_follow.gazebo.drone import DRONE, DRONE_ROTORS, STAND, drone_model, stand_model
 from fcn_follow.gazebo.elements import model_config, to_text
 from fcn_follow.gazebo.people import everybody, person_meshes, standing_model
 from fcn_follow.gazebo.town import TOWN, scenery_model, town_models
@@ -64,6 +64,7 @@ def _write(out: Path) -> Iterator[Path]:
     for name, rotors in ((DRONE, False), (DRONE_ROTORS, True)):
         description = f"A quadrotor with a camera on a pitch gimbal, flown by {'its rotors' if rotors else 'velocity'}."
         yield _write_model(models, name, drone_model(rotors), description)
+    yield _write_model(models, STAND, stand_model(), "A plate on a pole, on which the drone stands before it flies.")
     worlds = out / "worlds"
     worlds.mkdir()
     world = worlds / f"{TOWN}.sdf"

@@ -33,14 +33,16 @@ class Scenery:
     boxes_m: tuple[tuple[tuple[float, float], tuple[float, float, float]], ...] = ()
     trunk_m: tuple[float, float] | None = None
     """Radius and height of a cylinder in the middle."""
-    on_ground: bool = False
+    ground_m: float | None = None
+    """Height of a plane that stops a drone."""
 
 
 def town_models(town: Town, seed: int) -> Iterator[Scenery]:
     """All models that the world includes."""
     boxes = tuple((b.centre_m, (*b.size_m, b.height_m)) for b in town.buildings)
     still = merged_by_material(ground_meshes(town), building_meshes(town))
-    yield Scenery(TOWN, "A paved square, roads, a park and houses.", still, boxes, on_ground=True)
+    highest_m = max(ground.height_m for ground in town.grounds)  # so that no camera looks from below a paving
+    yield Scenery(TOWN, "A paved square, roads, a park and houses.", still, boxes, ground_m=highest_m)
     wanted = set(TREE_LEAVES)
     attempt = 0
     while wanted:  # the random generator picks the colour of the leaves
@@ -78,8 +80,8 @@ def scenery_model(scenery: Scenery) -> Element:
     values(model, static=True)
     link = child(model, "link", name="link")
     mesh_visual(link, "visual", f"model://{scenery.name}/meshes/{scenery.name}.obj")
-    if scenery.on_ground:
-        plane = child(_collision(link, "ground"), "plane")
+    if scenery.ground_m is not None:
+        plane = child(_collision(link, "ground", 0.0, 0.0, scenery.ground_m), "plane")
         values(plane, normal="0 0 1", size="240 240")
     for number, (centre_m, size_m) in enumerate(scenery.boxes_m):
         box = _collision(link, f"building_{number}", centre_m[0], centre_m[1], size_m[2] / 2)

@@ -33,6 +33,7 @@ MODELS, WORLDS = ROOT / "models", ROOT / "worlds"
 DOCUMENTS = sorted([*WORLDS.glob("*.sdf"), *MODELS.glob("*/model.sdf")])
 DRONES = [MODELS / name / "model.sdf" for name in ("follow_drone", "follow_drone_rotors")]
 SIZE_LIMIT_BYTES = 5_000_000
+STEP_S = float(ElementTree.parse(WORLDS / "town_square.sdf").findtext(".//physics/max_step_size"))
 
 specified = pytest.mark.skipif(
     not sdf_rules.SPECIFICATION.is_dir(), reason="needs SDF 1.9's description: apt-get install libsdformat-dev"
@@ -49,7 +50,10 @@ def named(path):
 
 def faults(document):
     return [
-        *sdf_rules.undefined_animations(document),
+        *sdf_rules.bad_actors(document),
+        *sdf_rules.unstable_joints(document, STEP_S),
+        *sdf_rules.unbalanced_drones(document),
+        *sdf_rules.mismatched_frames(document),
         *sdf_rules.unresolved_uris(document, MODELS),
         *sdf_rules.mismatched_plugins(document, PLUGINS),
         *sdf_rules.bad_labels(document),
@@ -117,6 +121,25 @@ def set_text(text):
     return lambda element: setattr(element, "text", text)
 
 
+def by_force(p_gain, d_gain):
+    """A drone whose camera joint has a controller by force."""
+
+    def change(plugin):
+        plugin.remove(plugin.find("use_velocity_commands"))
+        ElementTree.SubElement(plugin, "p_gain").text = p_gain
+        ElementTree.SubElement(plugin, "d_gain").text = d_gain
+
+    document = load(DRONES[0])
+    change(document.find(".//plugin[@filename='gz-sim-joint-position-controller-system']"))
+    return document
+
+
+def labels_in(frame):
+    document = load(DRONES[0])
+    document.find(".//sensor[@type='segmentation']/gz_frame_id").text = frame
+    return document
+
+
 @pytest.mark.parametrize(
     ("document", "fault"),
     [
@@ -127,8 +150,13 @@ def set_text(text):
         (broken("uri", set_text("model://hero/meshes/heroine.obj"), MODELS / "hero" / "model.sdf"), "no such file"),
         (broken("uri", set_text("file:///hero.obj"), MODELS / "hero" / "model.sdf"), "not a model://"),
         (broken("time", set_text("9"), WORLDS / "town_square.sdf"), "do not rise"),
-        (broken("actor", lambda e: ElementTree.SubElement(e, "skin"), WORLDS / "town_square.sdf"), "no animation loop"),
-        (broken("actor", lambda e: e.remove(e.find("link")), WORLDS / "town_square.sdf"), "neither skin nor link"),
+        (broken("actor", lambda e: e.remove(e.find("skin")), WORLDS / "town_square.sdf"), "no skin"),
+        (broken("actor", lambda e: e.remove(e.find("plugin")), WORLDS / "town_square.sdf"), "no label of its own"),
+        (broken("filename", set_text("model://hero/hero.obj"), WORLDS / "town_square.sdf"), "no such file"),
+        (broken("effort", set_text("0")), "without a limit of the effort"),
+        (by_force("0.5", "0.02"), "takes 2.0 times the speed in one step"),
+        (broken("mass", set_text("2.0")), "centre of mass is not in the middle"),
+        (labels_in("camera_link"), "labels are in frame camera_link"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -187,6 +215,16 @@ def launch_constants(name):
                 if isinstance(key, ast.Constant) and isinstance(value, ast.Constant):
                     found[key.value] = value
     return {key: value for key, value in found.items() if key is not None}
+
+
+def default_of(argument):
+    """The default of an argument of gazebo.launch.py."""
+    tree = ast.parse((ROOT / "launch" / "gazebo.launch.py").read_text(encoding="utf-8"))
+    declared = next(
+        node for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and node.args and getattr(node.args[0], "value", None) == argument
+    )  # fmt: skip
+    return next(ast.literal_eval(each.value) for each in declared.keywords if each.arg == "default_value")
 
 
 def test_the_launch_file_joins_the_bridge_and_the_nodes():
@@ -249,7 +287,7 @@ def test_camera_and_segmentation_see_the_same(path):
     assert (rgb.findtext("camera/image/width"), rgb.findtext("update_rate")) == ("640", "20")
 
 
-def test_the_people_of_the_world_walk_where_one_can_and_are_labelled():
+def test_the_people_of_the_world_walk_where_nothing_stands_and_are_labelled():
     town, world = town_of(SEED), load(WORLDS / "town_square.sdf")
     actors = {actor.get("name"): actor for actor in world.iter("actor")}
     assert {name: actor.findtext(".//label") for name, actor in actors.items()} == {
@@ -265,6 +303,55 @@ def test_the_people_of_the_world_walk_where_one_can_and_are_labelled():
         turns = [abs(math.remainder(b - a, math.tau)) for a, b in zip(places[:, 5], places[1:, 5], strict=False)]
         assert max(turns) < math.radians(150), name
         assert np.allclose(places[0, :3], places[-1, :3]), name
+
+
+def places_of(actor):
+    """time, x, y and heading of an actor's waypoints."""
+    return np.array(
+        [
+            [float(waypoint.findtext("time")), *(float(part) for part in waypoint.findtext("pose").split())]
+            for waypoint in actor.iter("waypoint")
+        ]
+    )[:, [0, 1, 2, 6]]
+
+
+def test_at_the_start_the_hero_is_5_m_ahead_and_nobody_is_near_the_line():
+    """For the first seconds, in which the drone waits for the follower."""
+    x_m, y_m, _, yaw_rad = (float(part) for part in default_of("start").split())
+    drone = np.array((x_m, y_m))
+    world, town = load(WORLDS / "town_square.sdf"), town_of(SEED)
+    actors = {actor.get("name"): places_of(actor) for actor in world.iter("actor")}
+    (_, *hero, heading_rad) = actors.pop("hero")[0]
+    away = np.array(hero) - drone
+    assert np.linalg.norm(away) == pytest.approx(5.0, abs=0.1)
+    assert math.remainder(math.atan2(away[1], away[0]) - yaw_rad, math.tau) == pytest.approx(0.0, abs=0.02)
+    assert math.remainder(heading_rad - yaw_rad, math.tau) == pytest.approx(0.0, abs=0.02), "it walks away"
+    assert not any(town.blocked(*(drone + share * away), 0.5) for share in np.linspace(0.0, 1.0, 11))
+    for name, places in actors.items():
+        for _, *other, _ in places[places[:, 0] <= 6.0]:
+            along = np.clip((np.array(other) - drone) @ away / (away @ away), 0.0, 1.0)
+            assert np.linalg.norm(np.array(other) - drone - along * away) > 3.0, name
+
+
+def test_no_camera_of_a_drone_on_the_ground_is_below_the_paving():
+    plane_m = float(load(MODELS / "town_square" / "model.sdf").findtext(".//collision[@name='ground']/pose").split()[2])
+    assert plane_m >= max(ground.height_m for ground in town_of(SEED).grounds)
+
+
+def test_the_drone_with_rotors_stands_on_its_stand_and_sees_past_it():
+    """Its rotors rest until the first command, and it would fall."""
+    drone, stand = load(DRONES[1]), load(MODELS / "launch_stand" / "model.sdf")
+    body_m = [float(part) for part in drone.findtext(".//link[@name='base_link']/collision//size").split()]
+    plate = stand.find(".//collision")
+    x_m, _, z_m = [float(part) for part in plate.findtext("pose").split()][:3]
+    length_m, _, thickness_m = [float(part) for part in plate.findtext(".//size").split()]
+    assert z_m + thickness_m / 2 == pytest.approx(-body_m[2] / 2, abs=1e-6)
+    assert x_m - length_m / 2 < -0.05 and x_m + length_m / 2 > 0.05, "the centre of mass is above the plate"
+    camera_x_m = float(drone.findtext(".//link[@name='camera_link']/pose").split()[0])
+    assert x_m + length_m / 2 < camera_x_m - 0.02
+    launched = launch_constants("gazebo.launch.py")
+    assert ast.literal_eval(launched["STAND"]) == "launch_stand"
+    assert ast.literal_eval(launched["NEEDS_STAND"]) == {"follow_drone_rotors"}
 
 
 def test_a_mesh_is_read_back_as_it_was_written():
