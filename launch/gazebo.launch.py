@@ -31,6 +31,7 @@ DRONES = {
 NEEDS_STAND = {"follow_drone_rotors"}
 STAND = "launch_stand"
 """It carries a drone whose rotors rest until the first command."""
+STARTS = {"town_square": "3.0 7.99 2.5 -3.06", "park": "-15.64 5.16 2.5 -1.65"}
 RECORDED = [
     "/camera/image_raw",
     "/camera/camera_info",
@@ -46,7 +47,7 @@ ARGUMENTS = [
     DeclareLaunchArgument(
         "world",
         default_value="town_square",
-        description="A world of fcn_follow by its name, or the path of an SDF file.",
+        description="town_square, park, or the path of an SDF file.",
     ),
     DeclareLaunchArgument(
         "dynamics",
@@ -112,8 +113,14 @@ def gazebo_share() -> Path:
     return share
 
 
-def start_pose(text: str) -> list[str]:
-    """The arguments of ros_gz_sim create for 'x y z yaw'. Raises RuntimeError for anything else."""
+def start_pose(text: str, world: str) -> list[str]:
+    """The arguments of ros_gz_sim create for 'x y z yaw', or for the start of a world of fcn_follow.
+
+    Raises RuntimeError for anything else.
+    """
+    text = text or STARTS.get(world, "")
+    if not text:
+        raise RuntimeError(f"world:={world} has no start of its own; give one: start:='x y z yaw'")
     try:
         x, y, z, yaw = (str(float(part)) for part in text.split())
     except ValueError:
@@ -137,7 +144,7 @@ def make_everything(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     """Gazebo with the world, the drone, the bridge, the nodes, and optionally the recording."""
     value = {argument.name: context.launch_configurations[argument.name] for argument in ARGUMENTS}
     gazebo, world = gazebo_share(), find_world(value["world"])
-    start = start_pose(value["start"])
+    start = start_pose(value["start"], value["world"])
     drone, vehicle_file = DRONES[value["dynamics"]]
     window = "" if value["gui"] == "true" else "-s --headless-rendering "
     sim_time = {"use_sim_time": True}

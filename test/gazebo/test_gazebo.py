@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import copy
 import filecmp
+import itertools
 import math
 import os
 import shutil
@@ -19,7 +20,7 @@ import sdf_rules
 import yaml
 
 from fcn_follow.gazebo.assets import SEED
-from fcn_follow.gazebo.elements import LABEL_HERO, LABEL_OTHER, PLUGINS
+from fcn_follow.gazebo.elements import LABEL_HERO, PLUGINS
 from fcn_follow.gazebo.people import WAYPOINT_S, everybody, person_meshes
 from fcn_follow.gazebo.wavefront import vertex_normals
 from fcn_follow.nodes.support.follower_parameters import FollowerNodeParameters
@@ -217,16 +218,6 @@ def launch_constants(name):
     return {key: value for key, value in found.items() if key is not None}
 
 
-def default_of(argument):
-    """The default of an argument of gazebo.launch.py."""
-    tree = ast.parse((ROOT / "launch" / "gazebo.launch.py").read_text(encoding="utf-8"))
-    declared = next(
-        node for node in ast.walk(tree)
-        if isinstance(node, ast.Call) and node.args and getattr(node.args[0], "value", None) == argument
-    )  # fmt: skip
-    return next(ast.literal_eval(each.value) for each in declared.keywords if each.arg == "default_value")
-
-
 def test_the_launch_file_joins_the_bridge_and_the_nodes():
     constants = launch_constants("gazebo.launch.py")
     ros_topics = {entry["ros_topic_name"] for entry in bridged()}
@@ -287,50 +278,87 @@ def test_camera_and_segmentation_see_the_same(path):
     assert (rgb.findtext("camera/image/width"), rgb.findtext("update_rate")) == ("640", "20")
 
 
-def test_the_people_of_the_world_walk_where_nothing_stands_and_are_labelled():
-    town, world = town_of(SEED), load(WORLDS / "town_square.sdf")
+@pytest.mark.parametrize("name", ["town_square", "park"])
+def test_the_people_of_a_world_walk_where_nothing_stands_and_are_labelled(name):
+    town, world = town_of(SEED), load(WORLDS / f"{name}.sdf")
+    labels = {person.name: str(person.label) for person in everybody(SEED)}
     actors = {actor.get("name"): actor for actor in world.iter("actor")}
-    assert {name: actor.findtext(".//label") for name, actor in actors.items()} == {
-        person.name: str(person.label) for person in everybody(SEED)
-    }
-    assert [person.label for person in everybody(SEED)].count(LABEL_HERO) == 1
-    assert all(person.label in (LABEL_HERO, LABEL_OTHER) for person in everybody(SEED))
-    for name, actor in actors.items():
-        places = np.array([[float(part) for part in pose.text.split()] for pose in actor.iter("pose")])
-        assert not any(town.blocked(x, y, 0.3) for x, y in places[:, :2]), name
-        steps_m = np.linalg.norm(np.diff(places[:, :2], axis=0), axis=1)
-        assert steps_m.max() < 3.2 * WAYPOINT_S and np.median(steps_m) > 0.9 * WAYPOINT_S, name
-        turns = [abs(math.remainder(b - a, math.tau)) for a, b in zip(places[:, 5], places[1:, 5], strict=False)]
-        assert max(turns) < math.radians(150), name
-        assert np.allclose(places[0, :3], places[-1, :3]), name
+    assert {each: actor.findtext("plugin/label") for each, actor in actors.items()}.items() <= labels.items()
+    assert labels["hero"] == str(LABEL_HERO) and list(labels.values()).count(str(LABEL_HERO)) == 1
+    assert "hero" in actors and len(actors) > 4
+    for each, actor in actors.items():
+        places = places_of(actor)
+        x_y_m = places[:, 1:3]
+        if name == "town_square":
+            assert not any(town.blocked(x, y, 0.3) for x, y in x_y_m), each
+        for model, x, y, radius_m in obstacles(name):
+            assert np.linalg.norm(x_y_m - (x, y), axis=1).min() > radius_m + 0.3, (each, model)
+        steps_m = np.linalg.norm(np.diff(x_y_m, axis=0), axis=1)
+        assert steps_m.max() < 3.2 * WAYPOINT_S and np.median(steps_m) > 0.9 * WAYPOINT_S, each
+        turns = [abs(math.remainder(b - a, math.tau)) for a, b in itertools.pairwise(places[:, 4])]
+        assert max(turns) < math.radians(150), each
+        assert np.allclose(places[0, 1:4], places[-1, 1:4]), each
+
+
+def test_the_path_of_the_park_goes_over_the_hill_and_the_hero_walks_on_it():
+    places = places_of(load(WORLDS / "park.sdf").find(".//actor[@name='hero']"))
+    assert np.ptp(places[:, 3]) > 1.5
+    lines = (MODELS / "park" / "meshes" / "park.obj").read_text(encoding="ascii").splitlines()
+    path = lines[lines.index("o slabs") :]
+    vertices = np.array([line.split()[1:] for line in path if line.startswith("v ")], float)
+    normals = np.array([line.split()[1:] for line in path if line.startswith("vn ")], float)
+    assert (normals[:, 2] > 0.8).all(), "its upper side is up"
+    for _, x, y, z, _ in places:
+        away_m = np.linalg.norm(vertices[:, :2] - (x, y), axis=1)
+        assert away_m.min() < 1.3
+        assert vertices[away_m.argmin(), 2] == pytest.approx(z, abs=0.25)
 
 
 def places_of(actor):
-    """time, x, y and heading of an actor's waypoints."""
+    """time, x, y, z and heading of an actor's waypoints."""
     return np.array(
         [
             [float(waypoint.findtext("time")), *(float(part) for part in waypoint.findtext("pose").split())]
             for waypoint in actor.iter("waypoint")
         ]
-    )[:, [0, 1, 2, 6]]
+    )[:, [0, 1, 2, 3, 6]]
 
 
-def test_at_the_start_the_hero_is_5_m_ahead_and_nobody_is_near_the_line():
+@pytest.mark.parametrize("name", ["town_square", "park"])
+def test_at_the_start_the_hero_is_5_m_ahead_and_nobody_is_near_the_line(name):
     """For the first seconds, in which the drone waits for the follower."""
-    x_m, y_m, _, yaw_rad = (float(part) for part in default_of("start").split())
+    starts = ast.literal_eval(launch_constants("gazebo.launch.py")["STARTS"])
+    x_m, y_m, z_m, yaw_rad = (float(part) for part in starts[name].split())
     drone = np.array((x_m, y_m))
-    world, town = load(WORLDS / "town_square.sdf"), town_of(SEED)
+    world = load(WORLDS / f"{name}.sdf")
     actors = {actor.get("name"): places_of(actor) for actor in world.iter("actor")}
-    (_, *hero, heading_rad) = actors.pop("hero")[0]
+    (_, *hero, ground_m, heading_rad) = actors.pop("hero")[0]
     away = np.array(hero) - drone
     assert np.linalg.norm(away) == pytest.approx(5.0, abs=0.1)
     assert math.remainder(math.atan2(away[1], away[0]) - yaw_rad, math.tau) == pytest.approx(0.0, abs=0.02)
     assert math.remainder(heading_rad - yaw_rad, math.tau) == pytest.approx(0.0, abs=0.02), "it walks away"
-    assert not any(town.blocked(*(drone + share * away), 0.5) for share in np.linspace(0.0, 1.0, 11))
-    for name, places in actors.items():
-        for _, *other, _ in places[places[:, 0] <= 6.0]:
-            along = np.clip((np.array(other) - drone) @ away / (away @ away), 0.0, 1.0)
-            assert np.linalg.norm(np.array(other) - drone - along * away) > 3.0, name
+    assert 2.0 < z_m - ground_m < 2.6
+    for _, x_m, y_m, radius_m in obstacles(name):
+        assert distance_m(np.array((x_m, y_m)), drone, away) > radius_m + 0.5
+    for person, places in actors.items():
+        for _, *place, _, _ in places[places[:, 0] <= 6.0]:
+            assert distance_m(np.array(place), drone, away) > 3.0, person
+
+
+def distance_m(place, begin, along):
+    """Of a place from the line that begins there and has this direction and length."""
+    share = np.clip((place - begin) @ along / (along @ along), 0.0, 1.0)
+    return np.linalg.norm(place - begin - share * along)
+
+
+def obstacles(name):
+    """Model, x, y and radius (m) of the plants of a world."""
+    for include in load(WORLDS / f"{name}.sdf").iter("include"):
+        model = include.findtext("uri").removeprefix("model://")
+        radius = load(MODELS / model / "model.sdf").findtext(".//cylinder/radius")
+        if radius:
+            x_m, y_m = (float(part) for part in include.findtext("pose").split()[:2])
+            yield model, x_m, y_m, float(radius)
 
 
 def test_no_camera_of_a_drone_on_the_ground_is_below_the_paving():
