@@ -55,6 +55,9 @@ def print_unpaired(tally: Tally, image: str) -> None:
     for topic, count in tally.without_image.items():
         if count:
             console.print(f"{count} messages of {topic} have no image", style="yellow")
+    if tally.stamps_replaced:
+        zero = f"{tally.stamps_replaced} images of {image} have a stamp that is 0 or repeated"
+        console.print(f"{zero}; they are named by the time of their recording", style="yellow")
     if tally.stamps_backwards:
         backwards = f"the stamps of {image} go backwards {tally.stamps_backwards} times"
         console.print(backwards, style="yellow")

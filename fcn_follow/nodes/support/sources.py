@@ -32,7 +32,7 @@ Report = Callable[[str], None]
 class PlayedFrame:
     """One frame of a source: HxWx3 RGB, its time since the source's start, and labels and camera if known.
 
-    `stamp_ns` is that of the recorded image, if the source is a bag.
+    `stamp_ns` is that of the recorded image, if the source is a bag; the time of its recording where the stamp is 0.
     """
 
     image_rgb: NDArray[np.uint8]
@@ -153,7 +153,7 @@ def _bag(path: Path, image_topic: str) -> Source:
                     labels = true_labels(moment, topics, image_rgb)
                 except MessageError as error:
                     skip(f"{path}: {topics.truth} at stamp {moment.image.stamp_ns} ns: {error}")
-                yield PlayedFrame(image_rgb, time_s, labels, camera, moment.image.stamp_ns)
+                yield PlayedFrame(image_rgb, time_s, labels, camera, moment.image.stamp_ns or moment.time_ns)
 
     return Source(f"bag {path}, topic {topics.image}, {count} images", play)
 
