@@ -1,4 +1,4 @@
-"""Image messages to and from arrays: `step`, byte order and every encoding that cv_bridge converts to colour.
+"""Image messages to and from arrays: `step`, byte order and every encoding that drivers publish as a picture.
 
 Reading works on any object with the fields of the message, so that bags can be read without ROS.
 """
@@ -33,6 +33,8 @@ class _Encoding:
     bits: int
     to_rgb: int | None
     """OpenCV's conversion code, None where the pixels are RGB already."""
+    colour_planes: int = 0
+    """Of 4:2:0: the planes of colour behind that of brightness, with one value for each square of four pixels."""
 
 
 _ENCODINGS = {
@@ -49,7 +51,6 @@ _ENCODINGS = {
     "rgba16": _Encoding(4, 16, cv2.COLOR_RGBA2RGB),
     "bgra16": _Encoding(4, 16, cv2.COLOR_BGRA2RGB),
     "mono16": _Encoding(1, 16, cv2.COLOR_GRAY2RGB),
-    "16UC1": _Encoding(1, 16, cv2.COLOR_GRAY2RGB),
     # ROS names a Bayer pattern by its first row and column, OpenCV by the second.
     "bayer_rggb8": _Encoding(1, 8, cv2.COLOR_BayerBG2RGB),
     "bayer_bggr8": _Encoding(1, 8, cv2.COLOR_BayerRG2RGB),
@@ -63,17 +64,23 @@ _ENCODINGS = {
     "uyvy": _Encoding(2, 8, cv2.COLOR_YUV2RGB_UYVY),
     "yuv422_yuy2": _Encoding(2, 8, cv2.COLOR_YUV2RGB_YUY2),
     "yuyv": _Encoding(2, 8, cv2.COLOR_YUV2RGB_YUY2),
+    "nv12": _Encoding(1, 8, cv2.COLOR_YUV2RGB_NV12, 1),
+    "nv21": _Encoding(1, 8, cv2.COLOR_YUV2RGB_NV21, 1),
+    "i420": _Encoding(1, 8, cv2.COLOR_YUV2RGB_I420, 2),
 }
 ENCODINGS = tuple(_ENCODINGS)
+_DEPTH = ("16UC1", "32FC1")  # REP-118
 
 
 def image_to_rgb(message: Any) -> UInt8Array:
     """A sensor_msgs/Image as HxWx3 uint8 RGB (a read-only view where it is rgb8 already); 16 bits are scaled to 8.
 
     Raises:
-        MessageError: an unknown encoding, a size of zero or above the limits of images/pictures.py, a step that does
-            not fit the width, or data shorter than height * step.
+        MessageError: depth or an unknown encoding, a size of zero or above the limits of images/pictures.py, a step
+            that does not fit the width, or data shorter than height and step need.
     """
+    if message.encoding in _DEPTH:
+        raise MessageError(f"image encoding {message.encoding} is depth; the colour image of the camera is needed")
     encoding = _ENCODINGS.get(message.encoding)
     if encoding is None:
         raise MessageError(f"image encoding {shown(message.encoding)} is not known; allowed are {', '.join(ENCODINGS)}")
@@ -89,16 +96,24 @@ def image_to_rgb(message: Any) -> UInt8Array:
         raise MessageError(f"image step {step} is shorter than a row of {row_bytes} bytes ({message.encoding})")
     if step > MAX_SIDE_PX * 8:
         raise MessageError(f"image step {step} is longer than any row")
-    if len(message.data) < height_px * step:
-        raise MessageError(f"image data has {len(message.data)} bytes; height * step is {height_px * step}")
-    if encoding.channels == 2 and width_px % 2:
+    if (encoding.channels == 2 or encoding.colour_planes) and width_px % 2:
         raise MessageError(f"image encoding {message.encoding} needs an even width, not {width_px}")
+    if encoding.colour_planes and (height_px % 2 or step % 2):
+        raise MessageError(f"image encoding {message.encoding} needs even height and step, not {height_px} and {step}")
+    needed, formula = height_px * step, "height * step"
+    if encoding.colour_planes:
+        needed, formula = needed * 3 // 2, f"height * step * 3/2 ({message.encoding})"
+    if len(message.data) < needed:
+        raise MessageError(f"image data has {len(message.data)} bytes; {formula} is {needed}")
 
-    rows = np.frombuffer(message.data, np.uint8, count=height_px * step).reshape(height_px, step)[:, :row_bytes]
-    pixels: Any = np.ascontiguousarray(rows)
+    data = np.frombuffer(message.data, np.uint8, count=needed)
+    pixels: Any = np.ascontiguousarray(data[: height_px * step].reshape(height_px, step)[:, :row_bytes])
     if encoding.bits == 16:
         pixels = pixels.view(">u2" if message.is_bigendian else "<u2").astype(np.uint16)
     pixels = pixels.reshape(height_px, width_px, encoding.channels)
+    if planes := encoding.colour_planes:
+        colours = data[height_px * step :].reshape(-1, step // planes)[:, : width_px // planes]
+        pixels = np.concatenate([pixels.reshape(-1), colours.reshape(-1)]).reshape(height_px * 3 // 2, width_px)
     if encoding.to_rgb is not None:
         pixels = cv2.cvtColor(pixels, encoding.to_rgb)
     rgb: UInt8Array = pixels if encoding.bits == 8 else np.rint(pixels * (255.0 / 65535.0)).astype(np.uint8)

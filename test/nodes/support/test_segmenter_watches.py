@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 import zlib
 from array import array
 
@@ -14,6 +15,8 @@ from fcn_follow.geometry import CameraIntrinsics
 from fcn_follow.images.messages import MessageError, fill_camera_info, intrinsics
 from fcn_follow.nodes.support.camera_watch import CameraWatch
 from fcn_follow.nodes.support.image_watch import PictureWatch, StampWatch
+from fcn_follow.nodes.support.segmenter_health import SegmenterHealth
+from fcn_follow.nodes.support.segmenter_parameters import SegmenterParameters
 from fcn_follow.nodes.support.work_watch import WorkWatch
 
 CAMERA = CameraIntrinsics(640, 480, 300.0, 300.0, 319.5, 239.5)
@@ -139,6 +142,27 @@ def test_stamps_that_are_not_of_now_are_counted_and_named_once(stamps_ns, expect
     assert watch.report() == ""
     if counted is not None:
         assert {kind: count for kind, count in watch.counts.items() if count} == counted
+
+
+@pytest.mark.parametrize(
+    ("period_ns", "expected"),
+    [
+        (SECOND, "images come at 1.0 Hz; at least 3 Hz are needed"),
+        (SECOND // 2, "images come at 2.0 Hz; at least 3 Hz are needed"),
+        (SECOND // 4, ""),
+        (0, ""),
+    ],
+)
+def test_a_camera_that_is_too_slow_to_follow_by_is_named_with_the_rate_that_is_needed(period_ns, expected):
+    watch = StampWatch()
+    for index in range(20):
+        assert watch.too_slow == (expected if index > 5 else "")
+        watch.take(100 * SECOND + index * period_ns, 100 * SECOND + index * period_ns)
+    health = SegmenterHealth()
+    health.stamps, health.camera.camera = watch, CAMERA
+    assert health.level_and_summary(time.monotonic(), SegmenterParameters(), "image_raw")[1] == (
+        expected or "segmenting"
+    )
 
 
 def test_a_network_that_raises_is_a_fault_until_it_answers():
