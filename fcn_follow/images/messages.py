@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -149,27 +150,69 @@ def fill_image(message: Any, pixels: NDArray[np.uint8] | NDArray[np.float32]) ->
 
 
 def intrinsics(message: Any) -> CameraIntrinsics:
-    """The pinhole camera of a sensor_msgs/CameraInfo; MessageError where it is uncalibrated or impossible."""
+    """The pinhole camera of a sensor_msgs/CameraInfo at full resolution, which binning and region of interest reduce.
+
+    Raises MessageError where it is uncalibrated or impossible.
+    """
     matrix = message.k if hasattr(message, "k") else message.K
+    return plausible_camera("camera_info", int(message.width), int(message.height), matrix)
+
+
+def image_cameras(message: Any) -> tuple[CameraIntrinsics, ...]:
+    """The cameras whose images a sensor_msgs/CameraInfo may belong to: first by its binning and region of interest.
+
+    By the message's definition size and K are those of the full sensor; some drivers give them for their images.
+
+    Raises MessageError where the message is uncalibrated or impossible.
+    """
+    full = intrinsics(message)
+    region = message.roi
+    columns, rows = max(1, int(message.binning_x)), max(1, int(message.binning_y))
+    left, top = int(region.x_offset), int(region.y_offset)
+    width_px, height_px = int(region.width) or full.width_px, int(region.height) or full.height_px
+    if left + width_px > full.width_px or top + height_px > full.height_px:
+        raise MessageError(
+            f"camera_info has a region of interest of {width_px}x{height_px} at {left}, {top}: "
+            f"it must lie in the full image of {full.width_px}x{full.height_px}"
+        )
+    if width_px < columns or height_px < rows:
+        raise MessageError(f"camera_info has a binning of {columns}x{rows} of an image of {width_px}x{height_px}")
+    image = CameraIntrinsics(
+        width_px // columns,
+        height_px // rows,
+        full.fx_px / columns,
+        full.fy_px / rows,
+        (full.cx_px - left) / columns,
+        (full.cy_px - top) / rows,
+    )
+    return (image,) if image == full else (image, full)
+
+
+def fitting_camera(cameras: Iterable[CameraIntrinsics], height_px: int, width_px: int) -> CameraIntrinsics | None:
+    """The first camera with images of this size."""
+    return next((each for each in cameras if (each.height_px, each.width_px) == (height_px, width_px)), None)
+
+
+def plausible_camera(source: str, width_px: int, height_px: int, matrix: Sequence[float]) -> CameraIntrinsics:
+    """The camera of a 3x3 matrix K, row by row. Raises MessageError, naming its source, for what no camera has."""
     fx, fy, cx, cy = (float(matrix[index]) for index in (0, 4, 2, 5))
-    width_px, height_px = int(message.width), int(message.height)
-    if width_px == 0 or height_px == 0:
-        raise MessageError(f"camera_info is of zero size ({width_px}x{height_px})")
+    if width_px <= 0 or height_px <= 0:
+        raise MessageError(f"{source} is of zero size ({width_px}x{height_px})")
     if not (0.0 < fx < math.inf and 0.0 < fy < math.inf):
-        raise MessageError(f"camera_info has fx = {fx:g}, fy = {fy:g}: the camera is not calibrated; both must be > 0")
+        raise MessageError(f"{source} has fx = {fx:g}, fy = {fy:g}: the camera is not calibrated; both must be > 0")
     if not MIN_ASPECT <= fx / fy <= MAX_ASPECT:
         raise MessageError(
-            f"camera_info has fx = {fx:g}, fy = {fy:g}: no camera; fx / fy must be {MIN_ASPECT:g} to {MAX_ASPECT:g}"
+            f"{source} has fx = {fx:g}, fy = {fy:g}: no camera; fx / fy must be {MIN_ASPECT:g} to {MAX_ASPECT:g}"
         )
     field_of_view_deg = 2.0 * math.degrees(math.atan2(0.5 * width_px, fx))
     if not MIN_FIELD_OF_VIEW_DEG <= field_of_view_deg <= MAX_FIELD_OF_VIEW_DEG:
         raise MessageError(
-            f"camera_info has fx = {fx:g} at width {width_px}: a horizontal field of view of "
+            f"{source} has fx = {fx:g} at width {width_px}: a horizontal field of view of "
             f"{field_of_view_deg:.3g} degrees; it must be {MIN_FIELD_OF_VIEW_DEG:g} to {MAX_FIELD_OF_VIEW_DEG:g}"
         )
     if not (0.0 <= cx <= width_px and 0.0 <= cy <= height_px):
         raise MessageError(
-            f"camera_info has cx = {cx:g}, cy = {cy:g}: the principal point must lie in the image "
+            f"{source} has cx = {cx:g}, cy = {cy:g}: the principal point must lie in the image "
             f"of {width_px}x{height_px}"
         )
     return CameraIntrinsics(width_px, height_px, fx, fy, cx, cy)
