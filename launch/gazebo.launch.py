@@ -19,6 +19,7 @@ from launch.actions import (
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch_ros.actions import Node
 
+from fcn_follow.nodes.support.launching import required
 from fcn_follow.share import share_directory
 
 SHARE = share_directory()
@@ -63,7 +64,10 @@ ARGUMENTS = [
     ),
     DeclareLaunchArgument("bag", default_value="gazebo_bag", description="Folder of that bag; must not exist."),
     DeclareLaunchArgument(
-        "weights", default_value="", description="Weights file (safetensors). Empty: what the parameter file says."
+        "weights",
+        default_value="",
+        description="Weights file (.safetensors), or what fcn-follow export makes of it (.onnx, .xml). "
+        "Empty: what the parameter file says.",
     ),
     DeclareLaunchArgument(
         "device", default_value="", description="auto, cpu or cuda. Empty: what the parameter file says."
@@ -141,7 +145,7 @@ def make_everything(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             name="gazebo_bridge",
             parameters=[{"config_file": str(SHARE / "config" / "bridge.yaml")}, sim_time],
             output="screen",
-            on_exit=Shutdown(reason="the bridge has ended"),
+            on_exit=required("bridge", [Shutdown(reason="the bridge has ended")]),
         ),
         IncludeLaunchDescription(
             PythonLaunchDescriptionSource(str(SHARE / "launch" / "follow.launch.py")),
@@ -160,7 +164,7 @@ def make_everything(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             ExecuteProcess(
                 cmd=["ros2", "bag", "record", "--use-sim-time", "-s", "mcap", "-o", value["bag"], *RECORDED],
                 output="screen",
-                on_exit=Shutdown(reason="the recording has ended"),
+                on_exit=required("recording", [Shutdown(reason="the recording has ended")]),
             )
         )
     return entities
