@@ -10,6 +10,7 @@ import sys
 import xml.etree.ElementTree as ElementTree
 
 import pytest
+from command_line import invoke
 from ros_tools import ROOT
 
 tomllib = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
@@ -38,6 +39,10 @@ def test_setup_py_tells_colcon_what_package_xml_says(field):
     command = [sys.executable, "setup.py", f"--{field}"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.split()[-1] == PACKAGE.findtext(field)
+
+
+def test_the_command_tells_the_version():
+    assert invoke("--version") == (f"fcn_follow {PACKAGE.findtext('version')}\n", "")
 
 
 def test_what_colcon_cannot_read_from_pyproject_stands_in_setup_py():
