@@ -284,6 +284,20 @@ def test_bag_info_finds_rates_sizes_and_gaps(tmp_path):
     assert "gap in /cam/image_raw: 0.500 s after stamp 50.900" in invoke("bag-info", path)[0]
 
 
+def test_a_change_between_wall_time_and_simulated_time_is_no_gap(tmp_path):
+    """As on /diagnostics, where nodes in simulated time and others publish."""
+    wall_ns, simulated_ns = 1_800_000_000 * 10**9, 5 * 10**9
+    messages = []
+    for index in range(10):
+        base_ns = wall_ns if index in (4, 5) else simulated_ns
+        messages.append((IMAGE, START_NS + index * PERIOD_NS, image(frame(0)[0], base_ns + index * PERIOD_NS)))
+    path = write_bag(tmp_path / "bag", messages)
+    (topic,) = figures("bag-info", path)["topics"]
+    assert (topic["gaps_s"], topic["stamps_backwards"], topic["clock_changes"]) == ([], 0, 2)
+    printed, _ = invoke("bag-info", path)
+    assert f"stamps of {IMAGE} change 2 times between wall time and simulated time" in " ".join(printed.split())
+
+
 @pytest.mark.parametrize(
     ("name", "content", "expected"),
     [
