@@ -25,10 +25,10 @@ ARGUMENTS = [
         "weights",
         default_value="",
         description="Weights file (.safetensors), or what fcn-follow export makes of it (.onnx, .xml). "
-        "Empty: what the parameter file says.",
+        "Empty: the value of the parameter file.",
     ),
     DeclareLaunchArgument(
-        "device", default_value="", description="auto, cpu or cuda. Empty: what the parameter file says."
+        "device", default_value="", description="auto, cpu or cuda. Empty: the value of the parameter file."
     ),
     DeclareLaunchArgument(
         "params_file",
@@ -45,14 +45,14 @@ ARGUMENTS = [
     DeclareLaunchArgument(
         "cmd_vel_type",
         default_value="",
-        description="twist_stamped or twist (geometry_msgs). Empty: what the parameter file says.",
+        description="twist_stamped or twist (geometry_msgs). Empty: the value of the parameter file.",
     ),
     DeclareLaunchArgument(
         "enabled",
         default_value="",
         choices=["", "true", "false"],
         description="Follow as soon as a hero is seen. Empty: yes with simulator:=true or source:=... while commands "
-        "go to cmd_vel alone; else what the parameter file says, and that waits for the service ~/enable.",
+        "go to cmd_vel alone; else the value of the parameter file, which waits for the service ~/enable.",
     ),
     DeclareLaunchArgument(
         "network",

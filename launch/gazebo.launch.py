@@ -67,10 +67,10 @@ ARGUMENTS = [
         "weights",
         default_value="",
         description="Weights file (.safetensors), or what fcn-follow export makes of it (.onnx, .xml). "
-        "Empty: what the parameter file says.",
+        "Empty: the value of the parameter file.",
     ),
     DeclareLaunchArgument(
-        "device", default_value="", description="auto, cpu or cuda. Empty: what the parameter file says."
+        "device", default_value="", description="auto, cpu or cuda. Empty: the value of the parameter file."
     ),
     DeclareLaunchArgument(
         "params_file",

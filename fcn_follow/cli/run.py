@@ -73,7 +73,10 @@ def run(
     ] = None,
     network: Annotated[
         bool,
-        typer.Option("--network", help="Let other machines hear and command the nodes; default: this machine alone."),
+        typer.Option(
+            "--network",
+            help="Let other machines receive the topics and command the nodes; default: this machine alone.",
+        ),
     ] = False,
     out: Annotated[Path, typer.Option(help="Folder of the recording.")] = Path("out"),
 ) -> None:

@@ -25,7 +25,7 @@ MIN_FIELD_OF_VIEW_DEG, MAX_FIELD_OF_VIEW_DEG = 5.0, 170.0  # horizontal, of a pi
 
 
 class MessageError(UserError):
-    """A message with impossible content: it is dropped, and the node goes on."""
+    """A message with impossible content: it is dropped, and the node continues."""
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ DEFAULT_VIDEO_HZ = 15.0
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What flies, and how; None: as the parameter files say. Without a source the simulator flies."""
+    """The options of a flight; None: the value of the parameter files. Without a source the simulator flies."""
 
     source: str | None
     scenario: str | None
@@ -57,7 +57,7 @@ class RunOptions:
     engine: str | None
     params: Path | None
     network: bool
-    """Whether other machines may hear and command the nodes."""
+    """Whether other machines may receive the topics and command the nodes."""
     out: Path
 
 

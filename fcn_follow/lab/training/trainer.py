@@ -63,7 +63,7 @@ class _Step(NamedTuple):
 
 @dataclass
 class Trainer:
-    """A training in progress; `fit` runs it to the end, `resume` goes on from the last checkpoint."""
+    """A training in progress; `fit` runs it to the end, `resume` continues from the last checkpoint."""
 
     parameters: TrainingParameters
     bank: FrameBank

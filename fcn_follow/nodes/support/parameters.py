@@ -31,7 +31,7 @@ class ParameterNode(Node):  # type: ignore[misc]
         """Raises UserError where a parameter is given without a value."""
         try:
             super().__init__(name, automatically_declare_parameters_from_overrides=True, **options)
-        except ValueError as error:  # rclpy does not say which one
+        except ValueError as error:  # rclpy does not name it
             raise UserError(f"a parameter of {name} has no value (null or an empty list)") from error
 
     def declare(self, defaults: DataclassT, on_change: Callable[[DataclassT], None] | None = None) -> DataclassT:
@@ -97,7 +97,7 @@ class ParameterNode(Node):  # type: ignore[misc]
                     )
 
     def _take_given(self, ignored: frozenset[str]) -> dict[str, object]:
-        """The values given at start, undeclared so that they can be declared anew with a descriptor."""
+        """The values given at start, undeclared so that they can be declared again with a descriptor."""
         given = {
             name: parameter.value
             for name, parameter in self.get_parameters_by_prefix("").items()

@@ -41,7 +41,7 @@ class PlayerParameters:
     )
     frame_id: str = fixed_parameter("camera_optical_frame", "frame of the images: x right, y down, z forward")
     calibration: str = fixed_parameter(
-        "", "the camera's calibration (YAML of camera_calibration); empty: what a bag's camera_info says"
+        "", "the camera's calibration (YAML of camera_calibration); empty: that of a bag's camera_info"
     )
     horizontal_fov_deg: float = fixed_parameter(
         60.0,

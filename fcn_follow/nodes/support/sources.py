@@ -160,7 +160,7 @@ def _bag(path: Path, image_topic: str) -> Source:
 
 
 def _cameras_of_bag(bag: Bag, topic: str, skip: Report) -> tuple[CameraIntrinsics, ...]:
-    """What the first valid camera_info says of the images; empty where there is none."""
+    """The possible cameras of the images by the first valid camera_info; empty where there is none."""
     for raw in bag.messages([topic], skip):
         try:
             return image_cameras(decode(raw))
