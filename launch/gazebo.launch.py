@@ -21,6 +21,7 @@ from launch.event_handlers import OnProcessExit
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch_ros.actions import Node
 
+from fcn_follow.nodes.support.launching import required
 from fcn_follow.share import share_directory
 
 SHARE = share_directory()
@@ -71,10 +72,13 @@ ARGUMENTS = [
     ),
     DeclareLaunchArgument("bag", default_value="gazebo_bag", description="Folder of that bag; must not exist."),
     DeclareLaunchArgument(
-        "weights", default_value="", description="Weights file (safetensors). Empty: what the parameter file says."
+        "weights",
+        default_value="",
+        description="Weights file (.safetensors), or what fcn-follow export makes of it (.onnx, .xml). "
+        "Empty: the value of the parameter file.",
     ),
     DeclareLaunchArgument(
-        "device", default_value="", description="auto, cpu or cuda. Empty: what the parameter file says."
+        "device", default_value="", description="auto, cpu or cuda. Empty: the value of the parameter file."
     ),
     DeclareLaunchArgument(
         "params_file",
@@ -163,7 +167,7 @@ def make_everything(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             name="gazebo_bridge",
             parameters=[{"config_file": str(SHARE / "config" / "bridge.yaml")}, sim_time],
             output="screen",
-            on_exit=Shutdown(reason="the bridge has ended"),
+            on_exit=required("bridge", [Shutdown(reason="the bridge has ended")]),
         ),
         IncludeLaunchDescription(
             PythonLaunchDescriptionSource(str(SHARE / "launch" / "follow.launch.py")),
@@ -182,7 +186,7 @@ def make_everything(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             ExecuteProcess(
                 cmd=["ros2", "bag", "record", "--use-sim-time", "-s", "mcap", "-o", value["bag"], *RECORDED],
                 output="screen",
-                on_exit=Shutdown(reason="the recording has ended"),
+                on_exit=required("recording", [Shutdown(reason="the recording has ended")]),
             )
         )
     return entities

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ast
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from ros_tools import ROOT
 
 from fcn_follow.errors import UserError
 from fcn_follow.nodes.support.interlock import commands_stay_on_cmd_vel, enable_command
+from fcn_follow.nodes.support.launching import number_of, required
 
 
 @pytest.mark.parametrize(
@@ -42,6 +45,20 @@ def test_how_to_enable_is_said_with_the_namespace():
     assert "/a/follower/enable " in enable_command("/a/")
 
 
+def test_a_node_that_fails_fails_the_launch_and_one_that_ends_ends_it():
+    handler = required("segmenter", ["shutdown"])
+    assert handler(SimpleNamespace(returncode=0), None) == ["shutdown"]
+    with pytest.raises(RuntimeError, match="the segmenter has ended with exit code 1"):
+        handler(SimpleNamespace(returncode=1), None)
+
+
+def test_a_launch_argument_that_must_be_a_number_is_named():
+    assert number_of({"rate": "2.5"}, "rate") == 2.5
+    for text in ("fast", "nan", "inf", ""):
+        with pytest.raises(RuntimeError, match=f"rate:='{text}' is not allowed; it must be a number"):
+            number_of({"rate": text}, "rate")
+
+
 def test_gazebo_has_no_vehicle_to_move():
     tree = ast.parse((ROOT / "launch" / "gazebo.launch.py").read_text(encoding="utf-8"))
     constants = {
@@ -67,6 +84,7 @@ MINE = "/**/follower: {ros__parameters: {output: mavlink}}"
         ({"source": "frames.zip", "enabled": "false"}, False, "fastdds_large_images.xml"),
         ({"source": "frames.zip", "params_file": MINE}, None, "fastdds_large_images.xml"),
         ({"simulator": "true"}, True, "fastdds_this_machine.xml"),
+        ({"simulator": "true", "vehicle_file": "{tmp}/drone.yaml"}, True, "fastdds_this_machine.xml"),
         ({"simulator": "true", "network": "true"}, True, "fastdds_large_images.xml"),
         ({"simulator": "true", "params_file": MINE}, None, "fastdds_this_machine.xml"),
         ({"simulator": "true", "params_file": MINE, "enabled": "true"}, True, "fastdds_this_machine.xml"),
@@ -86,6 +104,8 @@ def test_nothing_with_a_vehicle_moves_until_it_is_enabled(arguments, start_enabl
     if arguments.get("params_file") == MINE:
         (tmp_path / "mine.yaml").write_text(MINE)
         arguments = {**arguments, "params_file": str(tmp_path / "mine.yaml")}
+    (tmp_path / "drone.yaml").write_text("/**: {ros__parameters: {hero.height_m: 1.8}}")
+    arguments = {name: value.replace("{tmp}", str(tmp_path)) for name, value in arguments.items()}
     description = get_launch_description_from_python_launch_file(str(ROOT / "launch" / "follow.launch.py"))
     context = launch.LaunchContext()
     context.launch_configurations.update({"namespace": "drone1", **arguments})
@@ -96,6 +116,10 @@ def test_nothing_with_a_vehicle_moves_until_it_is_enabled(arguments, start_enabl
     entities = function.execute(context)
 
     assert given["follower"]["parameters"][-1].get("start_enabled") is start_enabled
+    files = [Path(name).name for name in given["follower"]["parameters"] if isinstance(name, str)]
+    params_file = Path(arguments.get("params_file", "follow.yaml")).name
+    simulator_files = ["simulator.yaml"] if arguments.get("simulator") else []
+    assert files == [params_file, *simulator_files, *(["drone.yaml"] if "vehicle_file" in arguments else [])]
     said = "".join(part.text for e in entities if isinstance(e, launch.actions.LogInfo) for part in e.msg)
     assert ("/drone1/follower/enable" in said) is (start_enabled is not True)
     for entity in entities:

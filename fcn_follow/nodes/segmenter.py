@@ -149,7 +149,7 @@ class SegmenterNode(ParameterNode):
             except MessageError as error:
                 work.undecodable(error)
                 self.get_logger().warning(f"a message was dropped: {error}", throttle_duration_sec=1.0)
-            except Exception as error:  # the node goes on and reports a fault
+            except Exception as error:  # the node continues and reports a fault
                 work.failed(time.monotonic(), error)
                 if self.context.ok():
                     self.get_logger().error(traceback.format_exc(), throttle_duration_sec=1.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
 import time
 from types import ModuleType, SimpleNamespace
@@ -142,11 +143,13 @@ def test_plain_twist_and_waiting_for_enable(ros, follower):
         (["-p", "limits.speed_m_s:=300.0"], "0.1 to 20 m/s"),
         (["-p", "limits.minimum_distance_m:=8.0"], "must be below set_points.distance_m"),
         (["-p", "timeouts.coast_s:=0.3"], "timeouts.tracking_s (0.6) must be below timeouts.coast_s"),
-        (["-p", "output:=px4"], "px4_msgs"),
+        (["-p", "output:=px4"], "needs the ROS package px4_msgs, which is not installed"),
         (["--params-file", "typo.yaml"], "unknown parameter limits.sped_m_s; did you mean limits.speed_m_s?"),
     ],
 )
-def test_impossible_parameters_are_one_line(domain_id, tmp_path, arguments, complaint):
+def test_impossible_parameters_are_one_line(domain_id, tmp_path, monkeypatch, arguments, complaint):
+    (tmp_path / "px4_msgs.py").write_text("raise ImportError  # also where it is installed")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
     if "typo.yaml" in arguments:
         path = tmp_path / "typo.yaml"
         path.write_text("/**:\n  ros__parameters:\n    limits:\n      sped_m_s: 3.0\n")

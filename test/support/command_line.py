@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from inspect import signature
 from typing import Any
 
 from typer.testing import CliRunner
@@ -20,7 +21,8 @@ def fcn_follow(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 def invoke(*arguments: object) -> tuple[str, str]:
     """In this process, which is quicker: standard output and standard error. Raises what the command raises."""
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    separate = {"mix_stderr": False} if "mix_stderr" in signature(CliRunner).parameters else {}  # click before 8.2
+    result = CliRunner(**separate).invoke(app, [str(argument) for argument in arguments])
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     assert result.exit_code == 0, result.output

@@ -32,7 +32,7 @@ class BagWriter:
             raise UserError(f"storage {storage!r} is not known; allowed is {', '.join(STORAGES)}")
         if path.exists():
             raise UserError(f"{path}: is there already; move it away or choose another name")
-        self._path, self._storage = path, storage
+        self._path = path
         self._part = path.with_name(f".{path.name}.part{os.getpid()}")
         self._connections: dict[str, Connection] = {}
         try:
