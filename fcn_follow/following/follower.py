@@ -19,7 +19,7 @@ from fcn_follow.following.monitors import FrozenPicture
 from fcn_follow.following.odometry import Odometry
 from fcn_follow.following.parameters import FollowerParameters
 from fcn_follow.following.reasons import Reason
-from fcn_follow.following.states import MISSING_INPUT, Situation, State, next_state
+from fcn_follow.following.states import MISSING_INPUT, MOVING, Situation, State, next_state
 from fcn_follow.following.steering import Moment, Steering
 from fcn_follow.following.vehicle import VehicleHistory, VehiclePose
 from fcn_follow.geometry import ZERO_COMMAND, HeroPosition, Vector3, VehicleState, VelocityCommand
@@ -52,6 +52,11 @@ class FollowerStep:
     request: str = ""
     yaw_odom_rad: float | None = None
     fault: str = ""
+
+    @property
+    def is_flying(self) -> bool:
+        """Whether the follower flies the drone; else the command is zero, and an autopilot needs none."""
+        return self.state in MOVING or self.command != ZERO_COMMAND
 
 
 class Follower:
@@ -254,7 +259,8 @@ class Follower:
         """All present faults as one text."""
         timeouts = self.parameters.timeouts
         command = self._limiter.command
-        disobedience = self.odometry.disobedience(reckoned, command, now_s, timeouts) if self.enabled else ""
+        expected = reckoned if self._state in MOVING else None
+        disobedience = self.odometry.disobedience(expected, command, now_s, timeouts) if self.enabled else ""
         contradicted = Reason.HERO_CONTRADICTED if now_s - self._contradicted_s < MIN_CONTRADICTED_S else ""
         frozen = self._frozen.fault(timeouts.frozen_s)
         faults = (outside, odometry, disobedience, frozen, *self._steering.climb_faults(), contradicted)

@@ -72,7 +72,7 @@ class FollowerRig:
         self.yaw += twist.angular.z * dt_s
         return twist
 
-    def show_odom(self, frame_id="odom", **changes):
+    def show_odom(self, frame_id="odom", hero=True, **changes):
         """The drone's odometry, with some fields of pose or twist replaced, and the hero."""
         twist = self.move()
         message = Odometry()
@@ -89,7 +89,10 @@ class FollowerRig:
                 holder = getattr(holder, parent)
             setattr(holder, name, value)
         self.odom.publish(message)
-        self.show_hero()
+        if hero:
+            self.show_hero()
+        else:
+            self.spin()
 
     def state(self):
         return self.states[-1][0] if self.states else ""
