@@ -116,6 +116,17 @@ def test_live_parameters_are_all_or_nothing(rig, follower):
     assert "below set_points.distance_m" in refused.reason
 
 
+def test_heroes_that_are_acted_on_at_once_do_not_raise_the_rate(rig, follower):
+    follower()
+    diagnostics = []
+    rig.node.create_subscription(DiagnosticArray, "/diagnostics", diagnostics.append, 10)
+    fly(rig)
+    diagnostics.clear()
+    assert wait_until(lambda: len(diagnostics) > 4, rig.show_hero)
+    rates = [int(value.value) for each in diagnostics for value in each.status[0].values if value.key == "commands_hz"]
+    assert max(rates) <= 52, "rate_hz is 50"
+
+
 def test_debug_topic_explains(rig, follower):
     follower()
     seen = []
