@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
 import time
 from types import ModuleType, SimpleNamespace
@@ -157,7 +158,9 @@ def test_plain_twist_and_waiting_for_enable(ros, follower):
         (["--params-file", "typo.yaml"], "unknown parameter limits.sped_m_s; did you mean limits.speed_m_s?"),
     ],
 )
-def test_impossible_parameters_are_one_line(domain_id, tmp_path, arguments, complaint):
+def test_impossible_parameters_are_one_line(domain_id, tmp_path, monkeypatch, arguments, complaint):
+    (tmp_path / "px4_msgs.py").write_text("raise ImportError")  # it may be installed
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
     if "typo.yaml" in arguments:
         path = tmp_path / "typo.yaml"
         path.write_text("/**:\n  ros__parameters:\n    limits:\n      sped_m_s: 3.0\n")
