@@ -20,6 +20,7 @@ REOPENING_S = 1.0
 READING_S = 0.1
 WRITING_S = 0.02  # a serial device that takes longer counts as lost
 MAX_WAITING = 512
+MAX_READ = 64  # with the lock held, so that a flood does not keep commands from being sent
 
 
 class MavlinkLink:
@@ -101,7 +102,9 @@ class MavlinkLink:
         if not select.select([connection.fd], [], [], READING_S)[0]:
             return
         with self._lock:
-            while (message := connection.recv_msg()) is not None:
+            for _ in range(MAX_READ):
+                if (message := connection.recv_msg()) is None:
+                    return
                 if message.get_type() in self._kinds:
                     self._received.append((message, self._now_ns() * 1e-9))
 

@@ -55,6 +55,10 @@ class Reason(_Text):
     COMMAND_IMPOSSIBLE = "the command was nothing that a drone can fly"
 
 
+SETTLING = (Reason.ODOMETRY_APPEARED, Reason.ODOMETRY_BACK)
+"""The drone does not move for these, but they are good news and no errors."""
+
+
 class Refusal(_Text):
     """Why an observation is not used; reads well after "refused: "."""
 

@@ -33,6 +33,7 @@ from fcn_follow.autopilots.output import make_output, output_topic
 from fcn_follow.errors import UserError
 from fcn_follow.following.explanation import explain
 from fcn_follow.following.follower import Follower, FollowerStep
+from fcn_follow.following.reasons import SETTLING
 from fcn_follow.following.states import State
 from fcn_follow.following.vehicle import vehicle_from_body_twist
 from fcn_follow.geometry import ZERO_COMMAND, HeroPosition, VehicleState, VelocityCommand
@@ -325,7 +326,7 @@ class FollowerNode(ParameterNode):
             self._reported = (step.state, step.reason)
             if not self._faults.text:
                 text = f"{step.state.value}: {step.reason}"
-                if step.fault:
+                if step.fault and step.fault not in SETTLING:
                     self.get_logger().error(text)
                 else:
                     self.get_logger().info(text)
@@ -344,7 +345,7 @@ class FollowerNode(ParameterNode):
         self._publish_state(step)
         quiet = step.state in (State.IDLE, State.TRACKING, State.COASTING)
         outside = self._faults.text
-        is_error = self._faults.is_error or (step.fault and step.fault != outside)
+        is_error = self._faults.is_error or (step.fault and step.fault not in (outside, *SETTLING))
         level = ERROR if is_error else OK if quiet and not outside else WARN
         estimator = self._follower.estimator
         values = {
