@@ -41,7 +41,7 @@ class MavlinkOutput(Output):
 
     def __init__(self, host: Host, parameters: OutputParameters) -> None:
         self._link = MavlinkLink(parameters.mavlink, host.now_ns, KINDS)
-        from pymavlink import mavutil  # the link has said so if it is not installed
+        from pymavlink import mavutil  # MavlinkLink has raised UserError if it is not installed
 
         self._mode_name, self._mavlink = mavutil.mode_string_v10, mavutil.mavlink
         self._target = parameters.mavlink.target_system

@@ -37,13 +37,13 @@ FROZEN_POSES = 3
 
 @dataclass(frozen=True)
 class Jump:
-    """The hero's position is void; same_origin says whether other positions in odom stay valid."""
+    """The hero's position is void; same_origin: whether other positions in odom stay valid."""
 
     same_origin: bool
 
 
 class Odometry:
-    """Takes odometry values; `fault` says why the drone must not move. Times are in s."""
+    """Takes odometry values; `fault` is why the drone must not move. Times are in s."""
 
     def __init__(self) -> None:
         self.history = VehicleHistory()
@@ -72,7 +72,7 @@ class Odometry:
     def take(self, state: VehicleState, now_s: float, timeouts: Timeouts, frame_in_use: bool) -> Jump | None:
         """Accept or refuse a value; a Jump if the frame used so far is void.
 
-        frame_in_use says whether a hero is known, in this frame or, before the first value, in the dead-reckoned one.
+        frame_in_use: whether a hero is known, in this frame or, before the first value, in the dead-reckoned one.
         """
         appeared = not self.heard and frame_in_use
         self.heard = True

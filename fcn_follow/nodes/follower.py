@@ -311,7 +311,7 @@ class FollowerNode(ParameterNode):
         return response
 
     def _announce(self, last: FollowerStep | None, step: FollowerStep) -> None:
-        """Tell the pilot's ground station when following begins, loses the hero and ends."""
+        """Report to the pilot's ground station when following begins, loses the hero and ends."""
         was_flying = last is not None and last.is_flying
         if step.is_flying and not was_flying:
             self._output.announce("fcn_follow: following", is_warning=False)

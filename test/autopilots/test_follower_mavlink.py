@@ -120,12 +120,12 @@ def test_an_address_that_cannot_be_opened_is_one_line(domain_id, address):
 
 
 def test_the_autopilots_own_pose_is_enough_to_follow_well(vehicle, port, follower):
-    """A camera that tilts with the body, a walk with four sharp corners, and a stop."""
+    """A camera that tilts with the body, a walk with three sharp corners, and a stop."""
     follower(*mavlink_on(port))
     assert wait_until(lambda: vehicle.place_m[2] < -1.0 and bool(vehicle.heartbeats), vehicle.live)
     begin_s = vehicle.time_s + 7.0
-    corners = (6.0, 6.0), (6.0, 27.0), (20.0, 27.0), (20.0, 13.0), (30.0, 13.0), (30.0, 22.0)
-    corner_s, end_s = begin_s + 21.0 / 1.4, begin_s + 68.0 / 1.4
+    corners = (6.0, 6.0), (6.0, 24.0), (18.0, 24.0), (18.0, 12.0), (28.0, 12.0)
+    corner_s, end_s = begin_s + 18.0 / 1.4, begin_s + 52.0 / 1.4
     vehicle.path = walking(begin_s, *corners)
     live_for(vehicle, end_s + 7.0 - vehicle.time_s)
 
