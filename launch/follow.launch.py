@@ -10,6 +10,7 @@ from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction, SetEn
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
+from fcn_follow.errors import UserError
 from fcn_follow.nodes.support.interlock import commands_stay_on_cmd_vel, enable_command
 from fcn_follow.nodes.support.launching import number_of, required
 from fcn_follow.share import dds_environment, share_directory
@@ -38,7 +39,7 @@ ARGUMENTS = [
     DeclareLaunchArgument(
         "vehicle_file",
         default_value="",
-        description="YAML file given after params_file, for the parameters of this drone and its camera. Empty: none.",
+        description="YAML file given last, for the parameters of this drone and its camera. Empty: none.",
     ),
     DeclareLaunchArgument("namespace", default_value="", description="Namespace of all nodes and topics, as drone1."),
     DeclareLaunchArgument("cmd_vel", default_value="cmd_vel", description="Topic of the velocity commands."),
@@ -108,6 +109,9 @@ def make_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     simulated = value["simulator"] == "true"
     simulator_file = str(SHARE / "config" / "simulator.yaml") if simulated else ""
     params_files = [Path(path) for path in (value["params_file"], simulator_file, value["vehicle_file"]) if path]
+    stays_on_cmd_vel = commands_stay_on_cmd_vel(params_files)
+    if simulated and not stays_on_cmd_vel:
+        raise UserError("simulator:=true needs output cmd_vel, and a parameter file names another output; leave it out")
 
     camera = [("image_raw", value["image"].removesuffix("/compressed")), ("camera_info", value["camera_info"])]
     segmenter = {name: text(name) for name in ("weights", "device") if value[name]}
@@ -115,7 +119,7 @@ def make_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         segmenter["image_transport"] = "compressed"
     follower = {"cmd_vel.type": text("cmd_vel_type")} if value["cmd_vel_type"] else {}
     pretended = simulated or value["source"] != ""
-    if value["enabled"] or (pretended and commands_stay_on_cmd_vel(params_files)):
+    if value["enabled"] or (pretended and stays_on_cmd_vel):
         follower["start_enabled"] = value["enabled"] != "false"
     player = {
         "source": text("source"),

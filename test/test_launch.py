@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -84,14 +83,41 @@ MINE = "/**/follower: {ros__parameters: {output: mavlink}}"
         ({"source": "frames.zip", "enabled": "false"}, False, "fastdds_large_images.xml"),
         ({"source": "frames.zip", "params_file": MINE}, None, "fastdds_large_images.xml"),
         ({"simulator": "true"}, True, "fastdds_this_machine.xml"),
-        ({"simulator": "true", "vehicle_file": "{tmp}/drone.yaml"}, True, "fastdds_this_machine.xml"),
         ({"simulator": "true", "network": "true"}, True, "fastdds_large_images.xml"),
-        ({"simulator": "true", "params_file": MINE}, None, "fastdds_this_machine.xml"),
-        ({"simulator": "true", "params_file": MINE, "enabled": "true"}, True, "fastdds_this_machine.xml"),
     ],
     ids=str,
 )
 def test_nothing_with_a_vehicle_moves_until_it_is_enabled(arguments, start_enabled, profile, tmp_path, monkeypatch):
+    launch, context, given, entities = launched(arguments, tmp_path, monkeypatch)
+    assert given["follower"]["parameters"][-1].get("start_enabled") is start_enabled
+    said = "".join(part.text for e in entities if isinstance(e, launch.actions.LogInfo) for part in e.msg)
+    assert ("/drone1/follower/enable" in said) is (start_enabled is not True)
+    for entity in entities:
+        if isinstance(entity, launch.actions.SetEnvironmentVariable):
+            entity.execute(context)
+    assert context.environment["FASTRTPS_DEFAULT_PROFILES_FILE"].endswith(profile)
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"params_file": MINE}, {"vehicle_file": MINE}, {"params_file": MINE, "enabled": "true"}]
+)
+def test_the_simulator_is_flown_by_cmd_vel_alone(arguments, tmp_path, monkeypatch):
+    """With another output it would wait for commands for ever."""
+    with pytest.raises(UserError, match="simulator:=true needs output cmd_vel"):
+        launched({"simulator": "true", **arguments}, tmp_path, monkeypatch)
+
+
+def test_the_file_of_the_vehicle_comes_after_that_of_the_simulator(tmp_path, monkeypatch):
+    (tmp_path / "vehicle.yaml").write_text("/**: {ros__parameters: {camera: {x_m: 0.2}}}")
+    vehicle_file = str(tmp_path / "vehicle.yaml")
+    _, _, given, _ = launched({"simulator": "true", "vehicle_file": vehicle_file}, tmp_path, monkeypatch)
+    for node in ("segmenter", "follower", "simulator"):
+        files = [each for each in given[node]["parameters"] if isinstance(each, str)]
+        assert [each.rpartition("/")[2] for each in files] == ["follow.yaml", "simulator.yaml", "vehicle.yaml"]
+
+
+def launched(arguments, tmp_path, monkeypatch):
+    """follow.launch.py with these arguments: launch, its context, the options of each node, the other entities."""
     for module in ("launch", "launch_ros"):
         pytest.importorskip(module, reason="launch and launch_ros come with a ROS install")
     import launch
@@ -101,11 +127,9 @@ def test_nothing_with_a_vehicle_moves_until_it_is_enabled(arguments, start_enabl
     monkeypatch.delenv("FASTRTPS_DEFAULT_PROFILES_FILE", raising=False)
     given = {}
     monkeypatch.setattr(Node, "__init__", lambda self, **options: given.update({options["name"]: options}))
-    if arguments.get("params_file") == MINE:
-        (tmp_path / "mine.yaml").write_text(MINE)
-        arguments = {**arguments, "params_file": str(tmp_path / "mine.yaml")}
-    (tmp_path / "drone.yaml").write_text("/**: {ros__parameters: {hero.height_m: 1.8}}")
-    arguments = {name: value.replace("{tmp}", str(tmp_path)) for name, value in arguments.items()}
+    (tmp_path / "mine.yaml").write_text(MINE)
+    mine = str(tmp_path / "mine.yaml")
+    arguments = {name: mine if value == MINE else value for name, value in arguments.items()}
     description = get_launch_description_from_python_launch_file(str(ROOT / "launch" / "follow.launch.py"))
     context = launch.LaunchContext()
     context.launch_configurations.update({"namespace": "drone1", **arguments})
@@ -113,16 +137,4 @@ def test_nothing_with_a_vehicle_moves_until_it_is_enabled(arguments, start_enabl
         if isinstance(entity, launch.actions.DeclareLaunchArgument):
             entity.execute(context)
     (function,) = (e for e in description.entities if isinstance(e, launch.actions.OpaqueFunction))
-    entities = function.execute(context)
-
-    assert given["follower"]["parameters"][-1].get("start_enabled") is start_enabled
-    files = [Path(name).name for name in given["follower"]["parameters"] if isinstance(name, str)]
-    params_file = Path(arguments.get("params_file", "follow.yaml")).name
-    simulator_files = ["simulator.yaml"] if arguments.get("simulator") else []
-    assert files == [params_file, *simulator_files, *(["drone.yaml"] if "vehicle_file" in arguments else [])]
-    said = "".join(part.text for e in entities if isinstance(e, launch.actions.LogInfo) for part in e.msg)
-    assert ("/drone1/follower/enable" in said) is (start_enabled is not True)
-    for entity in entities:
-        if isinstance(entity, launch.actions.SetEnvironmentVariable):
-            entity.execute(context)
-    assert context.environment["FASTRTPS_DEFAULT_PROFILES_FILE"].endswith(profile)
+    return launch, context, given, function.execute(context)
