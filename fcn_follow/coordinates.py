@@ -25,6 +25,26 @@ def roll_pitch_yaw(orientation_xyzw: tuple[float, float, float, float]) -> Vecto
     return roll, pitch, math.atan2(2.0 * (w * z + x * y), 1.0 - 2.0 * (y * y + z * z))
 
 
+def rotated_by(orientation_xyzw: tuple[float, float, float, float], vector: Vector3) -> Vector3:
+    """A vector of a frame with this orientation, in the axes of the frame around it."""
+    roll, pitch, yaw = roll_pitch_yaw(orientation_xyzw)
+    x, y, z = level_from_body(vector, roll, pitch)
+    return (*rotated(x, y, yaw), z)
+
+
+def quaternion_xyzw(roll_rad: float, pitch_rad: float, yaw_rad: float) -> tuple[float, float, float, float]:
+    """The orientation of a rotation by yaw, then pitch, then roll (REP-103)."""
+    sr, cr = math.sin(roll_rad / 2), math.cos(roll_rad / 2)
+    sp, cp = math.sin(pitch_rad / 2), math.cos(pitch_rad / 2)
+    sy, cy = math.sin(yaw_rad / 2), math.cos(yaw_rad / 2)
+    return (
+        sr * cp * cy - cr * sp * sy,
+        cr * sp * cy + sr * cp * sy,
+        cr * cp * sy - sr * sp * cy,
+        cr * cp * cy + sr * sp * sy,
+    )
+
+
 def body_from_optical(position_camera_m: Vector3, pitch_down_rad: float) -> Vector3:
     """A vector of the optical frame in the axes of the camera's mount."""
     right, down, forward = position_camera_m

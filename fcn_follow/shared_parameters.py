@@ -26,6 +26,12 @@ class CameraParameters:
     y_m: float = parameter(0.0, "camera left of the body's middle", unit="m", minimum=-5.0, maximum=5.0)
     z_m: float = parameter(0.0, "camera above the body's middle", unit="m", minimum=-5.0, maximum=5.0)
 
+    base_frame: str = parameter(
+        "base_link",
+        "frame of the body in TF; the static transform from the camera's frame to it replaces x_m, y_m and z_m, and "
+        "pitch_down_rad too unless stabilised; empty: TF is not read",
+    )
+
     @property
     def mount(self) -> CameraMount:
         """The same as a value of fcn_follow.geometry."""

@@ -10,7 +10,9 @@ from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction, SetEn
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
+from fcn_follow.errors import UserError
 from fcn_follow.nodes.support.interlock import commands_stay_on_cmd_vel, enable_command
+from fcn_follow.nodes.support.launching import number_of, required
 from fcn_follow.share import dds_environment, share_directory
 
 SHARE = share_directory()
@@ -21,10 +23,13 @@ ARGUMENTS = [
     ),
     DeclareLaunchArgument("camera_info", default_value="camera_info", description="CameraInfo topic of that camera."),
     DeclareLaunchArgument(
-        "weights", default_value="", description="Weights file (safetensors). Empty: what the parameter file says."
+        "weights",
+        default_value="",
+        description="Weights file (.safetensors), or what fcn-follow export makes of it (.onnx, .xml). "
+        "Empty: the value of the parameter file.",
     ),
     DeclareLaunchArgument(
-        "device", default_value="", description="auto, cpu or cuda. Empty: what the parameter file says."
+        "device", default_value="", description="auto, cpu or cuda. Empty: the value of the parameter file."
     ),
     DeclareLaunchArgument(
         "params_file",
@@ -34,21 +39,21 @@ ARGUMENTS = [
     DeclareLaunchArgument(
         "vehicle_file",
         default_value="",
-        description="YAML file given after params_file, for the parameters of this drone and its camera. Empty: none.",
+        description="YAML file given last, for the parameters of this drone and its camera. Empty: none.",
     ),
     DeclareLaunchArgument("namespace", default_value="", description="Namespace of all nodes and topics, as drone1."),
     DeclareLaunchArgument("cmd_vel", default_value="cmd_vel", description="Topic of the velocity commands."),
     DeclareLaunchArgument(
         "cmd_vel_type",
         default_value="",
-        description="twist_stamped or twist (geometry_msgs). Empty: what the parameter file says.",
+        description="twist_stamped or twist (geometry_msgs). Empty: the value of the parameter file.",
     ),
     DeclareLaunchArgument(
         "enabled",
         default_value="",
         choices=["", "true", "false"],
         description="Follow as soon as a hero is seen. Empty: yes with simulator:=true or source:=... while commands "
-        "go to cmd_vel alone; else what the parameter file says, and that waits for the service ~/enable.",
+        "go to cmd_vel alone; else the value of the parameter file, which waits for the service ~/enable.",
     ),
     DeclareLaunchArgument(
         "network",
@@ -102,8 +107,11 @@ def make_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         return ParameterValue(value[name], value_type=str)
 
     simulated = value["simulator"] == "true"
-    vehicle_file = value["vehicle_file"] or (str(SHARE / "config" / "simulator.yaml") if simulated else "")
-    params_files = [Path(path) for path in (value["params_file"], vehicle_file) if path]
+    simulator_file = str(SHARE / "config" / "simulator.yaml") if simulated else ""
+    params_files = [Path(path) for path in (value["params_file"], simulator_file, value["vehicle_file"]) if path]
+    stays_on_cmd_vel = commands_stay_on_cmd_vel(params_files)
+    if simulated and not stays_on_cmd_vel:
+        raise UserError("simulator:=true needs output cmd_vel, and a parameter file names another output; leave it out")
 
     camera = [("image_raw", value["image"].removesuffix("/compressed")), ("camera_info", value["camera_info"])]
     segmenter = {name: text(name) for name in ("weights", "device") if value[name]}
@@ -111,11 +119,11 @@ def make_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         segmenter["image_transport"] = "compressed"
     follower = {"cmd_vel.type": text("cmd_vel_type")} if value["cmd_vel_type"] else {}
     pretended = simulated or value["source"] != ""
-    if value["enabled"] or (pretended and commands_stay_on_cmd_vel(params_files)):
+    if value["enabled"] or (pretended and stays_on_cmd_vel):
         follower["start_enabled"] = value["enabled"] != "false"
     player = {
         "source": text("source"),
-        "rate_hz": ParameterValue(float(value["rate"]), value_type=float),
+        "rate_hz": ParameterValue(number_of(value, "rate"), value_type=float),
         "loop": value["loop"] == "true",
     }
 
@@ -131,7 +139,7 @@ def make_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             remappings=remappings,
             arguments=["--ros-args", "--log-level", f"{logger_prefix}{name}:={value['log_level']}"],
             output="screen",
-            on_exit=Shutdown(reason=f"the {name} has ended"),
+            on_exit=required(name, [Shutdown(reason=f"the {name} has ended")]),
         )
 
     profile = dds_environment(network=value["network"] == "true" or (value["network"] == "" and not simulated))

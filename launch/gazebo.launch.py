@@ -14,11 +14,14 @@ from launch.actions import (
     ExecuteProcess,
     IncludeLaunchDescription,
     OpaqueFunction,
+    RegisterEventHandler,
     Shutdown,
 )
+from launch.event_handlers import OnProcessExit
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch_ros.actions import Node
 
+from fcn_follow.nodes.support.launching import required
 from fcn_follow.share import share_directory
 
 SHARE = share_directory()
@@ -26,6 +29,10 @@ DRONES = {
     "velocity": ("follow_drone", "gazebo.yaml"),
     "rotors": ("follow_drone_rotors", "gazebo_rotors.yaml"),
 }
+NEEDS_STAND = {"follow_drone_rotors"}
+STAND = "launch_stand"
+"""It carries a drone whose rotors rest until the first command."""
+STARTS = {"town_square": "3.0 7.99 2.5 -3.06", "park": "-15.64 5.16 2.5 -1.65"}
 RECORDED = [
     "/camera/image_raw",
     "/camera/camera_info",
@@ -41,7 +48,7 @@ ARGUMENTS = [
     DeclareLaunchArgument(
         "world",
         default_value="town_square",
-        description="A world of fcn_follow by its name, or the path of an SDF file.",
+        description="town_square, park, or the path of an SDF file.",
     ),
     DeclareLaunchArgument(
         "dynamics",
@@ -50,7 +57,9 @@ ARGUMENTS = [
         description="velocity: takes each command at once, steady; rotors: has motors and leans as it flies.",
     ),
     DeclareLaunchArgument(
-        "start", default_value="-17 -6 2.5 0", description="Where the drone starts: x y z in metres, yaw in radians."
+        "start",
+        default_value="3.0 7.99 2.5 -3.06",
+        description="Where the drone starts: x y z in metres, yaw in radians.",
     ),
     DeclareLaunchArgument(
         "gui", default_value="false", choices=["true", "false"], description="Open Gazebo's window; else headless."
@@ -63,10 +72,13 @@ ARGUMENTS = [
     ),
     DeclareLaunchArgument("bag", default_value="gazebo_bag", description="Folder of that bag; must not exist."),
     DeclareLaunchArgument(
-        "weights", default_value="", description="Weights file (safetensors). Empty: what the parameter file says."
+        "weights",
+        default_value="",
+        description="Weights file (.safetensors), or what fcn-follow export makes of it (.onnx, .xml). "
+        "Empty: the value of the parameter file.",
     ),
     DeclareLaunchArgument(
-        "device", default_value="", description="auto, cpu or cuda. Empty: what the parameter file says."
+        "device", default_value="", description="auto, cpu or cuda. Empty: the value of the parameter file."
     ),
     DeclareLaunchArgument(
         "params_file",
@@ -105,8 +117,14 @@ def gazebo_share() -> Path:
     return share
 
 
-def start_pose(text: str) -> list[str]:
-    """The arguments of ros_gz_sim create for 'x y z yaw'. Raises RuntimeError for anything else."""
+def start_pose(text: str, world: str) -> list[str]:
+    """The arguments of ros_gz_sim create for 'x y z yaw', or for the start of a world of fcn_follow.
+
+    Raises RuntimeError for anything else.
+    """
+    text = text or STARTS.get(world, "")
+    if not text:
+        raise RuntimeError(f"world:={world} has no start of its own; give one: start:='x y z yaw'")
     try:
         x, y, z, yaw = (str(float(part)) for part in text.split())
     except ValueError:
@@ -114,34 +132,42 @@ def start_pose(text: str) -> list[str]:
     return ["-x", x, "-y", y, "-z", z, "-Y", yaw]
 
 
+def spawn(model: str, name: str, start: list[str]) -> Node:
+    """Put a model of fcn_follow into the world."""
+    return Node(
+        package="ros_gz_sim",
+        executable="create",
+        name=f"create_{name}",
+        arguments=["-file", str(SHARE / "models" / model / "model.sdf"), "-name", name, *start],
+        parameters=[{"use_sim_time": True}],
+        output="screen",
+    )
+
+
 def make_everything(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     """Gazebo with the world, the drone, the bridge, the nodes, and optionally the recording."""
     value = {argument.name: context.launch_configurations[argument.name] for argument in ARGUMENTS}
     gazebo, world = gazebo_share(), find_world(value["world"])
-    start = start_pose(value["start"])
+    start = start_pose(value["start"], value["world"])
     drone, vehicle_file = DRONES[value["dynamics"]]
     window = "" if value["gui"] == "true" else "-s --headless-rendering "
     sim_time = {"use_sim_time": True}
+    vehicle = spawn(drone, "follow_drone", start)
+    stand = spawn(STAND, STAND, start) if drone in NEEDS_STAND else None
     entities: list[LaunchDescriptionEntity] = [
         AppendEnvironmentVariable("GZ_SIM_RESOURCE_PATH", str(SHARE / "models")),
         IncludeLaunchDescription(
             PythonLaunchDescriptionSource(str(gazebo / "launch" / "gz_sim.launch.py")),
             launch_arguments={"gz_args": f"-r {window}{world}", "on_exit_shutdown": "true"}.items(),
         ),
-        Node(
-            package="ros_gz_sim",
-            executable="create",
-            arguments=["-file", str(SHARE / "models" / drone / "model.sdf"), "-name", "follow_drone", *start],
-            parameters=[sim_time],
-            output="screen",
-        ),
+        *([stand, RegisterEventHandler(OnProcessExit(target_action=stand, on_exit=[vehicle]))] if stand else [vehicle]),
         Node(
             package="ros_gz_bridge",
             executable="parameter_bridge",
             name="gazebo_bridge",
             parameters=[{"config_file": str(SHARE / "config" / "bridge.yaml")}, sim_time],
             output="screen",
-            on_exit=Shutdown(reason="the bridge has ended"),
+            on_exit=required("bridge", [Shutdown(reason="the bridge has ended")]),
         ),
         IncludeLaunchDescription(
             PythonLaunchDescriptionSource(str(SHARE / "launch" / "follow.launch.py")),
@@ -160,7 +186,7 @@ def make_everything(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             ExecuteProcess(
                 cmd=["ros2", "bag", "record", "--use-sim-time", "-s", "mcap", "-o", value["bag"], *RECORDED],
                 output="screen",
-                on_exit=Shutdown(reason="the recording has ended"),
+                on_exit=required("recording", [Shutdown(reason="the recording has ended")]),
             )
         )
     return entities

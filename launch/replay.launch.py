@@ -18,6 +18,7 @@ from launch.events import Shutdown as ShutdownEvent
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
+from fcn_follow.nodes.support.launching import number_of, required
 from fcn_follow.share import dds_environment, share_directory
 
 SHARE = share_directory()
@@ -26,7 +27,10 @@ DRAIN_S = 3.0  # for the last masks after the end of the bag
 ARGUMENTS = [
     DeclareLaunchArgument("bag", description="The rosbag2 (or folder or zip of frames with masks) to play."),
     DeclareLaunchArgument(
-        "weights", default_value="", description="Weights file (safetensors). Empty: the package's hero_net."
+        "weights",
+        default_value="",
+        description="Weights file (.safetensors), or what fcn-follow export makes of it (.onnx, .xml). "
+        "Empty: the package's hero_net.",
     ),
     DeclareLaunchArgument(
         "rate", default_value="1.0", description="Speed, as of ros2 bag play: 2.0 is twice as fast as recorded."
@@ -39,8 +43,9 @@ ARGUMENTS = [
     DeclareLaunchArgument("device", default_value="auto", description="auto, cpu or cuda."),
     DeclareLaunchArgument(
         "engine",
-        default_value="torch",
-        description="What runs the network; for exact agreement, score-bag's --engine.",
+        default_value="",
+        description="What runs the network; for exact agreement, score-bag's --engine. "
+        "Empty: torch, which is score-bag's default; for exported files auto.",
     ),
     DeclareLaunchArgument("precision", default_value="fp32", description="Likewise, score-bag's --precision."),
     DeclareLaunchArgument(
@@ -67,14 +72,16 @@ def make_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             parameters=[value["params_file"], {"use_sim_time": simulated_time}, parameters],
             output="screen",
             sigterm_timeout="30",  # for the scorer's report on a busy machine
-            on_exit=on_exit or [Shutdown(reason=f"the {name} has ended")],
+            on_exit=required(name, on_exit or [Shutdown(reason=f"the {name} has ended")]),
         )
 
+    exported = Path(value["weights"]).suffix not in ("", ".safetensors")
+    value["engine"] = value["engine"] or ("auto" if exported else "torch")
     segmenter = {name: ParameterValue(value[name], value_type=str) for name in ("device", "engine", "precision")}
     takers = 2 if value["record"] else 1
     player = {
         "source": path("bag"),
-        "speed": ParameterValue(float(value["rate"]), value_type=float),
+        "speed": ParameterValue(number_of(value, "rate"), value_type=float),
         "image_topic": ParameterValue(value["image_topic"], value_type=str),
         "clock": True,
         "wait_for_subscribers": takers,  # segmenter and recorder

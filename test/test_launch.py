@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from sensor_msgs.msg import CameraInfo, Image
 
 from fcn_follow.errors import UserError
 from fcn_follow.nodes.support.interlock import commands_stay_on_cmd_vel, enable_command
+from fcn_follow.nodes.support.launching import number_of, required
 
 
 @pytest.mark.parametrize(
@@ -54,6 +56,20 @@ def test_the_command_that_enables_has_the_namespace():
     assert "/a/follower/enable " in enable_command("/a/")
 
 
+def test_a_node_that_fails_fails_the_launch_and_one_that_ends_ends_it():
+    handler = required("segmenter", ["shutdown"])
+    assert handler(SimpleNamespace(returncode=0), None) == ["shutdown"]
+    with pytest.raises(RuntimeError, match="the segmenter has ended with exit code 1"):
+        handler(SimpleNamespace(returncode=1), None)
+
+
+def test_a_launch_argument_that_must_be_a_number_is_named():
+    assert number_of({"rate": "2.5"}, "rate") == 2.5
+    for text in ("fast", "nan", "inf", ""):
+        with pytest.raises(RuntimeError, match=f"rate:='{text}' is not allowed; it must be a number"):
+            number_of({"rate": text}, "rate")
+
+
 def test_gazebo_has_no_vehicle_to_move():
     tree = ast.parse((ROOT / "launch" / "gazebo.launch.py").read_text(encoding="utf-8"))
     constants = {
@@ -80,12 +96,40 @@ MINE = "/**/follower: {ros__parameters: {output: mavlink}}"
         ({"source": "frames.zip", "params_file": MINE}, None, "fastdds_large_images.xml"),
         ({"simulator": "true"}, True, "fastdds_this_machine.xml"),
         ({"simulator": "true", "network": "true"}, True, "fastdds_large_images.xml"),
-        ({"simulator": "true", "params_file": MINE}, None, "fastdds_this_machine.xml"),
-        ({"simulator": "true", "params_file": MINE, "enabled": "true"}, True, "fastdds_this_machine.xml"),
     ],
     ids=str,
 )
 def test_nothing_with_a_vehicle_moves_until_it_is_enabled(arguments, start_enabled, profile, tmp_path, monkeypatch):
+    launch, context, given, entities = launched(arguments, tmp_path, monkeypatch)
+    assert given["follower"]["parameters"][-1].get("start_enabled") is start_enabled
+    said = "".join(part.text for e in entities if isinstance(e, launch.actions.LogInfo) for part in e.msg)
+    assert ("/drone1/follower/enable" in said) is (start_enabled is not True)
+    for entity in entities:
+        if isinstance(entity, launch.actions.SetEnvironmentVariable):
+            entity.execute(context)
+    assert context.environment["FASTRTPS_DEFAULT_PROFILES_FILE"].endswith(profile)
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"params_file": MINE}, {"vehicle_file": MINE}, {"params_file": MINE, "enabled": "true"}]
+)
+def test_the_simulator_is_flown_by_cmd_vel_alone(arguments, tmp_path, monkeypatch):
+    """With another output it would wait for commands for ever."""
+    with pytest.raises(UserError, match="simulator:=true needs output cmd_vel"):
+        launched({"simulator": "true", **arguments}, tmp_path, monkeypatch)
+
+
+def test_the_file_of_the_vehicle_comes_after_that_of_the_simulator(tmp_path, monkeypatch):
+    (tmp_path / "vehicle.yaml").write_text("/**: {ros__parameters: {camera: {x_m: 0.2}}}")
+    vehicle_file = str(tmp_path / "vehicle.yaml")
+    _, _, given, _ = launched({"simulator": "true", "vehicle_file": vehicle_file}, tmp_path, monkeypatch)
+    for node in ("segmenter", "follower", "simulator"):
+        files = [each for each in given[node]["parameters"] if isinstance(each, str)]
+        assert [each.rpartition("/")[2] for each in files] == ["follow.yaml", "simulator.yaml", "vehicle.yaml"]
+
+
+def launched(arguments, tmp_path, monkeypatch):
+    """follow.launch.py with these arguments: launch, its context, the options of each node, the other entities."""
     skip_without_launch()
     import launch
     from launch.launch_description_sources import get_launch_description_from_python_launch_file
@@ -94,9 +138,9 @@ def test_nothing_with_a_vehicle_moves_until_it_is_enabled(arguments, start_enabl
     monkeypatch.delenv("FASTRTPS_DEFAULT_PROFILES_FILE", raising=False)
     given = {}
     monkeypatch.setattr(Node, "__init__", lambda self, **options: given.update({options["name"]: options}))
-    if arguments.get("params_file") == MINE:
-        (tmp_path / "mine.yaml").write_text(MINE)
-        arguments = {**arguments, "params_file": str(tmp_path / "mine.yaml")}
+    (tmp_path / "mine.yaml").write_text(MINE)
+    mine = str(tmp_path / "mine.yaml")
+    arguments = {name: mine if value == MINE else value for name, value in arguments.items()}
     description = get_launch_description_from_python_launch_file(str(ROOT / "launch" / "follow.launch.py"))
     context = launch.LaunchContext()
     context.launch_configurations.update({"namespace": "drone1", **arguments})
@@ -104,15 +148,7 @@ def test_nothing_with_a_vehicle_moves_until_it_is_enabled(arguments, start_enabl
         if isinstance(entity, launch.actions.DeclareLaunchArgument):
             entity.execute(context)
     (function,) = (e for e in description.entities if isinstance(e, launch.actions.OpaqueFunction))
-    entities = function.execute(context)
-
-    assert given["follower"]["parameters"][-1].get("start_enabled") is start_enabled
-    said = "".join(part.text for e in entities if isinstance(e, launch.actions.LogInfo) for part in e.msg)
-    assert ("/drone1/follower/enable" in said) is (start_enabled is not True)
-    for entity in entities:
-        if isinstance(entity, launch.actions.SetEnvironmentVariable):
-            entity.execute(context)
-    assert context.environment["FASTRTPS_DEFAULT_PROFILES_FILE"].endswith(profile)
+    return launch, context, given, function.execute(context)
 
 
 @pytest.fixture

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ast
 import importlib
+import os
 import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 
 import pytest
+from command_line import invoke
 from ros_tools import ROOT
 
 tomllib = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
@@ -19,7 +21,7 @@ DISTRIBUTIONS = {"cv2": "opencv-python-headless", "PIL": "pillow", "yaml": "pyya
 """Of the modules that are not called as their distribution."""
 BROUGHT_ALONG = {"lz4", "backports", "google"}
 """Modules that rosbags (the first two) and onnx install."""
-ELSEWHERE = {"px4_msgs", "tensorrt", "compression"}
+ELSEWHERE = {"px4_msgs", "tf2_ros", "tf2_msgs", "tensorrt", "compression"}
 """PX4's own messages, NVIDIA's package, and a module of Python 3.14; each is imported where it is there."""
 
 
@@ -38,6 +40,27 @@ def test_setup_py_tells_colcon_what_package_xml_says(field):
     command = [sys.executable, "setup.py", f"--{field}"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.split()[-1] == PACKAGE.findtext(field)
+
+
+def test_the_command_tells_the_version():
+    assert invoke("--version") == (f"fcn_follow {PACKAGE.findtext('version')}\n", "")
+
+
+@pytest.mark.parametrize(("found", "works"), [("0.4.0", False), ("0.9.0", False), ("0.9.4", True), ("1.0", True)])
+def test_a_typer_that_is_too_old_is_named_with_the_way_out(found, works, tmp_path):
+    """Those of Ubuntu 22.04 and 24.04; they fail at import, or lose the options."""
+    (tmp_path / f"typer-{found}.dist-info").mkdir()
+    (tmp_path / f"typer-{found}.dist-info" / "METADATA").write_text(f"Name: typer\nVersion: {found}\n")
+    if not works:
+        (tmp_path / "typer.py").write_text("raise ImportError('too old')")
+    path = os.pathsep.join([str(tmp_path), str(ROOT), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [sys.executable, "-m", "fcn_follow", "--version"], capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHONPATH": path},
+    )  # fmt: skip
+    assert done.returncode == (0 if works else 1)
+    said = f"fcn-follow: typer {found} is too old; in a virtual environment, pip install 'typer>=0.9.4' "
+    assert done.stderr == ("" if works else said + "(docs/installing.md)\n")
 
 
 def test_what_colcon_cannot_read_from_pyproject_stands_in_setup_py():

@@ -13,8 +13,11 @@ from ros_tools import ROOT, ended_cleanly, finish, skip_without_launch, start_la
 from fcn_follow.lab.recordings.reading import open_bag
 
 
-@pytest.mark.parametrize("record", ["", "replayed"])
-def test_the_real_launch_replays_with_a_recorder_where_one_is_asked_for(record, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("record", "weights", "engine"),
+    [("", "", "torch"), ("replayed", "mine.safetensors", "torch"), ("", "mine.onnx", "auto"), ("", "mine.xml", "auto")],
+)
+def test_the_real_launch_replays_with_recorder_and_engine_as_asked_for(record, weights, engine, tmp_path, monkeypatch):
     skip_without_launch()
     import launch
     from launch.launch_description_sources import get_launch_description_from_python_launch_file
@@ -25,7 +28,7 @@ def test_the_real_launch_replays_with_a_recorder_where_one_is_asked_for(record, 
     monkeypatch.setattr(Node, "__init__", lambda self, **options: given.update({options["name"]: options}))
     description = get_launch_description_from_python_launch_file(str(ROOT / "launch" / "replay.launch.py"))
     context = launch.LaunchContext()
-    context.launch_configurations.update({"bag": "flight", "record": record})
+    context.launch_configurations.update({"bag": "flight", "record": record, "weights": weights})
     for entity in description.entities:
         if isinstance(entity, launch.actions.DeclareLaunchArgument):
             entity.execute(context)
@@ -36,7 +39,10 @@ def test_the_real_launch_replays_with_a_recorder_where_one_is_asked_for(record, 
     player = given["player"]["parameters"][-1]
     assert Path(player["source"].value) == tmp_path / "flight"
     assert player["wait_for_subscribers"] == (2 if record else 1)
-    assert given["segmenter"]["parameters"][-1]["reliability"] == "reliable"
+    segmenter = given["segmenter"]["parameters"][-1]
+    assert segmenter["reliability"] == "reliable"
+    assert segmenter["engine"].value == engine
+    assert segmenter["weights"].value == (str(tmp_path / weights) if weights else "")
     assert [name for name, node in given.items() if node["parameters"][1]["use_sim_time"]] == ["scorer", "segmenter"]
 
 

@@ -1,7 +1,8 @@
 """MAVROS' setpoint_velocity plugin: TwistStamped on setpoint_velocity/cmd_vel.
 
-Set mavros.frame by the plugin's parameter mav_frame: base_link for BODY_NED, map (east, north, up) for LOCAL_NED, which
-needs odom with its x axis to the east. If MAVROS has another namespace, remap the topic or set mavros.topic.
+The frame must be that of the plugin's parameter mav_frame, for which its node is asked: base_link for BODY_NED, map
+(east, north, up) for LOCAL_NED, which needs odom with its x axis to the east. If MAVROS has another namespace, remap
+the topic or set mavros.topic.
 """
 
 from __future__ import annotations
@@ -9,31 +10,49 @@ from __future__ import annotations
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import TwistStamped
 
-from fcn_follow.autopilots.output import Host, Quality
+from fcn_follow.autopilots.output import Host, Output, Quality
 from fcn_follow.autopilots.parameters import OutputParameters
-from fcn_follow.autopilots.twist import body_velocity, twist_stamped
-from fcn_follow.coordinates import enu_velocity_m_s
-from fcn_follow.geometry import ZERO_COMMAND, VelocityCommand
+from fcn_follow.autopilots.twist import body_velocity, map_velocity, twist_stamped
+from fcn_follow.geometry import VelocityCommand
+
+ASK_PERIOD_S = 2.0
+MAV_FRAMES = {"base_link": ("BODY_NED", "BODY_OFFSET_NED"), "map": ("LOCAL_NED", "LOCAL_OFFSET_NED")}
 
 
-class MavrosOutput:
+class MavrosOutput(Output):
     """Publishes the topic mavros.topic in the frame mavros.frame."""
 
     def __init__(self, host: Host, parameters: OutputParameters) -> None:
+        self._host = host
         self._frame_id = parameters.mavros.frame
+        self._plugin = parameters.mavros.topic.rpartition("/")[0]
+        self._mav_frame = ""
         self._publish = host.publisher(TwistStamped, parameters.mavros.topic, Quality())
+        self._end_asking = host.every(ASK_PERIOD_S, self._ask)
 
     def send(self, command: VelocityCommand, stamp: Time, yaw_odom_rad: float | None) -> None:
-        if self._frame_id == "base_link":
-            velocity = body_velocity(command)
-        else:
-            velocity = body_velocity(ZERO_COMMAND) if yaw_odom_rad is None else enu_velocity_m_s(command, yaw_odom_rad)
+        velocity = body_velocity(command) if self._frame_id == "base_link" else map_velocity(command, yaw_odom_rad)
         self._publish(twist_stamped(velocity, command.yaw_rate_rad_s, stamp, self._frame_id))
 
     def fault(self, yaw_odom_rad: float | None) -> str:
+        wanted = MAV_FRAMES[self._frame_id]
+        if self._mav_frame and self._mav_frame not in wanted:
+            return (
+                f"{self._plugin} has mav_frame {self._mav_frame}, but parameter mavros.frame {self._frame_id} needs "
+                f"{wanted[0]}; change one of them"
+            )
         if self._frame_id == "map" and yaw_odom_rad is None:
             return "output mavros in frame map needs odom"
         return ""
 
+    def status(self) -> dict[str, str | float]:
+        return {"mavros_mav_frame": self._mav_frame or "unknown"}
+
     def close(self) -> None:
-        """Nothing to close."""
+        self._end_asking()
+
+    def _ask(self) -> None:
+        self._host.ask_parameter(self._plugin, "mav_frame", self._take_mav_frame)
+
+    def _take_mav_frame(self, mav_frame: str) -> None:
+        self._mav_frame = mav_frame

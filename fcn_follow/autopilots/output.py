@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from builtin_interfaces.msg import Time
 
 from fcn_follow.autopilots.parameters import OutputParameters
-from fcn_follow.geometry import VelocityCommand
+from fcn_follow.geometry import VehicleState, VelocityCommand
 
 OUTPUTS = {
     "cmd_vel": "fcn_follow.autopilots.cmd_vel:CmdVelOutput",
@@ -36,24 +36,47 @@ class Host(Protocol):
     def publisher(self, message_type: type[Any], topic: str, quality: Quality) -> Callable[[Any], None]:
         """A function that publishes a message on a relative topic."""
 
+    def subscribe(self, message_type: type[Any], topic: str, quality: Quality, callback: Callable[[Any], None]) -> None:
+        """Call back with each message on a relative topic."""
+
     def every(self, period_s: float, callback: Callable[[], None]) -> Callable[[], None]:
         """Call back periodically; returns a function that ends this."""
 
+    def ask_parameter(self, node: str, parameter: str, callback: Callable[[str], None]) -> None:
+        """Ask another node for a text parameter; without an answer it does not call back."""
+
     def now_ns(self) -> int:
-        """The node's time in nanoseconds."""
-
-    def log(self, text: str) -> None:
-        """Log a text for the user."""
+        """The node's time in nanoseconds, in any thread."""
 
 
-class Output(Protocol):
-    """The connection to one kind of autopilot; its constructor (host, parameters) may raise UserError."""
+class Output:
+    """The connection to one kind of autopilot; its constructor (host, parameters) may raise UserError.
+
+    The follower calls `send` or `idle` at its rate: `send` while it flies the drone and a few times after that, with
+    zero; `idle` otherwise. Autopilots have modes: a velocity, zero too, would cancel a take-off or a flight to a place.
+    """
 
     def send(self, command: VelocityCommand, stamp: Time, yaw_odom_rad: float | None) -> None:
-        """Send one command at the follower's rate; yaw_odom_rad is the drone's yaw, None without odom."""
+        """Send one command; yaw_odom_rad is the drone's yaw, None without odometry."""
+        raise NotImplementedError
+
+    def idle(self, stamp: Time, yaw_odom_rad: float | None) -> None:
+        """Send what the vehicle needs while it is not flown: nothing."""
 
     def fault(self, yaw_odom_rad: float | None) -> str:
-        """Why the drone must not move now, or an empty text."""
+        """Why the drone must not be flown now, or an empty text."""
+        return ""
+
+    def take_poses(self) -> Sequence[VehicleState]:
+        """The drone's states that the autopilot has sent since the last call, oldest first."""
+        return ()
+
+    def announce(self, text: str, is_warning: bool) -> None:
+        """Show a text to the pilot, where the autopilot can."""
+
+    def status(self) -> dict[str, str | float]:
+        """What /diagnostics shows of the autopilot."""
+        return {}
 
     def close(self) -> None:
         """Close the connection, after the last command."""

@@ -35,6 +35,7 @@ class MavlinkParameters:
         "udpin:127.0.0.1:14551", "pymavlink address: udpin:, udpout:, tcp:HOST:PORT or a device"
     )
     baud: int = fixed_parameter(57600, "speed of a serial device", unit="baud", minimum=1200, maximum=4000000)
+    target_system: int = fixed_parameter(1, "MAVLink system id of the vehicle to fly", minimum=1, maximum=255)
     system_id: int = fixed_parameter(1, "own MAVLink system id, the drone's", minimum=1, maximum=255)
     heartbeat_timeout_s: float = fixed_parameter(
         3.0, "time without a heartbeat after which the command is zero", unit="s", minimum=0.5, maximum=30.0

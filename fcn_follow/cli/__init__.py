@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import sys
+from importlib.metadata import version
 
-from fcn_follow.cli.app import app
 from fcn_follow.errors import UserError
-from fcn_follow.lab.console import console
+
+MIN_TYPER = (0, 9, 4)  # older ones lose or refuse the options, which are written with Annotated
 
 
 def main() -> None:
     """Run a command; a UserError becomes one line on standard error and exit code 1."""
+    found = version("typer")
+    if tuple(int(part) for part in found.split(".")[:3] if part.isdecimal()) < MIN_TYPER:
+        wanted = ".".join(map(str, MIN_TYPER))
+        sys.exit(
+            f"fcn-follow: typer {found} is too old; in a virtual environment, pip install 'typer>={wanted}' "
+            "(docs/installing.md)"
+        )
+    from fcn_follow.cli.app import app  # here: it fails with a typer that is too old
+    from fcn_follow.lab.console import console
+
     try:
         app(prog_name="fcn-follow")
     except UserError as error:

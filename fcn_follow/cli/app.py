@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
+
+from fcn_follow import __version__
 
 COMMANDS = {
     "run": "run:run",
@@ -57,6 +59,16 @@ app = typer.Typer(
 )
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"fcn_follow {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
-def fcn_follow() -> None:
+def fcn_follow(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version and end.")
+    ] = False,
+) -> None:
     """Fly, train, score and measure the networks that let a drone follow one person."""

@@ -205,6 +205,7 @@ def label(
             if moment.index % every == 0:
                 folder.add(moment, image_rgb, segmenter.segment(image_rgb))
         print_losses(losses.sentences)
+        print_unpaired(losses.tally, topics.image)
         if not folder.frames:
             raise UserError(f"{bag}: not one image of {topics.image} could be read")
     console.print(f"{out}: {folder.frames} frames with masks: red background, green people, blue hero")

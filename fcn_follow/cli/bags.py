@@ -55,6 +55,9 @@ def print_unpaired(tally: Tally, image: str) -> None:
     for topic, count in tally.without_image.items():
         if count:
             console.print(f"{count} messages of {topic} have no image", style="yellow")
+    if tally.stamps_replaced:
+        zero = f"{tally.stamps_replaced} images of {image} have a stamp that is 0 or repeated"
+        console.print(f"{zero}; they are named by the time of their recording", style="yellow")
     if tally.stamps_backwards:
         backwards = f"the stamps of {image} go backwards {tally.stamps_backwards} times"
         console.print(backwards, style="yellow")
@@ -97,6 +100,8 @@ def bag_info(bag: BagPath, as_json: Json = False) -> None:
         )  # fmt: skip
     out.print(table)
     for topic in topics:
+        if topic.clock_changes:
+            out.print(f"stamps of {topic.name} change {topic.clock_changes} times between wall time and simulated time")
         for stamp_s, length_s in topic.gaps_s[:SHOWN_GAPS]:
             out.print(f"gap in {topic.name}: {length_s:.3f} s after stamp {stamp_s:.3f}")
         if len(topic.gaps_s) > SHOWN_GAPS:
@@ -106,7 +111,7 @@ def bag_info(bag: BagPath, as_json: Json = False) -> None:
 def _topic_figures(topic: TopicInfo) -> dict[str, object]:
     kept = {k: v for k, v in dataclasses.asdict(topic).items() if k not in ("recorded_s", "stamps_s")}
     return kept | {"rate_hz": topic.rate_hz, "duration_s": topic.duration_s, "gaps_s": topic.gaps_s,
-                   "stamps_backwards": topic.stamps_backwards}  # fmt: skip
+                   "stamps_backwards": topic.stamps_backwards, "clock_changes": topic.clock_changes}  # fmt: skip
 
 
 def folder_to_bag(

@@ -50,6 +50,10 @@ def run(
         ),
     ] = None,
     loop: Annotated[bool, typer.Option("--loop", help="Play the source again and again.")] = False,
+    calibration: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(metavar="YAML", help="The camera's calibration, of a source without camera_info."),
+    ] = None,
     weights: WeightsFile = None,
     ranging: Annotated[
         Optional[str],  # noqa: UP045
@@ -69,7 +73,10 @@ def run(
     ] = None,
     network: Annotated[
         bool,
-        typer.Option("--network", help="Let other machines hear and command the nodes; default: this machine alone."),
+        typer.Option(
+            "--network",
+            help="Let other machines receive the topics and command the nodes; default: this machine alone.",
+        ),
     ] = False,
     out: Annotated[Path, typer.Option(help="Folder of the recording.")] = Path("out"),
 ) -> None:
@@ -81,8 +88,10 @@ def run(
     if not (math.isfinite(duration) and duration >= 0):
         raise typer.BadParameter(f"{duration:g}: allowed is 0 or more seconds", param_hint="--duration")
     options = RunOptions(
-        source, scenario, seed, record, rate, duration, loop, weights, ranging, device, engine, params, network, out
-    )
+        source=source, scenario=scenario, seed=seed, record=record, rate_hz=rate, duration_s=duration, loop=loop,
+        calibration=calibration, weights=weights, ranging=ranging, device=device, engine=engine, params=params,
+        network=network, out=out,
+    )  # fmt: skip
     runner: Runner | None = None
     interrupted = False
 

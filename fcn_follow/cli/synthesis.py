@@ -31,7 +31,7 @@ def synthesize(
     hero_skin: Annotated[Optional[str], typer.Option(help="Colour of the hero's skin.")] = None,  # noqa: UP045
     processes: Annotated[int, typer.Option(help="Processes that draw at the same time.", min=1, max=64)] = 2,
 ) -> None:
-    """Make training frames with masks and depth; after Ctrl-C the same command goes on."""
+    """Make training frames with masks and depth; after Ctrl-C the same command continues."""
     from fcn_follow.simulation.synthesize import SynthesisOptions
     from fcn_follow.simulation.synthesize import synthesize as write_frames
 
@@ -45,7 +45,7 @@ def synthesize(
             for done in write_frames(options, out, processes):
                 progress.update(task, completed=done)
         except KeyboardInterrupt:
-            console.print("stopped; the same command goes on from here")
+            console.print("stopped; the same command continues from here")
             raise typer.Exit(130) from None
     console.print(f"{count} frames in {out}")
 

@@ -70,7 +70,7 @@ def train(
     resume: Annotated[bool, typer.Option(help="Continue from the checkpoint beside --out.")] = False,
     notes: Annotated[str, typer.Option(help="A line for the model card.", show_default=False)] = "",
 ) -> None:
-    """Train a network; Ctrl-C keeps the best weights so far, and --resume goes on from the last whole epoch."""
+    """Train a network; Ctrl-C keeps the best weights so far, and --resume continues from the last whole epoch."""
     parameters = read_parameters(recipe, network, setting or [])
     if out.suffix != ".safetensors":
         raise UserError(f"--out {out}: weights files end in .safetensors")
@@ -210,7 +210,7 @@ def _fit(trainer: Trainer, tensorboard: Path | None) -> None:
         try:
             trainer.fit(on_step, on_epoch)
         except KeyboardInterrupt:
-            progress.console.print("stopped; --resume goes on after the last whole epoch", style="yellow")
+            progress.console.print("stopped; --resume continues after the last whole epoch", style="yellow")
         finally:
             if board:
                 board.close()

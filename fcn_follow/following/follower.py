@@ -15,11 +15,11 @@ from fcn_follow.following.guard import Guard, Heights
 from fcn_follow.following.inbox import Counters, Inbox
 from fcn_follow.following.law import RelativePosition, relative_position
 from fcn_follow.following.limits import Limiter, limit_lead
-from fcn_follow.following.monitors import FrozenPicture
+from fcn_follow.following.monitors import CameraRate, FrozenPicture
 from fcn_follow.following.odometry import Odometry
 from fcn_follow.following.parameters import FollowerParameters
 from fcn_follow.following.reasons import Reason
-from fcn_follow.following.states import MISSING_INPUT, Situation, State, next_state
+from fcn_follow.following.states import MISSING_INPUT, MOVING, Situation, State, next_state
 from fcn_follow.following.steering import Moment, Steering
 from fcn_follow.following.vehicle import VehicleHistory, VehiclePose
 from fcn_follow.geometry import ZERO_COMMAND, HeroPosition, Vector3, VehicleState, VelocityCommand
@@ -53,6 +53,11 @@ class FollowerStep:
     yaw_odom_rad: float | None = None
     fault: str = ""
 
+    @property
+    def is_flying(self) -> bool:
+        """Whether the follower flies the drone; else the command is zero, and an autopilot needs none."""
+        return self.state in MOVING or self.command != ZERO_COMMAND
+
 
 class Follower:
     """Call observe_* when an observation arrives and `step` at a fixed rate (50 Hz is intended).
@@ -72,6 +77,7 @@ class Follower:
         self._inbox = Inbox()
         self._limiter = Limiter()
         self._frozen = FrozenPicture()
+        self._camera_rate = CameraRate()
         self._now_s: float | None = None
         self.start_anew()
 
@@ -91,6 +97,7 @@ class Follower:
         self.estimator.reset()
         self._limiter.stop()
         self._frozen.reset()
+        self._camera_rate.reset()
         self._inbox.clear()
         self._steering = Steering()
         self._state, self._reason, self._state_since_s = State.IDLE, str(Reason.RESET), -math.inf
@@ -229,9 +236,12 @@ class Follower:
         timeouts, camera = self.parameters.timeouts, self.parameters.camera
         for stamp_s, positions in self._inbox.take_people(now_s, timeouts):
             self.guard.see_people(stamp_s, positions)
-        self._frame_s = max((self._frame_s, *self._inbox.take_frames(now_s, timeouts)))
+        for stamp_s in self._inbox.take_frames(now_s, timeouts):
+            self._frame_s = max(self._frame_s, stamp_s)
+            self._camera_rate.see(stamp_s)
         for hero in self._inbox.take_heroes(now_s, timeouts):
             self.guard.see_hero(hero.stamp_s, hero.position_camera_m)
+            self._camera_rate.see(hero.stamp_s)
             self._frozen.see(hero.stamp_s, hero.position_camera_m)
             pose = self._history.at(hero.stamp_s)
             if pose is None:
@@ -254,10 +264,12 @@ class Follower:
         """All present faults as one text."""
         timeouts = self.parameters.timeouts
         command = self._limiter.command
-        disobedience = self.odometry.disobedience(reckoned, command, now_s, timeouts) if self.enabled else ""
+        expected = reckoned if self._state in MOVING else None
+        disobedience = self.odometry.disobedience(expected, command, now_s, timeouts) if self.enabled else ""
         contradicted = Reason.HERO_CONTRADICTED if now_s - self._contradicted_s < MIN_CONTRADICTED_S else ""
         frozen = self._frozen.fault(timeouts.frozen_s)
-        faults = (outside, odometry, disobedience, frozen, *self._steering.climb_faults(), contradicted)
+        slow = self._camera_rate.fault(now_s)
+        faults = (outside, odometry, disobedience, slow, frozen, *self._steering.climb_faults(), contradicted)
         return "; ".join(filter(None, faults))
 
     def _change_state(self, now_s: float, fault: str, hero: HeroEstimate | None, vehicle: VehiclePose) -> None:

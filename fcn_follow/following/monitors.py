@@ -1,14 +1,19 @@
-"""Monitors: what was refused, a frozen picture, a climb without effect."""
+"""Monitors: what was refused, a slow camera, a frozen picture, a climb without effect."""
 
 from __future__ import annotations
 
 import math
 import re
+from collections import deque
+from statistics import median
 
 from fcn_follow.following.reasons import Reason
 from fcn_follow.geometry import Vector3, VelocityCommand
 
-REFUSAL_MEMORY_S = 1.0
+REFUSAL_MEMORY_S = 3.0
+MIN_CAMERA_HZ, TOLERANCE = 3.0, 0.9
+MIN_INTERVALS, MAX_INTERVALS = 4, 8
+MAX_INTERVAL_S = 3.0
 FIGURE = re.compile(r"[\d.]+")
 MIN_FROZEN_FRAMES = 3
 MIN_MOTION_M, MIN_TURN_RAD = 0.6, 0.3  # so large a commanded motion shows in a picture despite latency and lag
@@ -35,8 +40,37 @@ class Refusals:
         self._reason = ""
 
     def reason(self, now_s: float) -> str:
-        """The reason of a refusal within the last second, else empty."""
+        """The reason of a refusal within the last seconds, else empty."""
         return self._reason if now_s - self._last_s <= REFUSAL_MEMORY_S else ""
+
+
+class CameraRate:
+    """Detects a camera that is too slow, by the median interval between its frames' stamps."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the frames."""
+        self._last_s = -math.inf
+        self._intervals_s: deque[float] = deque(maxlen=MAX_INTERVALS)
+
+    def see(self, stamp_s: float) -> None:
+        """Take the stamp of a frame; the same one may come twice."""
+        interval_s = stamp_s - self._last_s
+        if interval_s <= 0.0:
+            return
+        self._last_s = stamp_s
+        if interval_s <= MAX_INTERVAL_S:
+            self._intervals_s.append(interval_s)
+
+    def fault(self, now_s: float) -> str:
+        """The fault while frames come too slowly; without any for a while their absence is the reason."""
+        if len(self._intervals_s) < MIN_INTERVALS or now_s - self._last_s > MAX_INTERVAL_S:
+            return ""
+        rate_hz = 1.0 / median(self._intervals_s)
+        too_slow = rate_hz < TOLERANCE * MIN_CAMERA_HZ
+        return Reason.CAMERA_SLOW.with_figures(rate_hz, MIN_CAMERA_HZ) if too_slow else ""
 
 
 class FrozenPicture:

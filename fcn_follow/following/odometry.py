@@ -37,13 +37,13 @@ FROZEN_POSES = 3
 
 @dataclass(frozen=True)
 class Jump:
-    """The hero's position is void; same_origin says whether other positions in odom stay valid."""
+    """The hero's position is void; same_origin: whether other positions in odom stay valid."""
 
     same_origin: bool
 
 
 class Odometry:
-    """Takes odometry values; `fault` says why the drone must not move. Times are in s."""
+    """Takes odometry values; `fault` is why the drone must not move. Times are in s."""
 
     def __init__(self) -> None:
         self.history = VehicleHistory()
@@ -72,7 +72,7 @@ class Odometry:
     def take(self, state: VehicleState, now_s: float, timeouts: Timeouts, frame_in_use: bool) -> Jump | None:
         """Accept or refuse a value; a Jump if the frame used so far is void.
 
-        frame_in_use says whether a hero is known, in this frame or, before the first value, in the dead-reckoned one.
+        frame_in_use: whether a hero is known, in this frame or, before the first value, in the dead-reckoned one.
         """
         appeared = not self.heard and frame_in_use
         self.heard = True
@@ -108,15 +108,18 @@ class Odometry:
             return self._unsettled
         return self._contradiction(now_s)
 
-    def disobedience(self, expected: VehiclePose, command: VelocityCommand, now_s: float, timeouts: Timeouts) -> str:
+    def disobedience(
+        self, expected: VehiclePose | None, command: VelocityCommand, now_s: float, timeouts: Timeouts
+    ) -> str:
         """The fault if the drone has for too long not moved as `expected`, which is dead-reckoned from the commands.
 
+        expected is None while it is not flown: a pilot or the autopilot itself may move it.
         Odometry that stays the same to the last digit while the drone should move, and is still commanded to, is a
         fault, too: a drone that stops faster than expected stands still.
         """
         pose = self.newest
         turns = moves = freezes = False
-        if pose is not None and not self.fault(now_s, timeouts):
+        if pose is not None and expected is not None and not self.fault(now_s, timeouts):
             turns = abs(pose.yaw_rate_rad_s - expected.yaw_rate_rad_s) > DISOBEDIENCE_RAD_S
             moves = not turns and _velocities_differ(pose, expected)  # a spin turns the axes of the velocity
             should_move = command != ZERO_COMMAND and math.hypot(*expected.velocity_m_s) > MOVING_M_S

@@ -74,7 +74,7 @@ def wrong_stamp(stamp_s: float, now_s: float, max_age_s: float, timeouts: Timeou
         return ""
     if stamp_s < 1.0:
         return Refusal.STAMP_ZERO
-    return Refusal.STAMP_TOO_OLD.with_figures(_duration(age_s), max_age_s)
+    return Refusal.STAMP_TOO_OLD.with_figures(_duration(age_s))
 
 
 def _duration(seconds: float) -> str:

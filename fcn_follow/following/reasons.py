@@ -32,6 +32,7 @@ class Reason(_Text):
     WAITING = "waiting for the hero"
     CLOCK_JUMPED = "the clock jumped"
     HERO_CONTRADICTED = "the hero is seen where it cannot have gone: starting anew"
+    CAMERA_SLOW = "frames come at {:.1f} Hz; following needs at least {:g} Hz"
     PICTURE_FROZEN = "the picture is frozen: the same hero position although the drone is commanded to move"
     HERO_CLIMB_FAILED = (
         "climbing does not bring the hero into place (is camera.pitch_down_rad right?); ~/reset tries again"
@@ -54,6 +55,10 @@ class Reason(_Text):
     COMMAND_IMPOSSIBLE = "the command was nothing that a drone can fly"
 
 
+SETTLING = (Reason.ODOMETRY_APPEARED, Reason.ODOMETRY_BACK)
+"""The drone does not move for these, but they are good news and no errors."""
+
+
 class Refusal(_Text):
     """Why an observation is not used; reads well after "refused: "."""
 
@@ -70,10 +75,10 @@ class Refusal(_Text):
     YAW_RATE_TOO_HIGH = "a yaw rate above {:g} rad/s"
     PLACE_TOO_UNCERTAIN = "a position known to no better than {:g} m (its covariance)"
     VELOCITY_TOO_UNCERTAIN = "a velocity known to no better than {:g} m/s (its covariance)"
-    STAMP_NOT_FINITE = "stamps that are not finite"
-    STAMP_AHEAD = "stamps {} ahead of the clock"
-    STAMP_TOO_OLD = "stamps {} old, older than {:g} s"
-    STAMP_ZERO = "zero stamps"
-    STAMP_REPEATED = "stamps that do not advance"
-    FRAMES = "frames with {}"
-    HERO_POSITIONS = "hero positions with {}"
+    STAMP_NOT_FINITE = "stamps are not finite"
+    STAMP_AHEAD = "stamps are {} ahead of the clock: clocks not synchronised?"
+    STAMP_TOO_OLD = "stamps are {} old: clocks not synchronised?"
+    STAMP_ZERO = "stamps are zero: does the driver not set them?"
+    STAMP_REPEATED = "stamps do not advance"
+    FRAMES = "frames whose {}"
+    HERO_POSITIONS = "hero positions whose {}"

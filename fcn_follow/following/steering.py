@@ -35,8 +35,8 @@ Wanted = tuple[VelocityCommand | None, tuple[str, ...]]
 class Moment:
     """What the wanted command depends on besides the parameters and the set points.
 
-    candidate is a person who may be the hero; last_up_m_s is the last command's. has_odometry says whether vehicle
-    comes from odometry or from dead reckoning. Ages are by image stamps, state_age_s by the follower's clock.
+    candidate is a person who may be the hero; last_up_m_s is the last command's. has_odometry: whether vehicle comes
+    from odometry, not from dead reckoning. Ages are by image stamps, state_age_s by the follower's clock.
     """
 
     now_s: float

@@ -10,7 +10,7 @@ import math
 from collections import deque
 from dataclasses import dataclass
 
-from fcn_follow.coordinates import level_from_body, roll_pitch_yaw, rotated, wrapped
+from fcn_follow.coordinates import roll_pitch_yaw, rotated, rotated_by, wrapped
 from fcn_follow.following.plausibility import is_unit_quaternion
 from fcn_follow.geometry import Vector3, VehicleState, VelocityCommand
 
@@ -72,9 +72,7 @@ def vehicle_from_body_twist(
     if not is_unit_quaternion(orientation_odom_xyzw):
         velocity = (math.nan, math.nan, math.nan)
     else:
-        roll, pitch, yaw = roll_pitch_yaw(orientation_odom_xyzw)
-        x, y, z = level_from_body(velocity_body_m_s, roll, pitch)
-        velocity = (*rotated(x, y, yaw), z)
+        velocity = rotated_by(orientation_odom_xyzw, velocity_body_m_s)
     return VehicleState(
         stamp_s,
         position_odom_m,

@@ -11,15 +11,17 @@ from xml.etree.ElementTree import Element
 import numpy as np
 
 from fcn_follow.errors import UserError
-from fcn_follow.gazebo.drone import DRONE, DRONE_ROTORS, drone_model
+from fcn_follow.gazebo.drone import DRONE, DRONE_ROTORS, STAND, drone_model, stand_model
 from fcn_follow.gazebo.elements import model_config, to_text
+from fcn_follow.gazebo.park import PARK, park_model, park_people, path_height_m, tree_places
 from fcn_follow.gazebo.people import everybody, person_meshes, standing_model
-from fcn_follow.gazebo.town import TOWN, scenery_model, town_models
+from fcn_follow.gazebo.town import TOWN, plant_places, scenery_model, town_models
 from fcn_follow.gazebo.wavefront import write_obj
-from fcn_follow.gazebo.world import town_square
+from fcn_follow.gazebo.world import world_document
 from fcn_follow.simulation.outfits import Outfit
 from fcn_follow.simulation.people import PARTS
 from fcn_follow.simulation.scenery import Materials, make_materials
+from fcn_follow.simulation.town import GroundHeight
 from fcn_follow.simulation.world import town_of
 
 SEED = 0
@@ -54,7 +56,7 @@ def _write(out: Path) -> Iterator[Path]:
     models = out / "models"
     town, people = town_of(SEED), everybody(SEED)
     materials = make_materials(np.random.default_rng([SEED, 2]))
-    for scenery in town_models(town, SEED):
+    for scenery in (*town_models(town, SEED), park_model()):
         write_obj(models / scenery.name / "meshes" / f"{scenery.name}.obj", scenery.meshes, materials)
         yield _write_model(models, scenery.name, scenery_model(scenery), scenery.description)
     for person in people:
@@ -64,11 +66,16 @@ def _write(out: Path) -> Iterator[Path]:
     for name, rotors in ((DRONE, False), (DRONE_ROTORS, True)):
         description = f"A quadrotor with a camera on a pitch gimbal, flown by {'its rotors' if rotors else 'velocity'}."
         yield _write_model(models, name, drone_model(rotors), description)
+    yield _write_model(models, STAND, stand_model(), "A plate on a pole, on which the drone stands before it flies.")
     worlds = out / "worlds"
     worlds.mkdir()
-    world = worlds / f"{TOWN}.sdf"
-    world.write_text(to_text(town_square(town, people, SEED)), encoding="utf-8")
-    yield world
+    for name, document in (
+        (TOWN, world_document(TOWN, plant_places(town, SEED), people, GroundHeight(town))),
+        (PARK, world_document(PARK, tree_places(SEED), park_people(people), path_height_m)),
+    ):
+        world = worlds / f"{name}.sdf"
+        world.write_text(to_text(document), encoding="utf-8")
+        yield world
 
 
 def _write_model(models: Path, name: str, document: Element, description: str) -> Path:

@@ -16,8 +16,12 @@ DRONE_ROTORS = "follow_drone_rotors"
 """The same drone, flown by its rotors."""
 CAMERA = CameraSetup(width_px=640, height_px=480)
 CAMERA_HZ = 20
+OPTICAL_FRAME = "camera_optical_frame"
+STAND = "launch_stand"
+"""What the drone with rotors stands on until its controller gets the first command: without one its rotors rest."""
 _BODY_KG, _ROTOR_KG, _CAMERA_KG = 1.43, 0.005, 0.05
 _BODY_M = (0.47, 0.47, 0.11)
+_STAND_X_M = -0.09
 _ROTORS_M = ((0.13, -0.22), (-0.13, 0.2), (0.13, 0.22), (-0.13, -0.2))
 _TURNS = ("ccw", "ccw", "cw", "cw")
 _ROTOR_Z_M, _ROTOR_RADIUS_M = 0.023, 0.1
@@ -39,7 +43,7 @@ def drone_model(rotors: bool) -> Element:
     values(
         plugin(model, "gz-sim-joint-position-controller-system"),
         joint_name="camera_pitch", topic=f"{DRONE}/camera/pitch", initial_position=f"{CAMERA.mount.pitch_down_rad:g}",
-        p_gain=0.5, i_gain=0.0, d_gain=0.02, cmd_max=0.5, cmd_min=-0.5,
+        use_velocity_commands=True,
     )  # fmt: skip
     values(
         plugin(model, "gz-sim-odometry-publisher-system"),
@@ -49,10 +53,27 @@ def drone_model(rotors: bool) -> Element:
     return document
 
 
+def stand_model() -> Element:
+    """A plate on a pole, with the drone's origin. It ends behind the camera, which looks down past its edge."""
+    document = root()
+    model = child(document, "model", name=STAND)
+    values(model, static=True)
+    link = child(model, "link", name="link")
+    plate_m, pole_m = (0.3, 0.3, 0.02), (0.04, 0.04, 2.4)
+    plate_z_m = -_BODY_M[2] / 2 - plate_m[2] / 2
+    collision = child(link, "collision", name="collision")
+    pose(collision, _STAND_X_M, 0.0, plate_z_m)
+    values(child(child(collision, "geometry"), "box"), size=" ".join(map(str, plate_m)))
+    _box(link, "plate", plate_m, (_STAND_X_M, 0.0, plate_z_m), "0.4 0.4 0.4 1")
+    _box(link, "pole", pole_m, (_STAND_X_M, 0.0, plate_z_m - plate_m[2] / 2 - pole_m[2] / 2), "0.4 0.4 0.4 1")
+    return document
+
+
 def _base(model: Element, gravity: bool) -> None:
     link = child(model, "link", name="base_link")
     values(link, gravity=gravity)
-    _inertial(link, _BODY_KG, _box_moments(_BODY_KG, _BODY_M))
+    camera_x_m = CAMERA.mount.position_body_m[0]
+    _inertial(link, _BODY_KG, _box_moments(_BODY_KG, _BODY_M), x_m=-camera_x_m * _CAMERA_KG / _BODY_KG)
     collision = child(link, "collision", name="collision")
     values(child(child(collision, "geometry"), "box"), size=" ".join(map(str, _BODY_M)))
     _box(link, "hull", (0.2, 0.12, 0.06), (0.0, 0.0, 0.0), "0.12 0.12 0.13 1")
@@ -73,17 +94,18 @@ def _camera(model: Element, gravity: bool) -> None:
     values(joint, parent="base_link", child="camera_link")
     axis = child(joint, "axis")
     values(axis, xyz="0 1 0")
-    values(child(axis, "limit"), lower=-1.57, upper=1.57)
+    values(child(axis, "limit"), lower=-1.57, upper=1.57, effort="1e6")
     values(child(axis, "dynamics"), damping=0.005)
 
 
 def _sensor(link: Element, name: str, kind: str, topic: str) -> None:
     sensor = child(link, "sensor", name=name, type=kind)
-    values(sensor, topic=topic, update_rate=CAMERA_HZ, always_on=True, gz_frame_id="camera_link")
+    frame = "camera_link" if kind == "camera" else OPTICAL_FRAME  # a segmentation camera has no optical_frame_id
+    values(sensor, topic=topic, update_rate=CAMERA_HZ, always_on=True, gz_frame_id=frame)
     camera = child(sensor, "camera")
     if kind == "segmentation":
         values(camera, segmentation_type="semantic")
-    values(camera, horizontal_fov=f"{CAMERA.horizontal_fov_rad:.5f}", optical_frame_id="camera_optical_frame")
+    values(camera, horizontal_fov=f"{CAMERA.horizontal_fov_rad:.5f}", optical_frame_id=OPTICAL_FRAME)
     image = child(camera, "image")
     values(image, width=CAMERA.width_px, height=CAMERA.height_px)
     if kind == "camera":
@@ -135,8 +157,11 @@ def _rotor_control(model: Element) -> None:
         )  # fmt: skip
 
 
-def _inertial(link: Element, mass_kg: float, moments_kg_m2: tuple[float, float, float]) -> None:
+def _inertial(link: Element, mass_kg: float, moments_kg_m2: tuple[float, float, float], x_m: float = 0.0) -> None:
+    """The base's mass is so far behind the middle that the camera does not tilt the drone."""
     inertial = child(link, "inertial")
+    if x_m:
+        pose(inertial, x_m)
     values(inertial, mass=mass_kg)
     ixx, iyy, izz = moments_kg_m2
     values(child(inertial, "inertia"), ixx=ixx, iyy=iyy, izz=izz, ixy=0, ixz=0, iyz=0)

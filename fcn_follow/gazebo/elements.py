@@ -59,9 +59,9 @@ def mesh_visual(link: Element, name: str, uri: str, scale: Sequence[float] = (1.
     return visual
 
 
-def labelled(visual: Element, label: int) -> None:
-    """Give a visual its label in the segmentation camera."""
-    values(plugin(visual, "gz-sim-label-system"), label=label)
+def labelled(parent: Element, label: int) -> None:
+    """Give a model's visual, or an actor, its label in the segmentation camera."""
+    values(plugin(parent, "gz-sim-label-system"), label=label)
 
 
 def root() -> Element:

@@ -1,13 +1,14 @@
 """The hero and a crowd: a model each, and actors that walk in an endless loop.
 
-Gazebo gives an actor's skin no colours of its own. So an actor here has a link with the person's mesh in mid-stride and
-a script of waypoints: it glides on still legs.
+An actor's skin is the person's mesh in mid-stride, which has no skeleton, and its script is a list of waypoints: it
+glides on still legs. Gazebo loads the label of a link's visual with models only, so an actor has no link, and its label
+stands in the actor itself.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
@@ -34,8 +35,12 @@ class Person:
     label: int
     corners_m: tuple[Place, ...]
     speed_m_s: float
+    start_share: float = 0.5
+    """The part of the loop that lies behind the person at the start, from its first corner."""
 
 
+_HERO_START_SHARE = 0.675
+"""Nobody else is then near the hero or the drone behind it; see `start` of launch/gazebo.launch.py."""
 _HERO_LOOP = ((-12.0, -6.0), (8.0, -6.5), (8.5, 6.0), (2.0, 8.0), (-9.0, 7.0), (-12.0, 0.0))
 _OTHERS: tuple[tuple[tuple[Place, ...], float], ...] = (
     (((-15.0, -12.0), (9.0, -12.0), (9.0, -9.5), (-15.0, -9.5)), 1.2),
@@ -57,7 +62,7 @@ def everybody(seed: int) -> list[Person]:
         Person(f"person_{number}", outfit, LABEL_OTHER, corners, speed)
         for number, (outfit, (corners, speed)) in enumerate(zip(outfits, _OTHERS, strict=True), start=1)
     ]
-    return [Person("hero", HERO, LABEL_HERO, _HERO_LOOP, 1.4), *others]
+    return [Person("hero", HERO, LABEL_HERO, _HERO_LOOP, 1.4, _HERO_START_SHARE), *others]
 
 
 def person_meshes(outfit: Outfit) -> dict[str, Mesh]:
@@ -81,25 +86,28 @@ def standing_model(person: Person) -> Element:
     document = root()
     model = child(document, "model", name=person.name)
     values(model, static=True)
-    _body(model, person)
+    link = child(model, "link", name="body")
+    labelled(mesh_visual(link, "visual", mesh_uri(person)), person.label)
     return document
 
 
 def walking_actor(world: Element, person: Person, height_m: Callable[[float, float], float]) -> None:
     """The person as an actor that walks its loop; `height_m` gives the ground's height at a place."""
     actor = child(world, "actor", name=person.name)
-    _body(actor, person)
+    values(child(actor, "skin"), filename=mesh_uri(person))
+    labelled(actor, person.label)
     script = child(actor, "script")
     values(script, loop=True, delay_start=0.0, auto_start=True)
     trajectory = child(script, "trajectory", id=0, type="loop")
-    for number, (x_m, y_m, heading_rad) in enumerate(loop_waypoints(person.corners_m, person.speed_m_s)):
+    for number, (x_m, y_m, heading_rad) in enumerate(loop_waypoints(person)):
         waypoint = child(trajectory, "waypoint")
         values(waypoint, time=f"{number * WAYPOINT_S:g}")
         pose(waypoint, x_m, y_m, height_m(x_m, y_m), 0.0, 0.0, heading_rad)
 
 
-def loop_waypoints(corners_m: Sequence[Place], speed_m_s: float) -> list[tuple[float, float, float]]:
-    """x, y and heading every WAYPOINT_S on one round of a loop; the last is the first again."""
+def loop_waypoints(person: Person) -> list[tuple[float, float, float]]:
+    """x, y and heading every WAYPOINT_S on one round of the person's loop; the last is the first again."""
+    corners_m, speed_m_s = person.corners_m, person.speed_m_s
     rounds = [Leg(corner, speed_m_s) for corner in (*corners_m[1:], *corners_m, corners_m[1], corners_m[2])]
     route = Route(corners_m[0], rounds)
     length_m = sum(math.dist(a, b) for a, b in zip(corners_m, (*corners_m[1:], corners_m[0]), strict=True))
@@ -108,15 +116,10 @@ def loop_waypoints(corners_m: Sequence[Place], speed_m_s: float) -> list[tuple[f
         if tick % round(WAYPOINT_S / _STEP_S) == 0:
             places.append((route.walker.x_m, route.walker.y_m, math.remainder(route.walker.heading_rad, math.tau)))
         route.step(_STEP_S)
-    first = round(0.5 * length_m / speed_m_s / WAYPOINT_S)
+    first = round(person.start_share * length_m / speed_m_s / WAYPOINT_S)
     there = places[first]
     nearest = min(
         range(first + round(0.6 * length_m / speed_m_s / WAYPOINT_S), len(places)),
         key=lambda index: math.dist(places[index][:2], there[:2]),
     )
     return [*places[first:nearest], there]
-
-
-def _body(parent: Element, person: Person) -> None:
-    link = child(parent, "link", name="body")
-    labelled(mesh_visual(link, "visual", mesh_uri(person)), person.label)

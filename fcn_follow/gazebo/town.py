@@ -33,14 +33,18 @@ class Scenery:
     boxes_m: tuple[tuple[tuple[float, float], tuple[float, float, float]], ...] = ()
     trunk_m: tuple[float, float] | None = None
     """Radius and height of a cylinder in the middle."""
-    on_ground: bool = False
+    ground_m: float | None = None
+    """Height of a plane that stops a drone."""
+    ground_is_mesh: bool = False
+    """The mesh itself stops a drone."""
 
 
 def town_models(town: Town, seed: int) -> Iterator[Scenery]:
     """All models that the world includes."""
     boxes = tuple((b.centre_m, (*b.size_m, b.height_m)) for b in town.buildings)
     still = merged_by_material(ground_meshes(town), building_meshes(town))
-    yield Scenery(TOWN, "A paved square, roads, a park and houses.", still, boxes, on_ground=True)
+    highest_m = max(ground.height_m for ground in town.grounds)  # so that no camera looks from below a paving
+    yield Scenery(TOWN, "A paved square, roads, a park and houses.", still, boxes, ground_m=highest_m)
     wanted = set(TREE_LEAVES)
     attempt = 0
     while wanted:  # the random generator picks the colour of the leaves
@@ -48,7 +52,7 @@ def town_models(town: Town, seed: int) -> Iterator[Scenery]:
         attempt += 1
         for kind in wanted & set(meshes):
             wanted.remove(kind)
-            name = _tree_name(kind)
+            name = tree_name(kind)
             yield Scenery(
                 name, f"A tree, 7 m tall ({kind}).", merged_by_material(meshes), trunk_m=(_TREE.radius_m, 3.0)
             )
@@ -61,14 +65,14 @@ def town_models(town: Town, seed: int) -> Iterator[Scenery]:
         )  # fmt: skip
 
 
-def plant_places(town: Town, seed: int) -> Iterator[tuple[str, float, float, float]]:
-    """Model name, x, y (m) and yaw (rad) of every plant."""
+def plant_places(town: Town, seed: int) -> Iterator[tuple[str, float, float, float, float]]:
+    """Model name, x, y, z (m) and yaw (rad) of every plant."""
     rng = np.random.default_rng([seed, 10])
     for plant in town.plants:
         x_m, y_m = plant.centre_m
         kind = str(rng.choice(TREE_LEAVES, p=[0.45, 0.25, 0.17, 0.13]))
-        name = _bed_name(plant) if plant.kind == "bed" else _tree_name(kind)
-        yield name, x_m, y_m, float(rng.uniform(-3.1, 3.1))
+        name = _bed_name(plant) if plant.kind == "bed" else tree_name(kind)
+        yield name, x_m, y_m, 0.0, float(rng.uniform(-3.1, 3.1))
 
 
 def scenery_model(scenery: Scenery) -> Element:
@@ -77,9 +81,12 @@ def scenery_model(scenery: Scenery) -> Element:
     model = child(document, "model", name=scenery.name)
     values(model, static=True)
     link = child(model, "link", name="link")
-    mesh_visual(link, "visual", f"model://{scenery.name}/meshes/{scenery.name}.obj")
-    if scenery.on_ground:
-        plane = child(_collision(link, "ground"), "plane")
+    uri = f"model://{scenery.name}/meshes/{scenery.name}.obj"
+    mesh_visual(link, "visual", uri)
+    if scenery.ground_is_mesh:
+        values(child(_collision(link, "ground"), "mesh"), uri=uri)
+    if scenery.ground_m is not None:
+        plane = child(_collision(link, "ground", 0.0, 0.0, scenery.ground_m), "plane")
         values(plane, normal="0 0 1", size="240 240")
     for number, (centre_m, size_m) in enumerate(scenery.boxes_m):
         box = _collision(link, f"building_{number}", centre_m[0], centre_m[1], size_m[2] / 2)
@@ -99,7 +106,8 @@ def _collision(link: Element, name: str, *place_m: float) -> Element:
     return child(collision, "geometry")
 
 
-def _tree_name(kind: str) -> str:
+def tree_name(kind: str) -> str:
+    """The model of a tree with this kind of leaves."""
     return "tree_" + kind.replace(" ", "_")
 
 

@@ -1,22 +1,32 @@
-"""The world file: light, physics, the town's models at their places, and people who walk."""
+"""A world file: light, physics, the scenery and its plants, and people who walk."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from xml.etree.ElementTree import Element
 
 from fcn_follow.gazebo.elements import child, plugin, pose, root, values
 from fcn_follow.gazebo.people import Person, walking_actor
-from fcn_follow.gazebo.town import TOWN, plant_places
-from fcn_follow.simulation.town import GroundHeight, Town
 
 _SYSTEMS = ("gz-sim-physics-system", "gz-sim-user-commands-system", "gz-sim-scene-broadcaster-system")
 
 
-def town_square(town: Town, people: Sequence[Person], seed: int) -> Element:
-    """worlds/town_square.sdf; the launch file adds the drone."""
+def world_document(
+    name: str,
+    plants: Iterable[tuple[str, float, float, float, float]],
+    people: Sequence[Person],
+    height_m: Callable[[float, float], float],
+) -> Element:
+    """The world of the scenery `name`, without a drone, which the launch file adds.
+
+    Args:
+        name: of the world and of the model of its ground.
+        plants: model name, x, y, z (m) and yaw (rad) of each.
+        people: walk their loops.
+        height_m: of the ground under the people, at x and y.
+    """
     document = root()
-    world = child(document, "world", name=TOWN)
+    world = child(document, "world", name=name)
     physics = child(world, "physics", name="4ms", type="ignored")
     values(physics, max_step_size=0.004, real_time_factor=1.0)
     for filename in _SYSTEMS:
@@ -29,12 +39,11 @@ def town_square(town: Town, people: Sequence[Person], seed: int) -> Element:
     sun = child(world, "light", name="sun", type="directional")
     pose(sun, 0.0, 0.0, 30.0)
     values(sun, cast_shadows=True, diffuse="0.95 0.92 0.85 1", specular="0.1 0.1 0.1 1", direction="-0.45 0.35 -0.82")
-    _include(world, TOWN, TOWN)
-    for number, (model, x_m, y_m, yaw_rad) in enumerate(plant_places(town, seed)):
-        _include(world, model, f"{model}_{number}", x_m, y_m, 0.0, 0.0, 0.0, yaw_rad)
-    ground = GroundHeight(town)
+    _include(world, name, name)
+    for number, (model, x_m, y_m, z_m, yaw_rad) in enumerate(plants):
+        _include(world, model, f"{model}_{number}", x_m, y_m, z_m, 0.0, 0.0, yaw_rad)
     for person in people:
-        walking_actor(world, person, ground)
+        walking_actor(world, person, height_m)
     return document
 
 

@@ -1,4 +1,4 @@
-"""Image messages to and from arrays: `step`, byte order and every encoding that cv_bridge converts to colour.
+"""Image messages to and from arrays: `step`, byte order and every encoding that drivers publish as a picture.
 
 Reading works on any object with the fields of the message, so that bags can be read without ROS.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +25,7 @@ MIN_FIELD_OF_VIEW_DEG, MAX_FIELD_OF_VIEW_DEG = 5.0, 170.0  # horizontal, of a pi
 
 
 class MessageError(UserError):
-    """A message with impossible content: it is dropped, and the node goes on."""
+    """A message with impossible content: it is dropped, and the node continues."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class _Encoding:
     bits: int
     to_rgb: int | None
     """OpenCV's conversion code, None where the pixels are RGB already."""
+    colour_planes: int = 0
+    """Of 4:2:0: the planes of colour behind that of brightness, with one value for each square of four pixels."""
 
 
 _ENCODINGS = {
@@ -49,7 +52,6 @@ _ENCODINGS = {
     "rgba16": _Encoding(4, 16, cv2.COLOR_RGBA2RGB),
     "bgra16": _Encoding(4, 16, cv2.COLOR_BGRA2RGB),
     "mono16": _Encoding(1, 16, cv2.COLOR_GRAY2RGB),
-    "16UC1": _Encoding(1, 16, cv2.COLOR_GRAY2RGB),
     # ROS names a Bayer pattern by its first row and column, OpenCV by the second.
     "bayer_rggb8": _Encoding(1, 8, cv2.COLOR_BayerBG2RGB),
     "bayer_bggr8": _Encoding(1, 8, cv2.COLOR_BayerRG2RGB),
@@ -63,17 +65,23 @@ _ENCODINGS = {
     "uyvy": _Encoding(2, 8, cv2.COLOR_YUV2RGB_UYVY),
     "yuv422_yuy2": _Encoding(2, 8, cv2.COLOR_YUV2RGB_YUY2),
     "yuyv": _Encoding(2, 8, cv2.COLOR_YUV2RGB_YUY2),
+    "nv12": _Encoding(1, 8, cv2.COLOR_YUV2RGB_NV12, 1),
+    "nv21": _Encoding(1, 8, cv2.COLOR_YUV2RGB_NV21, 1),
+    "i420": _Encoding(1, 8, cv2.COLOR_YUV2RGB_I420, 2),
 }
 ENCODINGS = tuple(_ENCODINGS)
+_DEPTH = ("16UC1", "32FC1")  # REP-118
 
 
 def image_to_rgb(message: Any) -> UInt8Array:
     """A sensor_msgs/Image as HxWx3 uint8 RGB (a read-only view where it is rgb8 already); 16 bits are scaled to 8.
 
     Raises:
-        MessageError: an unknown encoding, a size of zero or above the limits of images/pictures.py, a step that does
-            not fit the width, or data shorter than height * step.
+        MessageError: depth or an unknown encoding, a size of zero or above the limits of images/pictures.py, a step
+            that does not fit the width, or data shorter than height and step need.
     """
+    if message.encoding in _DEPTH:
+        raise MessageError(f"image encoding {message.encoding} is depth; the colour image of the camera is needed")
     encoding = _ENCODINGS.get(message.encoding)
     if encoding is None:
         raise MessageError(f"image encoding {shown(message.encoding)} is not known; allowed are {', '.join(ENCODINGS)}")
@@ -89,16 +97,24 @@ def image_to_rgb(message: Any) -> UInt8Array:
         raise MessageError(f"image step {step} is shorter than a row of {row_bytes} bytes ({message.encoding})")
     if step > MAX_SIDE_PX * 8:
         raise MessageError(f"image step {step} is longer than any row")
-    if len(message.data) < height_px * step:
-        raise MessageError(f"image data has {len(message.data)} bytes; height * step is {height_px * step}")
-    if encoding.channels == 2 and width_px % 2:
+    if (encoding.channels == 2 or encoding.colour_planes) and width_px % 2:
         raise MessageError(f"image encoding {message.encoding} needs an even width, not {width_px}")
+    if encoding.colour_planes and (height_px % 2 or step % 2):
+        raise MessageError(f"image encoding {message.encoding} needs even height and step, not {height_px} and {step}")
+    needed, formula = height_px * step, "height * step"
+    if encoding.colour_planes:
+        needed, formula = needed * 3 // 2, f"height * step * 3/2 ({message.encoding})"
+    if len(message.data) < needed:
+        raise MessageError(f"image data has {len(message.data)} bytes; {formula} is {needed}")
 
-    rows = np.frombuffer(message.data, np.uint8, count=height_px * step).reshape(height_px, step)[:, :row_bytes]
-    pixels: Any = np.ascontiguousarray(rows)
+    data = np.frombuffer(message.data, np.uint8, count=needed)
+    pixels: Any = np.ascontiguousarray(data[: height_px * step].reshape(height_px, step)[:, :row_bytes])
     if encoding.bits == 16:
         pixels = pixels.view(">u2" if message.is_bigendian else "<u2").astype(np.uint16)
     pixels = pixels.reshape(height_px, width_px, encoding.channels)
+    if planes := encoding.colour_planes:
+        colours = data[height_px * step :].reshape(-1, step // planes)[:, : width_px // planes]
+        pixels = np.concatenate([pixels.reshape(-1), colours.reshape(-1)]).reshape(height_px * 3 // 2, width_px)
     if encoding.to_rgb is not None:
         pixels = cv2.cvtColor(pixels, encoding.to_rgb)
     rgb: UInt8Array = pixels if encoding.bits == 8 else np.rint(pixels * (255.0 / 65535.0)).astype(np.uint8)
@@ -134,27 +150,69 @@ def fill_image(message: Any, pixels: NDArray[np.uint8] | NDArray[np.float32]) ->
 
 
 def intrinsics(message: Any) -> CameraIntrinsics:
-    """The pinhole camera of a sensor_msgs/CameraInfo; MessageError where it is uncalibrated or impossible."""
+    """The pinhole camera of a sensor_msgs/CameraInfo at full resolution, which binning and region of interest reduce.
+
+    Raises MessageError where it is uncalibrated or impossible.
+    """
     matrix = message.k if hasattr(message, "k") else message.K
+    return plausible_camera("camera_info", int(message.width), int(message.height), matrix)
+
+
+def image_cameras(message: Any) -> tuple[CameraIntrinsics, ...]:
+    """The cameras whose images a sensor_msgs/CameraInfo may belong to: first by its binning and region of interest.
+
+    By the message's definition size and K are those of the full sensor; some drivers give them for their images.
+
+    Raises MessageError where the message is uncalibrated or impossible.
+    """
+    full = intrinsics(message)
+    region = message.roi
+    columns, rows = max(1, int(message.binning_x)), max(1, int(message.binning_y))
+    left, top = int(region.x_offset), int(region.y_offset)
+    width_px, height_px = int(region.width) or full.width_px, int(region.height) or full.height_px
+    if left + width_px > full.width_px or top + height_px > full.height_px:
+        raise MessageError(
+            f"camera_info has a region of interest of {width_px}x{height_px} at {left}, {top}: "
+            f"it must lie in the full image of {full.width_px}x{full.height_px}"
+        )
+    if width_px < columns or height_px < rows:
+        raise MessageError(f"camera_info has a binning of {columns}x{rows} of an image of {width_px}x{height_px}")
+    image = CameraIntrinsics(
+        width_px // columns,
+        height_px // rows,
+        full.fx_px / columns,
+        full.fy_px / rows,
+        (full.cx_px - left) / columns,
+        (full.cy_px - top) / rows,
+    )
+    return (image,) if image == full else (image, full)
+
+
+def fitting_camera(cameras: Iterable[CameraIntrinsics], height_px: int, width_px: int) -> CameraIntrinsics | None:
+    """The first camera with images of this size."""
+    return next((each for each in cameras if (each.height_px, each.width_px) == (height_px, width_px)), None)
+
+
+def plausible_camera(source: str, width_px: int, height_px: int, matrix: Sequence[float]) -> CameraIntrinsics:
+    """The camera of a 3x3 matrix K, row by row. Raises MessageError, naming its source, for what no camera has."""
     fx, fy, cx, cy = (float(matrix[index]) for index in (0, 4, 2, 5))
-    width_px, height_px = int(message.width), int(message.height)
-    if width_px == 0 or height_px == 0:
-        raise MessageError(f"camera_info is of zero size ({width_px}x{height_px})")
+    if width_px <= 0 or height_px <= 0:
+        raise MessageError(f"{source} is of zero size ({width_px}x{height_px})")
     if not (0.0 < fx < math.inf and 0.0 < fy < math.inf):
-        raise MessageError(f"camera_info has fx = {fx:g}, fy = {fy:g}: the camera is not calibrated; both must be > 0")
+        raise MessageError(f"{source} has fx = {fx:g}, fy = {fy:g}: the camera is not calibrated; both must be > 0")
     if not MIN_ASPECT <= fx / fy <= MAX_ASPECT:
         raise MessageError(
-            f"camera_info has fx = {fx:g}, fy = {fy:g}: no camera; fx / fy must be {MIN_ASPECT:g} to {MAX_ASPECT:g}"
+            f"{source} has fx = {fx:g}, fy = {fy:g}: no camera; fx / fy must be {MIN_ASPECT:g} to {MAX_ASPECT:g}"
         )
     field_of_view_deg = 2.0 * math.degrees(math.atan2(0.5 * width_px, fx))
     if not MIN_FIELD_OF_VIEW_DEG <= field_of_view_deg <= MAX_FIELD_OF_VIEW_DEG:
         raise MessageError(
-            f"camera_info has fx = {fx:g} at width {width_px}: a horizontal field of view of "
+            f"{source} has fx = {fx:g} at width {width_px}: a horizontal field of view of "
             f"{field_of_view_deg:.3g} degrees; it must be {MIN_FIELD_OF_VIEW_DEG:g} to {MAX_FIELD_OF_VIEW_DEG:g}"
         )
     if not (0.0 <= cx <= width_px and 0.0 <= cy <= height_px):
         raise MessageError(
-            f"camera_info has cx = {cx:g}, cy = {cy:g}: the principal point must lie in the image "
+            f"{source} has cx = {cx:g}, cy = {cy:g}: the principal point must lie in the image "
             f"of {width_px}x{height_px}"
         )
     return CameraIntrinsics(width_px, height_px, fx, fy, cx, cy)

@@ -18,7 +18,7 @@ from fcn_follow.inference.engine import EngineSpec, Output, check_installed, mis
 from fcn_follow.inference.foreign import MAX_MODEL_BYTES, openvino_metadata, read_onnx
 from fcn_follow.inference.machine import weights_digest
 from fcn_follow.inference.verification import FRAMES, answers_of, difference, drawn_frames
-from fcn_follow.networks.weights import CARD_KEY, LoadedWeights, ModelCard, card_of, load_weights
+from fcn_follow.networks.weights import CARD_KEY, LoadedWeights, ModelCard, card_of, load_weights, read_card
 
 EXPORT_KEY = "fcn_follow_export"
 VERSION = 1
@@ -51,6 +51,11 @@ def load_model(path: Path) -> Model:
             f"code in it, so this package does not read it; take the weights, or an export to {' or '.join(RUNNABLE)}"
         )
     return read_exported(path) if path.suffix in RUNNABLE else load_weights(path)
+
+
+def read_model_card(path: Path) -> ModelCard:
+    """The model card of a weights file, without its network, or of an exported file; UserError if it is refused."""
+    return read_card(path) if path.suffix == ".safetensors" else load_model(path).card
 
 
 def read_exported(path: Path) -> Exported:

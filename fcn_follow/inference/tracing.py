@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -31,6 +32,7 @@ from fcn_follow.inference.operations import (
 )
 from fcn_follow.networks.keras.layers import Add as KerasAdd
 from fcn_follow.networks.keras.layers import (
+    AveragePool2d,
     BatchNorm,
     BilinearUpsample2x,
     Concatenate,
@@ -41,7 +43,7 @@ from fcn_follow.networks.keras.layers import (
 )
 from fcn_follow.networks.sizes import require_multiple
 
-_KERAS_LAYERS = (Conv2dSame, BilinearUpsample2x, Concatenate, MaxPool2d, KerasAdd, BatchNorm)
+_KERAS_LAYERS = (Conv2dSame, BilinearUpsample2x, Concatenate, MaxPool2d, AveragePool2d, KerasAdd, BatchNorm)
 _SIZE_FUNCTIONS = (pad_same, require_multiple)  # sizes are not known during tracing
 
 
@@ -91,6 +93,8 @@ class _Builder:
         elif isinstance(module, MaxPool2d):
             padding = _same(_size(first), module.pool, module.stride) if module.same else (0, 0, 0, 0)
             self.add(traced, MaxPool(module.pool, module.stride, padding), self.names[first])
+        elif isinstance(module, AveragePool2d):
+            self.add(traced, _average(first, module), self.names[first])
         elif isinstance(module, nn.MaxPool2d):
             (rows, columns), pool, stride = _pair(module.padding), _pair(module.kernel_size), _pair(module.stride)
             self.add(traced, MaxPool(pool, stride, (rows, rows, columns, columns)), self.names[first])
@@ -182,6 +186,16 @@ def _affine(norm: nn.BatchNorm2d) -> Affine:
     assert norm.running_var is not None
     scale = norm.weight.detach() / torch.sqrt(norm.running_var + norm.eps)
     return Affine(scale, norm.bias.detach() - norm.running_mean * scale)
+
+
+def _average(traced: fx.Node, pooling: AveragePool2d) -> Convolution:
+    """The average as a convolution of each channel. Raises UserError where windows reach over the edge."""
+    no_padding = (0, 0, 0, 0)
+    if pooling.same and _same(_size(traced), pooling.pool, pooling.stride) != no_padding:
+        raise _unknown("an average over windows that reach over the edge")
+    channels = int(traced.meta["tensor_meta"].shape[1])
+    weight = torch.full((channels, 1, *pooling.pool), 1.0 / math.prod(pooling.pool))
+    return Convolution(weight, torch.zeros(channels), pooling.stride, no_padding, (1, 1), channels)
 
 
 def _pair(size: int | str | tuple[int, ...]) -> tuple[int, int]:

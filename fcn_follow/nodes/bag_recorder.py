@@ -15,7 +15,8 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.rosbag2.errors import WriterError
 from rosbags.typesys import Stores, get_typestore
 
-from fcn_follow.errors import UserError
+from fcn_follow.errors import UserError, shown
+from fcn_follow.nodes.support.message_definitions import learn
 
 LOOK_PERIOD_S = 0.5
 NOT_RECORDED = ("/parameter_events", "/rosout")
@@ -35,8 +36,9 @@ class BagRecorder:
             raise UserError(f"cannot record to {folder}: {error}; move it away or give another --out") from error
         self.problems: list[str] = []
         """Why the bag is incomplete, in one sentence; empty if it is complete."""
-        self._node = Node("bag_recorder")
+        self._node = Node("bag_recorder", use_global_arguments=False)  # launch renames every node of a process
         self._connections: dict[str, Any] = {}
+        self._unknown: set[str] = set()
         self._node.create_timer(LOOK_PERIOD_S, self._look)
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self._node)
@@ -70,11 +72,18 @@ class BagRecorder:
     def _look(self) -> None:
         """Subscribe to new topics."""
         for topic, kinds in self._node.get_topic_names_and_types():
-            if topic in self._connections or topic in NOT_RECORDED or not self._node.count_publishers(topic):
-                continue
             kind = kinds[0]
-            message = _message_class(kind) if kind in self._types.types else None
-            if message is None:
+            if topic in self._connections or topic in NOT_RECORDED or kind in self._unknown:
+                continue
+            if not self._node.count_publishers(topic):
+                continue
+            try:
+                message = _message_class(kind)
+                learn(self._types, kind)
+            except (ImportError, AttributeError, LookupError, ValueError) as error:
+                self._unknown.add(kind)
+                reason = f"{type(error).__name__}: {error}"
+                self._node.get_logger().warning(f"topics of type {shown(kind)} are not recorded ({reason})")
                 continue
             self._connections[topic] = self._writer.add_connection(topic, kind, typestore=self._types)
             latched = any(
@@ -96,9 +105,6 @@ class BagRecorder:
 
 
 def _message_class(kind: str) -> Any:
-    """The class of 'package/msg/Name', None where the package is not installed."""
+    """The class of 'package/msg/Name'. Raises ImportError or AttributeError where the package does not have it."""
     package, _, name = kind.split("/")
-    try:
-        return getattr(importlib.import_module(f"{package}.msg"), name)
-    except ImportError:
-        return None
+    return getattr(importlib.import_module(f"{package}.msg"), name)

@@ -60,7 +60,7 @@ class ChainSpeed:
     age_max_ms: float
     age_begin_ms: float
     age_end_ms: float
-    inference_median_ms: float
+    perception_median_ms: float
     received_s: float
     cores: float
     memory_mb: float
@@ -96,7 +96,7 @@ class _Camera(Node):  # type: ignore[misc]
         self.create_subscription(DiagnosticArray, "follow/debug", self._on_debug, QoSProfile(depth=20))
         self.create_subscription(Image, "segmentation/label_mask", self._on_mask, QoSProfile(depth=5))
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, QoSProfile(depth=20))
-        self.inference_ms: list[float] = []
+        self.perception_ms: list[float] = []
         self.sent_us: dict[int, int] = {}
         """The images' stamps in ns, by their microseconds: a debug message has no more digits."""
         self.masks: set[int] = set()
@@ -104,7 +104,7 @@ class _Camera(Node):  # type: ignore[misc]
         self.received_at_s: list[float] = []
 
     def clear(self) -> None:
-        for found in (self.sent_us, self.masks, self.ages_ms, self.received_at_s, self.inference_ms):
+        for found in (self.sent_us, self.masks, self.ages_ms, self.received_at_s, self.perception_ms):
             found.clear()
 
     def send(self, picture: NDArray[np.uint8]) -> None:
@@ -131,7 +131,7 @@ class _Camera(Node):  # type: ignore[misc]
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         values = {pair.key: pair.value for status in message.status for pair in status.values}
-        self.inference_ms.append(float(values.get("inference_median_ms", "nan")))
+        self.perception_ms.append(float(values.get("perception_median_ms", "nan")))
 
     def _on_mask(self, message: Image) -> None:
         self.masks.add(message.header.stamp.sec * 10**9 + message.header.stamp.nanosec)
@@ -198,8 +198,8 @@ def _measure_one(
     if not camera.ages_ms:
         raise UserError("no command resulted from an image: the nodes did not follow the picture's hero")
     ages = sorted(camera.ages_ms.values())
-    inferred = [value for value in camera.inference_ms if math.isfinite(value)]
-    inference_ms = statistics.median(inferred) if inferred else math.nan
+    reported = [value for value in camera.perception_ms if math.isfinite(value)]
+    perception_ms = statistics.median(reported) if reported else math.nan
     begin_ms, end_ms = _begin_and_end_ms(camera.ages_ms, min(MINUTE_S, run.seconds / 3))
     return ChainSpeed(
         width_px=run.width_px,
@@ -216,7 +216,7 @@ def _measure_one(
         age_max_ms=ages[-1],
         age_begin_ms=begin_ms,
         age_end_ms=end_ms,
-        inference_median_ms=inference_ms,
+        perception_median_ms=perception_ms,
         received_s=camera.received_at_s[-1] - camera.received_at_s[0],
         cores=cores,
         memory_mb=_memory_mb(processes),

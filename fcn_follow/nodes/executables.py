@@ -6,12 +6,14 @@ Without a ROS install: `python -m fcn_follow.nodes.executables NAME --ros-args -
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import sys
 from typing import Any, NoReturn
 
 from fcn_follow.nodes.support.processes import end_with_parent
 from fcn_follow.nodes.support.spinning import run_node
+from fcn_follow.parameters import walk_parameters
 
 NODES = {
     "segmenter": "fcn_follow.nodes.segmenter:SegmenterNode",
@@ -23,21 +25,51 @@ NODES = {
 }
 
 
+PARAMETERS = {
+    "segmenter": "fcn_follow.nodes.support.segmenter_parameters:SegmenterParameters",
+    "follower": "fcn_follow.nodes.support.follower_parameters:FollowerNodeParameters",
+    "player": "fcn_follow.nodes.support.player_parameters:PlayerParameters",
+    "simulator": "fcn_follow.nodes.support.simulator_parameters:SimulatorParameters",
+    "scorer": "fcn_follow.nodes.scorer:ScorerParameters",
+    "recorder": "fcn_follow.nodes.recorder:RecorderParameters",
+}
+
+
 def _run(name: str) -> NoReturn:
     """Run the node, then exit without the clean-up of native libraries, which crashes in about 1 of 20 runs.
 
     The node has closed what it opened.
     """
+    if {"-h", "--help"} & set(sys.argv[1:]):
+        print(_help(name))
+        sys.exit(0)
     end_with_parent()
-    module, node_class = NODES[name].split(":")
 
     def make_node() -> Any:
-        return getattr(importlib.import_module(module), node_class)()
+        return _named(NODES[name])()
 
     exit_code = run_node(make_node)
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(exit_code)
+
+
+def _named(place: str) -> Any:
+    module, name = place.split(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def _help(name: str) -> str:
+    """What the node does, how parameters are given, and which there are."""
+    lines = [
+        f"usage: ros2 run fcn_follow {name} [--ros-args [-p NAME:=VALUE] [--params-file FILE] [-r FROM:=TO] ...]",
+        f"\n{globals()[name].__doc__}\n\nParameters:",
+    ]
+    for parameter, info, default in walk_parameters(_named(PARAMETERS[name])()):
+        unit = f" [{info.unit}]" if info.unit else ""
+        allowed = f"; {info.allowed}" if info.choices else ""
+        lines.append(f"  {parameter} ({json.dumps(default)})\n      {info.description}{unit}{allowed}")
+    return "\n".join(lines)
 
 
 def segmenter() -> int:

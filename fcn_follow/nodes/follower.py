@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 from builtin_interfaces.msg import Time
@@ -33,16 +34,22 @@ from fcn_follow.autopilots.output import make_output, output_topic
 from fcn_follow.errors import UserError
 from fcn_follow.following.explanation import explain
 from fcn_follow.following.follower import Follower, FollowerStep
+from fcn_follow.following.parameters import FollowerCameraParameters
+from fcn_follow.following.reasons import SETTLING
 from fcn_follow.following.states import State
 from fcn_follow.following.vehicle import vehicle_from_body_twist
 from fcn_follow.geometry import ZERO_COMMAND, HeroPosition, VehicleState, VelocityCommand
 from fcn_follow.nodes.support.autopilot_host import NodeHost
+from fcn_follow.nodes.support.faults import Faults
 from fcn_follow.nodes.support.follower_parameters import FollowerNodeParameters
+from fcn_follow.nodes.support.mount_from_tf import MountFromTf
 from fcn_follow.nodes.support.parameters import ParameterNode
 from fcn_follow.nodes.support.status import ERROR, OK, WARN, diagnostics, wrong_topic_types
 
 LATCHED = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
 STOP_MESSAGES = 5
+ENDING_ZEROS = 10
+"""Zero commands after the last one of following; then an autopilot is left alone."""
 STOP_PAUSE_S = 0.02
 GRAPH_PERIOD_S = 0.1
 WRONG_FRAME_S = 1.0
@@ -62,10 +69,13 @@ class FollowerNode(ParameterNode):
         self._follower = Follower(self._settings, enabled=self._settings.start_enabled)
         self._topic = self._command_topic()
         self._output = make_output(NodeHost(self), self._settings)
-        self._faults: dict[str, str] = {}
+        self._mount: MountFromTf[FollowerCameraParameters] = MountFromTf(self)
+        self._faults = Faults(self.get_logger(), waited_for=("clock", "vehicle", "output"))
         self._camera_frame = ""
         self._first_frame_s = self._right_frame_s = self._wrong_frame_s = -math.inf
         self._step: FollowerStep | None = None
+        self._zeros_left = 0
+        self._has_stepped_early = self._has_poses = False
         self._reported: tuple[State, str] | None = None
         self._steps = self._frames = 0
         self._clock_moved = (self.get_clock().now().nanoseconds, time.monotonic())
@@ -96,7 +106,7 @@ class FollowerNode(ParameterNode):
         self.create_service(SetBool, "~/enable", self._on_enable)
         self.create_service(Trigger, "~/reset", self._on_reset)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self._timer = self.create_timer(1.0 / self._settings.rate_hz, self._loop, clock=steady)
+        self.create_timer(1.0 / self._settings.rate_hz, self._tick, clock=steady)
         self.create_timer(GRAPH_PERIOD_S, self._guarded(self._watch_graph), clock=steady)
         self.create_timer(1.0, self._guarded(self._watch_types), clock=steady)
         self.create_timer(1.0, self._guarded(self._report), clock=steady)
@@ -130,14 +140,22 @@ class FollowerNode(ParameterNode):
         """Send several zero commands, then nothing more."""
         self._stopped = True
         self._follower.enable(False)
+        if self._step and self._step.is_flying:
+            self._output.announce("fcn_follow: ended: shut down", is_warning=False)
         for _ in range(STOP_MESSAGES):
-            self._send_zero()
+            self._end_flying()
             time.sleep(STOP_PAUSE_S)
         self._output.close()
 
     def _take_parameters(self, parameters: FollowerNodeParameters) -> None:
         self._settings = parameters
-        self._follower.set_parameters(parameters)
+        self._take_mount()
+
+    def _take_mount(self) -> None:
+        """Follow with the parameters as they are, and the camera's mount of TF where it is there."""
+        mounted = self._mount.mounted(self._settings.camera, self._camera_frame)
+        self._set_fault("mount", self._mount.fault)
+        self._follower.set_parameters(replace(self._settings, camera=mounted))
 
     def _guarded(self, callback: Callable[..., None]) -> Callable[..., None]:
         """The callback; its exceptions are logged and stop the drone instead of the node."""
@@ -153,27 +171,45 @@ class FollowerNode(ParameterNode):
     def _fail(self, error: Exception) -> None:
         self.get_logger().error(f"zero command: {type(error).__name__}: {error}", throttle_duration_sec=1.0)
         self._follower.start_anew()
-        self._send_zero()
+        self._end_flying()
 
-    def _send_zero(self) -> None:
+    def _end_flying(self) -> None:
+        """Send a zero command if one of the last commands was of following, else what the vehicle needs."""
         try:
             yaw = self._step.yaw_odom_rad if self._step else None
-            self._output.send(ZERO_COMMAND, self._command_stamp(), yaw)
+            if self._zeros_left:
+                self._zeros_left -= 1
+                self._output.send(ZERO_COMMAND, self._command_stamp(), yaw)
+            else:
+                self._output.idle(self._command_stamp(), yaw)
         except Exception as error:
             self.get_logger().error(f"a zero command could not be sent: {error}", throttle_duration_sec=1.0)
+
+    def _tick(self) -> None:
+        """Step, unless a hero that came since the last tick was acted on at once."""
+        has_stepped, self._has_stepped_early = self._has_stepped_early, False
+        if not has_stepped:
+            self._loop()
 
     def _loop(self) -> None:
         if self._stopped:
             return
         try:
             self._watch_clock()
+            for vehicle in self._output.take_poses():
+                self._has_poses = True
+                self._follower.observe_vehicle(vehicle)
             yaw = self._step.yaw_odom_rad if self._step else None
-            self._set_fault("output", self._output.fault(yaw))
+            self._faults.set("output", self._output.fault(yaw))
             now_s, steady_s = self.get_clock().now().nanoseconds * 1e-9, time.monotonic()
-            step = self._follower.step(now_s, self._fault(), steady_s - self._stepped_s)
-            self._stepped_s = steady_s
-            self._output.send(step.command, self._command_stamp(), step.yaw_odom_rad)
-            self._step = step
+            step = self._follower.step(now_s, self._faults.text, steady_s - self._stepped_s)
+            self._stepped_s, last, self._step = steady_s, self._step, step
+            if step.is_flying:
+                self._zeros_left = ENDING_ZEROS
+                self._output.send(step.command, self._command_stamp(), step.yaw_odom_rad)
+            else:
+                self._end_flying()
+            self._announce(last, step)
             self._steps += 1
             self._publish(step)
         except Exception as error:
@@ -192,43 +228,36 @@ class FollowerNode(ParameterNode):
         now_ns, steady_s = self.get_clock().now().nanoseconds, time.monotonic()
         if now_ns != self._clock_moved[0]:
             self._clock_moved = (now_ns, steady_s)
-        stands = steady_s - self._clock_moved[1] > self._settings.timeouts.clock_s
-        self._set_fault("clock", "the clock stands still (is anybody publishing /clock?)" if stands else "")
+            self._faults.set("clock", "")
+        elif steady_s - self._clock_moved[1] > self._settings.timeouts.clock_s:
+            self._faults.set("clock", "the clock stands still (is anybody publishing /clock?)")
 
     def _watch_graph(self) -> None:
         """Two publishers on a topic contradict each other, and commands without a subscriber have no effect."""
+        odom = self.resolve_topic_name("odom")
+        twice = self._has_poses and self.count_publishers(odom)
+        text = f"the drone's pose comes from the autopilot; stop what publishes {odom}, or remap it" if twice else ""
+        self._faults.set("two poses", text)
         for topic in self._single_sources:
             count = self.count_publishers(topic)
-            self._set_fault(topic, f"{count} publishers on {topic}; stop all but one" if count > 1 else "")
+            self._faults.set(topic, f"{count} publishers on {topic}; stop all but one" if count > 1 else "")
         if self._topic:
             unheard = not self.count_subscribers(self._topic)
-            self._set_fault("vehicle", f"no subscriber on {self._topic}: nobody takes the commands" if unheard else "")
+            self._faults.set("vehicle", f"no subscriber on {self._topic}: nobody takes the commands" if unheard else "")
         if time.monotonic() - self._wrong_frame_s > WRONG_FRAME_S:
-            self._set_fault("frame", "")
+            self._faults.set("frame", "")
 
     def _watch_types(self) -> None:
-        self._set_fault("types", "; ".join(wrong_topic_types(self, self._heard)))
-
-    def _fault(self) -> str:
-        return "; ".join(filter(None, self._faults.values()))
-
-    def _set_fault(self, name: str, text: str) -> None:
-        """Set or clear a fault, and log the change."""
-        if self._faults.get(name, "") == text:
-            return
-        if text:
-            self.get_logger().error(f"fault: {text}")
-        else:
-            self.get_logger().info(f"no longer: {self._faults[name]}")
-        self._faults[name] = text
+        self._faults.set("types", "; ".join(wrong_topic_types(self, self._heard)))
 
     def _on_hero(self, message: PointStamped) -> None:
         if not self._is_of_the_camera(message):
             return
         point = message.point
         self._follower.observe_hero(HeroPosition(_seconds(message), (point.x, point.y, point.z)))
-        self._loop()  # react at once; the timer then starts again
-        self._timer.reset()
+        if not self._has_stepped_early:
+            self._has_stepped_early = True
+            self._loop()  # in place of the next tick, so that the rate stays
 
     def _on_people(self, message: PoseArray) -> None:
         if self._is_of_the_camera(message):
@@ -240,7 +269,7 @@ class FollowerNode(ParameterNode):
         self._follower.observe_frame(_seconds(message))
 
     def _on_segmenter_state(self, message: KeyValue) -> None:
-        self._set_fault("segmenter", f"segmenter: {message.value or 'fault'}" if message.key == "fault" else "")
+        self._faults.set("segmenter", f"segmenter: {message.value or 'fault'}" if message.key == "fault" else "")
 
     def _is_of_the_camera(self, message: PointStamped | PoseArray) -> bool:
         """Whether a position is in the camera's frame, else a fault; the first frame that persists is the camera's."""
@@ -249,24 +278,28 @@ class FollowerNode(ParameterNode):
         if not expected or frame == expected:
             self._first_frame_s = self._first_frame_s if expected else steady_s
             self._camera_frame, self._right_frame_s = frame, steady_s
+            self._take_mount()
             return True
         never_persisted = self._right_frame_s - self._first_frame_s < WRONG_FRAME_S < steady_s - self._right_frame_s
         if never_persisted and not self._settings.camera_frame:
             self.get_logger().warning(f"positions come in frame {frame[:80]!r}, no longer in {expected!r}")
             self._camera_frame, self._first_frame_s, self._right_frame_s = frame, steady_s, steady_s
+            self._take_mount()
             return True
         self._wrong_frame_s = steady_s
         text = f"positions come in frame {frame[:80]!r} instead of {expected!r} (parameter camera_frame)"
-        self._set_fault("frame", text)
+        self._faults.set("frame", text)
         return False
 
     def _on_odom(self, message: Odometry) -> None:
+        if self._has_poses:
+            return
         expected = self._settings.odom_frame
         if message.header.frame_id.rsplit("/", 1)[-1] != expected.rsplit("/", 1)[-1]:
             frame = message.header.frame_id[:80]
-            self._set_fault("odom", f"odom comes in frame {frame!r} instead of {expected!r} (parameter odom_frame)")
+            self._faults.set("odom", f"odom comes in frame {frame!r} instead of {expected!r} (parameter odom_frame)")
             return
-        self._set_fault("odom", "")
+        self._faults.set("odom", "")
         self._follower.observe_vehicle(_vehicle(message))
 
     def _on_stick(self, message: Twist) -> None:
@@ -276,7 +309,7 @@ class FollowerNode(ParameterNode):
     def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         self._follower.enable(request.data)
         if not request.data:
-            self._send_zero()
+            self._end_flying()
         response.success, response.message = True, "enabled" if request.data else "disabled: zero"
         self.get_logger().info(response.message)
         return response
@@ -284,18 +317,28 @@ class FollowerNode(ParameterNode):
     def _on_reset(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         self._follower.reset()
         self._camera_frame = ""
-        self._set_fault("odom", "")
-        self._send_zero()
+        self._faults.set("odom", "")
+        self._end_flying()
         response.success, response.message = True, "all is forgotten: hero, start, odometry, stick's trim"
         return response
+
+    def _announce(self, last: FollowerStep | None, step: FollowerStep) -> None:
+        """Report to the pilot's ground station when following begins, loses the hero and ends."""
+        was_flying = last is not None and last.is_flying
+        if step.is_flying and not was_flying:
+            self._output.announce("fcn_follow: following", is_warning=False)
+        elif was_flying and not step.is_flying:
+            self._output.announce(f"fcn_follow: ended: {step.reason}", is_warning=step.state is State.HOLDING)
+        elif last is not None and step.state is State.SEARCHING and last.state is not State.SEARCHING:
+            self._output.announce("fcn_follow: hero lost, searching", is_warning=True)
 
     def _publish(self, step: FollowerStep) -> None:
         """Publish state and request on change, and debug while it has a subscriber."""
         if self._reported != (step.state, step.reason):
             self._reported = (step.state, step.reason)
-            if not self._fault():
+            if not self._faults.text:
                 text = f"{step.state.value}: {step.reason}"
-                if step.fault:
+                if step.fault and step.fault not in SETTLING:
                     self.get_logger().error(text)
                 else:
                     self.get_logger().info(text)
@@ -313,7 +356,9 @@ class FollowerNode(ParameterNode):
             return
         self._publish_state(step)
         quiet = step.state in (State.IDLE, State.TRACKING, State.COASTING)
-        level = ERROR if step.fault or self._fault() else OK if quiet else WARN
+        outside = self._faults.text
+        is_error = self._faults.is_error or (step.fault and step.fault not in (outside, *SETTLING))
+        level = ERROR if is_error else OK if quiet and not outside else WARN
         estimator = self._follower.estimator
         values = {
             "commands_hz": self._steps,
@@ -323,10 +368,11 @@ class FollowerNode(ParameterNode):
             "late": estimator.late,
             "heroes_confirmed": estimator.switched,
             **vars(self._follower.counters),
+            **self._output.status(),
             **explain(step),
         }
         self._steps = self._frames = 0
-        faults = f" ({self._fault()})" if step.state is State.IDLE and self._fault() else ""
+        faults = f" ({outside})" if step.state is State.IDLE and outside else ""
         message = f"{step.state.value}: {step.reason}{faults}"
         self._diagnostics.publish(diagnostics(self, level, message, values))
 

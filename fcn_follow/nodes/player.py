@@ -6,6 +6,7 @@ import math
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock as SteadyClock
@@ -17,6 +18,7 @@ from sensor_msgs.msg import CameraInfo, Image
 
 from fcn_follow.errors import UserError
 from fcn_follow.geometry import CameraIntrinsics
+from fcn_follow.images.calibration import read_calibration
 from fcn_follow.images.messages import fill_camera_info, fill_image
 from fcn_follow.nodes.support import status
 from fcn_follow.nodes.support.parameters import ParameterNode
@@ -35,6 +37,8 @@ class PlayerNode(ParameterNode):
         super().__init__("player")
         self._settings = self.declare(PlayerParameters())
         self._source = open_source(self._settings.source, self._settings.image_topic)
+        path = self._settings.calibration
+        self._calibration = read_calibration(Path(path).expanduser()) if path else None
         # Reliable publishers serve every subscriber.
         qos = QoSProfile(depth=5, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.RELIABLE)
         self._image_publisher = self.create_publisher(Image, "image_raw", qos)
@@ -113,13 +117,21 @@ class PlayerNode(ParameterNode):
         image = Image()
         image.header.stamp = stamp
         image.header.frame_id = self._settings.frame_id
-        camera = frame.camera or self._assumed_camera(frame)
+        camera = self._calibrated_camera(frame) or frame.camera or self._assumed_camera(frame)
         self._camera_publisher.publish(fill_camera_info(CameraInfo(header=image.header), camera))
         if frame.labels is not None:
             self._mask_publisher.publish(fill_image(Image(header=image.header), frame.labels))
         self._image_publisher.publish(fill_image(image, frame.image_rgb))
         self._played += 1
         self._intervals.add(time.monotonic(), 0.0)
+
+    def _calibrated_camera(self, frame: PlayedFrame) -> CameraIntrinsics | None:
+        camera = self._calibration
+        height_px, width_px = frame.image_rgb.shape[:2]
+        if camera is not None and (camera.height_px, camera.width_px) != (height_px, width_px):
+            sizes = f"{camera.width_px}x{camera.height_px}, the frames are of {width_px}x{height_px}"
+            raise UserError(f"{self._settings.calibration}: the calibration is of images of {sizes}")
+        return camera
 
     def _assumed_camera(self, frame: PlayedFrame) -> CameraIntrinsics:
         height_px, width_px = frame.image_rgb.shape[:2]

@@ -16,12 +16,12 @@ from sensor_msgs.msg import Image
 from fcn_follow.classes import HERO
 from fcn_follow.files import write_whole
 from fcn_follow.images.messages import MessageError, UInt8Array
+from fcn_follow.inference.exported import read_model_card
 from fcn_follow.lab.recordings.reading import stamp_ns, stamp_text
 from fcn_follow.lab.recordings.truth import message_labels
 from fcn_follow.lab.scoring.evaluation import FrameResult, judge_labels, kind_of_hero, summarise
 from fcn_follow.lab.scoring.score_report import CSV_COLUMNS, csv_row
 from fcn_follow.lab.scoring.tables import print_evaluation
-from fcn_follow.networks.weights import load_weights
 from fcn_follow.nodes.support.parameters import ParameterNode
 from fcn_follow.parameters import fixed_parameter
 from fcn_follow.perception.pipeline import min_area_px
@@ -35,7 +35,9 @@ class ScorerParameters:
     """The scorer's parameters."""
 
     weights: str = fixed_parameter(
-        "", "weights file of the segmenter, for the area from which a hero counts; empty: the package's hero_net"
+        "",
+        "weights file of the segmenter (safetensors, or exported .onnx, .xml), for the area from which a hero counts; "
+        "empty: the package's hero_net",
     )
     report: str = fixed_parameter("", "folder for live.json and live.csv; empty: no report")
 
@@ -47,7 +49,7 @@ class ScorerNode(ParameterNode):
         super().__init__("scorer")
         self._settings = self.declare(ScorerParameters())
         weights = self._settings.weights or default_weights()
-        self._card = load_weights(Path(weights).expanduser()).card
+        self._card = read_model_card(Path(weights).expanduser())
         self._lock = threading.Lock()
         self._truths: dict[int, UInt8Array] = {}
         self._masks: dict[int, UInt8Array] = {}

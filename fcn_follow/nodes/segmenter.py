@@ -11,6 +11,7 @@ import math
 import threading
 import time
 import traceback
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from fcn_follow.inference.exported import choose_for, load_model
 from fcn_follow.networks.weights import require_metres
 from fcn_follow.nodes.support import detections, status
 from fcn_follow.nodes.support.latest import LatestFrame
+from fcn_follow.nodes.support.mount_from_tf import MountFromTf
 from fcn_follow.nodes.support.parameters import ParameterNode
 from fcn_follow.nodes.support.segmenter_health import SegmenterHealth
 from fcn_follow.nodes.support.segmenter_parameters import SegmenterParameters
@@ -38,6 +40,7 @@ from fcn_follow.perception.pipeline import HeroFinder
 from fcn_follow.perception.segmenter import Segmenter
 from fcn_follow.perception.sight import Sight
 from fcn_follow.share import default_weights
+from fcn_follow.shared_parameters import CameraParameters
 
 WATCH_PERIOD_S = 0.1
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -58,13 +61,14 @@ class SegmenterNode(ParameterNode):
         output = flying_output(loaded.card)
         choice = choose_for(loaded, request, self.get_logger().info, output)
         self._finder = HeroFinder(Segmenter(loaded, choice.engine), parameters)
+        self._mount: MountFromTf[CameraParameters] = MountFromTf(self)
         self._engine = choice.engine
 
         self._latest = LatestFrame()
         self._health = SegmenterHealth()
         self._fault = self._source_fault = ""
         self._ages_s = status.RollingFigures()
-        self._inference_s = status.RollingFigures()
+        self._perception_s = status.RollingFigures()
 
         qos = QoSProfile(depth=1, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.RELIABLE)
         self._mask_publisher = self.create_publisher(Image, "segmentation/label_mask", qos)
@@ -104,7 +108,7 @@ class SegmenterNode(ParameterNode):
 
     def _take_parameters(self, parameters: SegmenterParameters) -> None:
         self._refuse_ranging_without_depth(parameters)
-        self._settings = self._finder.parameters = parameters
+        self._settings = parameters
 
     def _refuse_ranging_without_depth(self, parameters: SegmenterParameters) -> None:
         if parameters.ranging.method == "depth":
@@ -145,7 +149,7 @@ class SegmenterNode(ParameterNode):
             except MessageError as error:
                 work.undecodable(error)
                 self.get_logger().warning(f"a message was dropped: {error}", throttle_duration_sec=1.0)
-            except Exception as error:  # the node goes on and reports a fault
+            except Exception as error:  # the node continues and reports a fault
                 work.failed(time.monotonic(), error)
                 if self.context.ok():
                     self.get_logger().error(traceback.format_exc(), throttle_duration_sec=1.0)
@@ -159,14 +163,18 @@ class SegmenterNode(ParameterNode):
         self._health.pictures.take(message.data, stamp_ns, time.monotonic())
         camera = self._health.camera.fitting(*image_rgb.shape[:2])
         depth_wanted = self._depth_publisher is not None and self._depth_publisher.get_subscription_count() > 0
+        settings = self._settings
+        mounted = self._mount.mounted(settings.camera, header.frame_id)
+        self._finder.parameters = replace(settings, camera=mounted)
+        begun_s = time.monotonic()
         sight = self._finder.look(image_rgb, camera, stamp_ns * 1e-9, depth_wanted=depth_wanted)
+        now_s = time.monotonic()
+        self._perception_s.add(now_s, now_s - begun_s)
         if self._health.source_fault():
             self._finder.reset()  # frames of a faulty source do not count for agreement
         else:
             self._publish_people_and_hero(header, sight, camera is not None)
-        now_s = time.monotonic()
         self._ages_s.add(now_s, (self.get_clock().now().nanoseconds - stamp_ns) * 1e-9)
-        self._inference_s.add(now_s, sight.inference_s)
 
         self._mask_publisher.publish(fill_image(Image(header=header), sight.labels))
         if self._depth_publisher and depth_wanted and sight.depth_m is not None:
@@ -224,7 +232,7 @@ class SegmenterNode(ParameterNode):
             "rate_hz": self._ages_s.rate_hz(now_s),
             "age_median_ms": 1e3 * self._ages_s.percentile(50),
             "age_p99_ms": 1e3 * self._ages_s.percentile(99),
-            "inference_median_ms": 1e3 * self._inference_s.percentile(50),
+            "perception_median_ms": 1e3 * self._perception_s.percentile(50),
             "dropped": self._latest.dropped,
             **self._health.values(),
             "device": self._engine.device_name,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -54,23 +53,21 @@ class HeroFinder:
             depth_wanted: compute the depth even if the position does not need it; the engine must give it.
         """
         parameters = self.parameters
-        started_s = time.monotonic()
         depth_m = None
         if camera is not None and (depth_wanted or parameters.ranging.method == "depth"):
             labels, depth_m = self._segmenter.segment_with_depth(image_rgb, camera.fy_px)
         else:
             labels = self._segmenter.segment(image_rgb)
-        inference_s = time.monotonic() - started_s
         min_px = min_area_px(self._segmenter.card, labels)
         hero = self._agreement.agreed(find_hero(labels, min_px), stamp_s, parameters.agreement)
         if camera is None:
-            return Sight(labels, hero, None, inference_s=inference_s)
+            return Sight(labels, hero, None)
         position = None
         if hero is not None:
             position = locate_hero(hero, camera, parameters, stamp_s, blob_depth(hero, labels, depth_m))
         followed = hero if position else None
         people = locate_people(labels, followed, camera, parameters, min_px, depth_m)
-        return Sight(labels, hero, position, people, depth_m, inference_s)
+        return Sight(labels, hero, position, people, depth_m)
 
 
 def min_area_px(card: ModelCard, labels: NDArray[np.uint8]) -> float:

@@ -16,7 +16,7 @@ class Sight:
     """The labels of a frame, the hero's blob and position (None where there is none), and everybody else.
 
     `people` are the middles of the other people's bodies in the camera's optical frame, in metres; `depth_m` is H x W
-    along the optical axis, where it was computed; `inference_s` is the time that the network took.
+    along the optical axis, where it was computed.
     """
 
     labels: NDArray[np.uint8]
@@ -24,4 +24,3 @@ class Sight:
     position: HeroPosition | None
     people: tuple[Vector3, ...] = ()
     depth_m: NDArray[np.float32] | None = None
-    inference_s: float = 0.0

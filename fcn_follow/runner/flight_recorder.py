@@ -57,7 +57,7 @@ def _write(strip: NDArray[np.uint8], text: str, y_px: int) -> None:
 class FlightRecorder:
     """Writes flight.csv and a video during the flight, in a private folder; `close` moves them to their names.
 
-    A file that cannot be written is reported in `problems`, never by an exception: the flight goes on. The video is
+    A file that cannot be written is reported in `problems`, never by an exception: the flight continues. The video is
     MPEG-4, which a thread encodes at 1 ms per frame; VP8, the other available codec, would take a third of a core away
     from the network. A rate of 0 makes no video.
     """

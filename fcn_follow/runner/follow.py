@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fcn_follow.errors import UserError
+from fcn_follow.images.calibration import read_calibration
 from fcn_follow.nodes.executables import NODES
 from fcn_follow.nodes.support.interlock import check_node_names, commands_stay_on_cmd_vel, enable_command
 from fcn_follow.nodes.support.processes import NodeProcess, start_node
@@ -37,7 +38,7 @@ DEFAULT_VIDEO_HZ = 15.0
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What flies, and how; None: as the parameter files say. Without a source the simulator flies."""
+    """The options of a flight; None: the value of the parameter files. Without a source the simulator flies."""
 
     source: str | None
     scenario: str | None
@@ -48,13 +49,15 @@ class RunOptions:
     duration_s: float
     """0: until the source ends."""
     loop: bool
+    calibration: Path | None
+    """The calibration file of the source's camera."""
     weights: Path | None
     ranging: str | None
     device: str | None
     engine: str | None
     params: Path | None
     network: bool
-    """Whether other machines may hear and command the nodes."""
+    """Whether other machines may receive the topics and command the nodes."""
     out: Path
 
 
@@ -92,6 +95,10 @@ class Runner:
         # A wrong source or scenario is reported before anything starts.
         if self._options.source is not None:
             open_source(self._options.source)
+            if self._options.calibration is not None:
+                read_calibration(self._options.calibration)
+        elif self._options.calibration is not None:
+            raise UserError("--calibration is of the camera of a --source; the simulator knows its own")
         elif self._options.scenario is not None:
             find_scenario(self._options.scenario)
         with rclpy_running():
@@ -154,6 +161,8 @@ class Runner:
                 parameters["scenario"] = options.scenario
         else:
             name, parameters = "player", {"source": options.source, "rate_hz": options.rate_hz, "loop": options.loop}
+            if options.calibration is not None:
+                parameters["calibration"] = str(options.calibration.resolve())
         self._nodes[CAMERA] = start_node(name, self._params, parameters)
         return self._nodes[CAMERA]
 

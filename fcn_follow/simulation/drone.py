@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from fcn_follow.coordinates import quaternion_xyzw
 from fcn_follow.geometry import ZERO_COMMAND, VehicleState, VelocityCommand
 
 GRAVITY_M_S2 = 9.81
@@ -185,19 +186,6 @@ class Odometry:
             (float(velocity[0]), float(velocity[1]), float(velocity[2])),
             drone.yaw_rate_rad_s,
         )
-
-
-def quaternion_xyzw(roll_rad: float, pitch_rad: float, yaw_rad: float) -> tuple[float, float, float, float]:
-    """The orientation of a rotation by yaw, then pitch, then roll (REP-103)."""
-    cr, sr = math.cos(roll_rad / 2), math.sin(roll_rad / 2)
-    cp, sp = math.cos(pitch_rad / 2), math.sin(pitch_rad / 2)
-    cy, sy = math.cos(yaw_rad / 2), math.sin(yaw_rad / 2)
-    return (
-        sr * cp * cy - cr * sp * sy,
-        cr * sp * cy + sr * cp * sy,
-        cr * cp * sy - sr * sp * cy,
-        cr * cp * cy + sr * sp * sy,
-    )
 
 
 def body_velocity_m_s(state: VehicleState) -> tuple[float, float, float]:

@@ -12,9 +12,10 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
+from fcn_follow.coordinates import quaternion_xyzw
 from fcn_follow.geometry import CameraIntrinsics, CameraMount, HeroPosition, Vector3, VehicleState, VelocityCommand
 from fcn_follow.simulation.camera import DelayLine, Sensor, expose, pinhole
-from fcn_follow.simulation.drone import Drone, Odometry, OdometryNoise, quaternion_xyzw, rotation_matrix
+from fcn_follow.simulation.drone import Drone, Odometry, OdometryNoise, rotation_matrix
 from fcn_follow.simulation.outfits import HERO, LOOKALIKE, Outfit, random_outfit
 from fcn_follow.simulation.people import BODY_HEIGHT_M, MIDDLE_M, SEATED_MIDDLE_M, pose_index
 from fcn_follow.simulation.renderer import HERO as HERO_LABEL

@@ -2,37 +2,49 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from types import ModuleType, SimpleNamespace
 
+import numpy as np
 import pytest
 from builtin_interfaces.msg import Time
 
 from fcn_follow.autopilots.output import OUTPUTS, Quality, make_output, output_topic
 from fcn_follow.autopilots.parameters import CmdVelParameters, MavrosParameters, OutputParameters
+from fcn_follow.autopilots.px4 import setpoint_fields
 from fcn_follow.errors import UserError
 from fcn_follow.geometry import VelocityCommand
 
+SETPOINT_1_14 = ("timestamp", "position", "velocity", "acceleration", "jerk", "yaw", "yawspeed")
+SETPOINT_1_13 = (
+    *("timestamp", "x", "y", "z", "yaw", "yawspeed", "vx", "vy", "vz"),
+    *("acceleration", "jerk", "thrust"),
+)
 COMMAND, STAMP = VelocityCommand(1.0, 2.0, 3.0, 0.5), Time(sec=7)
 
 
 class FakeHost:
     def __init__(self):
-        self.topics, self.sent, self.timers = {}, [], []
+        self.topics, self.sent, self.timers, self.heard, self.asked = {}, [], [], {}, []
+        self.time_ns = 5_000_999
 
     def publisher(self, message_type, topic, quality):
         self.topics[topic] = (message_type.__name__, quality)
         return lambda message: self.sent.append((topic, message))
+
+    def subscribe(self, message_type, topic, quality, callback):
+        self.heard[topic] = (message_type.__name__, quality, callback)
+
+    def ask_parameter(self, node, parameter, callback):
+        self.asked.append((node, parameter, callback))
 
     def every(self, period_s, callback):
         self.timers.append((period_s, callback))
         return self.timers.clear
 
     def now_ns(self):
-        return 5_000_999
-
-    def log(self, text):
-        raise AssertionError(text)
+        return self.time_ns
 
 
 @pytest.fixture
@@ -40,9 +52,17 @@ def px4_msgs(monkeypatch):
     """The package that PX4's users build themselves."""
     package, messages = ModuleType("px4_msgs"), ModuleType("px4_msgs.msg")
     messages.OffboardControlMode = type("OffboardControlMode", (SimpleNamespace,), {})
-    messages.TrajectorySetpoint = type("TrajectorySetpoint", (SimpleNamespace,), {})
+    messages.TrajectorySetpoint = type("TrajectorySetpoint", (SimpleNamespace,), dict.fromkeys(SETPOINT_1_14))
+    messages.VehicleStatus = type("VehicleStatus", (SimpleNamespace,), {})
     monkeypatch.setitem(sys.modules, "px4_msgs", package)
     monkeypatch.setitem(sys.modules, "px4_msgs.msg", messages)
+    return messages
+
+
+def px4_status(host, nav_state=14, arming_state=2):
+    """A message of PX4: 14 is Offboard, 4 Hold; 2 is armed."""
+    for _, _, callback in host.heard.values():
+        callback(SimpleNamespace(nav_state=nav_state, arming_state=arming_state))
 
 
 @pytest.mark.parametrize(
@@ -51,7 +71,6 @@ def px4_msgs(monkeypatch):
         (OutputParameters("cmd_vel"), "TwistStamped", Quality()),
         (OutputParameters("cmd_vel", CmdVelParameters("twist")), "Twist", Quality()),
         (OutputParameters("mavros"), "TwistStamped", Quality()),
-        (OutputParameters("ardupilot_dds"), "TwistStamped", Quality(reliable=False)),
     ],
 )
 def test_a_command_is_a_twist_of_the_body_on_the_outputs_topic(parameters, kind, quality):
@@ -65,6 +84,52 @@ def test_a_command_is_a_twist_of_the_body_on_the_outputs_topic(parameters, kind,
     assert (twist.linear.x, twist.linear.y, twist.linear.z, twist.angular.z) == (1.0, 2.0, 3.0, 0.5)
     assert kind == "Twist" or (message.header.stamp, message.header.frame_id) == (STAMP, "base_link")
     assert output.fault(None) == ""
+
+
+def test_a_simulated_drone_gets_zeros_while_it_is_not_flown_and_an_autopilot_nothing():
+    for kind in ("cmd_vel", "mavros", "ardupilot_dds"):
+        host = FakeHost()
+        make_output(host, OutputParameters(kind)).idle(STAMP, 0.0)
+        speeds = [(message.twist.linear.x, message.twist.angular.z) for _, message in host.sent]
+        assert speeds == ([(0.0, 0.0)] if kind == "cmd_vel" else [])
+
+
+def test_ardupilot_gets_velocities_in_the_map_and_needs_odometry():
+    host = FakeHost()
+    output = make_output(host, OutputParameters("ardupilot_dds"))
+    assert host.topics == {"ap/cmd_vel": ("TwistStamped", Quality(reliable=False))}
+    assert output.fault(None) == "output ardupilot_dds needs odom" and output.fault(0.0) == ""
+    output.send(COMMAND, STAMP, None)
+    output.send(COMMAND, STAMP, math.pi / 2)
+    (_, without), (_, message) = host.sent
+    assert (without.twist.linear.x, without.twist.linear.y, without.twist.linear.z) == (0.0, 0.0, 0.0)
+    assert (message.header.stamp, message.header.frame_id) == (STAMP, "map")
+    assert (message.twist.linear.x, message.twist.linear.y, message.twist.linear.z) == pytest.approx((-2.0, 1.0, 3.0))
+    assert message.twist.angular.z == 0.5
+
+
+@pytest.mark.parametrize(
+    ("frame", "mav_frame", "fits"),
+    [
+        ("base_link", "LOCAL_NED", False),
+        ("base_link", "BODY_NED", True),
+        ("map", "LOCAL_NED", True),
+        ("map", "BODY_NED", False),
+    ],
+)
+def test_mavros_is_asked_for_its_frame_and_a_mismatch_is_refused(frame, mav_frame, fits):
+    host = FakeHost()
+    output = make_output(host, OutputParameters("mavros", mavros=MavrosParameters(frame=frame)))
+    ((_, ask),) = host.timers
+    ask()
+    ((node, parameter, answer),) = host.asked
+    assert (node, parameter) == ("mavros/setpoint_velocity", "mav_frame")
+    assert output.fault(0.0) == "", "MAVROS has not answered"
+    answer(mav_frame)
+    text = output.fault(0.0)
+    assert (text == "") is fits
+    assert fits or (mav_frame in text and f"mavros.frame {frame}" in text)
+    assert output.status() == {"mavros_mav_frame": mav_frame}
 
 
 def test_mavros_in_the_map_needs_odometry_and_turns_by_it():
@@ -87,7 +152,19 @@ def test_px4_receives_setpoints_and_a_life_sign_until_the_output_is_closed(px4_m
         "fmu/in/offboard_control_mode": ("OffboardControlMode", quality),
         "fmu/in/trajectory_setpoint": ("TrajectorySetpoint", quality),
     }
-    assert output.fault(None) == "output px4 needs odom" and output.fault(0.0) == ""
+    assert set(host.heard) == {"fmu/out/vehicle_status", "fmu/out/vehicle_status_v1"}
+    assert {each[:2] for each in host.heard.values()} == {("VehicleStatus", Quality(reliable=False))}
+    assert output.fault(None) == "output px4 needs odom"
+    assert "nothing comes on fmu/out/vehicle_status" in output.fault(0.0)
+    px4_status(host, arming_state=1)
+    assert output.fault(0.0) == "PX4 is not armed"
+    px4_status(host, nav_state=4)
+    assert output.fault(0.0) == "PX4 is not in mode Offboard"
+    output.send(COMMAND, STAMP, 0.0)
+    output.idle(STAMP, 0.0)
+    assert not host.sent, "PX4 would take a setpoint in any mode"
+    px4_status(host)
+    assert output.fault(0.0) == ""
     output.send(COMMAND, STAMP, 0.0)
     ((period_s, life_sign),) = host.timers
     life_sign()
@@ -95,8 +172,35 @@ def test_px4_receives_setpoints_and_a_life_sign_until_the_output_is_closed(px4_m
     assert setpoint.velocity == [2.0, 1.0, -3.0] and setpoint.yawspeed == -0.5
     assert (setpoint.timestamp, mode.timestamp, period_s) == (5000, 5000, 0.1)
     assert mode.velocity and not (mode.position or mode.acceleration or mode.attitude or mode.body_rate)
+    output.idle(STAMP, 0.0)
+    assert host.sent[-1][1].velocity == [0.0, 0.0, 0.0], "Offboard needs setpoints all the time"
+    host.time_ns += 3_000_000_000
+    assert "nothing comes on" in output.fault(0.0)
     output.close()
     assert not host.timers
+
+
+def test_px4_flies_the_same_way_at_every_heading():
+    """Against rotation matrices: from the body (x forward, y left, z up) to ENU, and from ENU to NED."""
+    to_ned = np.array([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, -1.0]])
+    body = np.array([COMMAND.forward_m_s, COMMAND.left_m_s, COMMAND.up_m_s])
+    for yaw_rad in np.linspace(-math.pi, math.pi, 73):
+        sin, cos = np.sin(yaw_rad), np.cos(yaw_rad)
+        to_enu = np.array([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]])
+        fields = setpoint_fields(COMMAND, float(yaw_rad))
+        assert fields["velocity"] == pytest.approx(list(to_ned @ to_enu @ body)), f"heading {yaw_rad}"
+        assert fields["yawspeed"] == -COMMAND.yaw_rate_rad_s
+        for name in ("position", "acceleration", "jerk"):
+            assert np.isnan(fields[name]).all() and len(fields[name]) == 3
+        assert math.isnan(fields["yaw"])
+    north = setpoint_fields(VelocityCommand(1.0), math.pi / 2)["velocity"]
+    assert north == pytest.approx([1.0, 0.0, 0.0]), "a drone that looks north flies north"
+
+
+def test_messages_of_px4_before_1_14_are_refused_by_name(px4_msgs):
+    px4_msgs.TrajectorySetpoint = type("TrajectorySetpoint", (SimpleNamespace,), dict.fromkeys(SETPOINT_1_13))
+    with pytest.raises(UserError, match=r"PX4 1\.14 or later; .* has no position, velocity, as in PX4 1\.13"):
+        make_output(FakeHost(), OutputParameters("px4"))
 
 
 def test_px4_without_its_package_is_reported(monkeypatch):

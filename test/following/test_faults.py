@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 import math
 
+import numpy as np
 import pytest
 from flight import STEP_S, Flight, running, straight
 
 from fcn_follow.following.follower import Follower
+from fcn_follow.following.monitors import CameraRate
 from fcn_follow.following.odometry import Odometry
 from fcn_follow.following.parameters import Timeouts
 from fcn_follow.following.states import State
@@ -179,11 +181,37 @@ def test_positions_that_nobody_can_have_are_named():
 
 def test_stamps_that_are_not_of_now_are_named():
     for kind, size, text in (
-        ("frames_late", 3.0, "old, older than"),
-        ("frames_early", 5.0, "ahead of the clock"),
-        ("frames_late", 1e9, "zero stamps"),
+        ("frames_late", 3.0, "frames whose stamps are 3.1 s old: clocks not synchronised?"),
+        ("frames_early", 5.0, "frames whose stamps are 4.9 s ahead of the clock: clocks not synchronised?"),
+        ("frames_late", 1e9, "stamps are zero"),
     ):
         assert said(flown(kind, size, end_s=19.0), text, within_s=2.0), kind
+
+
+@pytest.mark.parametrize(("rate_hz", "follows"), [(0.8, False), (1.5, False), (2.4, False), (3.0, True), (5.0, True)])
+def test_a_camera_that_is_too_slow_is_named_and_not_followed(rate_hz, follows):
+    flight = Flight(straight(), duration_s=20.0, rate_hz=rate_hz, drop_share=0.0).fly()
+    text = f"frames come at {rate_hz:.1f} Hz; following needs at least 3 Hz"
+    if follows:
+        assert not any("Hz" in step.reason for step in flight.steps)
+        assert flight.distance_rms_m(8.0) < 0.6
+        return
+    assert text in flight.steps[-1].reason
+    end = flight.after(10.0)
+    assert all(step.command == ZERO_COMMAND for step in flight.steps[end])
+
+
+def test_a_camera_that_becomes_slow_in_flight_is_a_fault_until_it_is_fast_again():
+    monitor = CameraRate()
+    faults = []
+    stamps_s = [*np.arange(0.0, 5.0, 1 / 15), *np.arange(5.0, 15.0, 0.7), *np.arange(15.0, 18.0, 1 / 15)]
+    for stamp_s in stamps_s:
+        monitor.see(stamp_s)
+        monitor.see(stamp_s)
+        faults.append(bool(monitor.fault(stamp_s)))
+    begin, end = faults.index(True), len(faults) - 1 - faults[::-1].index(True)
+    assert 5.0 < stamps_s[begin] < 10.0 and 14.0 < stamps_s[end] < 16.0
+    assert monitor.fault(stamps_s[-1] + 10.0) == "", "without frames their absence is the reason"
 
 
 class Changed(Injector):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import copy
 import filecmp
+import itertools
 import math
 import os
 import shutil
@@ -19,7 +20,7 @@ import yaml
 from command_line import fcn_follow, process
 
 from fcn_follow.gazebo.assets import SEED
-from fcn_follow.gazebo.elements import LABEL_HERO, LABEL_OTHER, PLUGINS
+from fcn_follow.gazebo.elements import LABEL_HERO, PLUGINS
 from fcn_follow.gazebo.people import WAYPOINT_S, everybody, person_meshes
 from fcn_follow.gazebo.wavefront import vertex_normals
 from fcn_follow.nodes.support.follower_parameters import FollowerNodeParameters
@@ -33,6 +34,7 @@ MODELS, WORLDS = ROOT / "models", ROOT / "worlds"
 DOCUMENTS = sorted([*WORLDS.glob("*.sdf"), *MODELS.glob("*/model.sdf")])
 DRONES = [MODELS / name / "model.sdf" for name in ("follow_drone", "follow_drone_rotors")]
 SIZE_LIMIT_BYTES = 5_000_000
+STEP_S = float(ElementTree.parse(WORLDS / "town_square.sdf").findtext(".//physics/max_step_size"))
 
 specified = pytest.mark.skipif(
     not sdf_rules.SPECIFICATION.is_dir(), reason="needs SDF 1.9's description: apt-get install libsdformat-dev"
@@ -49,7 +51,10 @@ def named(path):
 
 def faults(document):
     return [
-        *sdf_rules.undefined_animations(document),
+        *sdf_rules.bad_actors(document),
+        *sdf_rules.unstable_joints(document, STEP_S),
+        *sdf_rules.unbalanced_drones(document),
+        *sdf_rules.mismatched_frames(document),
         *sdf_rules.unresolved_uris(document, MODELS),
         *sdf_rules.mismatched_plugins(document, PLUGINS),
         *sdf_rules.bad_labels(document),
@@ -111,6 +116,25 @@ def set_text(text):
     return lambda element: setattr(element, "text", text)
 
 
+def by_force(p_gain, d_gain):
+    """A drone whose camera joint has a controller by force."""
+
+    def change(plugin):
+        plugin.remove(plugin.find("use_velocity_commands"))
+        ElementTree.SubElement(plugin, "p_gain").text = p_gain
+        ElementTree.SubElement(plugin, "d_gain").text = d_gain
+
+    document = load(DRONES[0])
+    change(document.find(".//plugin[@filename='gz-sim-joint-position-controller-system']"))
+    return document
+
+
+def labels_in(frame):
+    document = load(DRONES[0])
+    document.find(".//sensor[@type='segmentation']/gz_frame_id").text = frame
+    return document
+
+
 @pytest.mark.parametrize(
     ("document", "fault"),
     [
@@ -121,8 +145,13 @@ def set_text(text):
         (broken("uri", set_text("model://hero/meshes/heroine.obj"), MODELS / "hero" / "model.sdf"), "no such file"),
         (broken("uri", set_text("file:///hero.obj"), MODELS / "hero" / "model.sdf"), "not a model://"),
         (broken("time", set_text("9"), WORLDS / "town_square.sdf"), "do not rise"),
-        (broken("actor", lambda e: ElementTree.SubElement(e, "skin"), WORLDS / "town_square.sdf"), "no animation loop"),
-        (broken("actor", lambda e: e.remove(e.find("link")), WORLDS / "town_square.sdf"), "neither skin nor link"),
+        (broken("actor", lambda e: e.remove(e.find("skin")), WORLDS / "town_square.sdf"), "no skin"),
+        (broken("actor", lambda e: e.remove(e.find("plugin")), WORLDS / "town_square.sdf"), "no label of its own"),
+        (broken("filename", set_text("model://hero/hero.obj"), WORLDS / "town_square.sdf"), "no such file"),
+        (broken("effort", set_text("0")), "without a limit of the effort"),
+        (by_force("0.5", "0.02"), "takes 2.0 times the speed in one step"),
+        (broken("mass", set_text("2.0")), "centre of mass is not in the middle"),
+        (labels_in("camera_link"), "labels are in frame camera_link"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -243,22 +272,108 @@ def test_camera_and_segmentation_see_the_same(path):
     assert (rgb.findtext("camera/image/width"), rgb.findtext("update_rate")) == ("640", "20")
 
 
-def test_the_people_of_the_world_walk_where_one_can_and_are_labelled():
-    town, world = town_of(SEED), load(WORLDS / "town_square.sdf")
+@pytest.mark.parametrize("name", ["town_square", "park"])
+def test_the_people_of_a_world_walk_where_nothing_stands_and_are_labelled(name):
+    town, world = town_of(SEED), load(WORLDS / f"{name}.sdf")
+    labels = {person.name: str(person.label) for person in everybody(SEED)}
     actors = {actor.get("name"): actor for actor in world.iter("actor")}
-    assert {name: actor.findtext(".//label") for name, actor in actors.items()} == {
-        person.name: str(person.label) for person in everybody(SEED)
-    }
-    assert [person.label for person in everybody(SEED)].count(LABEL_HERO) == 1
-    assert all(person.label in (LABEL_HERO, LABEL_OTHER) for person in everybody(SEED))
-    for name, actor in actors.items():
-        places = np.array([[float(part) for part in pose.text.split()] for pose in actor.iter("pose")])
-        assert not any(town.blocked(x, y, 0.3) for x, y in places[:, :2]), name
-        steps_m = np.linalg.norm(np.diff(places[:, :2], axis=0), axis=1)
-        assert steps_m.max() < 3.2 * WAYPOINT_S and np.median(steps_m) > 0.9 * WAYPOINT_S, name
-        turns = [abs(math.remainder(b - a, math.tau)) for a, b in zip(places[:, 5], places[1:, 5], strict=False)]
-        assert max(turns) < math.radians(150), name
-        assert np.allclose(places[0, :3], places[-1, :3]), name
+    assert {each: actor.findtext("plugin/label") for each, actor in actors.items()}.items() <= labels.items()
+    assert labels["hero"] == str(LABEL_HERO) and list(labels.values()).count(str(LABEL_HERO)) == 1
+    assert "hero" in actors and len(actors) > 4
+    for each, actor in actors.items():
+        places = places_of(actor)
+        x_y_m = places[:, 1:3]
+        if name == "town_square":
+            assert not any(town.blocked(x, y, 0.3) for x, y in x_y_m), each
+        for model, x, y, radius_m in obstacles(name):
+            assert np.linalg.norm(x_y_m - (x, y), axis=1).min() > radius_m + 0.3, (each, model)
+        steps_m = np.linalg.norm(np.diff(x_y_m, axis=0), axis=1)
+        assert steps_m.max() < 3.2 * WAYPOINT_S and np.median(steps_m) > 0.9 * WAYPOINT_S, each
+        turns = [abs(math.remainder(b - a, math.tau)) for a, b in itertools.pairwise(places[:, 4])]
+        assert max(turns) < math.radians(150), each
+        assert np.allclose(places[0, 1:4], places[-1, 1:4]), each
+
+
+def test_the_path_of_the_park_goes_over_the_hill_and_the_hero_walks_on_it():
+    places = places_of(load(WORLDS / "park.sdf").find(".//actor[@name='hero']"))
+    assert np.ptp(places[:, 3]) > 1.5
+    lines = (MODELS / "park" / "meshes" / "park.obj").read_text(encoding="ascii").splitlines()
+    path = lines[lines.index("o slabs") :]
+    vertices = np.array([line.split()[1:] for line in path if line.startswith("v ")], float)
+    normals = np.array([line.split()[1:] for line in path if line.startswith("vn ")], float)
+    assert (normals[:, 2] > 0.8).all(), "its upper side is up"
+    for _, x, y, z, _ in places:
+        away_m = np.linalg.norm(vertices[:, :2] - (x, y), axis=1)
+        assert away_m.min() < 1.3
+        assert vertices[away_m.argmin(), 2] == pytest.approx(z, abs=0.25)
+
+
+def places_of(actor):
+    """time, x, y, z and heading of an actor's waypoints."""
+    return np.array(
+        [
+            [float(waypoint.findtext("time")), *(float(part) for part in waypoint.findtext("pose").split())]
+            for waypoint in actor.iter("waypoint")
+        ]
+    )[:, [0, 1, 2, 3, 6]]
+
+
+@pytest.mark.parametrize("name", ["town_square", "park"])
+def test_at_the_start_the_hero_is_5_m_ahead_and_nobody_is_near_the_line(name):
+    """For the first seconds, in which the drone waits for the follower."""
+    starts = ast.literal_eval(launch_constants("gazebo.launch.py")["STARTS"])
+    x_m, y_m, z_m, yaw_rad = (float(part) for part in starts[name].split())
+    drone = np.array((x_m, y_m))
+    world = load(WORLDS / f"{name}.sdf")
+    actors = {actor.get("name"): places_of(actor) for actor in world.iter("actor")}
+    (_, *hero, ground_m, heading_rad) = actors.pop("hero")[0]
+    away = np.array(hero) - drone
+    assert np.linalg.norm(away) == pytest.approx(5.0, abs=0.1)
+    assert math.remainder(math.atan2(away[1], away[0]) - yaw_rad, math.tau) == pytest.approx(0.0, abs=0.02)
+    assert math.remainder(heading_rad - yaw_rad, math.tau) == pytest.approx(0.0, abs=0.02), "it walks away"
+    assert 2.0 < z_m - ground_m < 2.6
+    for _, x_m, y_m, radius_m in obstacles(name):
+        assert distance_m(np.array((x_m, y_m)), drone, away) > radius_m + 0.5
+    for person, places in actors.items():
+        for _, *place, _, _ in places[places[:, 0] <= 6.0]:
+            assert distance_m(np.array(place), drone, away) > 3.0, person
+
+
+def distance_m(place, begin, along):
+    """Of a place from the line that begins there and has this direction and length."""
+    share = np.clip((place - begin) @ along / (along @ along), 0.0, 1.0)
+    return np.linalg.norm(place - begin - share * along)
+
+
+def obstacles(name):
+    """Model, x, y and radius (m) of the plants of a world."""
+    for include in load(WORLDS / f"{name}.sdf").iter("include"):
+        model = include.findtext("uri").removeprefix("model://")
+        radius = load(MODELS / model / "model.sdf").findtext(".//cylinder/radius")
+        if radius:
+            x_m, y_m = (float(part) for part in include.findtext("pose").split()[:2])
+            yield model, x_m, y_m, float(radius)
+
+
+def test_no_camera_of_a_drone_on_the_ground_is_below_the_paving():
+    plane_m = float(load(MODELS / "town_square" / "model.sdf").findtext(".//collision[@name='ground']/pose").split()[2])
+    assert plane_m >= max(ground.height_m for ground in town_of(SEED).grounds)
+
+
+def test_the_drone_with_rotors_stands_on_its_stand_and_sees_past_it():
+    """Its rotors rest until the first command, and it would fall."""
+    drone, stand = load(DRONES[1]), load(MODELS / "launch_stand" / "model.sdf")
+    body_m = [float(part) for part in drone.findtext(".//link[@name='base_link']/collision//size").split()]
+    plate = stand.find(".//collision")
+    x_m, _, z_m = [float(part) for part in plate.findtext("pose").split()][:3]
+    length_m, _, thickness_m = [float(part) for part in plate.findtext(".//size").split()]
+    assert z_m + thickness_m / 2 == pytest.approx(-body_m[2] / 2, abs=1e-6)
+    assert x_m - length_m / 2 < -0.05 and x_m + length_m / 2 > 0.05, "the centre of mass is above the plate"
+    camera_x_m = float(drone.findtext(".//link[@name='camera_link']/pose").split()[0])
+    assert x_m + length_m / 2 < camera_x_m - 0.02
+    launched = launch_constants("gazebo.launch.py")
+    assert ast.literal_eval(launched["STAND"]) == "launch_stand"
+    assert ast.literal_eval(launched["NEEDS_STAND"]) == {"follow_drone_rotors"}
 
 
 def test_a_mesh_is_read_back_as_it_was_written():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 import zipfile
 import zlib
@@ -9,6 +10,7 @@ from types import SimpleNamespace
 
 import cv2
 import numpy as np
+import PIL.Image
 import pytest
 from bag_files import image
 from drawn_frames import frame, write_frames
@@ -62,8 +64,10 @@ def test_the_size_in_a_header_is_bounded_before_a_picture_is_decoded(tmp_path, m
 
 
 def test_other_formats_whose_size_nobody_reads_are_refused():
-    for suffix in (".bmp", ".webp", ".tiff", ".gif"):
-        data = cv2.imencode(suffix, PICTURE)[1].tobytes()
+    made = [cv2.imencode(suffix, PICTURE)[1].tobytes() for suffix in (".bmp", ".webp", ".tiff")]
+    gif = io.BytesIO()
+    PIL.Image.fromarray(PICTURE).save(gif, "gif")  # OpenCV writes it from 4.11 on
+    for data in (*made, gif.getvalue()):
         with pytest.raises(MessageError, match="not a picture, or a damaged one"):
             compressed_to_rgb(compressed(data))
 

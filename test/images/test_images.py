@@ -23,6 +23,7 @@ from fcn_follow.images.messages import (
 )
 
 RGB = np.array([[[10, 20, 30], [250, 128, 0], [1, 2, 3]], [[255, 255, 255], [0, 0, 0], [7, 99, 200]]], np.uint8)
+NOT_OF_CV_BRIDGE = ("uyvy", "yuyv", "nv12", "nv21", "i420")
 GREY = np.array([[0, 127, 255], [1, 2, 3]], np.uint8)
 
 
@@ -97,6 +98,35 @@ def test_yuv_is_bt601_of_limited_range(encoding, layout):
     assert np.abs(rgb.astype(float) - expected).max() <= 1.0
 
 
+@pytest.mark.parametrize("padding", [0, 4])
+@pytest.mark.parametrize(("encoding", "order"), [("nv12", "uv"), ("nv21", "vu"), ("i420", "planes")])
+def test_yuv_with_colours_of_four_pixels_is_bt601_of_limited_range(encoding, order, padding):
+    rng = np.random.default_rng(3)
+    y, u, v = (rng.integers(60, 190, shape).astype(np.uint8) for shape in ((6, 8), (3, 4), (3, 4)))
+    if order == "planes":
+        colours = [np.pad(plane, ((0, 0), (0, padding // 2)), constant_values=9) for plane in (u, v)]
+    else:
+        pairs = np.stack((u, v) if order == "uv" else (v, u), axis=2).reshape(3, 8)
+        colours = [np.pad(pairs, ((0, 0), (0, padding)), constant_values=9)]
+    image = message(encoding, y, padding)
+    for plane in colours:
+        image.data.frombytes(plane.tobytes())
+    luma = 1.164 * (y - 16.0)
+    blue, red = (plane.repeat(2, axis=0).repeat(2, axis=1) - 128.0 for plane in (u, v))
+    expected = np.stack([luma + 1.596 * red, luma - 0.392 * blue - 0.813 * red, luma + 2.017 * blue], axis=2)
+    assert np.abs(image_to_rgb(image) - np.clip(expected, 0, 255)).max() <= 1.5
+    del image.data[-1]
+    with pytest.raises(MessageError, match=rf"height \* step \* 3/2 \({encoding}\)"):
+        image_to_rgb(image)
+
+
+@pytest.mark.parametrize("encoding", ["16UC1", "32FC1"])
+def test_depth_is_refused_as_depth(encoding):
+    pixels = np.full((2, 4), 1500, np.uint16 if encoding == "16UC1" else np.float32)
+    with pytest.raises(MessageError, match=f"image encoding {encoding} is depth; the colour image"):
+        image_to_rgb(message(encoding, pixels))
+
+
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
@@ -107,6 +137,7 @@ def test_yuv_is_bt601_of_limited_range(encoding, layout):
         ({"step": 10}, r"18 bytes; height \* step is 20"),
         ({"height": 3}, r"18 bytes; height \* step is 27"),
         ({"encoding": "yuv422", "step": 9}, "even width"),
+        ({"encoding": "nv12", "width": 4, "height": 1, "step": 18}, "even height"),
     ],
 )
 def test_impossible_images_are_refused(changes, expected):
@@ -156,7 +187,7 @@ def test_camera_info_there_and_back():
 
 
 @pytest.mark.skipif(importlib.util.find_spec("cv_bridge") is None, reason="cv_bridge comes with a ROS install")
-@pytest.mark.parametrize("encoding", [name for name in ENCODINGS if name not in ("uyvy", "yuyv") and "UC" not in name])
+@pytest.mark.parametrize("encoding", [name for name in ENCODINGS if name not in NOT_OF_CV_BRIDGE and "UC" not in name])
 def test_the_same_as_cv_bridge(encoding):
     from cv_bridge import CvBridge
 

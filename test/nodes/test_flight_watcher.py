@@ -1,4 +1,4 @@
-"""What the runner hears: whatever anybody publishes, it goes on, counts what it cannot use, and says so safely."""
+"""The runner receives anything that is published: it continues, counts what it cannot use, and reports it safely."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
 import time
 from types import ModuleType, SimpleNamespace
@@ -115,6 +116,17 @@ def test_live_parameters_are_all_or_nothing(rig, follower):
     assert "below set_points.distance_m" in refused.reason
 
 
+def test_heroes_that_are_acted_on_at_once_do_not_raise_the_rate(rig, follower):
+    follower()
+    diagnostics = []
+    rig.node.create_subscription(DiagnosticArray, "/diagnostics", diagnostics.append, 10)
+    fly(rig)
+    diagnostics.clear()
+    assert wait_until(lambda: len(diagnostics) > 4, rig.show_hero)
+    rates = [int(value.value) for each in diagnostics for value in each.status[0].values if value.key == "commands_hz"]
+    assert max(rates) <= 52, "rate_hz is 50"
+
+
 def test_debug_topic_explains(rig, follower):
     follower()
     seen = []
@@ -141,11 +153,13 @@ def test_plain_twist_and_waiting_for_enable(ros, follower):
         (["-p", "limits.speed_m_s:=300.0"], "0.1 to 20 m/s"),
         (["-p", "limits.minimum_distance_m:=8.0"], "must be below set_points.distance_m"),
         (["-p", "timeouts.coast_s:=0.3"], "timeouts.tracking_s (0.6) must be below timeouts.coast_s"),
-        (["-p", "output:=px4"], "px4_msgs"),
+        (["-p", "output:=px4"], "needs the ROS package px4_msgs, which is not installed"),
         (["--params-file", "typo.yaml"], "unknown parameter limits.sped_m_s; did you mean limits.speed_m_s?"),
     ],
 )
-def test_impossible_parameters_are_one_line(domain_id, tmp_path, arguments, complaint):
+def test_impossible_parameters_are_one_line(domain_id, tmp_path, monkeypatch, arguments, complaint):
+    (tmp_path / "px4_msgs.py").write_text("raise ImportError  # also where it is installed")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
     if "typo.yaml" in arguments:
         path = tmp_path / "typo.yaml"
         path.write_text("/**:\n  ros__parameters:\n    limits:\n      sped_m_s: 3.0\n")
@@ -159,25 +173,52 @@ def test_impossible_parameters_are_one_line(domain_id, tmp_path, arguments, comp
 
 
 @pytest.mark.parametrize(
-    ("output", "topic"), [("ardupilot_dds", "ap/cmd_vel"), ("mavros", "mavros/setpoint_velocity/cmd_vel")]
+    ("output", "topic", "frame"),
+    [("ardupilot_dds", "ap/cmd_vel", "map"), ("mavros", "mavros/setpoint_velocity/cmd_vel", "base_link")],
 )
-def test_outputs_on_topics(rig, follower, output, topic):
+def test_outputs_on_topics(rig, follower, output, topic, frame):
     rig.node.create_subscription(TwistStamped, topic, rig.commands.append, BEST_EFFORT)
     process = follower("-p", f"output:={output}")
-    fly(rig)
-    assert rig.commands[-1].header.frame_id == "base_link"
+    assert wait_until(lambda: ("holding", "waiting for the hero") in rig.states, lambda: rig.show_odom(hero=False))
+    rig.spin_for(0.3)
+    assert not rig.commands, "nothing is sent while it waits: a velocity would cancel a take-off"
+    fly(rig, rig.show_odom)
+    assert rig.commands[-1].header.frame_id == frame
     assert rig.commands[-1].twist.angular.z > 0.0
     interrupt(process)
     rig.spin_for(0.3)
     assert not moves(rig.commands[-1])
 
 
+@pytest.mark.parametrize(("mav_frame", "fits"), [("LOCAL_NED", False), ("BODY_NED", True)])
+def test_mavros_that_flies_other_axes_is_refused(rig, follower, mav_frame, fits):
+    plugin = rclpy.create_node("setpoint_velocity", namespace="mavros")
+    plugin.declare_parameter("mav_frame", mav_frame)
+    plugin.create_subscription(TwistStamped, "~/cmd_vel", rig.commands.append, 10)
+    follower("-p", "output:=mavros")
+
+    def show():
+        rig.show_hero()
+        rclpy.spin_once(plugin, timeout_sec=0.005)
+
+    if fits:
+        fly(rig, show)
+        return
+    text = "mavros/setpoint_velocity has mav_frame LOCAL_NED, but parameter mavros.frame base_link needs BODY_NED"
+    assert wait_until(lambda: rig.state() == "holding" and text in rig.states[-1][1], show), rig.states
+    assert rig.call(SetBool, "follower/enable", SetBool.Request(data=True)).success
+    rig.commands.clear()
+    rig.spin_for(0.5)
+    assert not any(map(moves, rig.commands))
+
+
 def test_east_north_up_needs_odom(rig, follower):
     rig.node.create_subscription(TwistStamped, "mavros/setpoint_velocity/cmd_vel", rig.commands.append, 10)
-    follower("-p", "output:=mavros", "-p", "mavros.frame:=map", "-p", "vehicle.response_s:=0.1")
-    assert wait_until(lambda: len(rig.commands) > 60, rig.show_hero)
-    assert not any(map(moves, rig.commands))
-    assert rig.states[-1] == ("holding", "output mavros in frame map needs odom")
+    process = follower("-p", "output:=mavros", "-p", "mavros.frame:=map", "-p", "vehicle.response_s:=0.1")
+    waiting = ("holding", "output mavros in frame map needs odom")
+    assert wait_until(lambda: bool(rig.states) and rig.states[-1] == waiting, rig.show_hero)
+    rig.spin_for(0.5)
+    assert not rig.commands
 
     rig.yaw, rig.hero_odom_m = math.pi / 2, (-2.0, 9.0)
     fly(rig, rig.show_odom)
@@ -185,13 +226,25 @@ def test_east_north_up_needs_odom(rig, follower):
     assert wait_until(lambda: moves(commands[-1]) and commands[-1].header.frame_id == "map", rig.show_odom)
     assert wait_until(lambda: commands[-1].twist.linear.y > 0.3, rig.show_odom), "ahead is north"
     assert {state for state, _ in rig.states[rig.states.index(("tracking", "hero seen")) :]} == {"tracking"}
+    output = interrupt(process)
+    start = output.partition("tracking")[0]
+    assert "waiting: output mavros in frame map needs odom" in start and "ERROR" not in start
 
 
 def test_a_clock_that_stands_still_is_a_fault(rig, follower):
-    follower("-p", "use_sim_time:=true")
+    process = follower("-p", "use_sim_time:=true")
+    clock = rig.node.create_publisher(Clock, "/clock", 1)
     assert wait_until(lambda: len(rig.commands) > 80, rig.show_hero)
     assert not any(map(moves, rig.commands))
     assert "clock stands still" in rig.states[-1][1]
+    for ticks in range(1, 51):
+        clock.publish(Clock(clock=rclpy.time.Time(nanoseconds=ticks * 20_000_000).to_msg()))
+        rig.spin_for(0.02)
+    assert wait_until(lambda: "clock stands still" not in rig.states[-1][1], rig.spin)
+    assert wait_until(lambda: "clock stands still" in rig.states[-1][1], rig.spin)
+    output = interrupt(process)
+    assert output.count("waiting: the clock stands still") == 1, "before the first /clock it is no error"
+    assert output.count("fault: the clock stands still") == 1
 
 
 def test_an_exception_in_the_loop_is_zero(ros, monkeypatch):
@@ -259,11 +312,14 @@ def test_px4_gets_setpoints_of_the_follower_once_there_is_odometry(domain_id, mo
     """Its messages are stubs, which no DDS carries: the node's publishers are recorded instead."""
     messages = ModuleType("px4_msgs.msg")
     messages.OffboardControlMode = type("OffboardControlMode", (SimpleNamespace,), {})
-    messages.TrajectorySetpoint = type("TrajectorySetpoint", (SimpleNamespace,), {})
+    fields = ("position", "velocity", "acceleration", "jerk", "yaw", "yawspeed")
+    messages.TrajectorySetpoint = type("TrajectorySetpoint", (SimpleNamespace,), dict.fromkeys(fields))
+    messages.VehicleStatus = type("VehicleStatus", (SimpleNamespace,), {})
     monkeypatch.setitem(sys.modules, "px4_msgs", ModuleType("px4_msgs"))
     monkeypatch.setitem(sys.modules, "px4_msgs.msg", messages)
-    sent = {}
+    sent, heard = {}, {}
     monkeypatch.setattr(NodeHost, "publisher", lambda _, kind, topic, __: sent.setdefault(topic, []).append)
+    monkeypatch.setattr(NodeHost, "subscribe", lambda _, kind, topic, __, callback: heard.update({topic: callback}))
     arguments = ["--ros-args", "-p", "output:=px4", "-p", "start_enabled:=true", "-p", "vehicle.response_s:=0.1"]
     rclpy.init(args=arguments, domain_id=domain_id, signal_handler_options=SignalHandlerOptions.NO)
     cleanup.callback(rclpy.try_shutdown)
@@ -276,6 +332,7 @@ def test_px4_gets_setpoints_of_the_follower_once_there_is_odometry(domain_id, mo
     rig.hero_odom_m = (9.0, 2.0)
 
     def show(odometry):
+        heard["fmu/out/vehicle_status"](SimpleNamespace(nav_state=14, arming_state=2))
         if odometry:
             north, east, down = map(float, velocity())
             rig.commands.append(TwistStamped())  # the vehicle flies the setpoint
@@ -293,6 +350,7 @@ def test_px4_gets_setpoints_of_the_follower_once_there_is_odometry(domain_id, mo
 
     assert wait_until(lambda: len(modes) > 10 and rig.state() == "holding", lambda: show(False))
     assert rig.states[-1] == ("holding", "output px4 needs odom")
+    assert setpoints, "Offboard needs setpoints all the time"
     assert not any(any(each.velocity) or each.yawspeed for each in setpoints)
     assert wait_until(lambda: rig.state() == "tracking" and velocity()[1] > 0.3, lambda: show(True)), "ahead is east"
     assert setpoints[-1].yawspeed < 0.0, "the hero is on the left, which is counter-clockwise from above"

@@ -1,4 +1,4 @@
-"""A node's own attributes must not be those of rclpy's Node: its parameter services break without a word."""
+"""The nodes by their source and as executables, before ROS comes in."""
 
 import ast
 from pathlib import Path
@@ -7,9 +7,13 @@ import pytest
 import rclpy
 from ros_tools import ROOT
 
+from fcn_follow.nodes import executables
+from fcn_follow.nodes.executables import NODES
+
 
 @pytest.mark.parametrize("path", sorted((ROOT / "fcn_follow" / "nodes").rglob("*.py")), ids=lambda path: path.stem)
 def test_no_attribute_of_rclpy_s_node_is_overwritten(ros, path: Path):
+    """Else its parameter services break without a word."""
     node = rclpy.create_node("bare")
     taken = set(vars(node))
     for each in ast.walk(ast.parse(path.read_text())):
@@ -24,3 +28,15 @@ def test_no_attribute_of_rclpy_s_node_is_overwritten(ros, path: Path):
                 and getattr(target.value, "id", "") == "self"
             }
             assert not own & taken
+
+
+@pytest.mark.parametrize("name", NODES)
+def test_every_executable_explains_itself_and_its_parameters(name, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", [name, "--help"])
+    with pytest.raises(SystemExit) as ended:
+        getattr(executables, name)()
+    assert ended.value.code == 0
+    text = capsys.readouterr().out
+    assert text.startswith(f"usage: ros2 run fcn_follow {name} ")
+    own = {"recorder": "out", "scorer": "report", "follower": "limits.speed_m_s", "player": "source"}
+    assert f"\n  {own.get(name, 'camera.pitch_down_rad')} (" in text

@@ -16,7 +16,7 @@ import psutil
 import pytest
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, KeyValue
-from drawn_frames import frame, write_frames, write_weights
+from drawn_frames import frame, write_calibration, write_frames, write_weights
 from geometry_msgs.msg import PointStamped
 from rclpy.node import Node
 from ros_tools import ROOT, finish, interrupt, parameter_arguments, start, start_node, wait_until
@@ -24,7 +24,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import String
 
 from fcn_follow.geometry import CameraIntrinsics
-from fcn_follow.images.messages import fill_camera_info, fill_image, image_to_rgb
+from fcn_follow.images.messages import fill_camera_info, fill_image, image_to_rgb, intrinsics
 from fcn_follow.nodes.support.latest import LatestFrame
 
 CAMERA = CameraIntrinsics(160, 120, 150.0, 150.0, 79.5, 59.5)
@@ -354,6 +354,22 @@ def test_the_player_skips_a_damaged_frame_counts_it_and_ends(listener, domain_id
     assert [m.header for m in images] == [m.header for m in listener.received["ground_truth/label_mask"]]
     assert infos[0].k[0] == pytest.approx(80.0)  # 160 pixels over 90 degrees
     np.testing.assert_array_equal(image_to_rgb(listener.received["ground_truth/label_mask"][0])[..., 0], frame(0)[1])
+
+
+def test_the_player_takes_the_cameras_calibration_and_refuses_one_of_another_size(listener, domain_id, tmp_path):
+    frames = write_frames(tmp_path / "run", 3)
+    calibration = tmp_path / "camera.yaml"
+    content = write_calibration(calibration, CAMERA).read_text()
+    listener.listen(CameraInfo, "camera_info")
+    given = parameter_arguments({"source": frames, "rate_hz": 20.0, "calibration": calibration})
+    player = start_node("player", domain_id, *given)
+    assert listener.wait(lambda: len(listener.received["camera_info"]) == 3 and player.poll() is not None)
+    assert [intrinsics(message) for message in listener.received["camera_info"]] == [CAMERA] * 3
+    calibration.write_text(content.replace("image_width: 160", "image_width: 320"))
+    player = start_node("player", domain_id, *given)
+    assert listener.wait(lambda: player.poll() is not None)
+    assert "camera.yaml: the calibration is of images of 320x120, the frames are of 160x120" in finish(player)
+    assert player.returncode == 1
 
 
 def weights_files(folder: Path) -> dict[str, Path]:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 
 import pytest
 from bag_files import camera_and_truth, write_bag
 from command_line import figures
 from made_weights import write_credulous_weights
-from ros_tools import finish, interrupt, parameter_arguments, start_node
+from ros_tools import finish, interrupt, parameter_arguments, start, start_node
 
+from fcn_follow.lab.export import export
 from fcn_follow.lab.recordings.reading import open_bag
+from fcn_follow.networks.weights import load_weights
 
 FRAMES = 30
 
@@ -71,3 +74,15 @@ def test_the_record_has_the_stamps_of_the_bag_and_what_the_nodes_publish(replaye
     with open_bag(folder / "record") as bag:
         topics = {topic.name for topic in bag.topics}
     assert {"/image_raw", "/ground_truth/label_mask", "/segmentation/label_mask", "/hero/centroid", "/clock"} <= topics
+
+
+def test_the_scorer_takes_exported_weights_and_loads_no_command_line(tmp_path, domain_id, weights):
+    exported = tmp_path / "w.onnx"
+    export(load_weights(weights), exported)
+    scorer = start_node("scorer", domain_id, *parameter_arguments({"weights": exported}))
+    assert scorer.stdout is not None
+    assert "ready: waiting for true and published masks" in scorer.stdout.readline()
+    interrupt(scorer)
+    assert scorer.returncode == 0
+    code = "import sys, fcn_follow.nodes.scorer; print('typer' in sys.modules or 'fcn_follow.cli' in sys.modules)"
+    assert finish(start([sys.executable, "-c", code], domain_id)).strip() == "False"

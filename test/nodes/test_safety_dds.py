@@ -42,7 +42,7 @@ def test_odometry_that_lies_holds_and_is_named(rig, follower):
         (refused + "an orientation that is no unit quaternion", {"pose__pose__orientation__w": math.inf}),
         (refused + "a speed above 40 m/s", {"twist__twist__linear__x": 1e6}),
         (refused + "a position known to no better than", {"pose__covariance": [1e6] + [0.0] * 35}),
-        (refused + "zero stamps", {"header__stamp__sec": 0}),
+        (refused + "stamps are zero", {"header__stamp__sec": 0}),
         (refused + "stamps", {"header__stamp__sec": int(time.time()) - 10}),
     ):
         held_for(rig, text, lambda changes=changes: rig.show_odom(**changes))
@@ -129,8 +129,9 @@ def test_positions_that_are_refused_are_named(rig, follower):
         ("refused: positions that are not finite", {"x": math.nan}),
         ("refused: positions nearer than 0.3 m", {"x": 0.0, "y": 0.0, "z": 0.05}),
         ("refused: positions behind the camera", {"z": -3.0}),
-        ("refused: hero positions with stamps", {"age_s": 3.0}),
-        ("ahead of the clock", {"age_s": -5.0}),
+        ("refused: hero positions whose stamps are 3.0 s old: clocks not synchronised?", {"age_s": 3.0}),
+        ("refused: hero positions whose stamps are 0.3 s ahead of the clock: clocks not sync", {"age_s": -0.3}),
+        ("refused: hero positions whose stamps are zero: does the driver not set them?", {"is_unstamped": True}),
         ("in frame 'wing' instead of 'camera_optical_frame'", {"frame_id": "wing"}),
     ):
         held_for(rig, text, lambda changes=changes: rig.show_hero(**changes))

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import cv2
 import pytest
-from drawn_frames import write_frames, write_weights
+from drawn_frames import write_calibration, write_frames, write_weights
 from ros_tools import (
     LOOPBACK,
     REAL_FRAMES,
@@ -31,6 +31,7 @@ from ros_tools import (
 from rosbags.highlevel import AnyReader
 from rosbags.typesys import Stores, get_typestore
 
+from fcn_follow.geometry import CameraIntrinsics
 from fcn_follow.nodes.support.frame_record import COLUMNS
 
 WEIGHTS = ROOT / "weights" / "hero_net.safetensors"
@@ -65,7 +66,9 @@ def test_a_flight_leaves_a_csv_a_video_and_the_iou(domain_id, tmp_path):
     frames = write_frames(tmp_path / "run", 45)
     weights = write_weights(tmp_path / "everywhere.safetensors", hero_everywhere=True)
     out = tmp_path / "out"
-    runner = start_runner(domain_id, out, "--source", frames, "--rate", "10", "--weights", weights, engine="")
+    calibration = write_calibration(tmp_path / "camera.yaml", CameraIntrinsics(160, 120, 300.0, 300.0, 79.5, 59.5))
+    given = ("--source", frames, "--calibration", calibration, "--rate", "10", "--weights", weights)
+    runner = start_runner(domain_id, out, *given, engine="")
     output = finish(runner)
     assert runner.returncode == 0, output
     assert "Traceback" not in output
@@ -79,7 +82,7 @@ def test_a_flight_leaves_a_csv_a_video_and_the_iou(domain_id, tmp_path):
         # Every pixel is taken for the hero, whose box has 40 x 20 of 120 x 160 pixels.
         assert float(row["hero_iou"]) == pytest.approx(800 / 19200, abs=1e-4)
         assert (float(row["hero_x_px"]), float(row["hero_y_px"]), float(row["hero_area_px"])) == (79.5, 59.5, 19200)
-        assert float(row["position_z_m"]) > 0
+        assert float(row["position_z_m"]) == pytest.approx(0.5 * 300 / 160)  # by the width and the calibration
         assert float(row["age_ms"]) > 0
     states = Counter((row["state"], row["reason"]) for row in rows)
     assert any(state == "tracking" for state, _ in states), states
@@ -122,6 +125,12 @@ def test_ctrl_c_ends_a_flight_as_it_should(domain_id, tmp_path):
         ),
         (["--params", "{tmp}/nowhere.yaml"], 1, "nowhere.yaml: there is no such parameter file"),
         (["--params", "{tmp}/folower.yaml"], 1, "there is no node 'folower'; did you mean follower?"),
+        (["--calibration", "{tmp}/camera.yaml"], 1, "--calibration is of the camera of a --source"),
+        (
+            ["--source", "{tmp}/run", "--calibration", "{tmp}/folower.yaml"],
+            1,
+            "folower.yaml: not a camera's calibration; it has image_width, image_height and camera_matrix",
+        ),
         (["--scenario", "stright"], 1, "there is no scenario 'stright'; did you mean straight?"),
         (["--rate", "-3"], 2, "--rate: -3: allowed is 0 to 1000 Hz"),
         (["--spead", "3"], 2, "No such option: --spead"),
@@ -130,6 +139,7 @@ def test_ctrl_c_ends_a_flight_as_it_should(domain_id, tmp_path):
 def test_a_mistake_is_one_line_and_a_non_zero_exit(domain_id, tmp_path, arguments, code, expected):
     (tmp_path / "folower.yaml").write_text("drone1: {folower: {ros__parameters: {limits: {speed_m_s: 1.0}}}}")
     write_weights(tmp_path / "good.safetensors")
+    write_frames(tmp_path / "run", 1)
     arguments = [argument.replace("{tmp}", str(tmp_path)) for argument in arguments]
     runner = start_runner(domain_id, tmp_path / "out", *arguments)
     output = finish(runner)

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from locating import locating
 
-from fcn_follow.coordinates import hero_in_odom
+from fcn_follow.coordinates import hero_in_odom, quaternion_xyzw
 from fcn_follow.errors import UserError
 from fcn_follow.following.parameters import Limits
 from fcn_follow.geometry import VelocityCommand
 from fcn_follow.perception.hero import find_hero
 from fcn_follow.perception.people import find_people, locate_people
 from fcn_follow.simulation.camera import DelayLine, Sensor, expose, pinhole
-from fcn_follow.simulation.drone import Drone, Odometry, OdometryNoise, Wind, body_velocity_m_s, quaternion_xyzw
+from fcn_follow.simulation.drone import Drone, Odometry, OdometryNoise, Wind, body_velocity_m_s
 from fcn_follow.simulation.episode import CameraSetup, Episode
 from fcn_follow.simulation.eyes import MIN_AREA_PX, TrueEyes
 from fcn_follow.simulation.figures import figures, live_violations

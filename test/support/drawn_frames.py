@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from fcn_follow.geometry import CameraIntrinsics
 from fcn_follow.networks.registry import build_network
 from fcn_follow.networks.weights import ModelCard, save_weights
 
@@ -34,6 +35,18 @@ def write_frames(folder: Path, count: int, masks: bool = True) -> Path:
             mask = np.eye(3, dtype=np.uint8)[labels] * 255
             cv2.imwrite(str(folder / "masks" / f"1_run1_mask_{index:05d}.png"), mask[..., ::-1])
     return folder
+
+
+def write_calibration(path: Path, camera: CameraIntrinsics) -> Path:
+    """A file as camera_calibration writes it."""
+    fx, fy, cx, cy = camera.fx_px, camera.fy_px, camera.cx_px, camera.cy_px
+    path.write_text(
+        f"image_width: {camera.width_px}\nimage_height: {camera.height_px}\ncamera_name: head_camera\n"
+        f"camera_matrix:\n  rows: 3\n  cols: 3\n  data: [{fx}, 0.0, {cx}, 0.0, {fy}, {cy}, 0.0, 0.0, 1.0]\n"
+        "distortion_model: plumb_bob\ndistortion_coefficients:\n  rows: 1\n  cols: 5\n"
+        "  data: [0.1, -0.2, 0.001, 0.002, 0.0]\n"
+    )
+    return path
 
 
 def write_weights(path: Path, hero_everywhere: bool = False) -> Path:

@@ -6,6 +6,7 @@ import math
 import time
 
 import rclpy
+from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import KeyValue
 from geometry_msgs.msg import PointStamped, Twist, TwistStamped
 from nav_msgs.msg import Odometry
@@ -46,13 +47,13 @@ class FollowerRig:
         while time.monotonic() < end:
             self.spin()
 
-    def show_hero(self, x=-2.0, y=1.5, z=8.0, age_s=0.0, frame_id="camera_optical_frame"):
+    def show_hero(self, x=-2.0, y=1.5, z=8.0, age_s=0.0, frame_id="camera_optical_frame", is_unstamped=False):
         """At 20 Hz, however often it is called."""
         if time.monotonic() - self.last_hero >= 0.05:
             self.last_hero = time.monotonic()
             message = PointStamped()
             stamp = self.node.get_clock().now() - rclpy.duration.Duration(seconds=age_s)
-            message.header.stamp = stamp.to_msg()
+            message.header.stamp = Time() if is_unstamped else stamp.to_msg()
             message.header.frame_id = frame_id
             message.point.x, message.point.y, message.point.z = x, y, z + 1e-6 * len(self.stamps_sent)
             self.stamps_sent.append((message.header.stamp.sec, message.header.stamp.nanosec))
@@ -75,7 +76,7 @@ class FollowerRig:
         self.yaw += velocity.angular.z * dt_s
         return velocity
 
-    def show_odom(self, frame_id="odom", **changes):
+    def show_odom(self, frame_id="odom", hero=True, **changes):
         """The drone's odometry, with some fields of pose or twist replaced, and the hero."""
         twist = self.move()
         message = Odometry()
@@ -92,7 +93,9 @@ class FollowerRig:
                 holder = getattr(holder, parent)
             setattr(holder, name, value)
         self.odom.publish(message)
-        if self.hero_odom_m is None:
+        if not hero:
+            self.spin()
+        elif self.hero_odom_m is None:
             self.show_hero()
         else:
             east, north = (hero - drone for hero, drone in zip(self.hero_odom_m, self.place, strict=False))

@@ -76,7 +76,7 @@ def images(folder: Path, chance: random.Random) -> None:
 
 
 def messages(folder: Path, chance: random.Random) -> None:
-    from fcn_follow.images.messages import ENCODINGS, intrinsics
+    from fcn_follow.images.messages import ENCODINGS, image_cameras
     from fcn_follow.lab.recordings.frame_folders import pixels_of
     from fcn_follow.lab.recordings.truth import message_labels
 
@@ -85,11 +85,14 @@ def messages(folder: Path, chance: random.Random) -> None:
     image = {"width": number(), "height": number(), "step": number(), "is_bigendian": 1, "data": data}
     image["encoding"] = chance.choice([*ENCODINGS, "", "[/x]\n", "e" * 999])
     numbers = [chance.choice([0.0, 1.0, float("nan"), 1e308, -1.0]) for _ in range(9)]
+    region = SimpleNamespace(x_offset=number(), y_offset=number(), width=number(), height=number())
+    camera = {"width": number(), "height": number(), "k": numbers, "roi": region}
+    camera |= {"binning_x": number(), "binning_y": number()}
     chance.choice([
         lambda: pixels_of(SimpleNamespace(format=chance.choice(NAMES), data=data)),
         lambda: pixels_of(SimpleNamespace(**image)),
         lambda: message_labels(SimpleNamespace(**image)),
-        lambda: intrinsics(SimpleNamespace(width=number(), height=number(), k=numbers)),
+        lambda: image_cameras(SimpleNamespace(**camera)),
     ])()  # fmt: skip
 
 

@@ -20,6 +20,8 @@ ROOT = Path(__file__).resolve().parents[2]
 REAL_FRAMES = next(
     (path for path in (up / "shared" / "data" / "validation.zip" for up in ROOT.parents) if path.is_file()), None
 )
+GAZEBO_FLIGHT = next((path for path in (up / "shared" / "gazebo" for up in ROOT.parents) if path.is_dir()), None)
+"""Frames with labels and odometry that a real Gazebo made of this project's world."""
 STARTED: list[subprocess.Popen[str]] = []
 LOOPBACK = "0100007F" if sys.byteorder == "little" else "7F000001"
 """127.0.0.1 as /proc/net writes it."""

@@ -66,15 +66,17 @@ def _unknown(element: Element, grammar: Grammar) -> Iterator[str]:
             yield f"{element.tag}: unknown element {child.tag}"
 
 
-def undefined_animations(document: Element) -> Iterator[str]:
-    """Trajectories of an actor with a skin that name none of its animations; waypoints that go back in time."""
+def bad_actors(document: Element) -> Iterator[str]:
+    """Actors that a segmentation camera does not see, and waypoints that go back in time.
+
+    Gazebo loads the plugins of visuals with the models, before the actors of a world.
+    """
     for actor in document.iter("actor"):
-        animations = {animation.get("name") for animation in actor.findall("animation")}
-        if actor.find("skin") is None and actor.find("link") is None:
-            yield f"actor {actor.get('name')}: has neither skin nor link"
+        if actor.find("skin") is None:
+            yield f"actor {actor.get('name')}: has no skin"
+        if actor.find("plugin/label") is None:
+            yield f"actor {actor.get('name')}: has no label of its own"
         for trajectory in actor.iter("trajectory"):
-            if actor.find("skin") is not None and trajectory.get("type") not in animations:
-                yield f"actor {actor.get('name')}: no animation {trajectory.get('type')}"
             times = [float(time.text or "nan") for time in trajectory.iter("time")]
             if not all(a < b for a, b in pairwise(times)):
                 yield f"actor {actor.get('name')}: the times of its waypoints do not rise"
@@ -82,7 +84,7 @@ def undefined_animations(document: Element) -> Iterator[str]:
 
 def unresolved_uris(document: Element, models: Path) -> Iterator[str]:
     """model:// addresses of files and models that are not in `models`; other kinds of address."""
-    for uri in document.iter("uri"):
+    for uri in (*document.iter("uri"), *document.iterfind(".//skin/filename")):
         text = uri.text or ""
         path = models / text.removeprefix("model://")
         if not text.startswith("model://"):
@@ -133,6 +135,51 @@ def unphysical_inertias(document: Element) -> Iterator[str]:
         moments = sorted(float(inertial.findtext(f"inertia/{axis}", "nan")) for axis in ("ixx", "iyy", "izz"))
         if not (math.isfinite(mass) and mass > 0.0 and moments[0] > 0.0 and moments[0] + moments[1] >= moments[2]):
             yield f"link {link.get('name')}: no body has mass {mass} and moments {moments}"
+
+
+def unstable_joints(document: Element, step_s: float) -> Iterator[str]:
+    """Position controllers of joints that swing from one physics step to the next.
+
+    With force commands the derivative gain turns the joint's speed v into v * (1 - ratio) in one step; a ratio of 2 is
+    a limit cycle, and below 1 nothing overshoots. With velocity commands the physics needs an effort to keep them.
+    """
+    for plugin in document.iter("plugin"):
+        if not plugin.get("name", "").endswith("::JointPositionController"):
+            continue
+        name = plugin.findtext("joint_name", "")
+        joint = next(each for each in document.iter("joint") if each.get("name") == name)
+        if plugin.findtext("use_velocity_commands") == "true":
+            if not float(joint.findtext("axis/limit/effort", "0")) > 0.0:
+                yield f"joint {name}: velocity commands without a limit of the effort"
+            continue
+        link = next(each for each in document.iter("link") if each.get("name") == joint.findtext("child"))
+        inertia_kg_m2 = float(link.findtext("inertial/inertia/iyy", "nan"))
+        damping = float(joint.findtext("axis/dynamics/damping", "0"))
+        ratio = float(plugin.findtext("d_gain", "0")) * step_s / (inertia_kg_m2 + step_s * damping)
+        if not ratio < 1.0:
+            yield f"joint {name}: its controller's derivative gain takes {ratio:.1f} times the speed in one step"
+
+
+def unbalanced_drones(document: Element) -> Iterator[str]:
+    """Drones with rotors whose centre of mass is not between them: they drift."""
+    if not any(plugin.get("name", "").endswith("::MulticopterVelocityControl") for plugin in document.iter("plugin")):
+        return
+    moment_kg_m = [0.0, 0.0]
+    for link in document.iter("link"):
+        mass_kg = float(link.findtext("inertial/mass", "0"))
+        for text in (link.findtext("pose", ""), link.findtext("inertial/pose", "")):
+            for axis, value in enumerate(text.split()[:2]):
+                moment_kg_m[axis] += mass_kg * float(value)
+    if max(map(abs, moment_kg_m)) > 1e-3:
+        yield f"the centre of mass is not in the middle: {moment_kg_m[0]:.4f}, {moment_kg_m[1]:.4f} kg m"
+
+
+def mismatched_frames(document: Element) -> Iterator[str]:
+    """Segmentation cameras whose labels are in another frame than the pictures."""
+    pictures = {each.findtext("camera/optical_frame_id") for each in document.iterfind(".//sensor[@type='camera']")}
+    for sensor in document.iterfind(".//sensor[@type='segmentation']"):
+        if sensor.findtext("gz_frame_id") not in pictures:
+            yield f"labels are in frame {sensor.findtext('gz_frame_id')}, pictures in {pictures}"
 
 
 def gazebo_topics(document: Element) -> dict[str, str]:

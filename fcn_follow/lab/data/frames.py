@@ -1,10 +1,8 @@
 """Folders and zips of camera frames, with or without masks: paired by key, decoded on demand.
 
 A folder holds images/ and masks/ (or images/ alone, or the images directly), and depth/ (`depth_files.py`) where there
-is depth. The names of an image and its mask differ in the sources' sets: `4_run2cam1_00327.jpeg` belongs to
-`4_run2_mask_00327.png`, and `1_run1_cam1_00009_data_pack2.jpeg` to `1_run1_mask_00009_data_pack2.png`. The key is the
-name without the words for camera, mask and depth. Masks are RGB with exactly one channel set: red background, green
-other people, blue the hero.
+is depth; or it is a raw recording of the course's simulator. `frame_names.py` pairs the files. Masks are RGB with
+exactly one channel set: red background, green other people, blue the hero.
 """
 
 from __future__ import annotations
@@ -26,18 +24,18 @@ from numpy.typing import NDArray
 from fcn_follow.errors import UserError
 from fcn_follow.images.pictures import MAX_FILE_BYTES, decode_picture, read_file
 from fcn_follow.lab.data.depth_files import LISTING, decode_depth, read_focal_lengths
+from fcn_follow.lab.data.frame_names import natural, run_of, sort_out
 
 UInt8Array = NDArray[np.uint8]
 
 IMAGE_SUFFIXES = frozenset({".jpeg", ".jpg", ".png"})
-_KIND = re.compile(r"_?(?:cam\d+|mask|depth)(?=_|$)")
+RECORDING_SUFFIXES = frozenset({".mcap", ".db3"})
 _CLASSES_SET = np.ones((1, 3), np.float32)  # the sum of a mask's channels
 _ZIP_ERRORS = (zipfile.BadZipFile, OSError, RuntimeError, ValueError, EOFError, zlib.error, struct.error, OverflowError)
 """zipfile raises these for damaged files."""
 _ZIP_TAIL_BYTES = 66_000  # the end record with the longest comment, and those of zip64 before it
 _IN_ZIP64 = 0xFFFFFFFF
 MAX_ZIP_DIRECTORY_BYTES = 32 << 20
-_FRAME_NUMBER = re.compile(r"\d{4,}")
 
 
 class FrameError(UserError):
@@ -95,7 +93,7 @@ class FrameSet:
     runs: tuple[str, ...]
     _source: _Source
     _images: tuple[PurePosixPath, ...]
-    _masks: tuple[PurePosixPath, ...] | None
+    _masks: tuple[tuple[PurePosixPath, ...], ...] | None
     _depths: tuple[PurePosixPath, ...] | None = None
     _shapes: dict[int, tuple[int, ...]] = field(default_factory=dict, compare=False, repr=False)
     """H x W x 3 of the images decoded so far, which their masks must have."""
@@ -124,16 +122,18 @@ class FrameSet:
         """
         if self._masks is None:
             return None
-        picture = self._decode(self._masks[index])
+        files = self._masks[index]
         image_shape = self._shapes.get(index) or self.image(index).shape
-        if picture.shape != image_shape:
-            sizes = [f"{width}x{height}" for height, width, _ in (picture.shape, image_shape)]
-            raise FrameError(
-                f"{self.path}: {self._masks[index]}: mask of {sizes[0]} pixels, but its image has {sizes[1]}"
-            )
-        _, mask = cv2.threshold(picture, 127, 1, cv2.THRESH_BINARY)
+        pictures = [self._decode(file) for file in files]
+        for file, picture in zip(files, pictures, strict=True):
+            if picture.shape != image_shape:
+                sizes = [f"{width}x{height}" for height, width, _ in (picture.shape, image_shape)]
+                raise FrameError(f"{self.path}: {file}: mask of {sizes[0]} pixels, but its image has {sizes[1]}")
+        if len(pictures) > 1:
+            return _nearest_class(pictures)
+        _, mask = cv2.threshold(pictures[0], 127, 1, cv2.THRESH_BINARY)
         if bool((cv2.transform(mask, _CLASSES_SET) != 1).any()):
-            raise FrameError(f"{self.path}: {self._masks[index]}: each pixel must have one of red, green and blue set")
+            raise FrameError(f"{self.path}: {files[0]}: each pixel must have one of red, green and blue set")
         classes: UInt8Array = mask.astype(np.uint8, copy=False)
         return classes
 
@@ -197,82 +197,49 @@ class FrameSet:
         return rgb
 
 
-def open_frames(path: Path) -> FrameSet:
-    """The frames of a folder or zip. Nothing is decoded yet.
+def open_frames(path: Path, folder: str = "") -> FrameSet:
+    """The frames of a folder or zip, or of the folder of this name in it. Nothing is decoded yet.
 
     Raises UserError where the path is neither, holds no images, or images and masks do not pair one to one.
     """
     source, name = _open_source(path)
-    names = [entry for entry in source.names() if entry.suffix.lower() in IMAGE_SUFFIXES]
-    images = [entry for entry in names if entry.parent.name == "images"]
-    masks = [entry for entry in names if entry.parent.name == "masks"]
-    depths = [entry for entry in names if entry.parent.name == "depth"]
-    if not images and not masks:
-        images = [entry for entry in names if not entry.name.startswith(".")]
-    if not images:
-        raise UserError(f"{path}: no frames found; wanted are pictures (jpeg, png) in a folder images/")
-    image_by_key = _by_key(path, images)
-    mask_by_key = _by_key(path, masks)
-    depth_by_key = _by_key(path, depths)
-    for kind, by_key in (("mask", mask_by_key), ("depth", depth_by_key)):
-        if by_key:
-            _check_pairs(path, kind, image_by_key, by_key)
-    ordered = sorted(image_by_key, key=_natural)
-    root = images[0].parent.parent.name or name
+    names = [entry for entry in source.names() if not entry.name.startswith(".")]
+    if any(entry.suffix in RECORDING_SUFFIXES for entry in names):
+        raise UserError(f"{path}: a recording; `fcn-follow bag-to-frames {path} FOLDER` makes a folder of frames of it")
+    pictures = [entry for entry in names if entry.suffix.lower() in IMAGE_SUFFIXES]
+    if folder:
+        pictures = [entry for entry in pictures if entry.parent.parent.name == folder]
+    images, masks, depths = sort_out(path, pictures)
+    ordered = sorted(images, key=natural)
+    roots = {image.parent.parent.name for image in images.values()}
+    root = name if len(roots) > 1 else roots.pop() or name
     return FrameSet(
         root,
         path,
         tuple(ordered),
-        tuple(_run(key, root) for key in ordered),
+        tuple(run_of(key, root) for key in ordered),
         source,
-        tuple(image_by_key[key] for key in ordered),
-        tuple(mask_by_key[key] for key in ordered) if masks else None,
-        tuple(depth_by_key[key] for key in ordered) if depths else None,
+        tuple(images[key] for key in ordered),
+        tuple(masks[key] for key in ordered) if masks else None,
+        tuple(depths[key] for key in ordered) if depths else None,
     )
 
 
-def frame_key(name: str) -> str:
-    """The part that the file names of an image and its mask share: without folder, suffix, camera, "mask" and "depth".
+def set_folders(path: Path) -> frozenset[str]:
+    """The names of the folders that hold images/, of a folder or zip. Raises UserError where the path is neither."""
+    source, name = _open_source(path)
+    return frozenset(entry.parent.parent.name or name for entry in source.names() if entry.parent.name == "images")
 
-    >>> frame_key("4_run2cam1_00327.jpeg"), frame_key("1_run1_mask_00009_data_pack2.png")
-    ('4_run2_00327', '1_run1_00009_data_pack2')
+
+def _nearest_class(pictures: list[UInt8Array]) -> UInt8Array:
+    """The 0/1 mask of a raw recording's three pictures, which hold the distance of people, hero and rest.
+
+    Each pixel is of the nearest, as the course's own preprocessing has it, with its overflow: 0 - 1 is 255.
     """
-    return _KIND.sub("", PurePosixPath(name).stem)
-
-
-def _run(key: str, root: str) -> str:
-    """The key without the frame number; the set's name where the key has no number behind a run."""
-    parts = key.split("_")
-    rest = [part for part in parts if not _FRAME_NUMBER.fullmatch(part)]
-    return "_".join(rest) if rest and len(rest) < len(parts) and "run" in key else root
-
-
-def _natural(key: str) -> tuple[tuple[int, int, str], ...]:
-    """A sort key: text as it is, numbers by value, also those that are too long for int()."""
-    parts = re.findall(r"[0-9]+|[^0-9]+", key)
-    numbers = [part.lstrip("0") if part[0] in "0123456789" else None for part in parts]
-    return tuple(
-        (1, 0, part) if number is None else (0, len(number), number)
-        for part, number in zip(parts, numbers, strict=True)
-    )
-
-
-def _by_key(path: Path, names: list[PurePosixPath]) -> dict[str, PurePosixPath]:
-    found: dict[str, PurePosixPath] = {}
-    for name in names:
-        key = frame_key(name.name)
-        if key in found:
-            raise UserError(f"{path}: {found[key]} and {name} have the same key {key}; each frame needs its own")
-        found[key] = name
-    return found
-
-
-def _check_pairs(path: Path, kind: str, images: dict[str, PurePosixPath], others: dict[str, PurePosixPath]) -> None:
-    alone = [f"{images[key]} has no {kind}" for key in images if key not in others]
-    alone += [f"{others[key]} has no image" for key in others if key not in images]
-    if alone:
-        more = f" (and {len(alone) - 1} more)" if len(alone) > 1 else ""
-        raise UserError(f"{path}: {alone[0]}{more}; every image needs one {kind} with the same key")
+    people, hero, rest = (picture[..., 0] for picture in pictures)
+    labels = np.argmin([rest - np.uint8(1), people, hero], axis=0)
+    mask: UInt8Array = np.eye(3, dtype=np.uint8)[labels]
+    return mask
 
 
 def _open_source(path: Path) -> tuple[_Source, str]:

@@ -1,7 +1,7 @@
 """The Oxford-IIIT Pets (Parkhi et al., "Cats and Dogs", 2012) as they are published: images/, annotations/.
 
 annotations/trainval.txt and test.txt name a picture a line (name, breed, species, breed of the species; # comments);
-images/NAME.jpg is the picture and annotations/trimaps/NAME.png says of each pixel: 1 pet, 2 background, 3 border.
+images/NAME.jpg is the picture; annotations/trimaps/NAME.png has the class of each pixel: 1 pet, 2 background, 3 border.
 """
 
 from __future__ import annotations

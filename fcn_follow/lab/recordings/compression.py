@@ -40,7 +40,7 @@ def plain_chunk(records: bytes, compression: str, size: int) -> bytes:
     elif compression:
         raise UserError(f"compression {compression[:20]} is not known")
     if len(records) != size:
-        raise UserError(f"a chunk of {len(records):,} bytes says that it has {size:,}")
+        raise UserError(f"a chunk of {len(records):,} bytes announces {size:,}")
     return records
 
 

@@ -84,7 +84,7 @@ class FrameFolder:
 
     def add(self, moment: Moment, image_rgb: UInt8Array, labels: UInt8Array | None) -> None:
         """Write one frame: a JPEG or PNG of the bag unchanged, raw pixels as PNG; labels H x W as its mask."""
-        name = stamped_name(moment.image.stamp_ns)
+        name = stamped_name(moment.time_ns)
         data = bytes(moment.image.message.data) if hasattr(moment.image.message, "format") else b""
         if data.startswith(b"\xff\xd8"):
             self._write(self._part / "images" / f"cam1_{name}.jpeg", data)
@@ -96,8 +96,6 @@ class FrameFolder:
         self.frames += 1
 
     def _write(self, path: Path, data: bytes) -> None:
-        if path.exists():
-            raise UserError(f"two frames of the bag have the stamp of {path.name}; frames are named by their stamps")
         try:
             path.write_bytes(data)
         except OSError as error:

@@ -11,6 +11,7 @@ from fcn_follow.lab.recordings.reading import TYPES, Bag, Report, decode, stamp_
 from fcn_follow.lab.recordings.topics import IMAGE, IMAGE_TYPES
 
 GAP_PERIODS = 2.5  # a longer silence, in median periods, is a gap
+CLOCK_CHANGE_S = 1e8  # between two stamps: no silence, but one of them is wall time and the other simulated
 
 
 @dataclass
@@ -41,15 +42,25 @@ class TopicInfo:
     @property
     def stamps_backwards(self) -> int:
         """How often a stamp is earlier than the one before it."""
-        return sum(later < earlier for earlier, later in zip(self.stamps_s, self.stamps_s[1:], strict=False))
+        return sum(period < 0 for _, period in self._periods_s)
 
     @property
     def gaps_s(self) -> list[tuple[float, float]]:
         """(stamp, length) of each silence longer than GAP_PERIODS median periods."""
-        periods = [later - earlier for earlier, later in zip(self.stamps_s, self.stamps_s[1:], strict=False)]
-        median = sorted(periods)[len(periods) // 2] if periods else 0.0
-        gaps = zip(self.stamps_s, periods, strict=False)
-        return [(stamp, period) for stamp, period in gaps if period > GAP_PERIODS * median > 0]
+        periods = sorted(period for _, period in self._periods_s)
+        median = periods[len(periods) // 2] if periods else 0.0
+        return [(stamp, period) for stamp, period in self._periods_s if period > GAP_PERIODS * median > 0]
+
+    @property
+    def clock_changes(self) -> int:
+        """How often the stamps change between wall time and simulated time."""
+        return max(len(self.stamps_s) - 1, 0) - len(self._periods_s)
+
+    @property
+    def _periods_s(self) -> list[tuple[float, float]]:
+        """Each stamp with the time to the next one, by the same clock."""
+        steps = zip(self.stamps_s, self.stamps_s[1:], strict=False)
+        return [(earlier, later - earlier) for earlier, later in steps if abs(later - earlier) < CLOCK_CHANGE_S]
 
 
 def bag_info(bag: Bag, report: Report, on_message: Callable[[], None] = lambda: None) -> list[TopicInfo]:

@@ -27,11 +27,16 @@ class Stamped:
 
 @dataclass(frozen=True)
 class Moment:
-    """An image, the index-th of the bag, and its partners by topic, where there are any."""
+    """An image, the index-th of the bag, and its partners by topic, where there are any.
+
+    `time_ns` is its stamp; of a stamp that is 0 or repeated, the time of the recording; where that repeats too, the
+    index in nanoseconds. It is unique in the bag.
+    """
 
     index: int
     image: Stamped
     partners: dict[str, Stamped]
+    time_ns: int
 
 
 @dataclass
@@ -42,6 +47,9 @@ class Tally:
     images_without: dict[str, int] = field(default_factory=dict)
     without_image: dict[str, int] = field(default_factory=dict)
     stamps_backwards: int = 0
+    stamps_replaced: int = 0
+    """Images whose stamp is 0 or repeated."""
+    times_ns: set[int] = field(default_factory=set)
 
 
 def moments(
@@ -68,11 +76,12 @@ def moments(
         item = Stamped(stamp_ns(message), raw.recorded_ns, message)
         tally.read[raw.topic] += 1
         if raw.topic == image_topic:
-            tally.stamps_backwards += item.stamp_ns < latest_stamp_ns
+            tally.stamps_backwards += 0 < item.stamp_ns < latest_stamp_ns
             latest_stamp_ns = item.stamp_ns
             waiting.append(item)
             waiting_bytes += len(message.data)
         else:
+            tally.without_image[raw.topic] += item.stamp_ns in partners[raw.topic]
             partners[raw.topic][item.stamp_ns] = item
             _bound(partners[raw.topic], raw.topic, tally)
         while waiting and (
@@ -102,7 +111,15 @@ def _moment(
             if image.recorded_ns - item.recorded_ns > PATIENCE_NS:
                 del stamps[stamp]
                 tally.without_image[topic] += 1
-    return Moment(index, image, found)
+    return Moment(index, image, found, _unique_time_ns(index, image, tally))
+
+
+def _unique_time_ns(index: int, image: Stamped, tally: Tally) -> int:
+    usable = (ns for ns in (image.stamp_ns, image.recorded_ns) if ns > 0 and ns not in tally.times_ns)
+    time_ns = next(usable, index)
+    tally.stamps_replaced += time_ns != image.stamp_ns
+    tally.times_ns.add(time_ns)
+    return time_ns
 
 
 def _bound(stamps: dict[int, Stamped], topic: str, tally: Tally) -> None:

@@ -114,11 +114,11 @@ def bag_frames(bag: Bag, reading: Reading, card: ModelCard, losses: Losses) -> I
         height, width = card.input_height_px, card.input_width_px
         one_hot = cv2.merge([(truth == label).view(np.uint8) for label in range(3)]).astype(np.uint8, copy=False)
         yield BagFrame(
-            name=stamp_text(moment.image.stamp_ns),
+            name=stamp_text(moment.time_ns),
             image=resize_image(image_rgb, height, width),
             mask=resize_mask(one_hot, height, width),
             kind=kind_of_hero(int(np.count_nonzero(truth == HERO)), truth.size),
-            stamp_ns=moment.image.stamp_ns,
+            stamp_ns=moment.time_ns,
             image_rgb=image_rgb,
             truth=truth,
             published=_published(moment, reading.topics, truth, report),
@@ -166,7 +166,7 @@ def _judge_centroid(centroid: tuple[float, float, float], truth: UInt8Array) -> 
 def _truth(moment: Moment, reading: Reading, image_rgb: UInt8Array) -> UInt8Array | None:
     if reading.masks is None:
         return true_labels(moment, reading.topics, image_rgb, reading.gazebo)
-    labels = reading.masks.labels(moment.image.stamp_ns, moment.index, reading.tolerance_ns)
+    labels = reading.masks.labels(moment.time_ns, moment.index, reading.tolerance_ns)
     if labels is not None:
         refuse_other_size(labels, image_rgb)
     return labels

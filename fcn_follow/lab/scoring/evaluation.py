@@ -15,7 +15,7 @@ from fcn_follow.classes import BACKGROUND, HERO
 from fcn_follow.errors import UserError
 from fcn_follow.inference.engine import Engine
 from fcn_follow.inference.machine import usable_cores
-from fcn_follow.lab.data.frames import FrameError, FrameSet, UInt8Array, open_frames
+from fcn_follow.lab.data.frames import FrameError, FrameSet, UInt8Array, open_frames, set_folders
 from fcn_follow.lab.data.resize import resize_mask
 from fcn_follow.lab.data.split import FrameRef, all_frames
 from fcn_follow.lab.scoring.depth_figures import DepthFigures, DepthTally
@@ -109,12 +109,13 @@ def kind_of_hero(hero_px: int, frame_px: int) -> Kind:
 
 def open_scored(path: Path) -> list[tuple[FrameSet, Kind | None]]:
     """The frame sets of a path to score: the course's three folders with their kinds, or one set of mixed frames."""
-    if path.is_dir() and any((path / kind.value).is_dir() for kind in Kind):
-        missing = [kind.value for kind in Kind if not (path / kind.value).is_dir()]
-        if missing:
-            raise UserError(f"{path}: the course's layout needs three folders; {', '.join(missing)} is not there")
-        return [(open_frames(path / kind.value), kind) for kind in Kind]
-    return [(open_frames(path), None)]
+    folders = set_folders(path)
+    missing = [kind.value for kind in Kind if kind.value not in folders]
+    if len(missing) == len(Kind) or path.stem in folders:
+        return [(open_frames(path), None)]
+    if missing:
+        raise UserError(f"{path}: the course's layout needs three folders; {', '.join(missing)} is not there")
+    return [(open_frames(path, kind.value), kind) for kind in Kind]
 
 
 def labelled_frames(

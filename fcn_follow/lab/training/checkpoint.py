@@ -18,7 +18,7 @@ KEY = "fcn_follow_checkpoint"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The state from which a training goes on exactly: tensors by name, and values that JSON can hold."""
+    """The state from which a training continues exactly: tensors by name, and values that JSON can hold."""
 
     tensors: dict[str, Tensor]
     notes: dict[str, Any]

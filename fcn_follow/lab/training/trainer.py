@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -52,9 +53,17 @@ class EpochReport:
     figures: dict[str, float] = field(default_factory=dict)
 
 
+class _Step(NamedTuple):
+    """What makes the batch of a step again: the frames, and the state of the generator before it. And its loss."""
+
+    indices: Tensor
+    chance: Tensor
+    loss: Tensor
+
+
 @dataclass
 class Trainer:
-    """A training in progress; `fit` runs it to the end, `resume` goes on from the last checkpoint."""
+    """A training in progress; `fit` runs it to the end, `resume` continues from the last checkpoint."""
 
     parameters: TrainingParameters
     bank: FrameBank
@@ -168,15 +177,18 @@ class Trainer:
         return loss
 
     def step(self, images: Tensor, targets: Tensor, rate: float) -> Tensor:
-        """One step of the optimizer at this learning rate; the loss of the batch before it."""
+        """One step of the optimizer at this learning rate; the loss of the batch before it.
+
+        Where the gradient is NaN or infinite, its norm instead of the loss.
+        """
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         loss = self.batch_loss(images, targets)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.network.parameters(), 10.0)
+        norm = nn.utils.clip_grad_norm_(self.network.parameters(), 10.0)
         self.optimizer.step()
-        return loss.detach()
+        return torch.where(norm.isfinite(), loss.detach(), norm)
 
     def _epoch(self, epoch: int, on_step: Callable[[int, float], None]) -> float:
         parameters = self.parameters
@@ -186,14 +198,18 @@ class Trainer:
         for module in self.frozen:
             module.eval()
         total = torch.zeros((), device=self.device)
+        unchecked: list[_Step] = []  # a check waits for the GPU
         for step in range(self.steps_per_epoch):
             rate = learning_rate(parameters, epoch * self.steps_per_epoch + step, self.steps_per_epoch)
-            images, targets = self.batch(indices[step * parameters.batch_size : (step + 1) * parameters.batch_size])
-            loss = self.step(images, targets, rate)
+            chosen = indices[step * parameters.batch_size : (step + 1) * parameters.batch_size]
+            chance = self.generator.get_state()
+            loss = self.step(*self.batch(chosen), rate)
+            unchecked.append(_Step(chosen, chance, loss))
             self._update_average(epoch * self.steps_per_epoch + step)
             total += loss
             if step % 20 == 0 or step + 1 == self.steps_per_epoch:
-                self._check_finite(float(loss), images, targets)
+                self._check_finite(unchecked)
+                unchecked.clear()
                 on_step(step + 1, float(total) / (step + 1))
         return float(total) / self.steps_per_epoch
 
@@ -205,14 +221,18 @@ class Trainer:
         with torch.no_grad():
             torch._foreach_lerp_(_float_state(self.average), _float_state(self.network), share)
 
-    def _check_finite(self, loss: float, images: Tensor, targets: Tensor) -> None:
-        if not math.isfinite(loss):
-            path = self.out.with_suffix(".nan-batch")
-            save_tensors(path, {"images": images, "targets": targets})
-            raise UserError(
-                f"the loss is {loss}; the batch is in {path}. "
-                f"Lower the learning rate ({self.parameters.learning_rate:g})"
-            )
+    def _check_finite(self, steps: Sequence[_Step]) -> None:
+        """Raise UserError at the first step whose loss is NaN or infinite; its batch is made again and saved."""
+        for step, loss in zip(steps, torch.stack([step.loss for step in steps]).tolist(), strict=True):
+            if not math.isfinite(loss):
+                self.generator.set_state(step.chance)
+                images, targets = self.batch(step.indices)
+                path = self.out.with_suffix(".nan-batch")
+                save_tensors(path, {"images": images, "targets": targets})
+                raise UserError(
+                    f"the loss is {loss}; the batch is in {path}. "
+                    f"Lower the learning rate ({self.parameters.learning_rate:g})"
+                )
 
     def _judged(self, report: EpochReport) -> EpochReport:
         """The report with the figures of the held-out frames; the best weights so far are saved."""

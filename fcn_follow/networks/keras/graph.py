@@ -18,6 +18,7 @@ from fcn_follow.errors import UserError, shown
 from fcn_follow.networks.keras.layers import (
     BATCH_NORM_EPSILON,
     Add,
+    AveragePool2d,
     BatchNorm,
     BilinearUpsample2x,
     Concatenate,
@@ -27,7 +28,17 @@ from fcn_follow.networks.keras.layers import (
 )
 from fcn_follow.networks.summary import count_macs
 
-KINDS = ("conv", "separable_conv", "batch_norm", "upsample", "concatenate", "max_pool", "dropout", "add")
+KINDS = (
+    "conv",
+    "separable_conv",
+    "batch_norm",
+    "upsample",
+    "concatenate",
+    "max_pool",
+    "average_pool",
+    "dropout",
+    "add",
+)
 JOINING = ("concatenate", "add")
 INPUT = "input"
 CLASS_COUNT = 3
@@ -43,7 +54,7 @@ INPUT_PX = (8, 1024)
 class GraphLayer:
     """One layer: its kind, and the names of its input layers (`input` for the image).
 
-    kernel_px, stride_px and dilation_px are (rows, columns); kernel_px is the window of a max_pool and the factor of an
+    kernel_px, stride_px and dilation_px are (rows, columns); kernel_px is the window of a pooling and the factor of an
     upsample. Fields that a kind does not have keep their defaults.
     """
 
@@ -207,6 +218,8 @@ def _module(layer: GraphLayer, channels: Sequence[int]) -> nn.Module:
         return doublings[0] if len(doublings) == 1 else nn.Sequential(*doublings)
     if layer.kind == "max_pool":
         return MaxPool2d(layer.kernel_px, layer.stride_px, same=layer.same)
+    if layer.kind == "average_pool":
+        return AveragePool2d(layer.kernel_px, layer.stride_px, same=layer.same)
     if layer.kind == "dropout":
         return nn.Dropout(layer.rate)
     return Concatenate() if layer.kind == "concatenate" else Add()

@@ -138,6 +138,22 @@ class MaxPool2d(nn.Module):
         return F.max_pool2d(x, self.pool, self.stride)
 
 
+class AveragePool2d(nn.Module):
+    """Keras' AveragePooling2D; with `same` a window at the edge averages its pixels in the image."""
+
+    keras_name = "average_pooling2d"
+
+    def __init__(self, pool: tuple[int, int], stride: tuple[int, int], *, same: bool) -> None:
+        super().__init__()
+        self.pool, self.stride, self.same = pool, stride, same
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.same:
+            return F.avg_pool2d(x, self.pool, self.stride)
+        padded, inside = (pad_same(tensor, self.pool, self.stride) for tensor in (x, torch.ones_like(x[:1, :1])))
+        return F.avg_pool2d(padded, self.pool, self.stride) / F.avg_pool2d(inside, self.pool, self.stride)
+
+
 class Add(nn.Module):
     """The sum of tensors of one shape."""
 

@@ -1,13 +1,15 @@
 """The import of the course's Keras files as a network with its weights; no content of the files is executed.
 
-The weights are HDF5 (`model.save` or `model.save_weights` of Keras 2). The architecture is `model.to_json()`, in its
-own file as a JSON string inside JSON, or in the attribute `model_config` of the weights file. Links out of the HDF5
-file, filters (which may be plug-ins) and sizes above the limits are refused.
+The weights are HDF5 (`model.save` or `model.save_weights` of Keras 2, `model.save("NAME.h5")` of Keras 3). The
+architecture is `model.to_json()`, in its own file, also as a JSON string inside JSON, or in the attribute
+`model_config` of the weights file. Links out of the HDF5 file, filters (which may be plug-ins) and sizes above the
+limits are refused.
 """
 
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -31,12 +33,14 @@ LAYER_KINDS = {
     "BilinearUpSampling2D": "upsample",
     "Concatenate": "concatenate",
     "MaxPooling2D": "max_pool",
+    "AveragePooling2D": "average_pool",
     "Dropout": "dropout",
     "Add": "add",
 }
 MAX_JSON_BYTES = 16 << 20
 MAX_DATASETS = 10_000
 MAX_DEPTH = 8
+SAVE_AGAIN = "save it there with model.save('NAME.h5'), which this package reads"
 
 
 def import_keras(weights: Path, architecture: Path | None = None) -> GraphNetwork:
@@ -48,8 +52,10 @@ def import_keras(weights: Path, architecture: Path | None = None) -> GraphNetwor
     that this family does not have, or when architecture and weights do not belong together.
     """
     with _open(weights) as file:
+        if "layers" in file and "model_weights" not in file and "layer_names" not in file.attrs:
+            raise UserError(f"{weights}: weights alone, as Keras 3 saves them (.weights.h5); {SAVE_AGAIN}")
         text = _architecture_text(architecture) if architecture else _architecture_inside(weights, file)
-        source = architecture or weights
+        source = f"{architecture or weights}{' (written by Keras 3)' if 'registered_name' in text else ''}"
         try:
             graph = parse_architecture(text)
             network = build_graph(graph)
@@ -103,7 +109,7 @@ def _layer(entry: Mapping[str, Any], input_name: str, output_name: str) -> Graph
         raise UserError(f"{where}: this layer is not known; known are {', '.join(LAYER_KINDS)}")
     if len(entry["inbound_nodes"]) != 1:
         raise UserError(f"{where}: is used {len(entry['inbound_nodes'])} times; each layer may be used once")
-    taken = tuple(INPUT if node[0] == input_name else node[0] for node in entry["inbound_nodes"][0])
+    taken = tuple(INPUT if before == input_name else before for before in _inbound(entry["inbound_nodes"][0]))
     layer_kind = LAYER_KINDS[kind]
     is_conv = layer_kind in ("conv", "separable_conv")
     activation = config.get("activation") or "linear"
@@ -139,6 +145,14 @@ def _layer(entry: Mapping[str, Any], input_name: str, output_name: str) -> Graph
     )
 
 
+def _inbound(node: Any) -> list[str]:
+    """The layers before one: [[name, 0, 0, {}], ...] in Keras 2, {"args": [tensor or list of tensors]} in Keras 3."""
+    if not isinstance(node, dict):
+        return [tensor[0] for tensor in node]
+    tensors = node["args"][0] if isinstance(node["args"][0], list) else node["args"]
+    return [tensor["config"]["keras_history"][0] for tensor in tensors]
+
+
 def _pair(value: Any) -> tuple[int, int]:
     rows, columns = (value, value) if isinstance(value, int) else value
     return rows, columns
@@ -170,6 +184,8 @@ def _open(path: Path) -> h5py.File:
     try:
         return h5py.File(path, "r", locking=False)
     except OSError as error:
+        if zipfile.is_zipfile(path):
+            raise UserError(f"{path}: a zip, as Keras 3 saves a model (.keras); {SAVE_AGAIN}") from error
         raise UserError(
             f"{path}: not an HDF5 file, or a damaged one; wanted is what Keras' model.save writes"
         ) from error

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from rcl_interfaces.msg import ParameterType
+from rcl_interfaces.srv import GetParameters
 from rclpy.node import Node
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
 
@@ -12,26 +14,44 @@ from fcn_follow.autopilots.output import Quality
 
 
 class NodeHost:
-    """Publishers, timers, time and log of a node."""
+    """Publishers, subscriptions, timers, time and questions of a node."""
 
     def __init__(self, node: Node) -> None:
         self._node = node
+        self._clients: dict[str, Any] = {}
 
     def publisher(self, message_type: type[Any], topic: str, quality: Quality) -> Callable[[Any], None]:
-        profile = QoSProfile(
-            depth=1,
-            reliability=QoSReliabilityPolicy.RELIABLE if quality.reliable else QoSReliabilityPolicy.BEST_EFFORT,
-            durability=QoSDurabilityPolicy.TRANSIENT_LOCAL if quality.transient_local else QoSDurabilityPolicy.VOLATILE,
-        )
-        publish: Callable[[Any], None] = self._node.create_publisher(message_type, topic, profile).publish
+        publish: Callable[[Any], None] = self._node.create_publisher(message_type, topic, _profile(quality)).publish
         return publish
+
+    def subscribe(self, message_type: type[Any], topic: str, quality: Quality, callback: Callable[[Any], None]) -> None:
+        self._node.create_subscription(message_type, topic, callback, _profile(quality))
 
     def every(self, period_s: float, callback: Callable[[], None]) -> Callable[[], None]:
         timer = self._node.create_timer(period_s, callback)
         return lambda: self._node.destroy_timer(timer)
 
+    def ask_parameter(self, node: str, parameter: str, callback: Callable[[str], None]) -> None:
+        if node not in self._clients:
+            self._clients[node] = self._node.create_client(GetParameters, f"{node}/get_parameters")
+        client = self._clients[node]
+        if not client.service_is_ready():
+            return
+
+        def take(future: Any) -> None:
+            values = future.result().values if future.exception() is None else ()
+            if values and values[0].type == ParameterType.PARAMETER_STRING:
+                callback(values[0].string_value)
+
+        client.call_async(GetParameters.Request(names=[parameter])).add_done_callback(take)
+
     def now_ns(self) -> int:
         return int(self._node.get_clock().now().nanoseconds)
 
-    def log(self, text: str) -> None:
-        self._node.get_logger().info(text)
+
+def _profile(quality: Quality) -> QoSProfile:
+    return QoSProfile(
+        depth=1,
+        reliability=QoSReliabilityPolicy.RELIABLE if quality.reliable else QoSReliabilityPolicy.BEST_EFFORT,
+        durability=QoSDurabilityPolicy.TRANSIENT_LOCAL if quality.transient_local else QoSDurabilityPolicy.VOLATILE,
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fcn_follow.geometry import CameraIntrinsics
-from fcn_follow.images.messages import MessageError, intrinsics
+from fcn_follow.images.messages import MessageError, fitting_camera, image_cameras, intrinsics
 
 MAX_CHANGE = 0.05  # of a focal length; calibrations of one camera differ by less
 
@@ -17,10 +17,16 @@ class CameraWatch:
     """
 
     def __init__(self) -> None:
-        self.camera: CameraIntrinsics | None = None
+        self._cameras: tuple[CameraIntrinsics, ...] = ()
         self._first: CameraIntrinsics | None = None
         self._refusal = ""
         self._misfit = ""
+
+    @property
+    def camera(self) -> CameraIntrinsics | None:
+        """The camera of the images by camera_info; None while it is not known."""
+        cameras = self._cameras
+        return cameras[0] if cameras else None
 
     @property
     def fault(self) -> str:
@@ -30,24 +36,21 @@ class CameraWatch:
     def take(self, message: Any) -> None:
         """Take a sensor_msgs/CameraInfo; after an impossible one, or one of another camera, there is no camera."""
         try:
-            camera = intrinsics(message)
-            self._compare(camera)
+            cameras = image_cameras(message)
+            self._compare(intrinsics(message))
         except MessageError as error:
-            self._refusal, self.camera = str(error), None
+            self._refusal, self._cameras = str(error), ()
             return
-        self.camera, self._refusal = camera, ""
+        self._cameras, self._refusal = cameras, ""
 
     def fitting(self, height_px: int, width_px: int) -> CameraIntrinsics | None:
         """The camera of an image of this size; None, and a fault, if camera_info is of another size."""
-        camera = self.camera
-        if camera is None or (camera.height_px, camera.width_px) == (height_px, width_px):
-            self._misfit = ""
-            return camera
-        self._misfit = (
-            f"camera_info is of {camera.width_px}x{camera.height_px} and the image of {width_px}x{height_px}; "
-            "both must be of one size"
-        )
-        return None
+        cameras = self._cameras
+        camera = fitting_camera(cameras, height_px, width_px)
+        sizes = " or ".join(f"{each.width_px}x{each.height_px}" for each in cameras)
+        misfit = f"camera_info is of {sizes} and the image of {width_px}x{height_px}; both must be of one size"
+        self._misfit = misfit if cameras and camera is None else ""
+        return camera
 
     def _compare(self, camera: CameraIntrinsics) -> None:
         """Raise MessageError for a camera of the first one's image size with other focal lengths."""

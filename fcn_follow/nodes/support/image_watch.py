@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import zlib
-from collections import Counter
+from collections import Counter, deque
 from typing import Any
 
 FUTURE_S = 0.1
 OLD_S = 1.0
+MIN_RATE_HZ = 3.0  # a hero that was seen longer ago than timeouts.tracking_s (0.6 s) is not tracked
+RATE_IMAGES = 6
 
 
 class PictureWatch:
@@ -32,12 +34,13 @@ class PictureWatch:
 
 
 class StampWatch:
-    """Counts images whose stamp is zero, in the future, old or before the previous one."""
+    """Counts images whose stamp is zero, in the future, old or before the previous one; their rate by the stamps."""
 
     def __init__(self) -> None:
         self.counts = Counter({"stamps_zero": 0, "stamps_future": 0, "stamps_old": 0, "stamps_backwards": 0})
         self._newest: dict[str, str] = {}
         self._last_ns = 0
+        self._newest_ns: deque[int] = deque(maxlen=RATE_IMAGES)
 
     def take(self, stamp_ns: int, now_ns: int) -> None:
         """Take the stamp of an image that arrives now."""
@@ -51,6 +54,16 @@ class StampWatch:
         if stamp_ns < self._last_ns:
             self._note("stamps_backwards", f"images go back by {(self._last_ns - stamp_ns) * 1e-9:.1f} s")
         self._last_ns = stamp_ns
+        self._newest_ns.append(stamp_ns)
+
+    @property
+    def too_slow(self) -> str:
+        """The reason where the camera's rate is too low to follow by; empty where it is not, or not known."""
+        span_ns = self._newest_ns[-1] - self._newest_ns[0] if len(self._newest_ns) == RATE_IMAGES else 0
+        rate_hz = (RATE_IMAGES - 1) * 1e9 / span_ns if span_ns > 0 else MIN_RATE_HZ
+        return (
+            f"images come at {rate_hz:.1f} Hz; at least {MIN_RATE_HZ:g} Hz are needed" if rate_hz < MIN_RATE_HZ else ""
+        )
 
     def report(self) -> str:
         """What was wrong with stamps since the last report; empty if nothing was."""

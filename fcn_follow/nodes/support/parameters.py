@@ -7,7 +7,7 @@ in a parameter file or on the command line is refused before the node does anyth
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, TypeVar
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
@@ -20,6 +20,7 @@ from fcn_follow.shared_parameters import SHARED_NAMES
 
 DataclassT = TypeVar("DataclassT")
 INT64_MAX = 2**63 - 1
+DOUBLE = Parameter.Type.DOUBLE
 OF_ROS_ITSELF = ("qos_overrides.", "use_sim_time", "start_type_description_service")
 
 
@@ -30,7 +31,7 @@ class ParameterNode(Node):  # type: ignore[misc]
         """Raises UserError where a parameter is given without a value."""
         try:
             super().__init__(name, automatically_declare_parameters_from_overrides=True, **options)
-        except ValueError as error:  # rclpy does not say which one
+        except ValueError as error:  # rclpy does not name it
             raise UserError(f"a parameter of {name} has no value (null or an empty list)") from error
 
     def declare(self, defaults: DataclassT, on_change: Callable[[DataclassT], None] | None = None) -> DataclassT:
@@ -45,7 +46,9 @@ class ParameterNode(Node):  # type: ignore[misc]
             UserError: an unknown parameter, a wrong type or a value out of range (name, value and what is allowed).
         """
         names = {name for name, _, _ in walk_parameters(defaults)}
-        current = with_values(defaults, self._take_given(SHARED_NAMES - names))
+        given = self._take_given(SHARED_NAMES - names)
+        self._refuse_those_of_others(given.keys() - names)
+        current = with_values(defaults, given)
         for name, info, value in walk_parameters(current):
             read_only = on_change is None or info.read_only
             self.declare_parameter(name, value, _descriptor(info, value, read_only), ignore_override=True)
@@ -65,11 +68,36 @@ class ParameterNode(Node):  # type: ignore[misc]
             current = changed
             return SetParametersResult(successful=True)
 
+        def with_floats(changes: list[Parameter]) -> list[Parameter]:
+            return [
+                Parameter(change.name, value=float(change.value))
+                if type(change.value) is int
+                and change.name in names
+                and self.get_parameter(change.name).type_ is DOUBLE
+                else change
+                for change in changes
+            ]
+
+        if hasattr(self, "add_pre_set_parameters_callback"):  # since Iron; else rclpy refuses 4 where 4.0 is wanted
+            self.add_pre_set_parameters_callback(with_floats)
         self.add_on_set_parameters_callback(check_and_take)
         return current
 
+    def _refuse_those_of_others(self, unknown: Collection[str]) -> None:
+        """Raise UserError for a parameter of another node of this package, which a section /** gives to all."""
+        from fcn_follow.nodes.support.parameter_file import SECTIONS  # here: it imports the parameters of all nodes
+
+        for section, parameters in SECTIONS.items() if unknown else ():
+            for name, _, _ in walk_parameters(parameters):
+                if name in unknown:
+                    node = section.rpartition("/")[2]
+                    raise UserError(
+                        f"unknown parameter {name}: it is one of {node}, not of {self.get_name()}; "
+                        f"give it to {node} alone: in a parameter file in the section {section}, not /**"
+                    )
+
     def _take_given(self, ignored: frozenset[str]) -> dict[str, object]:
-        """The values given at start, undeclared so that they can be declared anew with a descriptor."""
+        """The values given at start, undeclared so that they can be declared again with a descriptor."""
         given = {
             name: parameter.value
             for name, parameter in self.get_parameters_by_prefix("").items()

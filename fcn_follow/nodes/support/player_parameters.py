@@ -40,9 +40,12 @@ class PlayerParameters:
         30.0, "maximum wait for subscribers before the first frame", unit="s", minimum=0, maximum=600
     )
     frame_id: str = fixed_parameter("camera_optical_frame", "frame of the images: x right, y down, z forward")
+    calibration: str = fixed_parameter(
+        "", "the camera's calibration (YAML of camera_calibration); empty: that of a bag's camera_info"
+    )
     horizontal_fov_deg: float = fixed_parameter(
         60.0,
-        "the camera's horizontal angle of view, where the source does not give it",
+        "the camera's horizontal angle of view, where neither calibration nor source give it",
         unit="deg",
         minimum=1,
         maximum=179,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fcn_follow.errors import UserError
 from fcn_follow.geometry import CameraIntrinsics
-from fcn_follow.images.messages import MessageError, intrinsics
+from fcn_follow.images.messages import MessageError, fitting_camera, image_cameras
 from fcn_follow.images.pictures import check_size
 from fcn_follow.lab.data.frames import FrameError, FrameSet, open_frames
 from fcn_follow.lab.recordings.frame_folders import decoded, true_labels
@@ -32,7 +32,7 @@ Report = Callable[[str], None]
 class PlayedFrame:
     """One frame of a source: HxWx3 RGB, its time since the source's start, and labels and camera if known.
 
-    `stamp_ns` is that of the recorded image, if the source is a bag.
+    `stamp_ns` is that of the recorded image, if the source is a bag; the time of its recording where the stamp is 0.
     """
 
     image_rgb: NDArray[np.uint8]
@@ -143,26 +143,27 @@ def _bag(path: Path, image_topic: str) -> Source:
         with open_bag(path) as bag:
             for sentence in bag.damage:
                 report(sentence)
-            camera = _camera_of_bag(bag, topics.camera_info, skip) if topics.camera_info else None
+            cameras = _cameras_of_bag(bag, topics.camera_info, skip) if topics.camera_info else ()
             start_ns: int | None = None
             for moment, image_rgb in decoded(bag, topics, tolerance_ns=0, tally=Tally(), report=skip):
                 start_ns = moment.image.recorded_ns if start_ns is None else start_ns
                 time_s = (moment.image.recorded_ns - start_ns) * 1e-9
+                camera = fitting_camera(cameras, *image_rgb.shape[:2]) or next(iter(cameras), None)
                 labels = None
                 try:
                     labels = true_labels(moment, topics, image_rgb)
                 except MessageError as error:
                     skip(f"{path}: {topics.truth} at stamp {moment.image.stamp_ns} ns: {error}")
-                yield PlayedFrame(image_rgb, time_s, labels, camera, moment.image.stamp_ns)
+                yield PlayedFrame(image_rgb, time_s, labels, camera, moment.image.stamp_ns or moment.time_ns)
 
     return Source(f"bag {path}, topic {topics.image}, {count} images", play)
 
 
-def _camera_of_bag(bag: Bag, topic: str, skip: Report) -> CameraIntrinsics | None:
-    """The first valid camera_info."""
+def _cameras_of_bag(bag: Bag, topic: str, skip: Report) -> tuple[CameraIntrinsics, ...]:
+    """The possible cameras of the images by the first valid camera_info; empty where there is none."""
     for raw in bag.messages([topic], skip):
         try:
-            return intrinsics(decode(raw))
+            return image_cameras(decode(raw))
         except MessageError as error:
             skip(f"{bag.path}: {topic}: {error}")
-    return None
+    return ()

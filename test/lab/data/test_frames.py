@@ -9,7 +9,8 @@ from frame_folders import draw_frame, write_frames
 
 from fcn_follow.errors import UserError
 from fcn_follow.lab.data.bank import load_bank
-from fcn_follow.lab.data.frames import FrameError, frame_key, open_frames
+from fcn_follow.lab.data.frame_names import frame_key
+from fcn_follow.lab.data.frames import FrameError, open_frames
 from fcn_follow.lab.data.resize import resize_image, resize_mask
 from fcn_follow.lab.data.split import (
     all_frames,
@@ -29,6 +30,7 @@ from fcn_follow.share import share_directory
         ("train_run2-2_00003.jpeg", "train_run2-2_00003.png"),
         ("0010e8febc91.jpeg", "0010e8febc91.png"),
         ("sim5_run0000_cam1_000001.jpeg", "sim5_run0000_mask_000001.png"),
+        ("0_cam1_00005.jpeg", "0__mask_00005.png"),
     ],
 )
 def test_an_image_and_its_mask_have_one_key(image, mask):
@@ -79,6 +81,67 @@ def test_what_does_not_pair_is_named(tmp_path):
     (folder / "images" / "1_run1cam1_00001.jpeg").rename(folder / "images" / "1_run1_cam2_00002.jpeg")
     with pytest.raises(UserError, match="have the same key 1_run1_00002"):
         open_frames(folder)
+
+
+def test_masks_whose_names_leave_out_the_run_belong_to_their_images(tmp_path):
+    folder = write_frames(tmp_path / "town", 4)
+    masks = [open_frames(folder).mask(i) for i in range(4)]
+    for path in (folder / "masks").iterdir():
+        path.rename(path.with_name(path.name.replace("1_run1_mask", "1__mask")))
+    frames = open_frames(folder)
+    assert frames.keys == tuple(f"1_run1_{i:05d}" for i in range(4))
+    assert frames.runs == ("1_run1",) * 4
+    assert all(np.array_equal(frames.mask(i), masks[i]) for i in range(4))
+
+
+def test_a_mask_that_could_belong_to_two_runs_or_names_another_is_refused(tmp_path):
+    folder = write_frames(tmp_path / "town", 1)
+    image, mask = folder / "images" / "1_run1cam1_00000.jpeg", folder / "masks" / "1_run1_mask_00000.png"
+    other = mask.rename(folder / "masks" / "1_run2_mask_00000.png")
+    with pytest.raises(UserError, match=r"1_run1cam1_00000\.jpeg has no mask"):
+        open_frames(folder)
+    other.rename(folder / "masks" / "1__mask_00000.png")
+    assert open_frames(folder).has_masks
+    (folder / "images" / "1_run2cam1_00000.jpeg").write_bytes(image.read_bytes())
+    with pytest.raises(UserError, match=r"1_run1cam1_00000\.jpeg has no mask"):
+        open_frames(folder)
+
+
+def test_a_raw_recording_is_read_as_the_course_reads_it(tmp_path):
+    random = np.random.default_rng(5)
+    pictures = {}
+    for run in ("run1", "run2"):
+        folder = tmp_path / "train" / run / "IMG"
+        folder.mkdir(parents=True)
+        for camera in range(1, 5):
+            pictures[run, camera] = random.integers(0, 256, (16, 16, 3), np.uint8)
+            cv2.imwrite(str(folder / f"cam{camera}_00005.png"), pictures[run, camera][..., ::-1])
+    frames = open_frames(tmp_path / "train")
+    assert frames.keys == ("run1_00005", "run2_00005")
+    assert frames.runs == ("run1", "run2")
+    assert frames.name == "train"
+    assert np.array_equal(frames.image(1), pictures["run2", 1])
+    labels = frames.labels(1)
+    for row, column in np.ndindex(16, 16):
+        people, hero, rest = (int(pictures["run2", camera][row, column, 0]) for camera in (2, 3, 4))
+        distances = [(rest - 1) % 256, people, hero]
+        assert labels[row, column] == distances.index(min(distances))
+    (tmp_path / "train" / "run2" / "IMG" / "cam3_00005.png").unlink()
+    with pytest.raises(UserError, match=r"cam2_00005\.png: the mask of a raw recording is three pictures"):
+        open_frames(tmp_path / "train")
+    assert open_frames(tmp_path / "train" / "run1").keys == ("00005",)
+
+
+def test_files_of_a_mac_beside_the_pictures_are_left_out(tmp_path):
+    folder = write_frames(tmp_path / "town", 2)
+    (folder / "images" / "._1_run1cam1_00000.jpeg").write_bytes(b"Mac OS X")
+    assert len(open_frames(folder)) == 2
+
+
+def test_a_recording_is_named_with_the_command_that_makes_frames_of_it(tmp_path):
+    (tmp_path / "flight_0.mcap").write_bytes(b"")
+    with pytest.raises(UserError, match=r"a recording; `fcn-follow bag-to-frames .* FOLDER` makes"):
+        open_frames(tmp_path)
 
 
 @pytest.mark.parametrize("kind", ["missing", "empty", "text"])

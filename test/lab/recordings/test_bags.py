@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 
 import cv2
 import numpy as np
 import pytest
+import yaml
 from bag_files import MCAP, MODES, PERIOD_NS, SQLITE3, START_NS, camera_and_truth, image, png, storage_file, write_bag
-from command_line import fcn_follow, invoke
+from command_line import fcn_follow, figures, invoke
 from drawn_frames import frame, write_frames
 from rosbags.highlevel import AnyReader
 from rosbags.typesys import Stores, get_typestore
@@ -53,6 +55,21 @@ def test_bags_of_rclpy_in_every_storage_and_compression(tmp_path, storage, mode,
     frames, reported = read(path)
     check_frames(frames, range(5))
     assert reported == []
+
+
+@pytest.mark.parametrize("profiles", ["", [], [{"depth": 3}], None])
+@pytest.mark.parametrize("storage", [SQLITE3, MCAP])
+def test_quality_of_service_in_the_metadata_that_differs_from_the_storage_changes_nothing(tmp_path, storage, profiles):
+    path = write_bag(tmp_path / "bag", camera_and_truth(5), storage)
+    metadata = yaml.safe_load((path / "metadata.yaml").read_text())
+    for topic in metadata["rosbag2_bagfile_information"]["topics_with_message_count"]:
+        topic["topic_metadata"]["offered_qos_profiles"] = copy.deepcopy(profiles)
+    (path / "metadata.yaml").write_text(yaml.safe_dump(metadata))
+    frames, reported = read(path)
+    check_frames(frames, range(5))
+    assert reported == []
+    topics = {topic["name"]: topic for topic in figures("bag-info", path)["topics"]}
+    assert topics[IMAGE]["messages"] == topics[IMAGE]["announced"] == 5
 
 
 @pytest.mark.parametrize("mode", ["raw", "message"])
@@ -174,6 +191,35 @@ def test_masks_belong_to_images_by_stamp(tmp_path):
     assert tally.read == {IMAGE: 4, TRUTH: 4}
 
 
+@pytest.mark.parametrize(
+    ("stamps", "recorded", "named"),
+    [
+        ([0, 0, 0], [70, 71, 72], [70, 71, 72]),
+        ([50, 50, 51], [70, 71, 72], [50, 71, 51]),
+        ([0, 0, 0], [70, 70, 70], [70, 1, 2]),
+        ([0, 50, 0], [0, 0, 0], [0, 50, 2]),
+    ],
+)
+def test_zero_and_repeated_stamps_give_way_to_the_time_of_recording_and_that_to_the_index(
+    tmp_path, stamps, recorded, named
+):
+    messages = []
+    for index, (stamp, recorded_ns) in enumerate(zip(stamps, recorded, strict=True)):
+        pixels, labels = frame(index)
+        messages.append((IMAGE, recorded_ns, image(pixels, stamp)))
+        messages.append((TRUTH, recorded_ns, image(labels, stamp)))
+    path = write_bag(tmp_path / "bag", messages, SQLITE3)
+    _, reported = invoke("bag-to-frames", path, tmp_path / "frames")
+    replaced = sum(stamp != name for stamp, name in zip(stamps, named, strict=True))
+    assert f"{replaced} images of {IMAGE} have a stamp that is 0 or repeated" in " ".join(reported.split())
+    folder = open_frames(tmp_path / "frames")
+    assert folder.keys == tuple(f"0000000000_{name:09d}" for name in sorted(named))
+    for name, index in sorted((name, index) for index, name in enumerate(named)):
+        np.testing.assert_array_equal(folder.image(sorted(named).index(name)), frame(index)[0])
+    masks = open_mask_folder(tmp_path / "frames")
+    assert all(masks.labels(name, index, 0) is not None for index, name in enumerate(named))
+
+
 @pytest.mark.parametrize(("tolerance_ns", "expected"), [(0, None), (2, None), (3, 103)])
 def test_the_nearest_mask_within_the_tolerance(tmp_path, tolerance_ns, expected):
     picture, labels = frame(0, 8, 8)
@@ -237,6 +283,20 @@ def test_bag_info_finds_rates_sizes_and_gaps(tmp_path):
     assert camera["gaps_s"] == [[pytest.approx(50.9), pytest.approx(0.5)]]
     assert camera["stamps_backwards"] == 0
     assert "gap in /cam/image_raw: 0.500 s after stamp 50.900" in invoke("bag-info", path)[0]
+
+
+def test_a_change_between_wall_time_and_simulated_time_is_no_gap(tmp_path):
+    """As on /diagnostics, where nodes in simulated time and others publish."""
+    wall_ns, simulated_ns = 1_800_000_000 * 10**9, 5 * 10**9
+    messages = []
+    for index in range(10):
+        base_ns = wall_ns if index in (4, 5) else simulated_ns
+        messages.append((IMAGE, START_NS + index * PERIOD_NS, image(frame(0)[0], base_ns + index * PERIOD_NS)))
+    path = write_bag(tmp_path / "bag", messages)
+    (topic,) = figures("bag-info", path)["topics"]
+    assert (topic["gaps_s"], topic["stamps_backwards"], topic["clock_changes"]) == ([], 0, 2)
+    printed, _ = invoke("bag-info", path)
+    assert f"stamps of {IMAGE} change 2 times between wall time and simulated time" in " ".join(printed.split())
 
 
 @pytest.mark.parametrize(

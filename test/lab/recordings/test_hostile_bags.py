@@ -94,7 +94,7 @@ def test_compressed_messages_and_chunks_unpack_to_what_is_allowed_and_no_more(mo
             plain_chunk(packed, name, 1000)
         with pytest.raises(UserError, match="a chunk of 2,097,152 bytes"):
             plain_chunk(packed, name, 2 << 20)
-    with pytest.raises(UserError, match="says that it has 7"):
+    with pytest.raises(UserError, match="announces 7"):
         plain_chunk(b"abc", "", 7)
 
 

@@ -274,6 +274,21 @@ def test_labelled_frames_are_a_training_folder_and_come_back_as_the_truth(tmp_pa
     assert score["not_scored"]["images_without_truth"] == 3
 
 
+def test_frames_without_stamps_are_labelled_and_score_as_those_with(tmp_path, weights):
+    messages = camera_and_truth(4)
+    with_stamps = write_bag(tmp_path / "bag", messages)
+    for _, _, message in messages:
+        message.header.stamp.sec = message.header.stamp.nanosec = 0
+    without = write_bag(tmp_path / "without", messages)
+    _, reported = invoke("label", without, tmp_path / "frames", "--weights", weights)
+    assert "4 images of /cam/image_raw have a stamp that is 0 or repeated" in " ".join(reported.split())
+    score = figures("score-bag", without, "--weights", weights, "--truth", tmp_path / "frames")
+    assert sum(folder["frames"] for folder in score["folders"].values()) == 4
+    keys = ("final_score", "detection")
+    expected, scored = (figures("score-bag", path, "--weights", weights) for path in (with_stamps, without))
+    assert [scored[key] for key in keys] == [expected[key] for key in keys]
+
+
 def test_damage_in_the_middle_of_a_bag_is_scored_up_to_there(tmp_path, weights):
     bag = write_bag(tmp_path / "bag", camera_and_truth(30), StoragePlugin.SQLITE3)
     file = bag / "bag.db3"

@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import json
 import threading
+import zipfile
 
 import cv2
 import numpy as np
@@ -200,6 +201,23 @@ def test_score_of_the_courses_three_folders_as_json_and_report(tmp_path, weights
     picture = cv2.imread(str(tmp_path / "report" / "worst_frames.png"))
     assert picture is not None
     assert picture.shape[1] == 2 * 3 * 256
+
+
+def test_the_courses_evaluation_set_scores_the_same_under_its_own_names_and_zipped(tmp_path, weights):
+    sets = {name: tmp_path / name for name in ("renamed", "own_names")}
+    for folder in sets.values():
+        for seed, (kind, height) in enumerate(((Kind.NEAR, 24), (Kind.FAR, 5), (Kind.NONE, 0))):
+            write_frames(folder / kind.value, 4, seed, run="0_run1", hero_heights=(height,))
+    for path in sets["own_names"].rglob("*.png"):
+        path.rename(path.with_name(path.name.replace("0_run1_mask", "0__mask")))
+    sets["zipped"] = tmp_path / "sample_evaluation_data.zip"
+    with zipfile.ZipFile(sets["zipped"], "w") as archive:
+        for path in sorted(sets["own_names"].rglob("*.*")):
+            archive.write(path, path.relative_to(tmp_path))
+    results = [fcn_follow("score", "--weights", weights, "--data", path, "--json") for path in sets.values()]
+    first, *others = [json.loads(result.stdout) for result in results]
+    assert first["folders"]["following_images"]["frames"] == 4
+    assert others == [first, first]
 
 
 def test_score_prints_tables(tmp_path, weights):

@@ -358,3 +358,29 @@ def test_a_loss_that_is_no_number_stops_with_the_batch_saved(data):
     with pytest.raises(UserError, match=r"the loss is nan; the batch is in .*w\.nan-batch"):
         trainer.fit(lambda step, loss: None, lambda report: None)
     assert load_file(data / "w.nan-batch")["images"].shape == (4, 3, 16, 16)
+
+
+@pytest.mark.parametrize("gradient_alone", [False, True])
+def test_the_batch_that_is_saved_is_the_one_of_the_first_nan(data, gradient_alone):
+    """The loss is looked at every twenty steps; a NaN in the gradient alone shows in the loss of the next step."""
+    bank = load_bank(all_frames([open_frames(data / "a")]), 32)
+    parameters = TrainingParameters(network="fcn_001", input_px=16, batch_size=4, steps_per_epoch=12)
+    trainer = Trainer(parameters, bank, [], data / "w.safetensors", ModelCard("fcn_001", 16, 16), torch.device("cpu"))
+    batches = []
+    batch, objective = trainer.batch, trainer.objective
+    trainer.batch = lambda indices: batches.append(batch(indices)) or batches[-1]
+
+    def spoiled(output, targets):
+        loss = objective(output, targets)
+        if len(batches) != 4:
+            return loss
+        infinite_slope = (output - output.detach()).abs().sqrt().sum()
+        return loss + infinite_slope if gradient_alone else loss * float("nan")
+
+    trainer.objective = spoiled
+    with pytest.raises(UserError, match=r"the loss is nan; the batch is in .*w\.nan-batch"):
+        trainer.fit(lambda step, loss: None, lambda report: None)
+    assert len(batches) == 13
+    saved = load_file(data / "w.nan-batch")
+    assert torch.equal(saved["images"], batches[3][0])
+    assert torch.equal(saved["targets"], batches[3][1])

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import zipfile
 from pathlib import Path
 
 import h5py
@@ -13,6 +14,8 @@ from frame_folders import write_frames
 
 from fcn_follow.errors import UserError
 from fcn_follow.inference.engine import EngineSpec, open_engine
+from fcn_follow.inference.interpreter import Interpreter
+from fcn_follow.inference.tracing import graph_of
 from fcn_follow.networks.keras.graph import GraphLayer, KerasGraph, build_graph, from_card, to_card
 from fcn_follow.networks.keras.weights_import import import_keras, parse_architecture
 from fcn_follow.networks.weights import ModelCard, load_weights, save_weights
@@ -33,9 +36,9 @@ def architecture():
     return json.loads(json.loads((REFERENCE / "config_model_weights").read_text()))
 
 
-def answer_of(network):
+def answer_of(network, name="answer.npz"):
     """The network's probabilities for the reference's images, and those of Keras."""
-    reference = np.load(REFERENCE / "answer.npz")
+    reference = np.load(REFERENCE / name)
     with torch.no_grad():
         logits = network(torch.from_numpy(reference["images"]).permute(0, 3, 1, 2))
     return logits.softmax(1).permute(0, 2, 3, 1).numpy(), reference["probabilities"]
@@ -61,6 +64,50 @@ def test_a_whole_model_file_needs_no_second_one(files):
     assert np.abs(ours - theirs).max() < TOLERANCE
     with pytest.raises(UserError, match="holds weights alone; name the architecture file too"):
         import_keras(files / "model_weights")
+
+
+def test_a_model_of_keras_3_with_average_pooling_is_that_of_real_keras():
+    network = import_keras(REFERENCE / "keras3.h5")
+    pooled = [(layer.same, layer.kernel_px) for layer in network.graph.layers if layer.kind == "average_pool"]
+    assert pooled == [(False, (2, 2)), (True, (3, 3))]
+    ours, theirs = answer_of(network, "keras3_answer.npz")
+    assert theirs.std() > 0.05
+    assert np.abs(ours - theirs).max() < TOLERANCE
+
+
+def test_average_pooling_without_padding_runs_on_every_engine_and_with_padding_on_torch():
+    pooling = GraphLayer("pool", "average_pool", ("input",), kernel_px=(2, 2), stride_px=(2, 2), same=True)
+    up = GraphLayer("up", "upsample", ("pool",), kernel_px=(2, 2))
+    head = GraphLayer("head", "conv", ("up",), filters=3, kernel_px=(3, 3))
+    torch.manual_seed(2)
+    network = build_graph(KerasGraph(16, 24, (pooling, up, head))).to_empty(device="cpu")
+    for tensor in network.parameters():
+        torch.nn.init.normal_(tensor)
+    images = torch.randint(0, 256, (2, 16, 24, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        expected = network(images.permute(0, 3, 1, 2).float() / 127.5 - 1.0)
+        rewritten = Interpreter(graph_of(network, 16, 24))(images)
+    assert torch.allclose(rewritten, expected, atol=1e-5)
+    with pytest.raises(UserError, match="an average over windows that reach over the edge is not known"):
+        graph_of(import_keras(REFERENCE / "keras3.h5"), 32, 32)
+
+
+def test_what_else_keras_3_writes_is_recognised(files):
+    content = h5py.File(REFERENCE / "keras3.h5").attrs["model_config"]
+    (files / "lambda.json").write_text(content.replace('"class_name": "AveragePooling2D"', '"class_name": "Lambda"'))
+    with h5py.File(files / "k.weights.h5", "w") as file:
+        file.create_group("vars")
+        file.create_group("layers/conv2d/vars")["0"] = np.zeros(3, np.float32)
+    with zipfile.ZipFile(files / "k.keras", "w") as archive:
+        archive.writestr("config.json", content)
+    for name, architecture, message in (
+        ("keras3.h5", files / "lambda.json", r"lambda\.json \(written by Keras 3\): layer 'average_pooling2d'"),
+        ("k.weights.h5", None, r"k\.weights\.h5: weights alone, as Keras 3 saves them .* model\.save\('NAME\.h5'\)"),
+        ("k.keras", None, r"k\.keras: a zip, as Keras 3 saves a model .* model\.save\('NAME\.h5'\)"),
+    ):
+        folder = REFERENCE if name == "keras3.h5" else files
+        with pytest.raises(UserError, match=message):
+            import_keras(folder / name, architecture)
 
 
 def test_imported_weights_work_on_the_engines_and_in_the_score(files):

@@ -1,8 +1,7 @@
-"""hero/detections and segmentation/label_info against vision_msgs, or, where it is not installed, its definitions."""
+"""hero/detections and segmentation/label_info against vision_msgs where it is installed, and its definitions."""
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -95,9 +94,12 @@ class FakeNode:
         return SimpleNamespace(now=lambda: SimpleNamespace(to_msg=lambda: Header().stamp))
 
 
-def test_the_hero_is_one_detection_with_the_images_header(monkeypatch):
-    if importlib.util.find_spec("vision_msgs") is None:
+@pytest.mark.parametrize("installed", [True, False])
+def test_the_hero_is_one_detection_with_the_images_header(monkeypatch, installed):
+    if not installed:
         monkeypatch.setattr(detections, "vision_msgs", STAND_IN)
+    elif detections.vision_msgs is None:
+        pytest.skip("vision_msgs comes with a ROS install")
     node = FakeNode()
     publisher = detections.make_publisher(node)
     header = Header(frame_id="camera")
@@ -116,8 +118,8 @@ def test_the_hero_is_one_detection_with_the_images_header(monkeypatch):
     assert named == [(0, "background"), (1, "other people"), (2, "hero")]
 
 
-@pytest.mark.skipif(importlib.util.find_spec("vision_msgs") is not None, reason="vision_msgs is installed")
-def test_without_vision_msgs_nothing_is_published():
+def test_without_vision_msgs_nothing_is_published(monkeypatch):
+    monkeypatch.setattr(detections, "vision_msgs", None)
     node = FakeNode()
     detections.make_publisher(node).publish(Header(), None)
     assert node.sent == {}

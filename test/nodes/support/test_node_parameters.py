@@ -84,6 +84,38 @@ def test_live_changes_are_all_or_nothing(ros):
     assert not node.set_parameters_atomically([Parameter("count", value=4)]).successful
 
 
+def test_a_whole_number_is_taken_where_a_number_is_wanted_and_nothing_else_is(ros):
+    """`ros2 param set /follower limits.speed_m_s 4` sends a whole number."""
+    seen: list[Example] = []
+    node = make()
+    node.declare(Example(), on_change=seen.append)
+    assert node.set_parameters_atomically([Parameter("limits.speed_m_s", value=4)]).successful
+    assert (seen[-1].limits.speed_m_s, node.get_parameter("limits.speed_m_s").value) == (4.0, 4.0)
+    assert type(node.get_parameter("limits.speed_m_s").value) is float
+    for value, reason in ((11, "out of range"), (True, "BOOL"), ("fast", "STRING")):
+        result = node.set_parameters_atomically([Parameter("limits.speed_m_s", value=value)])
+        assert not result.successful
+        assert reason in result.reason, result.reason
+    assert len(seen) == 1
+
+
+def test_a_parameter_of_another_node_is_told_apart_from_a_misspelt_one(ros):
+    """A file's section /** may hold what one node alone has."""
+    for name, expected in (
+        (
+            "limits.acceleration_m_s2",
+            "unknown parameter limits.acceleration_m_s2: it is one of follower, not of example; give it to follower",
+        ),
+        (
+            "weights",
+            "weights: it is one of segmenter, not of example; .* in the section /\\*\\*/segmenter, not /\\*\\*",
+        ),
+        ("wieghts", "unknown parameter wieghts; known are"),
+    ):
+        with pytest.raises(UserError, match=expected):
+            make(**{name: 1.0}).declare(Example())
+
+
 def test_without_a_callback_nothing_changes(ros):
     node = make()
     node.declare(Example())

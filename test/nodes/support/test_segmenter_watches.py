@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 import zlib
 from array import array
 
@@ -14,6 +15,8 @@ from fcn_follow.geometry import CameraIntrinsics
 from fcn_follow.images.messages import MessageError, fill_camera_info, intrinsics
 from fcn_follow.nodes.support.camera_watch import CameraWatch
 from fcn_follow.nodes.support.image_watch import PictureWatch, StampWatch
+from fcn_follow.nodes.support.segmenter_health import SegmenterHealth
+from fcn_follow.nodes.support.segmenter_parameters import SegmenterParameters
 from fcn_follow.nodes.support.work_watch import WorkWatch
 
 CAMERA = CameraIntrinsics(640, 480, 300.0, 300.0, 319.5, 239.5)
@@ -98,6 +101,48 @@ def test_another_image_size_is_another_camera_and_must_be_that_of_the_image():
     assert watch.fault == ""
 
 
+@pytest.mark.parametrize(
+    ("binning", "region", "image"),
+    [
+        ((0, 0), (0, 0, 0, 0), (640, 480, 300.0, 319.5, 239.5)),
+        ((2, 2), (0, 0, 0, 0), (320, 240, 150.0, 159.75, 119.75)),
+        ((0, 0), (160, 120, 320, 240), (320, 240, 300.0, 159.5, 119.5)),
+        ((2, 2), (0, 200, 640, 280), (320, 140, 150.0, 159.75, 19.75)),
+        ((1, 1), (400, 300, 240, 180), (240, 180, 300.0, -80.5, -60.5)),
+    ],
+)
+def test_binning_and_region_of_interest_reduce_the_camera_to_that_of_the_image(binning, region, image):
+    """The full sensor's width, height and K; both are in full pixels, as sensor_msgs/CameraInfo defines them."""
+    message = info()
+    message.binning_x, message.binning_y = binning
+    message.roi.x_offset, message.roi.y_offset, message.roi.width, message.roi.height = region
+    width, height, focal, cx, cy = image
+    watch = CameraWatch()
+    watch.take(message)
+    assert watch.fitting(height, width) == CameraIntrinsics(width, height, focal, focal, cx, cy)
+    assert watch.fitting(480, 640) == CAMERA  # of a driver that bins and gives the size and K of its images
+    assert watch.fault == ""
+    assert watch.fitting(100, 100) is None
+    assert f"camera_info is of {width}x{height}" in watch.fault
+
+
+@pytest.mark.parametrize(
+    ("binning", "region", "expected"),
+    [
+        ((1, 1), (400, 0, 320, 240), "a region of interest of 320x240 at 400, 0: it must lie in the full image"),
+        ((4000, 1), (0, 0, 0, 0), "a binning of 4000x1 of an image of 640x480"),
+    ],
+)
+def test_a_region_outside_the_sensor_and_an_impossible_binning_are_refused(binning, region, expected):
+    message = info()
+    message.binning_x, message.binning_y = binning
+    message.roi.x_offset, message.roi.y_offset, message.roi.width, message.roi.height = region
+    watch = CameraWatch()
+    watch.take(message)
+    assert watch.camera is None
+    assert expected in watch.fault
+
+
 def test_a_picture_that_stays_under_new_stamps_is_timed():
     still, moved = array("B", [1, 2, 3]), array("B", [1, 2, 4])
     watch = PictureWatch()
@@ -139,6 +184,28 @@ def test_stamps_that_are_not_of_now_are_counted_and_named_once(stamps_ns, expect
     assert watch.report() == ""
     if counted is not None:
         assert {kind: count for kind, count in watch.counts.items() if count} == counted
+
+
+@pytest.mark.parametrize(
+    ("period_ns", "expected"),
+    [
+        (SECOND, "images come at 1.0 Hz; at least 3 Hz are needed"),
+        (SECOND // 2, "images come at 2.0 Hz; at least 3 Hz are needed"),
+        (SECOND // 4, ""),
+        (0, ""),
+    ],
+)
+def test_a_camera_that_is_too_slow_to_follow_by_is_named_with_the_rate_that_is_needed(period_ns, expected):
+    watch = StampWatch()
+    for index in range(20):
+        assert watch.too_slow == (expected if index > 5 else "")
+        watch.take(100 * SECOND + index * period_ns, 100 * SECOND + index * period_ns)
+    health = SegmenterHealth()
+    health.stamps = watch
+    health.camera.take(info())
+    assert health.level_and_summary(time.monotonic(), SegmenterParameters(), "image_raw")[1] == (
+        expected or "segmenting"
+    )
 
 
 def test_a_network_that_raises_is_a_fault_until_it_answers():

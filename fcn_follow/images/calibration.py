@@ -1,0 +1,27 @@
+"""The calibration file of a camera, as camera_calibration and camera_info_manager write it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fcn_follow.errors import UserError
+from fcn_follow.geometry import CameraIntrinsics
+from fcn_follow.images.messages import plausible_camera
+from fcn_follow.yaml_text import read_yaml
+
+
+def read_calibration(path: Path) -> CameraIntrinsics:
+    """The pinhole camera of a calibration file. Raises UserError where it is none, or of an impossible camera."""
+    content = read_yaml(path, "a camera's calibration")
+    try:
+        width_px, height_px = content["image_width"], content["image_height"]
+        numbers = [float(value) for value in content["camera_matrix"]["data"]]
+        if len(numbers) != 9 or not type(width_px) is type(height_px) is int:
+            raise ValueError
+    except (TypeError, KeyError, ValueError, OverflowError) as error:
+        wanted = "image_width, image_height and camera_matrix with data of 9 numbers"
+        raise UserError(f"{path}: not a camera's calibration; it has {wanted}") from error
+    try:
+        return plausible_camera("the calibration", width_px, height_px, numbers)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error

@@ -1,0 +1,50 @@
+"""The definitions of message types that rosbags does not know, from the packages that are installed."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from rosbags.typesys import TypesysError, get_types_from_msg
+from rosbags.typesys.store import Typestore
+
+
+def learn(types: Typestore, kind: str) -> None:
+    """Add a type 'package/msg/Name' and those of its fields. Raises LookupError where a definition is not installed."""
+    found: dict[str, Any] = {}
+    wanted = [kind]
+    while wanted:
+        name = wanted.pop()
+        if name in types.fielddefs or name in found:
+            continue
+        try:
+            found |= get_types_from_msg(_definition(name), name)
+        except (OSError, ValueError, TypesysError) as error:
+            raise LookupError(f"its definition of {name} is not installed") from error
+        wanted += [part for _, field in found[name][1] for part in _names(field)]
+    types.register(found)
+
+
+def _names(field: Any) -> list[str]:
+    """The message types in a field's description; an array's is (kind of node, (its element, length))."""
+    _, content = field
+    if isinstance(content, str):
+        return [content]
+    return _names(content[0]) if isinstance(content[0], tuple) else []
+
+
+def _definition(kind: str) -> str:
+    package, _, name = kind.split("/")
+    if not (package.isidentifier() and name.isidentifier()):  # it comes from the network
+        raise ValueError(kind)
+    return (_share(package) / "msg" / f"{name}.msg").read_text(encoding="utf-8")
+
+
+def _share(package: str) -> Path:
+    try:
+        from ament_index_python.packages import get_package_share_directory  # here: not with every client library
+
+        return Path(get_package_share_directory(package))
+    except (ImportError, LookupError, OSError):
+        return Path(sys.prefix) / "share" / package
