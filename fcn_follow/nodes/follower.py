@@ -154,7 +154,7 @@ class FollowerNode(ParameterNode):
     def _take_mount(self) -> None:
         """Follow with the parameters as they are, and the camera's mount of TF where it is there."""
         mounted = self._mount.mounted(self._settings.camera, self._camera_frame)
-        self._set_fault("mount", self._mount.fault)
+        self._faults.set("mount", self._mount.fault)
         self._follower.set_parameters(replace(self._settings, camera=mounted))
 
     def _guarded(self, callback: Callable[..., None]) -> Callable[..., None]:
