@@ -10,8 +10,7 @@ from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction, SetEn
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
-from fcn_follow.errors import UserError
-from fcn_follow.nodes.support.interlock import commands_stay_on_cmd_vel, enable_command
+from fcn_follow.nodes.support.interlock import commands_stay_on_cmd_vel, enable_command, require_cmd_vel
 from fcn_follow.nodes.support.launching import number_of, required
 from fcn_follow.share import dds_environment, share_directory
 
@@ -109,9 +108,8 @@ def make_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     simulated = value["simulator"] == "true"
     simulator_file = str(SHARE / "config" / "simulator.yaml") if simulated else ""
     params_files = [Path(path) for path in (value["params_file"], simulator_file, value["vehicle_file"]) if path]
-    stays_on_cmd_vel = commands_stay_on_cmd_vel(params_files)
-    if simulated and not stays_on_cmd_vel:
-        raise UserError("simulator:=true needs output cmd_vel, and a parameter file names another output; leave it out")
+    if simulated:
+        require_cmd_vel(params_files)
 
     camera = [("image_raw", value["image"].removesuffix("/compressed")), ("camera_info", value["camera_info"])]
     segmenter = {name: text(name) for name in ("weights", "device") if value[name]}
@@ -119,7 +117,7 @@ def make_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         segmenter["image_transport"] = "compressed"
     follower = {"cmd_vel.type": text("cmd_vel_type")} if value["cmd_vel_type"] else {}
     pretended = simulated or value["source"] != ""
-    if value["enabled"] or (pretended and stays_on_cmd_vel):
+    if value["enabled"] or (pretended and commands_stay_on_cmd_vel(params_files)):
         follower["start_enabled"] = value["enabled"] != "false"
     player = {
         "source": text("source"),

@@ -58,6 +58,8 @@ DISCOVERY_S = 0.7
 DISAPPEARANCE_S = 3.0
 """For this time it waits for another one to disappear, which may have been killed just before."""
 MAX_PEOPLE = 64
+MAX_STALL = 5.0
+"""Times `timeouts.clock_s`: a clock that stands still for longer is a fault even if nothing else comes either."""
 
 
 class FollowerNode(ParameterNode):
@@ -79,6 +81,7 @@ class FollowerNode(ParameterNode):
         self._reported: tuple[State, str] | None = None
         self._steps = self._frames = 0
         self._clock_moved = (self.get_clock().now().nanoseconds, time.monotonic())
+        self._received_s = -math.inf
         self._stepped_s = time.monotonic()
         self._sent_ns = 0
         self._stopped = False
@@ -95,7 +98,7 @@ class FollowerNode(ParameterNode):
             ("odom", Odometry, self._on_odom, qos, True),
             ("stick", Twist, self._on_stick, qos, False),
         ):
-            subscription = self.create_subscription(message_type, topic, self._guarded(callback), profile)
+            subscription = self.create_subscription(message_type, topic, self._received(callback), profile)
             self._heard[subscription.topic_name] = message_type
             if is_single:
                 self._single_sources.append(subscription.topic_name)
@@ -168,6 +171,15 @@ class FollowerNode(ParameterNode):
 
         return call
 
+    def _received(self, callback: Callable[[Any], None]) -> Callable[..., None]:
+        """The guarded callback of a subscription; the time of its last message is known."""
+
+        def take(message: Any) -> None:
+            self._received_s = time.monotonic()
+            callback(message)
+
+        return self._guarded(take)
+
     def _fail(self, error: Exception) -> None:
         self.get_logger().error(f"zero command: {type(error).__name__}: {error}", throttle_duration_sec=1.0)
         self._follower.start_anew()
@@ -224,12 +236,18 @@ class FollowerNode(ParameterNode):
         return RosTime(nanoseconds=self._sent_ns).to_msg()
 
     def _watch_clock(self) -> None:
-        """A stopped clock (a simulator that has ended) is a fault: it gives no ages."""
+        """A clock that stands still while messages come gives no ages: a fault.
+
+        A simulator that computes for long stops everything at once, and goes on; one that has ended does not.
+        """
         now_ns, steady_s = self.get_clock().now().nanoseconds, time.monotonic()
         if now_ns != self._clock_moved[0]:
             self._clock_moved = (now_ns, steady_s)
             self._faults.set("clock", "")
-        elif steady_s - self._clock_moved[1] > self._settings.timeouts.clock_s:
+            return
+        clock_s, moved_s = self._settings.timeouts.clock_s, self._clock_moved[1]
+        others_live = self._received_s > moved_s + clock_s / 2
+        if steady_s - moved_s > (clock_s if others_live else MAX_STALL * clock_s):
             self._faults.set("clock", "the clock stands still (is anybody publishing /clock?)")
 
     def _watch_graph(self) -> None:

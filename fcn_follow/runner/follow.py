@@ -17,7 +17,12 @@ from rich.text import Text
 from fcn_follow.errors import UserError
 from fcn_follow.images.calibration import read_calibration
 from fcn_follow.nodes.executables import NODES
-from fcn_follow.nodes.support.interlock import check_node_names, commands_stay_on_cmd_vel, enable_command
+from fcn_follow.nodes.support.interlock import (
+    check_node_names,
+    commands_stay_on_cmd_vel,
+    enable_command,
+    require_cmd_vel,
+)
 from fcn_follow.nodes.support.processes import NodeProcess, start_node
 from fcn_follow.nodes.support.spinning import rclpy_running
 from fcn_follow.share import dds_environment, share_directory
@@ -85,6 +90,8 @@ class Runner:
             if not path.is_file():
                 raise UserError(f"{path}: there is no such parameter file")
             check_node_names(path, NODES)
+        if self._options.source is None:
+            require_cmd_vel(self._params)
         os.environ.update(dds_environment(network=self._options.network))
         from fcn_follow.nodes.bag_recorder import BagRecorder
         from fcn_follow.nodes.flight_watcher import FlightWatcher

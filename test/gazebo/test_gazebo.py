@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import copy
 import filecmp
+import importlib.util
 import itertools
 import math
 import os
@@ -18,6 +19,7 @@ import pytest
 import sdf_rules
 import yaml
 from command_line import fcn_follow, process
+from ros_tools import skip_without_launch
 
 from fcn_follow.gazebo.assets import SEED
 from fcn_follow.gazebo.elements import LABEL_HERO, PLUGINS
@@ -230,8 +232,7 @@ def test_the_launch_file_joins_the_bridge_and_the_nodes():
 
 
 def test_the_real_launch_loads_the_launch_file():
-    for module in ("launch", "launch_ros", "ament_index_python"):
-        pytest.importorskip(module, reason="launch and launch_ros come with a ROS install")
+    skip_without_launch()
     from launch.launch_description_sources import get_launch_description_from_python_launch_file
 
     description = get_launch_description_from_python_launch_file(str(ROOT / "launch" / "gazebo.launch.py"))
@@ -241,6 +242,29 @@ def test_the_real_launch_loads_the_launch_file():
     }  # fmt: skip
     assert all(len(argument.description) > 20 for argument in arguments.values())
     assert arguments["dynamics"].choices == ["rotors", "velocity"]
+
+
+@pytest.mark.parametrize("dynamics", ["velocity", "rotors"])
+def test_the_drone_with_rotors_is_put_on_its_stand(dynamics, monkeypatch):
+    skip_without_launch()
+    import launch
+
+    specification = importlib.util.spec_from_file_location("gazebo_launch", ROOT / "launch" / "gazebo.launch.py")
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    monkeypatch.setattr(module, "gazebo_share", lambda: Path("/share/ros_gz_sim"))
+    context = launch.LaunchContext()
+    context.launch_configurations.update({each.name: each.default_value[0].text for each in module.ARGUMENTS})
+    context.launch_configurations["dynamics"] = dynamics
+    entities = module.make_everything(context)
+    begins = [each for each in entities if getattr(each, "node_executable", "") == "create"]
+    (begin,) = begins
+    model, name = ("launch_stand", "launch_stand") if dynamics == "rotors" else ("follow_drone", "follow_drone")
+    command = [launch.utilities.perform_substitutions(context, part) for part in begin.cmd]
+    assert any(part.endswith(f"models/{model}/model.sdf") for part in command) and name in command
+    assert command[-8:] == ["-x", "3.0", "-y", "7.99", "-z", "2.5", "-Y", "-3.06"]
+    handlers = [each for each in entities if isinstance(each, launch.actions.RegisterEventHandler)]
+    assert len(handlers) == (dynamics == "rotors"), "the drone comes when the stand is there"
 
 
 @pytest.mark.parametrize(("path", "parameters"), list(zip(DRONES, ("gazebo.yaml", "gazebo_rotors.yaml"), strict=True)))

@@ -247,6 +247,30 @@ def test_a_clock_that_stands_still_is_a_fault(rig, follower):
     assert output.count("fault: the clock stands still") == 1
 
 
+def test_a_simulator_that_stalls_as_a_whole_is_no_fault_until_it_has_ended(rig, follower):
+    """Gazebo that renders in software stops /clock and all else for a second or two, many times a minute."""
+    follower("-p", "use_sim_time:=true")
+    clock = rig.node.create_publisher(Clock, "/clock", 1)
+    simulated_s, lived_s = 100.0, time.monotonic()
+
+    def live():
+        nonlocal simulated_s, lived_s
+        simulated_s += min(0.05, time.monotonic() - lived_s)
+        lived_s = time.monotonic()
+        clock.publish(Clock(clock=rclpy.time.Time(nanoseconds=int(simulated_s * 1e9)).to_msg()))
+        rig.show_hero(age_s=rig.node.get_clock().now().nanoseconds * 1e-9 - simulated_s)
+        time.sleep(0.01)
+
+    fly(rig, live)
+    count = len(rig.states)
+    for _ in range(2):
+        rig.spin_for(2.0)
+        assert wait_until(lambda: moves(rig.commands[-1]), live)
+    assert not any("clock" in reason for _, reason in rig.states[count:]), rig.states[count:]
+    assert wait_until(lambda: "the clock stands still" in rig.states[-1][1], rig.spin), "it has ended"
+    assert wait_until(lambda: not moves(rig.commands[-1]), rig.spin)
+
+
 def test_an_exception_in_the_loop_is_zero(ros, monkeypatch):
     node = FollowerNode()
     sent = []

@@ -361,6 +361,7 @@ def test_the_player_takes_the_cameras_calibration_and_refuses_one_of_another_siz
     calibration = tmp_path / "camera.yaml"
     content = write_calibration(calibration, CAMERA).read_text()
     listener.listen(CameraInfo, "camera_info")
+    listener.listen(Image, "image_raw")  # the player waits for it
     given = parameter_arguments({"source": frames, "rate_hz": 20.0, "calibration": calibration})
     player = start_node("player", domain_id, *given)
     assert listener.wait(lambda: len(listener.received["camera_info"]) == 3 and player.poll() is not None)

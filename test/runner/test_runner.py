@@ -125,6 +125,7 @@ def test_ctrl_c_ends_a_flight_as_it_should(domain_id, tmp_path):
         ),
         (["--params", "{tmp}/nowhere.yaml"], 1, "nowhere.yaml: there is no such parameter file"),
         (["--params", "{tmp}/folower.yaml"], 1, "there is no node 'folower'; did you mean follower?"),
+        (["--params", "{tmp}/mavlink.yaml"], 1, "the simulator needs output cmd_vel"),
         (["--calibration", "{tmp}/camera.yaml"], 1, "--calibration is of the camera of a --source"),
         (
             ["--source", "{tmp}/run", "--calibration", "{tmp}/folower.yaml"],
@@ -138,6 +139,7 @@ def test_ctrl_c_ends_a_flight_as_it_should(domain_id, tmp_path):
 )
 def test_a_mistake_is_one_line_and_a_non_zero_exit(domain_id, tmp_path, arguments, code, expected):
     (tmp_path / "folower.yaml").write_text("drone1: {folower: {ros__parameters: {limits: {speed_m_s: 1.0}}}}")
+    (tmp_path / "mavlink.yaml").write_text("/**/follower: {ros__parameters: {output: mavlink}}")
     write_weights(tmp_path / "good.safetensors")
     write_frames(tmp_path / "run", 1)
     arguments = [argument.replace("{tmp}", str(tmp_path)) for argument in arguments]

@@ -22,6 +22,12 @@ def commands_stay_on_cmd_vel(params_files: Sequence[Path]) -> bool:
     return all(output == "cmd_vel" for path in params_files for output in _outputs(_read(path)))
 
 
+def require_cmd_vel(params_files: Sequence[Path]) -> None:
+    """Raise UserError if a parameter file names another output than that which the embedded simulator flies by."""
+    if not commands_stay_on_cmd_vel(params_files):
+        raise UserError("the simulator needs output cmd_vel, and a parameter file names another output; leave it out")
+
+
 def check_node_names(path: Path, nodes: Collection[str]) -> None:
     """Raise UserError if a parameter file has a section of an unknown node, which ROS would ignore."""
     for key in _named(_read(path)):
