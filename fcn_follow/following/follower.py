@@ -18,7 +18,7 @@ from fcn_follow.following.limits import Limiter, limit_lead
 from fcn_follow.following.monitors import CameraRate, FrozenPicture
 from fcn_follow.following.odometry import Odometry
 from fcn_follow.following.parameters import FollowerParameters
-from fcn_follow.following.reasons import Reason
+from fcn_follow.following.reasons import Limit, Reason
 from fcn_follow.following.states import MISSING_INPUT, MOVING, Situation, State, next_state
 from fcn_follow.following.steering import Moment, Steering
 from fcn_follow.following.vehicle import VehicleHistory, VehiclePose
@@ -48,7 +48,7 @@ class FollowerStep:
     hero: HeroEstimate | None = None
     relative: RelativePosition | None = None
     wanted: VelocityCommand = ZERO_COMMAND
-    limited_by: tuple[str, ...] = ()
+    limited_by: tuple[Limit, ...] = ()
     request: str = ""
     yaw_odom_rad: float | None = None
     fault: str = ""
@@ -169,9 +169,9 @@ class Follower:
             followed = limit_lead(advised, vehicle) if self.odometry.heard else advised
             command, limited = self._limiter.step(followed, self.parameters.limits, step_s)
             if advised != wanted:
-                limited_by += ("people or height",)
+                limited_by += (Limit.PEOPLE_OR_HEIGHT,)
             if followed != advised:
-                limited_by += ("the drone lags",)
+                limited_by += (Limit.DRONE_LAGS,)
             limited_by += limited
         guarded = self.guard.check(command, now_s, dt_s if elapsed_s is None else elapsed_s, heights)
         if guarded.command != command:

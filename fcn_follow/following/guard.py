@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 from fcn_follow.coordinates import body_from_optical, rotated, wrapped
 from fcn_follow.following.parameters import FollowerParameters, Limits
-from fcn_follow.following.reasons import Reason
+from fcn_follow.following.reasons import Limit, Reason
 from fcn_follow.following.vehicle import VehicleHistory, VehiclePose, dead_reckoned
 from fcn_follow.geometry import ZERO_COMMAND, Vector3, VelocityCommand
 
@@ -58,7 +58,7 @@ class Guarded:
     """A checked command, the names of the checks that changed it, and the fault of an impossible one."""
 
     command: VelocityCommand
-    limited_by: tuple[str, ...] = ()
+    limited_by: tuple[Limit, ...] = ()
     fault: str = ""
 
 
@@ -144,12 +144,12 @@ class Guard:
         if not all(abs(value) <= MAX_COMMAND for value in dataclasses.astuple(command)):  # false for NaN
             fault, checked = Reason.COMMAND_IMPOSSIBLE, ZERO_COMMAND
         pose = self.history.newest or self.advance(now_s)
-        restrictions: tuple[tuple[str, Callable[[VelocityCommand], VelocityCommand]], ...] = (
-            ("guard: limits", lambda each: _within_limits(each, limits)),
-            ("guard: elapsed time", lambda each: self._grown(each, limits, elapsed_s)),
-            ("guard: lower limits", lambda each: _within_limits(each, limits)),
-            ("guard: people", lambda each: self._away_from_people(each, pose, now_s)),
-            ("guard: height", lambda each: self._within_heights(each, pose, heights)),
+        restrictions: tuple[tuple[Limit, Callable[[VelocityCommand], VelocityCommand]], ...] = (
+            (Limit.GUARD_LIMITS, lambda each: _within_limits(each, limits)),
+            (Limit.GUARD_ELAPSED_TIME, lambda each: self._grown(each, limits, elapsed_s)),
+            (Limit.GUARD_LOWER_LIMITS, lambda each: _within_limits(each, limits)),
+            (Limit.GUARD_PEOPLE, lambda each: self._away_from_people(each, pose, now_s)),
+            (Limit.GUARD_HEIGHT, lambda each: self._within_heights(each, pose, heights)),
         )
         limited = []
         for name, restrict in restrictions:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from fcn_follow.coordinates import rotated, wrapped
 from fcn_follow.following.estimator import HeroEstimate
 from fcn_follow.following.parameters import FollowerParameters
+from fcn_follow.following.reasons import Limit
 from fcn_follow.following.vehicle import VehiclePose
 from fcn_follow.geometry import VelocityCommand
 
@@ -94,7 +95,7 @@ class References:
 
     def step(
         self, parameters: FollowerParameters, trim: Trim, hero: HeroEstimate, where: RelativePosition, dt_s: float
-    ) -> tuple[str, ...]:
+    ) -> tuple[Limit, ...]:
         """Move towards the set points for dt_s; returns what limits a set point."""
         points, limits, camera = parameters.set_points, parameters.limits, parameters.camera
         frequency = parameters.gains.reference_rad_s
@@ -118,7 +119,7 @@ class References:
         self.height.step(in_view, frequency, max(limits.up_m_s, limits.down_m_s), dt_s)
         orbit_rad_s = limits.orbit_m_s / max(where.distance_m, limits.minimum_distance_m)
         self.bearing.step(bearing + trim.bearing_rad, frequency, orbit_rad_s, dt_s, angle=True)
-        return ("camera's view",) if in_view != height else ()
+        return (Limit.CAMERA_VIEW,) if in_view != height else ()
 
 
 def bearing_error_rad(hero: HeroEstimate, vehicle: VehiclePose) -> float:
@@ -153,7 +154,7 @@ def yaw_to_hero(parameters: FollowerParameters, hero: HeroEstimate, vehicle: Veh
 
 def follow(
     parameters: FollowerParameters, references: References, hero: HeroEstimate, vehicle: VehiclePose
-) -> tuple[VelocityCommand, tuple[str, ...]]:
+) -> tuple[VelocityCommand, tuple[Limit, ...]]:
     """The velocity towards the references, turned to the hero, and what limits it."""
     limits, gains = parameters.limits, parameters.gains
     where = relative_position(hero, vehicle)
@@ -167,11 +168,11 @@ def follow(
     hero_vx, hero_vy = (share * speed for speed in hero.velocity_odom_m_s[:2])
     hero_outward, hero_along = rotated(hero_vx, hero_vy, -where.bearing_rad)
     outward, along = outward + hero_outward, along + hero_along
-    shaped: tuple[str, ...] = ()
+    shaped: tuple[Limit, ...] = ()
     if where.distance_m < limits.minimum_distance_m:
         back_off = gains.distance_1_s * (limits.minimum_distance_m - where.distance_m) + BACK_OFF_M_S
         outward, along = max(outward, back_off), hero_along
-        shaped = ("minimum distance",)
+        shaped = (Limit.MINIMUM_DISTANCE,)
     up = references.height.rate + _braked(
         gains.height_1_s, references.height.value - where.height_m, limits.acceleration_m_s2
     )
@@ -190,17 +191,17 @@ def within_space(
     vehicle: VehiclePose,
     start_m: tuple[float, float],
     height_above_ground_m: float,
-) -> tuple[VelocityCommand, tuple[str, ...]]:
+) -> tuple[VelocityCommand, tuple[Limit, ...]]:
     """The wanted velocity limited to the space above the minimum height and within the range of the start."""
     limits, gains = parameters.limits, parameters.gains
     forward, left, up = wanted.forward_m_s, wanted.left_m_s, wanted.up_m_s
-    shaped: tuple[str, ...] = ()
+    shaped: tuple[Limit, ...] = ()
     spare_height_m = height_above_ground_m - limits.minimum_height_m
     if spare_height_m < 0.0:
         climb = MIN_CLIMB_M_S - gains.height_1_s * spare_height_m
-        return VelocityCommand(0.0, 0.0, max(up, climb), wanted.yaw_rate_rad_s), ("minimum height",)
+        return VelocityCommand(0.0, 0.0, max(up, climb), wanted.yaw_rate_rad_s), (Limit.MINIMUM_HEIGHT,)
     if up < -gains.height_1_s * spare_height_m:
-        up, shaped = -gains.height_1_s * spare_height_m, ("minimum height",)
+        up, shaped = -gains.height_1_s * spare_height_m, (Limit.MINIMUM_HEIGHT,)
     x, y = vehicle.position_m[0] - start_m[0], vehicle.position_m[1] - start_m[1]
     distance = math.hypot(x, y)
     if distance > 0.0:
@@ -209,7 +210,7 @@ def within_space(
         allowed = max(-MAX_RETURN_M_S, gains.distance_1_s * (limits.range_m - distance))
         if outward > allowed:
             forward, left = rotated(allowed, along, outward_rad)
-            shaped = (*shaped, "range")
+            shaped = (*shaped, Limit.RANGE)
     return VelocityCommand(forward, left, up, wanted.yaw_rate_rad_s), shaped
 
 

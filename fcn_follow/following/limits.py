@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from fcn_follow.coordinates import rotated
 from fcn_follow.following.parameters import Limits
+from fcn_follow.following.reasons import Limit
 from fcn_follow.following.vehicle import VehiclePose
 from fcn_follow.geometry import ZERO_COMMAND, VelocityCommand
 
@@ -69,7 +70,7 @@ class Limiter:
         self._vertical = _Motion(_Vector(command.up_m_s))
         self.command = command
 
-    def step(self, wanted: VelocityCommand, limits: Limits, dt_s: float) -> tuple[VelocityCommand, tuple[str, ...]]:
+    def step(self, wanted: VelocityCommand, limits: Limits, dt_s: float) -> tuple[VelocityCommand, tuple[Limit, ...]]:
         """The command dt_s after the last one, and the names of the limits that keep it from the wanted one."""
         if dt_s <= 0.0:
             return self.command, ()
@@ -94,12 +95,12 @@ class Limiter:
             velocity.x, velocity.y, climb.x, max(last_rate - yaw_step, min(last_rate + yaw_step, yaw_rate))
         )
         limited = (
-            ("speed", share < 1.0),
-            ("climb speed", up != wanted.up_m_s),
-            ("yaw rate", yaw_rate != wanted.yaw_rate_rad_s),
-            ("acceleration", abs(velocity - level) > ACCELERATION_SHOWN_M_S),
-            ("climb acceleration", abs(climb.x - up) > ACCELERATION_SHOWN_M_S),
-            ("yaw acceleration", abs(self.command.yaw_rate_rad_s - yaw_rate) > YAW_ACCELERATION_SHOWN_RAD_S),
+            (Limit.SPEED, share < 1.0),
+            (Limit.CLIMB_SPEED, up != wanted.up_m_s),
+            (Limit.YAW_RATE, yaw_rate != wanted.yaw_rate_rad_s),
+            (Limit.ACCELERATION, abs(velocity - level) > ACCELERATION_SHOWN_M_S),
+            (Limit.CLIMB_ACCELERATION, abs(climb.x - up) > ACCELERATION_SHOWN_M_S),
+            (Limit.YAW_ACCELERATION, abs(self.command.yaw_rate_rad_s - yaw_rate) > YAW_ACCELERATION_SHOWN_RAD_S),
         )
         return self.command, tuple(name for name, is_limited in limited if is_limited)
 

@@ -55,6 +55,33 @@ class Reason(_Text):
     COMMAND_IMPOSSIBLE = "the command was nothing that a drone can fly"
 
 
+class Limit(_Text):
+    """What kept the command from being the wanted one: `limited_by` of follow/debug and of the flight report."""
+
+    CAMERA_VIEW = "camera's view"
+    RAMP = "ramp"
+    COASTING = "coasting"
+    NO_FRAMES = "no frames"
+    MINIMUM_DISTANCE = "minimum distance"
+    MINIMUM_HEIGHT = "minimum height"
+    RANGE = "range"
+    PEOPLE_OR_HEIGHT = "people or height"
+    DRONE_LAGS = "the drone lags"
+    SPEED = "speed"
+    CLIMB_SPEED = "climb speed"
+    YAW_RATE = "yaw rate"
+    ACCELERATION = "acceleration"
+    CLIMB_ACCELERATION = "climb acceleration"
+    YAW_ACCELERATION = "yaw acceleration"
+    GUARD_LIMITS = "guard: limits"
+    GUARD_ELAPSED_TIME = "guard: elapsed time"
+    GUARD_LOWER_LIMITS = "guard: lower limits"
+    GUARD_PEOPLE = "guard: people"
+    GUARD_HEIGHT = "guard: height"
+
+
+GUARD_LIMITS = frozenset(limit for limit in Limit if limit.name.startswith("GUARD_"))
+"""What the guard takes away may be abrupt."""
 SETTLING = (Reason.ODOMETRY_APPEARED, Reason.ODOMETRY_BACK)
 """The drone does not move for these, but they are good news and no errors."""
 

@@ -19,7 +19,7 @@ from fcn_follow.following.law import (
 )
 from fcn_follow.following.monitors import ClimbMonitor
 from fcn_follow.following.parameters import FollowerParameters
-from fcn_follow.following.reasons import Reason
+from fcn_follow.following.reasons import Limit, Reason
 from fcn_follow.following.states import MOVING, State
 from fcn_follow.following.vehicle import VehiclePose
 from fcn_follow.geometry import ZERO_COMMAND, Vector3, VelocityCommand
@@ -27,7 +27,7 @@ from fcn_follow.geometry import ZERO_COMMAND, Vector3, VelocityCommand
 MAX_SET_POINT_DISTANCE_M = 50.0
 MIN_SET_POINT_HEIGHT_M, MAX_SET_POINT_HEIGHT_M = -1.0, 30.0
 
-Wanted = tuple[VelocityCommand | None, tuple[str, ...]]
+Wanted = tuple[VelocityCommand | None, tuple[Limit, ...]]
 """The wanted command and what limits it; None asks for zero without a ramp."""
 
 
@@ -111,14 +111,14 @@ class Steering:
         if moment.state not in MOVING or moment.hero is None:
             return None, ()
         if moment.frame_age_s > parameters.timeouts.tracking_s:
-            return ZERO_COMMAND, ("no frames",)
+            return ZERO_COMMAND, (Limit.NO_FRAMES,)
         if moment.state is State.SEARCHING:
             return self._search(parameters, moment, moment.hero), ()
         return self._follow(parameters, moment, moment.hero)
 
     def _follow(
         self, parameters: FollowerParameters, moment: Moment, hero: HeroEstimate
-    ) -> tuple[VelocityCommand, tuple[str, ...]]:
+    ) -> tuple[VelocityCommand, tuple[Limit, ...]]:
         vehicle, timeouts = moment.vehicle, parameters.timeouts
         where = relative_position(hero, vehicle)
         self._move_set_points(parameters, moment, where.distance_m)
@@ -136,11 +136,11 @@ class Steering:
         ramp_s = parameters.gains.ramp_s
         if moment.now_s - self._engaged_s < ramp_s:
             share = (moment.now_s - self._engaged_s) / ramp_s
-            limited += ("ramp",)
+            limited += (Limit.RAMP,)
         if moment.state is State.COASTING:
             remaining_s = timeouts.coast_s - moment.hero_age_s
             share *= min(1.0, 2.0 * remaining_s / (timeouts.coast_s - timeouts.tracking_s))
-            limited += ("coasting",)
+            limited += (Limit.COASTING,)
         start_m = self._start_m or vehicle.position_m
         wanted, limited_by_space = within_space(parameters, scaled(wanted, share), vehicle, start_m[:2], above_ground_m)
         return wanted, limited + limited_by_space

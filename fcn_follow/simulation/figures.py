@@ -11,6 +11,7 @@ import numpy as np
 
 from fcn_follow.following.follower import MAX_STEP_S
 from fcn_follow.following.parameters import Limits
+from fcn_follow.following.reasons import GUARD_LIMITS
 from fcn_follow.geometry import VelocityCommand
 from fcn_follow.simulation.flight import FlightLog, Moment
 
@@ -144,7 +145,7 @@ def _violations(moments: Sequence[Moment], limits: Limits) -> int:
     count = int((level > limits.speed_m_s * _TOLERANCE).sum() + (up > limits.up_m_s * _TOLERANCE).sum())
     count += int((up < -limits.down_m_s * _TOLERANCE).sum())
     count += int((np.abs(yaw_rate) > limits.yaw_rate_rad_s * _TOLERANCE).sum())
-    free = (np.abs(velocity).sum(1) == 0.0) | [any(each.startswith("guard: ") for each in m.limited_by) for m in steps]
+    free = (np.abs(velocity).sum(1) == 0.0) | [any(each in GUARD_LIMITS for each in m.limited_by) for m in steps]
     dt_s = np.minimum(np.diff([m.stepped_s for m in steps]), MAX_STEP_S)[:, None]
     change = np.diff(velocity, axis=0) / dt_s
     bumps = np.diff(change, axis=0) / dt_s[1:]
