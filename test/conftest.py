@@ -21,7 +21,7 @@ LONGEST = [Path(__file__).parent / name for name in ("runner", "nodes", "lab", "
 """The folders whose tests take longest: begun last, they would keep one worker busy and the other waiting."""
 DOMAINS = range(1, 97)
 """`bench chain` takes those above."""
-DOMAINS_OF_A_WORKER = 24
+DOMAINS_OF_A_WORKER = 16
 """A test does not get the domain of the last few tests, whose nodes may still be known in it."""
 
 os.environ["OMP_NUM_THREADS"] = "1"  # threads of PyTorch that wait for a core take it away from the other worker
