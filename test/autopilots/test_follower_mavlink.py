@@ -270,6 +270,22 @@ def test_resuming_is_a_fresh_engagement_with_its_ramp(vehicle, port, follower, h
     assert abs(vehicle.distance_m - 5.0) < 0.5
 
 
+def test_the_zeros_at_the_end_wait_until_a_cut_link_returns(vehicle, port, follower):
+    """The hero is gone when it does, so that no new command replaces the last one from before."""
+    follower(*mavlink_on(port))
+    states = watch(vehicle)
+    begin_s = vehicle.time_s + 8.0
+    vehicle.path = walking(begin_s, (6.0, 6.0), (6.0, 200.0))
+    assert wait_until(lambda: vehicle.time_s > begin_s + 4.0 and states[-1][0] == "tracking", vehicle.live)
+    vehicle.is_cut, vehicle.path = True, None
+    live_for(vehicle, 1.2)
+    assert vehicle.moved(), "it flies on with the last command that came"
+    vehicle.is_cut = False
+    assert wait_until(lambda: not vehicle.moved(), vehicle.live, 1.0)
+    live_for(vehicle, 0.5)
+    assert is_silent(vehicle)
+
+
 def first_s(vehicle: Vehicle) -> float:
     """When the first target that moves the drone came; the last one without any."""
     moving = [t for t, each in zip(vehicle.target_times_s, vehicle.targets, strict=True) if any(speeds(each))]
