@@ -44,6 +44,7 @@ class MavlinkOutput(Output):
         self._mode_name, self._mavlink = mavutil.mode_string_v10, mavutil.mavlink
         self._target = parameters.mavlink.target_system
         self._timeout_s = parameters.mavlink.heartbeat_timeout_s
+        self._now_ns = host.now_ns
         self._pose = MavlinkPose()
         self._poses: list[VehicleState] = []
         self._begun_s = time.monotonic()
@@ -68,6 +69,8 @@ class MavlinkOutput(Output):
         now_s = time.monotonic()
         if now_s - self._heard_s > self._timeout_s:
             return self._silence()
+        if self._pose.is_of_two(self._now_ns() * 1e-9):
+            return f"two autopilots are {self._target}/{AUTOPILOT_COMPONENT}; give one of them another system id"
         if self._pose_s == -math.inf and now_s - self._first_heard_s < MAX_WAIT_FOR_POSE_S:
             return "no ATTITUDE and LOCAL_POSITION_NED of the autopilot yet"
         return self._mode_fault()

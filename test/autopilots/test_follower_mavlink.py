@@ -12,6 +12,7 @@ from diagnostic_msgs.msg import DiagnosticArray, KeyValue
 from follower_rig import LATCHED
 from mavlink_vehicle import COPTER_GUIDED, COPTER_LOITER, PITCH_DOWN_RAD, Vehicle, mavlink, speeds, standing, walking
 from nav_msgs.msg import Odometry
+from pymavlink import mavutil
 from ros_tools import finish, interrupt, parameter_arguments, start_node, wait_until
 
 ENABLED = ("-p", "start_enabled:=true")
@@ -284,6 +285,26 @@ def test_the_zeros_at_the_end_wait_until_a_cut_link_returns(vehicle, port, follo
     assert wait_until(lambda: not vehicle.moved(), vehicle.live, 1.0)
     live_for(vehicle, 0.5)
     assert is_silent(vehicle)
+
+
+def test_two_autopilots_with_one_id_are_a_fault(vehicle, port, follower):
+    """They stand side by side, so that their poses do not differ."""
+    follower(*mavlink_on(port))
+    states = watch(vehicle)
+    vehicle.path = standing()
+    assert wait_until(vehicle.moved, vehicle.live)
+    twin = mavutil.mavlink_connection(f"udpout:127.0.0.1:{port}", source_system=1, source_component=1)
+
+    def both_live() -> None:
+        vehicle.live()
+        boot_ms = int(1000 * vehicle.time_s) + 50_000
+        twin.mav.attitude_send(boot_ms, 0.0, 0.0, vehicle.heading_rad, 0.0, 0.0, vehicle.yaw_rate_rad_s)
+        twin.mav.local_position_ned_send(boot_ms, *vehicle.place_m, *vehicle.velocity_m_s)
+
+    text = "two autopilots are 1/1; give one of them another system id"
+    assert wait_until(lambda: states[-1] == ("holding", text), both_live)
+    assert wait_until(lambda: not vehicle.moved(), both_live, 1.0)
+    assert wait_until(lambda: states[-1][0] == "tracking", vehicle.live)
 
 
 def first_s(vehicle: Vehicle) -> float:
