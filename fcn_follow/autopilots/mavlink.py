@@ -15,7 +15,7 @@ from typing import Any
 
 from builtin_interfaces.msg import Time
 
-from fcn_follow.autopilots.mavlink_link import MavlinkLink
+from fcn_follow.autopilots.mavlink_link import AUTOPILOT_COMPONENT, MavlinkLink
 from fcn_follow.autopilots.mavlink_pose import MavlinkPose
 from fcn_follow.autopilots.output import Host, Output
 from fcn_follow.autopilots.parameters import OutputParameters
@@ -26,13 +26,11 @@ from fcn_follow.geometry import ZERO_COMMAND, VehicleState, VelocityCommand
 TYPE_MASK = 1 | 2 | 4 | 64 | 128 | 256 | 1024
 BODY_NED = 8
 HEARTBEAT_S = 1.0
-AUTOPILOT_COMPONENT = 1
 KINDS = ("HEARTBEAT", "ATTITUDE", "LOCAL_POSITION_NED")
 POSE_HZ, MIN_POSE_HZ = 30.0, 15.0
 ASKING_S = 2.0
 MAX_WAIT_FOR_POSE_S = 6.0
 """A vehicle that has sent no pose for this time after its first heartbeat is followed without one."""
-MAX_OTHERS_SHOWN = 4
 MAX_TEXT = 50  # of a STATUSTEXT
 
 
@@ -46,15 +44,15 @@ class MavlinkOutput(Output):
         self._mode_name, self._mavlink = mavutil.mode_string_v10, mavutil.mavlink
         self._target = parameters.mavlink.target_system
         self._timeout_s = parameters.mavlink.heartbeat_timeout_s
+        self._now_ns = host.now_ns
         self._pose = MavlinkPose()
         self._poses: list[VehicleState] = []
         self._begun_s = time.monotonic()
-        self._beat_s = self._asked_s = self._heard_s = self._pose_s = -math.inf
+        self._beat_s = self._asked_s = self._heard_s = self._pose_s = self._received_s = -math.inf
         self._first_heard_s = math.inf
         self._poses_since_asked = 0
         self._is_flying = self._armed = self._is_px4 = False
         self._mode = ""
-        self._others: dict[str, None] = {}
 
     def send(self, command: VelocityCommand, stamp: Time, yaw_odom_rad: float | None) -> None:
         self._is_flying = True
@@ -71,6 +69,8 @@ class MavlinkOutput(Output):
         now_s = time.monotonic()
         if now_s - self._heard_s > self._timeout_s:
             return self._silence()
+        if self._pose.is_of_two(self._now_ns() * 1e-9):
+            return f"two autopilots are {self._target}/{AUTOPILOT_COMPONENT}; give one of them another system id"
         if self._pose_s == -math.inf and now_s - self._first_heard_s < MAX_WAIT_FOR_POSE_S:
             return "no ATTITUDE and LOCAL_POSITION_NED of the autopilot yet"
         return self._mode_fault()
@@ -86,6 +86,10 @@ class MavlinkOutput(Output):
         poses, self._poses = self._poses, []
         return poses
 
+    def has_heard_since(self, steady_s: float) -> bool:
+        """True, too, after a silence of the heartbeat's timeout: the vehicle has then given up the last command."""
+        return self._received_s > steady_s or time.monotonic() - self._received_s > self._timeout_s
+
     def announce(self, text: str, is_warning: bool) -> None:
         severity = self._mavlink.MAV_SEVERITY_WARNING if is_warning else self._mavlink.MAV_SEVERITY_NOTICE
         self._link.send("statustext", severity, text.encode("ascii", "replace")[:MAX_TEXT])
@@ -99,7 +103,7 @@ class MavlinkOutput(Output):
             "autopilot_heartbeat_age_s": now_s - self._heard_s,
             "autopilot_pose_age_s": now_s - self._pose_s,
             "autopilot_link": "open" if self._link.is_open else "lost",
-            "others_on_the_link": ", ".join(self._others),
+            "others_on_the_link": ", ".join(self._link.others),
         }
 
     def close(self) -> None:
@@ -108,7 +112,7 @@ class MavlinkOutput(Output):
     def _silence(self) -> str:
         if not self._link.is_open:
             return "the MAVLink connection is lost"
-        heard = f"; heard: {', '.join(self._others)}" if self._heard_s == -math.inf and self._others else ""
+        heard = f"; heard: {', '.join(self._link.others)}" if self._heard_s == -math.inf and self._link.others else ""
         return f"no heartbeat from the autopilot {self._target}/{AUTOPILOT_COMPONENT}{heard}"
 
     def _mode_fault(self) -> str:
@@ -119,11 +123,8 @@ class MavlinkOutput(Output):
 
     def _listen(self) -> None:
         for message, received_s in self._link.take():
-            source = message.get_srcSystem(), message.get_srcComponent()
-            if source != (self._target, AUTOPILOT_COMPONENT):
-                if len(self._others) < MAX_OTHERS_SHOWN:
-                    self._others["{}/{}".format(*source)] = None
-            elif message.get_type() == "HEARTBEAT":
+            self._received_s = time.monotonic()
+            if message.get_type() == "HEARTBEAT":
                 self._take_heartbeat(message)
             elif (state := self._pose.take(message, received_s)) is not None:
                 self._poses.append(state)
@@ -156,7 +157,7 @@ class MavlinkOutput(Output):
         self._link.send("heartbeat", dialect.MAV_TYPE_ONBOARD_CONTROLLER, dialect.MAV_AUTOPILOT_INVALID, 0, 0, status)
 
     def _send_target(self, command: VelocityCommand) -> None:
-        boot_ms = int((time.monotonic() - self._begun_s) * 1000)
+        boot_ms = int((time.monotonic() - self._begun_s) * 1000) % 2**32
         ignored = (0.0, 0.0, 0.0)
         velocity = body_ned_velocity_m_s(command)
         target = self._target, AUTOPILOT_COMPONENT, BODY_NED, TYPE_MASK

@@ -19,15 +19,24 @@ FIRST_OPENING_S = 5.0  # for this time an error of the first opening is waited f
 REOPENING_S = 1.0
 READING_S = 0.1
 WRITING_S = 0.02  # a serial device that takes longer counts as lost
+AUTOPILOT_COMPONENT = 1
 MAX_WAITING = 512
-MAX_READ = 64  # with the lock held, so that a flood does not keep commands from being sent
+MAX_OTHERS_SHOWN = 4
+MAX_READ_BYTES = 4096
+MAX_SENDER_AGE_S = 10.0  # a sender of datagrams that is silent for longer gets no more answers
 
 
 class MavlinkLink:
-    """`take` gives the messages that have come, `send` sends one; both return at once."""
+    """`take` gives the messages that have come, `send` sends one; both return at once.
+
+    `others` names the other systems and components that were heard, a few of them.
+    """
 
     def __init__(self, parameters: MavlinkParameters, now_ns: Callable[[], int], kinds: tuple[str, ...]) -> None:
-        """Only messages of these kinds are kept. Raises UserError if the address cannot be opened at the start."""
+        """Only messages of these kinds from the target's autopilot are kept, so that no other can crowd them out.
+
+        Raises UserError if the address cannot be opened at the start.
+        """
         try:
             from pymavlink import mavutil
         except ImportError as error:
@@ -35,6 +44,8 @@ class MavlinkLink:
                 "parameter output: mavlink needs the Python package pymavlink; install it (pip install pymavlink)"
             ) from error
         self._mavutil, self._parameters, self._now_ns, self._kinds = mavutil, parameters, now_ns, kinds
+        self.others: tuple[str, ...] = ()
+        self._source = parameters.target_system, AUTOPILOT_COMPONENT
         self._connection: Any = None
         self._error: Exception | None = None
         self._lock = threading.Lock()
@@ -52,7 +63,7 @@ class MavlinkLink:
 
     def take(self) -> Iterator[tuple[Any, float]]:
         """The messages since the last call, each with the node's time in seconds at which it came."""
-        while self._received:
+        for _ in range(len(self._received)):  # and not those that a flood adds meanwhile
             yield self._received.popleft()
 
     def send(self, kind: str, *fields: object) -> None:
@@ -89,6 +100,7 @@ class MavlinkLink:
             retries=1,
         )
         connection.handle_eof = connection.handle_disconnect = _lost  # else pymavlink prints, and reads on
+        connection.timeout = MAX_SENDER_AGE_S
         if hasattr(connection.port, "write_timeout"):
             connection.port.write_timeout = WRITING_S
         with self._lock:
@@ -102,11 +114,20 @@ class MavlinkLink:
         if not select.select([connection.fd], [], [], READING_S)[0]:
             return
         with self._lock:
-            for _ in range(MAX_READ):
-                if (message := connection.recv_msg()) is None:
-                    return
-                if message.get_type() in self._kinds:
-                    self._received.append((message, self._now_ns() * 1e-9))
+            received = connection.recv(MAX_READ_BYTES)
+            if connection.first_byte:
+                connection.auto_mavlink_version(received)
+        # All that has come is parsed at once: recv_msg parses one message of a datagram, and the rest would pile up.
+        for message in connection.mav.parse_buffer(received) or ():
+            if message.get_type() in self._kinds:
+                self._keep(message)
+
+    def _keep(self, message: Any) -> None:
+        source = message.get_srcSystem(), message.get_srcComponent()
+        if source == self._source:
+            self._received.append((message, self._now_ns() * 1e-9))
+        elif len(self.others) < MAX_OTHERS_SHOWN and (name := "{}/{}".format(*source)) not in self.others:
+            self.others = (*self.others, name)
 
     def _drop(self) -> None:
         with self._lock, contextlib.suppress(OSError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from typing import Any
 
 from fcn_follow.coordinates import quaternion_xyzw
@@ -10,6 +11,7 @@ from fcn_follow.geometry import VehicleState
 
 WINDOW_S = 5.0
 MAX_ATTITUDE_AGE_S = 0.2
+SETBACK_S, MIN_SETBACKS = 0.2, 4  # a reboot is one
 
 
 class BootClock:
@@ -40,11 +42,20 @@ class MavlinkPose:
     def __init__(self) -> None:
         self._clock = BootClock()
         self._attitude: Any = None
+        self._last_boot_s = 0.0
+        self._setbacks_s: deque[float] = deque(maxlen=MIN_SETBACKS)
+
+    def is_of_two(self, now_s: float) -> bool:
+        """Whether the time since the boot went back again and again in the last seconds: two autopilots alternate."""
+        return len(self._setbacks_s) == MIN_SETBACKS and 0.0 <= now_s - self._setbacks_s[0] <= WINDOW_S
 
     def take(self, message: Any, received_s: float) -> VehicleState | None:
         """Take a message; the drone's state for a position with a fresh attitude."""
         boot_s = message.time_boot_ms * 1e-3
         stamp_s = self._clock.stamp_s(boot_s, received_s)
+        if boot_s < self._last_boot_s - SETBACK_S:
+            self._setbacks_s.append(received_s)
+        self._last_boot_s = boot_s
         if message.get_type() == "ATTITUDE":
             self._attitude = message
             return None

@@ -52,8 +52,9 @@ class Host(Protocol):
 class Output:
     """The connection to one kind of autopilot; its constructor (host, parameters) may raise UserError.
 
-    The follower calls `send` or `idle` at its rate: `send` while it flies the drone and a few times after that, with
-    zero; `idle` otherwise. Autopilots have modes: a velocity, zero too, would cancel a take-off or a flight to a place.
+    The follower calls `send` or `idle` at its rate: `send` while it flies the drone and, with zero, a few times after
+    that, at least until the vehicle is heard again; `idle` otherwise. Autopilots have modes: a velocity, zero too,
+    would cancel a take-off or a flight to a place.
     """
 
     def send(self, command: VelocityCommand, stamp: Time, yaw_odom_rad: float | None) -> None:
@@ -66,6 +67,10 @@ class Output:
     def fault(self, yaw_odom_rad: float | None) -> str:
         """Why the drone must not be flown now, or an empty text."""
         return ""
+
+    def has_heard_since(self, steady_s: float) -> bool:
+        """Whether the vehicle was heard since a time of time.monotonic(), or cannot be."""
+        return True
 
     def take_poses(self) -> Sequence[VehicleState]:
         """The drone's states that the autopilot has sent since the last call, oldest first."""

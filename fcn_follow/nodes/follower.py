@@ -49,7 +49,7 @@ from fcn_follow.nodes.support.status import ERROR, OK, WARN, diagnostics, wrong_
 LATCHED = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
 STOP_MESSAGES = 5
 ENDING_ZEROS = 10
-"""Zero commands after the last one of following; then an autopilot is left alone."""
+"""Zero commands after the last one of following, once the vehicle is heard again; then an autopilot is left alone."""
 STOP_PAUSE_S = 0.02
 GRAPH_PERIOD_S = 0.1
 WRONG_FRAME_S = 1.0
@@ -77,6 +77,7 @@ class FollowerNode(ParameterNode):
         self._first_frame_s = self._right_frame_s = self._wrong_frame_s = -math.inf
         self._step: FollowerStep | None = None
         self._zeros_left = 0
+        self._flown_s = -math.inf
         self._has_stepped_early = self._has_poses = False
         self._reported: tuple[State, str] | None = None
         self._steps = self._frames = 0
@@ -190,7 +191,7 @@ class FollowerNode(ParameterNode):
         try:
             yaw = self._step.yaw_odom_rad if self._step else None
             if self._zeros_left:
-                self._zeros_left -= 1
+                self._zeros_left -= self._output.has_heard_since(self._flown_s)
                 self._output.send(ZERO_COMMAND, self._command_stamp(), yaw)
             else:
                 self._output.idle(self._command_stamp(), yaw)
@@ -217,7 +218,7 @@ class FollowerNode(ParameterNode):
             step = self._follower.step(now_s, self._faults.text, steady_s - self._stepped_s)
             self._stepped_s, last, self._step = steady_s, self._step, step
             if step.is_flying:
-                self._zeros_left = ENDING_ZEROS
+                self._zeros_left, self._flown_s = ENDING_ZEROS, steady_s
                 self._output.send(step.command, self._command_stamp(), step.yaw_odom_rad)
             else:
                 self._end_flying()

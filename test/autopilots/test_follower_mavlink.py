@@ -12,6 +12,7 @@ from diagnostic_msgs.msg import DiagnosticArray, KeyValue
 from follower_rig import LATCHED
 from mavlink_vehicle import COPTER_GUIDED, COPTER_LOITER, PITCH_DOWN_RAD, Vehicle, mavlink, speeds, standing, walking
 from nav_msgs.msg import Odometry
+from pymavlink import mavutil
 from ros_tools import finish, interrupt, parameter_arguments, start_node, wait_until
 
 ENABLED = ("-p", "start_enabled:=true")
@@ -263,11 +264,47 @@ def test_resuming_is_a_fresh_engagement_with_its_ramp(vehicle, port, follower, h
     speeds_m_s = [math.hypot(each.vx, each.vy) for each in vehicle.targets]
     times_s = np.array(vehicle.target_times_s) - first_s(vehicle)
     for t, speed_m_s in zip(times_s, speeds_m_s, strict=True):
-        assert speed_m_s <= 0.4 + 4.0 * t, f"{speed_m_s:.2f} m/s after {t:.2f} s"
+        assert speed_m_s <= 0.4 + 4.0 * max(0.0, t), f"{speed_m_s:.2f} m/s after {t:.2f} s"
     assert max(speeds_m_s) > 1.0
     assert max(speed for t, speed in zip(times_s, speeds_m_s, strict=True) if t < 0.5) < 1.5
     live_for(vehicle, 6.0)
     assert abs(vehicle.distance_m - 5.0) < 0.5
+
+
+def test_the_zeros_at_the_end_wait_until_a_cut_link_returns(vehicle, port, follower):
+    """The hero is gone when it does, so that no new command replaces the last one from before."""
+    follower(*mavlink_on(port))
+    states = watch(vehicle)
+    begin_s = vehicle.time_s + 8.0
+    vehicle.path = walking(begin_s, (6.0, 6.0), (6.0, 200.0))
+    assert wait_until(lambda: vehicle.time_s > begin_s + 4.0 and states[-1][0] == "tracking", vehicle.live)
+    vehicle.is_cut, vehicle.path = True, None
+    live_for(vehicle, 1.2)
+    assert vehicle.moved(), "it flies on with the last command that came"
+    vehicle.is_cut = False
+    assert wait_until(lambda: not vehicle.moved(), vehicle.live, 1.0)
+    live_for(vehicle, 0.5)
+    assert is_silent(vehicle)
+
+
+def test_two_autopilots_with_one_id_are_a_fault(vehicle, port, follower):
+    """They stand side by side, so that their poses do not differ."""
+    follower(*mavlink_on(port))
+    states = watch(vehicle)
+    vehicle.path = standing()
+    assert wait_until(vehicle.moved, vehicle.live)
+    twin = mavutil.mavlink_connection(f"udpout:127.0.0.1:{port}", source_system=1, source_component=1)
+
+    def both_live() -> None:
+        vehicle.live()
+        boot_ms = int(1000 * vehicle.time_s) + 50_000
+        twin.mav.attitude_send(boot_ms, 0.0, 0.0, vehicle.heading_rad, 0.0, 0.0, vehicle.yaw_rate_rad_s)
+        twin.mav.local_position_ned_send(boot_ms, *vehicle.place_m, *vehicle.velocity_m_s)
+
+    text = "two autopilots are 1/1; give one of them another system id"
+    assert wait_until(lambda: states[-1] == ("holding", text), both_live)
+    assert wait_until(lambda: not vehicle.moved(), both_live, 1.0)
+    assert wait_until(lambda: states[-1][0] == "tracking", vehicle.live)
 
 
 def first_s(vehicle: Vehicle) -> float:

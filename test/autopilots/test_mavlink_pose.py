@@ -98,3 +98,14 @@ def test_a_clock_that_drifts_is_followed():
     for number in range(1000):
         age_s = 5000.0 + 0.1 * number - clock.stamp_s(0.98 * 0.1 * number, 5000.0 + 0.1 * number)
     assert 0.0 <= age_s < 0.25
+
+
+@pytest.mark.parametrize(("boots", "is_of_two"), [(1, False), (2, False), (20, True)])
+def test_a_time_since_boot_that_alternates_is_of_two_autopilots(boots, is_of_two):
+    """A reboot, even two, is none."""
+    pose = MavlinkPose()
+    for number in range(100):
+        boot_ms = BOOT_MS + 20 * number - 1_000 * (number * boots // 100)
+        pose.take(mavutil.mavlink.MAVLink_attitude_message(max(0, boot_ms), *(0.0,) * 6), RECEIVED_S + 0.02 * number)
+    assert pose.is_of_two(RECEIVED_S + 2.0) is is_of_two
+    assert not pose.is_of_two(RECEIVED_S + 20.0), "it has ended"

@@ -1,0 +1,69 @@
+"""The MAVLink connection on loopback, with strangers who send to its port."""
+
+from __future__ import annotations
+
+import socket
+import time
+
+import pytest
+from pymavlink import mavutil
+
+from fcn_follow.autopilots import mavlink_link
+from fcn_follow.autopilots.mavlink_link import MavlinkLink
+from fcn_follow.autopilots.parameters import MavlinkParameters
+
+
+@pytest.fixture
+def address():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as each:
+        each.bind(("127.0.0.1", 0))
+        return each.getsockname()
+
+
+@pytest.fixture
+def link(address):
+    link = MavlinkLink(MavlinkParameters("udpin:{}:{}".format(*address)), time.time_ns, ("HEARTBEAT", "ATTITUDE"))
+    yield link
+    link.close()
+
+
+def peer(address, system: int = 1):
+    return mavutil.mavlink_connection("udpout:{}:{}".format(*address), source_system=system, source_component=1)
+
+
+def heartbeat(system: int) -> bytes:
+    mavlink = mavutil.mavlink
+    return bytes(mavlink.MAVLink_heartbeat_message(2, 3, 0, 0, 4, 3).pack(mavlink.MAVLink(None, system, 1)))
+
+
+@pytest.mark.parametrize(
+    "datagram", [175 * b"\xfe\0\0\0\0\0\0\0", 60 * heartbeat(9)], ids=["broken messages", "another vehicle"]
+)
+def test_a_flood_delays_and_crowds_out_nothing(link, address, datagram):
+    vehicle, begun_s = peer(address), time.monotonic()
+    delays_s = []
+    for _ in range(60):
+        vehicle.mav.attitude_send(int(1000 * (time.monotonic() - begun_s)), *(0.0,) * 6)
+        for _ in range(12):
+            vehicle.port.sendto(datagram, address)
+        time.sleep(1 / 30)
+        now_s = time.monotonic() - begun_s
+        delays_s += [now_s - message.time_boot_ms * 1e-3 for message, _ in link.take()]
+    assert len(delays_s) > 50
+    assert max(delays_s[-10:]) < 0.5
+    assert set(link.others) <= {"9/1"}
+
+
+def test_a_sender_that_has_ended_gets_no_more_answers(monkeypatch, address):
+    monkeypatch.setattr(mavlink_link, "MAX_SENDER_AGE_S", 0.3)
+    link = MavlinkLink(MavlinkParameters("udpin:{}:{}".format(*address)), time.time_ns, ("HEARTBEAT",))
+    ended, vehicle = peer(address, system=9), peer(address)
+    ended.port.sendto(heartbeat(9), address)
+    for _ in range(10):
+        vehicle.port.sendto(heartbeat(1), address)
+        time.sleep(0.1)
+    link.send("heartbeat", 18, 8, 0, 0, 3)
+    time.sleep(0.2)
+    link.close()
+    assert vehicle.recv_match(type="HEARTBEAT") is not None
+    assert ended.recv_match(type="HEARTBEAT") is None
