@@ -48,3 +48,11 @@ def private_folder(path: Path) -> Path:
         raise PermissionError(f"{path} belongs to another user")
     path.chmod(0o700)
     return path
+
+
+def make_folder(path: Path, option: str) -> None:
+    """Make the folder of an option where it is not there; UserError where that cannot be."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{option} {path}: {error.strerror or error}") from error

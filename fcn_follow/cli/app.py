@@ -51,7 +51,9 @@ class _LazyGroup(TyperGroup):
         if not isinstance(command, typer.Typer):
             function, command = command, typer.Typer(add_completion=False)
             command.command(cmd_name)(function)
-        return typer.main.get_command(command)
+        made = typer.main.get_command(command)
+        made.name = cmd_name  # a group has none
+        return made
 
 
 app = typer.Typer(

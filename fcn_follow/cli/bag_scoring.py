@@ -22,7 +22,7 @@ from fcn_follow.cli.bags import (
 from fcn_follow.cli.options import Device, EngineName, Json, Precision, WeightsFile
 from fcn_follow.cli.scoring import engine_name, scored_network
 from fcn_follow.errors import UserError
-from fcn_follow.files import write_whole
+from fcn_follow.files import make_folder, write_whole
 from fcn_follow.inference.choice import REFERENCE, EngineRequest
 from fcn_follow.inference.exported import choose_for, load_model, request_for
 from fcn_follow.lab.console import console, output, progress_bar
@@ -72,6 +72,8 @@ def score_recording(
     request = EngineRequest(engine, device, precision)
     network = scored_network(loaded, request)
     worst = WorstPictures()
+    if report:
+        make_folder(report, "--report")
     losses = Losses()
     results: list[BagResult] = []
     with contextlib.ExitStack() as stack:

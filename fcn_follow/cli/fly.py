@@ -17,6 +17,7 @@ from rich.table import Table
 
 from fcn_follow.cli.options import WeightsFile
 from fcn_follow.errors import UserError
+from fcn_follow.files import make_folder
 from fcn_follow.inference.choice import EngineRequest, candidates
 from fcn_follow.inference.exported import load_model
 from fcn_follow.lab.console import console, output, progress_bar
@@ -80,7 +81,7 @@ def one(
 
     chosen = find_scenario(scenario)
     eyes = _eyes(true_positions, weights, engine, ranging)
-    make_folder(out)
+    make_folder(out, "--out")
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -115,7 +116,7 @@ def suite(
 
     scenarios = _scenarios(scenario, knows_depth=true_positions or ranging == "depth")
     eyes = _eyes(true_positions, weights, engine, ranging)
-    make_folder(out)
+    make_folder(out, "--out")
     flown: list[Figures] = []
     with _stopped_by_ctrl_c(out):
         for flight in _flights(scenarios, seeds, eyes, duration, processes):
@@ -145,7 +146,7 @@ def compare(
 
     scenarios = _scenarios(scenario, knows_depth=True)
     ways = [_eyes(False, weights, engine, method) for method in METHODS]
-    make_folder(out)
+    make_folder(out, "--out")
     flown: dict[str, list[Figures]] = {eyes.ranging: [] for eyes in ways}
     with _stopped_by_ctrl_c(out):
         for eyes in ways:
@@ -179,7 +180,7 @@ def faults(
     from fcn_follow.simulation.suite import run_all
 
     eyes = _eyes(true_positions, weights, engine, ranging)
-    make_folder(out)
+    make_folder(out, "--out")
     tasks = [Task(seed, eyes) for seed in range(first_seed, first_seed + flights)]
     flown: list[FaultFlight] = []
     table = Table(title="What went wrong")
@@ -274,14 +275,6 @@ def print_figures(flown: list[Figures]) -> None:
     for row in scenario_means(flown):
         table.add_row(str(row["scenario"]), *(_cell(name, float(row[name])) for name in shown))
     output(150).print(table)
-
-
-def make_folder(out: Path) -> None:
-    """Make `out` where it is not there; UserError where that cannot be."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"--out {out}: {error.strerror or error}") from error
 
 
 def _cell(name: str, value: float) -> str:

@@ -13,6 +13,7 @@ from torch.nn import Module
 
 from fcn_follow.cli.options import Device, EngineName, Json, Precision, Split, WeightsFile
 from fcn_follow.errors import UserError
+from fcn_follow.files import make_folder
 from fcn_follow.inference.choice import REFERENCE, EngineRequest
 from fcn_follow.inference.engine import Engine, EngineSpec, Output
 from fcn_follow.inference.exported import Model, choose_for, load_model, request_for
@@ -42,6 +43,8 @@ def score(
     precision: Precision = "fp32",
 ) -> None:
     """Score a network on frames with masks: the Follow-Me score, and figures of detection beside it."""
+    if report:
+        make_folder(report, "--report")
     path = weights or default_weights()
     loaded = load_model(path)
     refs = scored_refs(data, held_out, split)

@@ -109,7 +109,7 @@ def network_info(name: str) -> NetworkInfo:
         return NETWORKS[name]
     near = difflib.get_close_matches(name, NETWORKS, n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
-    raise UserError(f"no network is called {name!r}{hint} Known are: {', '.join(NETWORKS)}")
+    raise UserError(f"no network is called {name!r}{hint}; known are: {', '.join(NETWORKS)}")
 
 
 def build_network(name: str) -> nn.Module:

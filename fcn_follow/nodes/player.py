@@ -135,6 +135,11 @@ class PlayerNode(ParameterNode):
 
     def _assumed_camera(self, frame: PlayedFrame) -> CameraIntrinsics:
         height_px, width_px = frame.image_rgb.shape[:2]
+        self.get_logger().warning(
+            f"the camera is not known: an angle of view of {self._settings.horizontal_fov_deg:g} degrees is assumed "
+            "(horizontal_fov_deg), and distances are only as right as that; give its calibration file (calibration)",
+            once=True,
+        )
         focal_px = 0.5 * width_px / math.tan(0.5 * math.radians(self._settings.horizontal_fov_deg))
         return CameraIntrinsics(width_px, height_px, focal_px, focal_px, (width_px - 1) / 2, (height_px - 1) / 2)
 

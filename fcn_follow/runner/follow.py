@@ -101,6 +101,8 @@ class Runner:
 
         # A wrong source or scenario is reported before anything starts.
         if self._options.source is not None:
+            if self._options.scenario is not None:
+                raise UserError("--scenario is of the simulator; leave it out with --source")
             open_source(self._options.source)
             if self._options.calibration is not None:
                 read_calibration(self._options.calibration)

@@ -30,7 +30,8 @@ _LABELS = {
     "distance_rms_m": ("distance error, RMS", "m"), "height_rms_m": ("height error, RMS", "m"),
     "bearing_rms_rad": ("bearing error, RMS", "rad"), "reacquire_s": ("time to re-acquire, longest", "s"),
     "closest_person_m": ("closest approach to a person", "m"), "contacts": ("contacts", ""),
-    "peak_acceleration_m_s2": ("peak acceleration", "m/s²"), "peak_jerk_m_s3": ("peak jerk", "m/s³"),
+    "peak_acceleration_m_s2": ("the drone's peak acceleration", "m/s²"),
+    "peak_jerk_m_s3": ("the drone's peak jerk", "m/s³"),
     "limit_violations": ("limit violations", ""), "mean_iou": ("hero's IoU in the image, mean", ""),
     "centroid_error_px": ("centroid error, mean", "px"), "duration_s": ("duration", "s"),
 }  # fmt: skip

@@ -125,6 +125,7 @@ def test_ctrl_c_ends_a_flight_as_it_should(domain_id, tmp_path):
         ),
         (["--params", "{tmp}/nowhere.yaml"], 1, "nowhere.yaml: there is no such parameter file"),
         (["--params", "{tmp}/folower.yaml"], 1, "there is no node 'folower'; did you mean follower?"),
+        (["--source", "{tmp}/run", "--scenario", "crowd"], 1, "--scenario is of the simulator"),
         (["--params", "{tmp}/mavlink.yaml"], 1, "the simulator needs output cmd_vel"),
         (["--calibration", "{tmp}/camera.yaml"], 1, "--calibration is of the camera of a --source"),
         (

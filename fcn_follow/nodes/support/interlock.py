@@ -48,7 +48,7 @@ def _read(path: Path) -> Any:
     try:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UserError(f"{path}: the parameter file cannot be read: {str(error).splitlines()[0]}") from error
+        raise UserError(f"{path}: the parameter file cannot be read: {' '.join(str(error).split())}") from error
 
 
 def _named(tree: Any) -> Iterator[str]:
