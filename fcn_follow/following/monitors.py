@@ -11,7 +11,8 @@ from fcn_follow.following.reasons import Reason
 from fcn_follow.geometry import Vector3, VelocityCommand
 
 REFUSAL_MEMORY_S = 3.0
-MIN_CAMERA_HZ, TOLERANCE = 3.0, 0.9
+MIN_CAMERA_HZ = 3.0  # a hero that was seen longer ago than timeouts.tracking_s (0.6 s) is not tracked
+TOLERANCE = 0.9
 MIN_INTERVALS, MAX_INTERVALS = 4, 8
 MAX_INTERVAL_S = 3.0
 FIGURE = re.compile(r"[\d.]+")

@@ -153,13 +153,15 @@ class FollowerNode(ParameterNode):
 
     def _take_parameters(self, parameters: FollowerNodeParameters) -> None:
         self._settings = parameters
+        self._follower.set_parameters(parameters)
         self._take_mount()
 
     def _take_mount(self) -> None:
-        """Follow with the parameters as they are, and the camera's mount of TF where it is there."""
+        """Follow with the camera's mount of TF where it is there, else with that of the parameters."""
         mounted = self._mount.mounted(self._settings.camera, self._camera_frame)
         self._faults.set("mount", self._mount.fault)
-        self._follower.set_parameters(replace(self._settings, camera=mounted))
+        if mounted != self._follower.parameters.camera:
+            self._follower.set_parameters(replace(self._settings, camera=mounted))
 
     def _guarded(self, callback: Callable[..., None]) -> Callable[..., None]:
         """The callback; its exceptions are logged and stop the drone instead of the node."""

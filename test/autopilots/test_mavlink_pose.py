@@ -6,21 +6,13 @@ import math
 
 import numpy as np
 import pytest
+from mavlink_vehicle import turn
 from pymavlink import mavutil
 
 from fcn_follow.autopilots.mavlink_pose import BootClock, MavlinkPose
 from fcn_follow.following.plausibility import implausible_vehicle
 
 BOOT_MS, RECEIVED_S = 60_000, 1000.0
-
-
-def turn(axis: int, angle_rad: float) -> np.ndarray:
-    sin, cos = math.sin(angle_rad), math.cos(angle_rad)
-    matrix = np.eye(3)
-    first, second = (axis + 1) % 3, (axis + 2) % 3
-    matrix[first, first] = matrix[second, second] = cos
-    matrix[first, second], matrix[second, first] = -sin, sin
-    return matrix
 
 
 def matrix_of(orientation_xyzw) -> np.ndarray:

@@ -205,17 +205,18 @@ class Vehicle:
             self.hero.publish(self._frames.popleft()[1])
 
 
+def turn(axis: int, angle_rad: float) -> np.ndarray:
+    """The rotation matrix about one of the three axes."""
+    sin, cos = math.sin(angle_rad), math.cos(angle_rad)
+    matrix = np.eye(3)
+    first, second = (axis + 1) % 3, (axis + 2) % 3
+    matrix[first, first] = matrix[second, second] = cos
+    matrix[first, second], matrix[second, first] = -sin, sin
+    return matrix
+
+
 def camera_axes(roll_rad: float, pitch_rad: float, heading_rad: float) -> np.ndarray:
     """The matrix that turns north, east, down into the optical frame's right, down, forward."""
-
-    def turn(axis: int, angle_rad: float) -> np.ndarray:
-        sin, cos = math.sin(angle_rad), math.cos(angle_rad)
-        matrix = np.eye(3)
-        first, second = (axis + 1) % 3, (axis + 2) % 3
-        matrix[first, first] = matrix[second, second] = cos
-        matrix[first, second], matrix[second, first] = -sin, sin
-        return matrix
-
     body = turn(2, heading_rad) @ turn(1, pitch_rad) @ turn(0, roll_rad) @ turn(1, -PITCH_DOWN_RAD)
     return body.T[[1, 2, 0]]
 

@@ -6,9 +6,10 @@ import zlib
 from collections import Counter, deque
 from typing import Any
 
+from fcn_follow.following.monitors import MIN_CAMERA_HZ
+
 FUTURE_S = 0.1
 OLD_S = 1.0
-MIN_RATE_HZ = 3.0  # a hero that was seen longer ago than timeouts.tracking_s (0.6 s) is not tracked
 RATE_IMAGES = 6
 
 
@@ -60,9 +61,11 @@ class StampWatch:
     def too_slow(self) -> str:
         """The reason where the camera's rate is too low to follow by; empty where it is not, or not known."""
         span_ns = self._newest_ns[-1] - self._newest_ns[0] if len(self._newest_ns) == RATE_IMAGES else 0
-        rate_hz = (RATE_IMAGES - 1) * 1e9 / span_ns if span_ns > 0 else MIN_RATE_HZ
+        rate_hz = (RATE_IMAGES - 1) * 1e9 / span_ns if span_ns > 0 else MIN_CAMERA_HZ
         return (
-            f"images come at {rate_hz:.1f} Hz; at least {MIN_RATE_HZ:g} Hz are needed" if rate_hz < MIN_RATE_HZ else ""
+            f"images come at {rate_hz:.1f} Hz; at least {MIN_CAMERA_HZ:g} Hz are needed"
+            if rate_hz < MIN_CAMERA_HZ
+            else ""
         )
 
     def report(self) -> str:

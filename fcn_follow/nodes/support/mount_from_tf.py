@@ -92,8 +92,8 @@ def with_mount(
     Args:
         camera: what is kept: `stabilised` and, with it, the pitch.
         position_body_m: of the camera in base_link.
-        orientation_body_xyzw: of the camera's frame in base_link. An optical frame (x right, y down, z forward) and a
-            camera body's (x forward, y left, z up) are told apart by their axes (REP-103).
+        orientation_body_xyzw: of the camera's frame in base_link. The axes show whether it is an optical frame (x
+            right, y down, z forward) or that of the camera's body (x forward, y left, z up); REP-103.
 
     Raises:
         UserError: the values are impossible, or the camera is turned otherwise than down or up.
