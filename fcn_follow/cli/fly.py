@@ -268,13 +268,14 @@ def print_figures(flown: list[Figures]) -> None:
     table.add_column("scenario")
     shown = {"hero_in_frame": "in frame", "right_person": "right person", "distance_rms_m": "distance RMS m",
              "height_rms_m": "height RMS m", "bearing_rms_rad": "bearing RMS rad", "reacquire_s": "re-acquire s",
+             "steady_acceleration_rms_m_s2": "steady acc. RMS m/s²", "steady_speed_std_m_s": "steady speed std m/s",
              "closest_person_m": "closest m", "contacts": "contacts", "limit_violations": "limits",
              "mean_iou": "IoU"}  # fmt: skip
     for title in shown.values():
         table.add_column(title, justify="right")
     for row in scenario_means(flown):
         table.add_row(str(row["scenario"]), *(_cell(name, float(row[name])) for name in shown))
-    output(150).print(table)
+    output(170).print(table)
 
 
 def _cell(name: str, value: float) -> str:

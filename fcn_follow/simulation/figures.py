@@ -8,10 +8,11 @@ from dataclasses import asdict, dataclass, fields
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fcn_follow.following.follower import MAX_STEP_S
 from fcn_follow.following.parameters import Limits
-from fcn_follow.following.reasons import GUARD_LIMITS
+from fcn_follow.following.reasons import GUARD_LIMITS, Limit
 from fcn_follow.geometry import VelocityCommand
 from fcn_follow.simulation.flight import FlightLog, Moment
 
@@ -20,6 +21,12 @@ IN_FRAME_PX = 4
 RIGHT_WITHIN_M = 1.5
 _SETTLED_S = 5.0
 """Time to reach the set points; errors of distance, height and bearing count after it."""
+_STEADY_S, _STEADY_WITHIN_M_S, _WALKING_M_S = 5.0, 0.25, 0.5
+_BY_PEOPLE = {Limit.PEOPLE_OR_HEIGHT, Limit.GUARD_PEOPLE}
+_SMOOTHNESS = (
+    "acceleration_rms_m_s2", "acceleration_p99_m_s2", "jerk_rms_m_s3", "jerk_p99_m_s3", "yaw_acceleration_rms_rad_s2",
+    "yaw_acceleration_p99_rad_s2", "steady_acceleration_rms_m_s2", "steady_speed_std_m_s",
+)  # fmt: skip
 _TOLERANCE = 1.001
 _LIVE_WINDOW_S, _LIVE_TOLERANCE = 0.1, 1.1
 """A command gets its stamp a moment after it was computed."""
@@ -46,6 +53,16 @@ class Figures:
     contacts: int
     peak_acceleration_m_s2: float
     peak_jerk_m_s3: float
+    acceleration_rms_m_s2: float
+    """Of the commands: RMS and 99th percentile of horizontal acceleration and jerk in odom, and of yaw acceleration."""
+    acceleration_p99_m_s2: float
+    jerk_rms_m_s3: float
+    jerk_p99_m_s3: float
+    yaw_acceleration_rms_rad_s2: float
+    yaw_acceleration_p99_rad_s2: float
+    steady_acceleration_rms_m_s2: float
+    """While the hero walks steadily: this RMS, and the standard deviation of the commanded speed less the hero's."""
+    steady_speed_std_m_s: float
     yaw_sign_changes_1_s: float
     """Sign changes of the commanded yaw rate per second; zero has no sign."""
     limit_violations: int
@@ -76,6 +93,7 @@ def figures(log: FlightLog) -> Figures:
         contacts=int(bool(log.contact)),
         peak_acceleration_m_s2=float(np.linalg.norm(accelerations, axis=1).max()),
         peak_jerk_m_s3=float(np.linalg.norm(jerks, axis=1).max()) if len(jerks) else 0.0,
+        **_smoothness(log, dt),
         yaw_sign_changes_1_s=_sign_changes_1_s([m.command.yaw_rate_rad_s for m in settled], dt),
         limit_violations=(
             live_violations(log.commands, log.parameters.limits)
@@ -86,6 +104,50 @@ def figures(log: FlightLog) -> Figures:
         centroid_error_px=mean([look.centroid_error_px for look in shown if look.seen]),
         duration_s=log.moments[-1].now_s + dt,
     )
+
+
+def _smoothness(log: FlightLog, dt_s: float) -> dict[str, float]:
+    """The figures of the follower's own sequence of commands, from _SETTLED_S on; the commands turn with the drone."""
+    if len(log.moments) < 3:
+        return dict.fromkeys(_SMOOTHNESS, math.nan)
+    time = np.array([m.now_s for m in log.moments])
+    if log.commands:
+        stamps, commands = np.array([each[0] for each in log.commands]), [each[1] for each in log.commands]
+    else:
+        stamps, commands = time, [m.command for m in log.moments]
+    body = np.array([(c.forward_m_s, c.left_m_s, c.yaw_rate_rad_s) for c in commands])
+    forward, left, yaw_rate = (np.interp(time, stamps, column) for column in body.T)
+    heading = np.unwrap([m.drone_yaw_rad for m in log.moments])
+    velocity = (forward + 1j * left) * np.exp(1j * heading)
+    acceleration = np.diff(velocity) / dt_s
+    settled = time >= _SETTLED_S
+    steady = settled & _is_steady(log, dt_s)
+    hero_speed = np.abs(np.gradient(np.array([complex(*m.hero_m[:2]) for m in log.moments]), dt_s))
+    level, jerk = np.abs(acceleration)[settled[1:]], np.abs(np.diff(acceleration) / dt_s)[settled[2:]]
+    yaw = np.abs(np.diff(yaw_rate) / dt_s)[settled[1:]]
+    values = (
+        *(_rms(level), _p99(level), _rms(jerk), _p99(jerk), _rms(yaw), _p99(yaw)),
+        _rms(np.abs(acceleration)[steady[1:]]),
+        float(np.std((np.abs(velocity) - hero_speed)[steady])) if steady.any() else math.nan,
+    )
+    return dict(zip(_SMOOTHNESS, values, strict=True))
+
+
+def _is_steady(log: FlightLog, dt_s: float) -> NDArray[np.bool_]:
+    """At which moments the hero has for _STEADY_S been tracked, walked at one velocity, and had nobody in the way."""
+    hero = np.gradient(np.array([m.hero_m[:2] for m in log.moments]), dt_s, axis=0)
+    free = [m.state == "tracking" and not _BY_PEOPLE.intersection(m.limited_by) for m in log.moments]
+    span = round(_STEADY_S / dt_s)
+    steady = np.zeros(len(hero), dtype=bool)
+    for end in range(span, len(hero)):
+        window = hero[end - span : end + 1]
+        mean = window.mean(0)
+        steady[end] = (
+            np.hypot(*mean) > _WALKING_M_S
+            and np.hypot(*(window - mean).T).max() < _STEADY_WITHIN_M_S
+            and all(free[end - span : end + 1])
+        )
+    return steady
 
 
 def _right_person(log: FlightLog) -> float:
@@ -110,8 +172,12 @@ def mean(values: Sequence[float]) -> float:
     return float(np.mean(kept)) if kept else math.nan
 
 
-def _rms(values: Sequence[float]) -> float:
+def _rms(values: Sequence[float] | NDArray[np.float64]) -> float:
     return float(np.sqrt(np.mean(np.square(values)))) if len(values) else math.nan
+
+
+def _p99(values: NDArray[np.float64]) -> float:
+    return float(np.percentile(values, 99)) if len(values) else math.nan
 
 
 def _sign_changes_1_s(rates: Sequence[float], dt_s: float) -> float:
@@ -145,7 +211,8 @@ def _violations(moments: Sequence[Moment], limits: Limits) -> int:
     count = int((level > limits.speed_m_s * _TOLERANCE).sum() + (up > limits.up_m_s * _TOLERANCE).sum())
     count += int((up < -limits.down_m_s * _TOLERANCE).sum())
     count += int((np.abs(yaw_rate) > limits.yaw_rate_rad_s * _TOLERANCE).sum())
-    free = (np.abs(velocity).sum(1) == 0.0) | [any(each in GUARD_LIMITS for each in m.limited_by) for m in steps]
+    guarded = np.array([any(each in GUARD_LIMITS for each in m.limited_by) for m in steps], dtype=bool)
+    free = (np.abs(velocity).sum(1) == 0.0) | guarded
     dt_s = np.minimum(np.diff([m.stepped_s for m in steps]), MAX_STEP_S)[:, None]
     change = np.diff(velocity, axis=0) / dt_s
     bumps = np.diff(change, axis=0) / dt_s[1:]

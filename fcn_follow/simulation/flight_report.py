@@ -32,6 +32,13 @@ _LABELS = {
     "closest_person_m": ("closest approach to a person", "m"), "contacts": ("contacts", ""),
     "peak_acceleration_m_s2": ("the drone's peak acceleration", "m/s²"),
     "peak_jerk_m_s3": ("the drone's peak jerk", "m/s³"),
+    "acceleration_rms_m_s2": ("commanded acceleration, RMS", "m/s²"),
+    "acceleration_p99_m_s2": ("99th percentile", "m/s²"),
+    "jerk_rms_m_s3": ("commanded jerk, RMS", "m/s³"), "jerk_p99_m_s3": ("99th percentile", "m/s³"),
+    "yaw_acceleration_rms_rad_s2": ("commanded yaw acceleration, RMS", "rad/s²"),
+    "yaw_acceleration_p99_rad_s2": ("99th percentile", "rad/s²"),
+    "steady_acceleration_rms_m_s2": ("commanded acceleration, RMS, the hero walks steadily", "m/s²"),
+    "steady_speed_std_m_s": ("standard deviation of the speed, the hero walks steadily", "m/s"),
     "limit_violations": ("limit violations", ""), "mean_iou": ("hero's IoU in the image, mean", ""),
     "centroid_error_px": ("centroid error, mean", "px"), "duration_s": ("duration", "s"),
 }  # fmt: skip

@@ -1,0 +1,83 @@
+"""Smoothness of a flight: what the figures say of commands whose acceleration and jerk are known."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from fcn_follow.following.reasons import Limit
+from fcn_follow.geometry import VelocityCommand
+from fcn_follow.simulation.episode import CameraSetup
+from fcn_follow.simulation.figures import figures
+from fcn_follow.simulation.flight import FlightLog, Moment, follower_parameters
+from fcn_follow.simulation.scenarios import find_scenario
+
+STEP_S, WALK_M_S = 0.02, 1.4
+SWING_M_S, SWING_RAD_S = 0.1, 2 * math.pi
+
+
+def swinging(now_s):
+    return VelocityCommand(WALK_M_S + SWING_M_S * math.sin(SWING_RAD_S * now_s))
+
+
+def log_of(
+    command=swinging, hero_x_m=lambda now_s: WALK_M_S * now_s, yaw_rad=lambda now_s: 0.0, seconds=20.0, **fields
+):
+    log = FlightLog(find_scenario("straight"), 0, follower_parameters(CameraSetup()))
+    for tick in range(round(seconds / STEP_S)):
+        now_s = tick * STEP_S
+        drone = ((hero_x_m(now_s) - 5.0, 0.0, 2.0), (0.0, 0.0, 0.0), (0.0, 0.0, 0.0), yaw_rad(now_s))
+        hero_m = (hero_x_m(now_s), 0.0, 0.9)
+        moment = Moment(now_s, *drone, hero_m, (), command(now_s), "tracking", None, 5.0, stepped_s=now_s, **fields)
+        log.moments.append(moment)
+    return log
+
+
+def test_a_swing_of_the_command_has_its_acceleration_jerk_and_speed():
+    found = figures(log_of())
+    amplitude_m_s2 = SWING_M_S * SWING_RAD_S
+    assert found.acceleration_rms_m_s2 == pytest.approx(amplitude_m_s2 / math.sqrt(2), rel=0.01)
+    assert found.steady_acceleration_rms_m_s2 == pytest.approx(amplitude_m_s2 / math.sqrt(2), rel=0.01)
+    assert found.acceleration_p99_m_s2 == pytest.approx(amplitude_m_s2, rel=0.01)
+    assert found.jerk_rms_m_s3 == pytest.approx(amplitude_m_s2 * SWING_RAD_S / math.sqrt(2), rel=0.01)
+    assert found.jerk_p99_m_s3 == pytest.approx(amplitude_m_s2 * SWING_RAD_S, rel=0.01)
+    assert found.steady_speed_std_m_s == pytest.approx(SWING_M_S / math.sqrt(2), rel=0.01)
+
+
+def test_commands_over_topics_count_by_their_own_stamps():
+    log = log_of(lambda now_s: VelocityCommand())
+    log.commands = [(0.03 * index, swinging(0.03 * index)) for index in range(700)]
+    assert figures(log).acceleration_rms_m_s2 == pytest.approx(SWING_M_S * SWING_RAD_S / math.sqrt(2), rel=0.02)
+
+
+def test_a_drone_that_turns_accelerates_at_a_steady_speed():
+    found = figures(log_of(lambda now_s: VelocityCommand(2.0, yaw_rate_rad_s=0.5), yaw_rad=lambda now_s: 0.5 * now_s))
+    assert found.acceleration_rms_m_s2 == pytest.approx(2.0 * 0.5, rel=0.01)
+    assert found.jerk_rms_m_s3 == pytest.approx(2.0 * 0.5**2, rel=0.01)
+
+
+def test_the_yaw_acceleration_is_that_of_the_commanded_rate():
+    found = figures(log_of(lambda now_s: VelocityCommand(yaw_rate_rad_s=0.2 * math.sin(now_s))))
+    assert found.yaw_acceleration_p99_rad_s2 == pytest.approx(0.2, rel=0.02)
+    assert found.yaw_acceleration_rms_rad_s2 == pytest.approx(0.2 / math.sqrt(2), rel=0.05)
+
+
+@pytest.mark.parametrize(
+    "log",
+    [
+        log_of(hero_x_m=lambda now_s: 3.0),
+        log_of(hero_x_m=lambda now_s: WALK_M_S * now_s + 0.8 * math.cos(now_s)),
+        log_of(limited_by=(Limit.PEOPLE_OR_HEIGHT,)),
+        log_of(seconds=4.9),
+    ],
+    ids=["stands", "changes its speed", "somebody is in the way", "short"],
+)
+def test_only_a_steady_walk_counts_as_one(log):
+    found = figures(log)
+    assert math.isnan(found.steady_speed_std_m_s) and math.isnan(found.steady_acceleration_rms_m_s2)
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+def test_a_flight_that_ends_at_once_has_no_smoothness(steps):
+    assert math.isnan(figures(log_of(seconds=steps * STEP_S)).jerk_rms_m_s3)
