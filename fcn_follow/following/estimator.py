@@ -1,13 +1,11 @@
-"""The hero's position and velocity: a Kalman filter with constant velocity and white acceleration noise.
+"""The hero's position and velocity: the filter of motion.py, a gate before it, and predictions through occlusions.
 
-The state is position and velocity in odom, 6 numbers. Process noise as in Bar-Shalom, Li, Kirubarajan, "Estimation
-with Applications to Tracking and Navigation", 6.2.2. A measurement has the stamp of its image; a late one is inserted
-in order and the later ones are repeated. A measurement outside the gate is an outlier. It becomes the new hero only
-after repeated measurements along a path that a person can walk.
+A measurement has the stamp of its image; a late one is inserted in order and the later ones are repeated. A measurement
+outside the gate is an outlier. It becomes the new hero only after repeated measurements along a path that a person can
+walk.
 
-A walker's steps change the apparent height, and so the measured range, by some percent twice a second, and the
-velocity of the filter with it. That is harmless from frame to frame, but not for a prediction through an occlusion,
-which therefore follows the straight line through the last two seconds.
+A prediction through an occlusion follows the straight line through the last two seconds, which the noise of the last
+measurements hardly turns.
 
 At the end of an occlusion a hero is visible in part, looks shorter and so farther. For a moment after a gap a
 measurement is therefore taken at the expected distance at most, in its own direction.
@@ -20,12 +18,10 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 import numpy as np
-import numpy.typing as npt
 
+from fcn_follow.following.motion import Array, Measurement, Motion, begin
 from fcn_follow.following.parameters import EstimatorParameters
 from fcn_follow.geometry import Vector3
-
-Array = npt.NDArray[np.float64]
 
 HISTORY_S = 2.0
 LINE_BEGIN_S, LINE_FULL_S = 0.4, 0.8  # time unseen at which a prediction begins to use the line, and uses it alone
@@ -34,7 +30,6 @@ MAX_LINE_SIGMA = 2.5  # a line that contradicts the filter by more is not used
 PARTIAL_VIEW_S = 0.8  # after a gap of LINE_BEGIN_S
 MAX_CANDIDATE_GAP_S = 0.7
 MIN_CANDIDATES = 3
-START_SPEED_SIGMA_M_S, START_CLIMB_VARIANCE = 2.0, 0.25
 STAMP_ROUNDING_S = 1e-6
 CONTRADICTION_S = 0.4
 MIN_CONTRADICTIONS = 3
@@ -68,19 +63,11 @@ class HeroEstimate:
 
 
 @dataclass(frozen=True)
-class _Measurement:
-    stamp_s: float
-    position: Array
-    covariance: Array
-
-
-@dataclass(frozen=True)
 class _Belief:
-    """The state of the filter after a measurement."""
+    """The motion after a measurement."""
 
-    measurement: _Measurement
-    mean: Array
-    covariance: Array
+    measurement: Measurement
+    motion: Motion
 
     @property
     def stamp_s(self) -> float:
@@ -94,7 +81,7 @@ class HeroEstimator:
         self.parameters = parameters
         self.accepted = self.outliers = self.late = self.switched = 0
         self._beliefs: list[_Belief] = []
-        self._candidates: list[_Measurement] = []
+        self._candidates: list[Measurement] = []
         self._out_of_reach_s: list[float] = []
         self._returned_s = -math.inf
 
@@ -119,10 +106,15 @@ class HeroEstimator:
     def observe(self, stamp_s: float, position_m: Vector3, camera_m: Vector3, abandon_s: float) -> Outcome:
         """Take a measurement of the hero from a camera at camera_m.
 
-        The noise lies along the ray from the camera and grows with its length. After abandon_s without a measurement
-        the gate no longer applies, and the next person seen has to be confirmed; but never one out of the hero's reach.
+        After abandon_s without a measurement the gate no longer applies, and the next person seen has to be confirmed;
+        but never one out of the hero's reach.
         """
-        measurement = self._measurement(stamp_s, position_m, camera_m)
+        measurement = Measurement.of(stamp_s, position_m, camera_m, self.parameters)
+        after = [belief for belief in self._beliefs if belief.stamp_s >= stamp_s]
+        before = self._beliefs[: len(self._beliefs) - len(after)]
+        if after and (not before or after[0].stamp_s == stamp_s):
+            self.late += 1
+            return Outcome.LATE
         if self._beliefs and not self._is_within_reach(measurement):
             self.outliers += 1
             if not self._is_only_farther(measurement, camera_m):
@@ -131,13 +123,7 @@ class HeroEstimator:
         self._out_of_reach_s.clear()
         if not self._beliefs or stamp_s - self._beliefs[-1].stamp_s > abandon_s:
             return self._observe_candidate(measurement)
-        after = [belief for belief in self._beliefs if belief.stamp_s >= stamp_s]
-        before = self._beliefs[: len(self._beliefs) - len(after)]
-        if not before or (after and after[0].stamp_s == stamp_s):
-            self.late += 1
-            return Outcome.LATE
-        mean, covariance = self._predicted(before[-1], stamp_s)
-        if self._mahalanobis(mean, covariance, measurement) > self.parameters.gate_sigma:
+        if before[-1].motion.at(stamp_s, self.parameters).distance_sigma(measurement) > self.parameters.gate_sigma:
             self.outliers += 1
             return self._observe_candidate(measurement)
         self._candidates.clear()
@@ -154,7 +140,7 @@ class HeroEstimator:
             del self._beliefs[0]
         return Outcome.ACCEPTED
 
-    def _is_only_farther(self, measurement: _Measurement, camera_m: Vector3) -> bool:
+    def _is_only_farther(self, measurement: Measurement, camera_m: Vector3) -> bool:
         """Whether it lies behind the expected hero in the same direction, as a half-hidden hero seems to."""
         expected = self.predict(measurement.stamp_s)
         if expected is None:
@@ -176,14 +162,14 @@ class HeroEstimator:
         belief = self._beliefs[-1]
         dt = max(0.0, stamp_s - belief.stamp_s)
         x, y, z, vx, vy, vz = self._prediction_state(dt).tolist()
-        p = belief.covariance
+        p = belief.motion.covariance
         speed = math.hypot(vx, vy)
         share = min(1.0, self.parameters.speed_m_s / speed) if speed > 0.0 else 1.0
         vx, vy = vx * share, vy * share
         variance = p[0, 0] + 2 * dt * p[0, 3] + dt * dt * p[3, 3] + self.parameters.acceleration_m_s2**2 * dt**3 / 3
         return HeroEstimate(stamp_s, (x + vx * dt, y + vy * dt, z), (vx, vy, vz), math.sqrt(variance))
 
-    def _at_most_as_far_as_expected(self, measurement: _Measurement, camera_m: Vector3) -> _Measurement:
+    def _at_most_as_far_as_expected(self, measurement: Measurement, camera_m: Vector3) -> Measurement:
         """The measurement in its direction, at the expected distance if it is beyond that."""
         expected = self.predict(measurement.stamp_s)
         ray = measurement.position - camera_m
@@ -194,20 +180,21 @@ class HeroEstimator:
         return replace(measurement, position=np.asarray(camera_m) + nearer * ray)
 
     def _prediction_state(self, unseen_s: float) -> Array:
-        """The state from which to predict: the filter's, and more and more of the line with the time unseen."""
+        """Position and velocity from which to predict: the filter's, and more and more of the line unseen."""
         belief = self._beliefs[-1]
+        mean, covariance = belief.motion.mean[:6], belief.motion.covariance
         weight = min(1.0, (unseen_s - LINE_BEGIN_S) / (LINE_FULL_S - LINE_BEGIN_S))
         if weight <= 0.0 or belief.stamp_s - self._beliefs[0].stamp_s < MIN_LINE_S:
-            return belief.mean
+            return mean
         stamps = np.array([each.stamp_s - belief.stamp_s for each in self._beliefs])
         seen = np.array([each.measurement.position[:2] for each in self._beliefs])
         velocity, position = np.polyfit(stamps, seen, 1)
-        off = velocity - belief.mean[3:5]
-        if off @ np.linalg.solve(belief.covariance[3:5, 3:5], off) > MAX_LINE_SIGMA**2:
-            return belief.mean  # the hero has just turned or stopped
-        line = belief.mean.copy()
+        off = velocity - mean[3:5]
+        if off @ np.linalg.solve(covariance[3:5, 3:5], off) > MAX_LINE_SIGMA**2:
+            return mean  # the hero has just turned or stopped
+        line = mean.copy()
         line[:2], line[3:5] = position, velocity
-        blended: Array = belief.mean + weight * (line - belief.mean)
+        blended: Array = mean + weight * (line - mean)
         return blended
 
     def candidate(self, now_s: float) -> HeroEstimate | None:
@@ -215,56 +202,22 @@ class HeroEstimator:
         if not self._candidates or now_s - self._candidates[-1].stamp_s > MAX_CANDIDATE_GAP_S:
             return None
         x, y, z = self._candidates[-1].position.tolist()
-        sigma_m = math.sqrt(float(np.trace(self._candidates[-1].covariance)))
+        sigma_m = math.sqrt(self._candidates[-1].variance_m2)
         return HeroEstimate(now_s, (x, y, z), (0.0, 0.0, 0.0), sigma_m)
 
-    def _measurement(self, stamp_s: float, position_m: Vector3, camera_m: Vector3) -> _Measurement:
-        """The measurement with its covariance 3 x 3 along and across the ray."""
-        position = np.array(position_m)
-        ray = position - camera_m
-        distance = math.sqrt(float(ray @ ray))
-        base = self.parameters.base_noise_m**2
-        across = base + (self.parameters.angle_noise_rad * distance) ** 2
-        along = base + (self.parameters.range_noise * distance) ** 2
-        covariance = across * np.eye(3)
-        if distance > 0.0:
-            covariance += (along - across) / distance**2 * np.outer(ray, ray)
-        return _Measurement(stamp_s, position, covariance)
-
-    def _predicted(self, belief: _Belief, stamp_s: float) -> tuple[Array, Array]:
-        """The filter's mean (6) and covariance (6 x 6) at a later stamp."""
-        dt = stamp_s - belief.stamp_s
-        transition = np.eye(6)
-        transition[0, 3] = transition[1, 4] = transition[2, 5] = dt
-        covariance = transition @ belief.covariance @ transition.T
-        horizontal, vertical = self.parameters.acceleration_m_s2**2, self.parameters.vertical_acceleration_m_s2**2
-        for axis, density in enumerate((horizontal, horizontal, vertical)):
-            covariance[axis, axis] += density * dt**3 / 3
-            covariance[axis, axis + 3] += density * dt**2 / 2
-            covariance[axis + 3, axis] += density * dt**2 / 2
-            covariance[axis + 3, axis + 3] += density * dt
-        return transition @ belief.mean, covariance
-
-    def _is_within_reach(self, measurement: _Measurement) -> bool:
+    def _is_within_reach(self, measurement: Measurement) -> bool:
         last = self._beliefs[-1]
         since_s = max(0.0, measurement.stamp_s - last.stamp_s)
-        noise_m = REACH_SIGMA * math.sqrt(np.trace(measurement.covariance) + np.trace(last.covariance[:3, :3]))
-        away_m = float(np.linalg.norm(measurement.position - last.mean[:3]))
+        known = last.motion
+        noise_m = REACH_SIGMA * math.sqrt(measurement.variance_m2 + np.trace(known.covariance[:3, :3]))
+        away_m = float(np.linalg.norm(measurement.position - known.mean[:3]))
         return away_m <= self.parameters.speed_m_s * since_s + noise_m
 
-    @staticmethod
-    def _mahalanobis(mean: Array, covariance: Array, measurement: _Measurement) -> float:
-        innovation = measurement.position - mean[:3]
-        return math.sqrt(float(innovation @ np.linalg.solve(covariance[:3, :3] + measurement.covariance, innovation)))
+    def _update(self, measurement: Measurement) -> None:
+        predicted = self._beliefs[-1].motion.at(measurement.stamp_s, self.parameters)
+        self._beliefs.append(_Belief(measurement, predicted.updated(measurement)))
 
-    def _update(self, measurement: _Measurement) -> None:
-        mean, covariance = self._predicted(self._beliefs[-1], measurement.stamp_s)
-        gain = np.linalg.solve(covariance[:3, :3] + measurement.covariance, covariance[:3, :]).T
-        mean = mean + gain @ (measurement.position - mean[:3])
-        covariance = covariance - gain @ covariance[:3, :]
-        self._beliefs.append(_Belief(measurement, mean, (covariance + covariance.T) / 2))
-
-    def _observe_candidate(self, measurement: _Measurement) -> Outcome:
+    def _observe_candidate(self, measurement: Measurement) -> Outcome:
         """Collect a measurement that is not of the known hero; after confirm_s of them they become the new hero."""
         if self._candidates:
             last = self._candidates[-1]
@@ -272,7 +225,7 @@ class HeroEstimator:
             if dt <= 0.0:
                 self.late += 1
                 return Outcome.LATE
-            noise = REACH_SIGMA * math.sqrt(np.trace(measurement.covariance) + np.trace(last.covariance))
+            noise = REACH_SIGMA * math.sqrt(measurement.variance_m2 + last.variance_m2)
             step = float(np.linalg.norm(measurement.position - last.position))
             if dt > MAX_CANDIDATE_GAP_S or step > self.parameters.speed_m_s * dt + noise:
                 self._candidates.clear()
@@ -281,11 +234,7 @@ class HeroEstimator:
         if len(self._candidates) < MIN_CANDIDATES or seen_s < self.parameters.confirm_s - STAMP_ROUNDING_S:
             return Outcome.CANDIDATE
         first, *rest = self._candidates
-        covariance = np.zeros((6, 6))
-        covariance[:3, :3] = first.covariance
-        covariance[3, 3] = covariance[4, 4] = START_SPEED_SIGMA_M_S**2
-        covariance[5, 5] = START_CLIMB_VARIANCE
-        self._beliefs = [_Belief(first, np.concatenate([first.position, np.zeros(3)]), covariance)]
+        self._beliefs = [_Belief(first, begin(first, self.parameters))]
         for each in rest:
             self._update(each)
         self._candidates = []

@@ -15,7 +15,7 @@ from fcn_follow.following.guard import Guard, Heights
 from fcn_follow.following.inbox import Counters, Inbox
 from fcn_follow.following.law import RelativePosition, relative_position
 from fcn_follow.following.limits import Limiter, limit_lead
-from fcn_follow.following.monitors import CameraRate, FrozenPicture
+from fcn_follow.following.monitors import CameraRate, FrozenPicture, PitchMonitor
 from fcn_follow.following.odometry import Odometry
 from fcn_follow.following.parameters import FollowerParameters
 from fcn_follow.following.reasons import Limit, Reason
@@ -98,6 +98,7 @@ class Follower:
         self._limiter.stop()
         self._frozen.reset()
         self._camera_rate.reset()
+        self._pitch = PitchMonitor()
         self._inbox.clear()
         self._steering = Steering()
         self._state, self._reason, self._state_since_s = State.IDLE, str(Reason.RESET), -math.inf
@@ -173,6 +174,10 @@ class Follower:
             if followed != advised:
                 limited_by += (Limit.DRONE_LAGS,)
             limited_by += limited
+        relative = relative_position(hero, vehicle) if hero else None
+        if hero and relative and self._state is State.TRACKING and self.odometry.heard:
+            feet_m = hero.position_odom_m[2] - self.parameters.hero.height_m / 2
+            self._pitch.see(now_s, feet_m, relative.distance_m)
         guarded = self.guard.check(command, now_s, dt_s if elapsed_s is None else elapsed_s, heights)
         if guarded.command != command:
             self._limiter.overrule(guarded.command)
@@ -185,9 +190,9 @@ class Follower:
             self.estimator.stamp_s if self._state in (State.TRACKING, State.COASTING) else None,
             guarded.command,
             self._state,
-            self._reason_with_refusal(now_s),
+            self._whole_reason(now_s),
             hero,
-            relative_position(hero, vehicle) if hero else None,
+            relative,
             wanted or ZERO_COMMAND,
             (*limited_by, *guarded.limited_by),
             request,
@@ -312,7 +317,9 @@ class Follower:
         action = self.parameters.search.action
         return action if self._reason == Reason.SEARCH_ENDED and action in REQUESTS else ""
 
-    def _reason_with_refusal(self, now_s: float) -> str:
-        """The reason of the state and, if it is for missing input, why input is refused."""
-        refusal = "" if self._state is State.TRACKING else self._inbox.refusal(now_s)
+    def _whole_reason(self, now_s: float) -> str:
+        """The reason of the state, with the doubt while tracking, or why input is refused while it is missing."""
+        if self._state is State.TRACKING:
+            return f"{self._reason}; {self._pitch.doubt}" if self._pitch.doubt else str(self._reason)
+        refusal = self._inbox.refusal(now_s)
         return f"{self._reason}; refused: {refusal}" if refusal and self._reason in MISSING_INPUT else str(self._reason)

@@ -17,11 +17,11 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from fcn_follow.coordinates import body_from_optical, rotated, wrapped
-from fcn_follow.following.parameters import FollowerParameters, Limits
+from fcn_follow.following.parameters import FollowerParameters, Limits, VehicleParameters
 from fcn_follow.following.reasons import Limit, Reason
 from fcn_follow.following.vehicle import VehicleHistory, VehiclePose, dead_reckoned
 from fcn_follow.geometry import ZERO_COMMAND, Vector3, VelocityCommand
@@ -32,7 +32,8 @@ MAX_STEP_S = 0.1  # a longer pause between two commands allows no more growth
 ACCELERATION_TOLERANCE = 1.02  # the limiter and the guard measure time by different clocks
 HEIGHT_GAIN_1_S = 1.0
 LAG_SHARE = 1.5  # with 1 a lagging drone overshoots by 0.3 m from 6 m/s
-ADVICE_MARGIN_M = 0.1
+ADVICE_MARGIN_M = 0.3
+EASING_S = 0.05  # detections jump from frame to frame, and the cut speed with them
 MAX_PASSES = 4  # a cut of the motion towards one person may turn it towards another
 
 TRACK_S, MIN_TRACK_S = 0.6, 0.3
@@ -134,7 +135,7 @@ class Guard:
         With this input of the limiter, `check` seldom has to cut its output.
         """
         pose = self.history.newest or self.advance(now_s)
-        kept_away = self._away_from_people(wanted, pose, now_s, ADVICE_MARGIN_M)
+        kept_away = self._away_from_people(wanted, pose, now_s, margin_m=ADVICE_MARGIN_M)
         return self._within_heights(kept_away, pose, heights)
 
     def check(self, command: VelocityCommand, now_s: float, elapsed_s: float, heights: Heights = Heights()) -> Guarded:
@@ -148,7 +149,7 @@ class Guard:
             (Limit.GUARD_LIMITS, lambda each: _within_limits(each, limits)),
             (Limit.GUARD_ELAPSED_TIME, lambda each: self._grown(each, limits, elapsed_s)),
             (Limit.GUARD_LOWER_LIMITS, lambda each: _within_limits(each, limits)),
-            (Limit.GUARD_PEOPLE, lambda each: self._away_from_people(each, pose, now_s)),
+            (Limit.GUARD_PEOPLE, lambda each: self._away_from_people(each, pose, now_s, elapsed_s)),
             (Limit.GUARD_HEIGHT, lambda each: self._within_heights(each, pose, heights)),
         )
         limited = []
@@ -204,38 +205,55 @@ class Guard:
         )  # fmt: skip
 
     def _away_from_people(
-        self, command: VelocityCommand, pose: VehiclePose, now_s: float, margin_m: float = 0.0
+        self,
+        command: VelocityCommand,
+        pose: VehiclePose,
+        now_s: float,
+        elapsed_s: float = math.inf,
+        margin_m: float = 0.0,
     ) -> VelocityCommand:
-        """The command without motion towards people from which the drone could not stop in time."""
+        """The command without motion towards people from which the drone could not stop in time.
+
+        If the last command has become too fast, its excess fades with the time constant EASING_S; but it goes at once
+        towards a person who may be nearer than the minimum distance.
+        """
+        kept = math.exp(-max(0.0, elapsed_s) / EASING_S)
+        x, y = rotated(command.forward_m_s, command.left_m_s, pose.yaw_rad)
+        last_x, last_y = rotated(self._last.forward_m_s, self._last.left_m_s, pose.yaw_rad)
+        walls, may_descend = [], True
+        for along_x, along_y, allowed_m_s, is_near in self._walls(pose, now_s, margin_m):
+            excess_m_s = max(0.0, last_x * along_x + last_y * along_y - allowed_m_s)
+            walls.append((along_x, along_y, allowed_m_s + (0.0 if is_near else kept * excess_m_s)))
+            may_descend = may_descend and not is_near
+        free_x, free_y = _limited_along(x, y, walls)
+        up = command.up_m_s if may_descend else max(0.0, command.up_m_s)
+        if (free_x, free_y, up) == (x, y, command.up_m_s):
+            return command
+        forward, left = rotated(free_x, free_y, -pose.yaw_rad)
+        return VelocityCommand(forward, left, up, command.yaw_rate_rad_s)
+
+    def _walls(self, pose: VehiclePose, now_s: float, margin_m: float) -> Iterator[tuple[float, float, float, bool]]:
+        """Directions x, y towards people, the allowed speed along each, and whether the person may be too near."""
         limits = self.parameters.limits
         remembered = (person for person in self._remembered if now_s - person.stamp_s <= _memory_s(person, pose))
-        people = (*self._people, *remembered, *((self._hero,) if self._hero else ()))
-        x, y = rotated(command.forward_m_s, command.left_m_s, pose.yaw_rad)
-        up = command.up_m_s
-        walls = []
-        for person in people:
+        for person in (*self._people, *remembered, *((self._hero,) if self._hero else ())):
             px, py = person.x_m - pose.position_m[0], person.y_m - pose.position_m[1]
             distance_m = math.hypot(px, py)
             disc_m = limits.unseen_speed_m_s * max(0.0, now_s - person.stamp_s)
+            is_near = distance_m - disc_m < limits.minimum_distance_m
+            if distance_m == 0.0:
+                yield from ((x, y, 0.0, is_near) for x, y in ((1.0, 0.0), (-1.0, 0.0), (0.0, 1.0), (0.0, -1.0)))
+                continue
+            along_x, along_y = px / distance_m, py / distance_m
             spare_m = distance_m - disc_m - limits.minimum_distance_m - margin_m
-            if distance_m > 0.0:
-                approach_m_s = 0.0
-                if person is self._hero:
-                    approach_m_s = _approach_m_s(self._hero_track, px / distance_m, py / distance_m)
-                response_s = self.parameters.vehicle.response_s
-                allowed = _stopping_speed(spare_m, approach_m_s, limits.acceleration_m_s2, response_s)
-                edge_rad = math.asin(min(1.0, disc_m / distance_m))  # the person may be at either edge of the disc
-                edges = (rotated(px / distance_m, py / distance_m, angle) for angle in (0.0, edge_rad, -edge_rad))
-                walls += [(*edge, allowed) for edge in edges]
-            elif spare_m < 0.0:
-                x = y = 0.0
-            if distance_m - disc_m < limits.minimum_distance_m:
-                up = max(0.0, up)
-        x, y = _limited_along(x, y, walls)
-        if (x, y, up) == (*rotated(command.forward_m_s, command.left_m_s, pose.yaw_rad), command.up_m_s):
-            return command
-        forward, left = rotated(x, y, -pose.yaw_rad)
-        return VelocityCommand(forward, left, up, command.yaw_rate_rad_s)
+            approach_m_s = 0.0
+            if person is self._hero and not is_near:
+                approach_m_s, farther_m = _approach(self._hero_track, along_x, along_y)
+                spare_m += farther_m
+            allowed_m_s = _stopping_speed(spare_m, approach_m_s, self.parameters.vehicle)
+            edge_rad = math.asin(min(1.0, disc_m / distance_m))  # the person may be at either edge of the disc
+            for angle_rad in (0.0, edge_rad, -edge_rad):
+                yield (*rotated(along_x, along_y, angle_rad), allowed_m_s, is_near)
 
     def _within_heights(self, command: VelocityCommand, pose: VehiclePose, heights: Heights) -> VelocityCommand:
         limits = self.parameters.limits
@@ -262,28 +280,33 @@ def _within_limits(command: VelocityCommand, limits: Limits) -> VelocityCommand:
     )
 
 
-def _stopping_speed(spare_m: float, approach_m_s: float, braking_m_s2: float, response_s: float) -> float:
+def _stopping_speed(spare_m: float, approach_m_s: float, vehicle: VehicleParameters) -> float:
     """The speed v from which the drone can stop within spare_m of a person who approaches at approach_m_s.
 
-    v * response * LAG_SHARE + v^2 / (2 * braking) + comes * (response + v / braking) = spare.
+    v * (response * LAG_SHARE + EASING_S) + v^2 / (2 * braking) + comes * (response + v / braking) = spare.
     """
+    braking_m_s2, response_s = vehicle.braking_m_s2, vehicle.response_s
     spare_m -= approach_m_s * response_s
     if spare_m <= 0.0:
         return 0.0
-    lag_m_s = braking_m_s2 * response_s * LAG_SHARE + approach_m_s
+    lag_m_s = braking_m_s2 * (response_s * LAG_SHARE + EASING_S) + approach_m_s
     return math.sqrt(lag_m_s * lag_m_s + 2.0 * braking_m_s2 * spare_m) - lag_m_s
 
 
-def _approach_m_s(track: Sequence[_Person], along_x: float, along_y: float) -> float:
-    """The speed of approach from the direction (along_x, along_y): the slope of the track, less its noise."""
+def _approach(track: Sequence[_Person], along_x: float, along_y: float) -> tuple[float, float]:
+    """The speed (m/s) of approach from the direction (along_x, along_y), and how much farther (m) the last one may be.
+
+    Both are of the line through the track, the speed less its noise: the last detection alone swings with the steps.
+    """
     if len(track) < MIN_TRACK or track[-1].stamp_s - track[0].stamp_s < MIN_TRACK_S:
-        return 0.0
+        return 0.0, 0.0
     stamps = [person.stamp_s - track[0].stamp_s for person in track]
     away = [person.x_m * along_x + person.y_m * along_y for person in track]
     mean_s, mean_m = sum(stamps) / len(stamps), sum(away) / len(away)
     spread = sum((stamp_s - mean_s) ** 2 for stamp_s in stamps)
     slope = sum((stamp_s - mean_s) * (m - mean_m) for stamp_s, m in zip(stamps, away, strict=True)) / spread
-    return min(MAX_APPROACH_M_S, max(0.0, -slope - APPROACH_NOISE_M_S))
+    farther_m = mean_m + slope * (stamps[-1] - mean_s) - away[-1]
+    return min(MAX_APPROACH_M_S, max(0.0, -slope - APPROACH_NOISE_M_S)), farther_m
 
 
 def _limited_along(x: float, y: float, walls: Sequence[tuple[float, float, float]]) -> tuple[float, float]:

@@ -8,11 +8,12 @@ forward to both. The references follow the set points through a critically dampe
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fcn_follow.coordinates import rotated, wrapped
 from fcn_follow.following.estimator import HeroEstimate
 from fcn_follow.following.parameters import FollowerParameters
+from fcn_follow.following.pursuit import Pursuit, closing_speed
 from fcn_follow.following.reasons import Limit
 from fcn_follow.following.vehicle import VehiclePose
 from fcn_follow.geometry import VelocityCommand
@@ -20,6 +21,7 @@ from fcn_follow.geometry import VelocityCommand
 MIN_HEADING_SPEED_M_S = 0.7  # a slower hero has no heading
 MIN_WALKING_SPEED_M_S = 0.6  # below this the velocity is mostly noise and fades out of the feed-forward
 BACK_OFF_M_S = 0.3
+MAX_LEAD_S = 0.3  # of the command before a drone that takes up velocities slowly
 MIN_CLIMB_M_S = 0.3
 MAX_RETURN_M_S = 1.0  # back into the range: the camera does not look that way
 MIN_BEARING_DISTANCE_M = 0.5  # nearer than this the bearing is undefined
@@ -153,24 +155,28 @@ def yaw_to_hero(parameters: FollowerParameters, hero: HeroEstimate, vehicle: Veh
 
 
 def follow(
-    parameters: FollowerParameters, references: References, hero: HeroEstimate, vehicle: VehiclePose
+    parameters: FollowerParameters, references: References, hero: HeroEstimate, vehicle: VehiclePose, pursuit: Pursuit
 ) -> tuple[VelocityCommand, tuple[Limit, ...]]:
     """The velocity towards the references, turned to the hero, and what limits it."""
     limits, gains = parameters.limits, parameters.gains
-    where = relative_position(hero, vehicle)
+    pursued = replace(hero, position_odom_m=(pursuit.position_m.x, pursuit.position_m.y, hero.position_odom_m[2]))
+    seen = relative_position(hero, vehicle)
+    where = relative_position(pursued, vehicle)
     outward = references.distance.rate + _braked(
         gains.distance_1_s, references.distance.value - where.distance_m, limits.acceleration_m_s2
     )
     turn = references.bearing.rate + gains.bearing_1_s * wrapped(references.bearing.value - where.bearing_rad)
     along = max(-limits.orbit_m_s, min(limits.orbit_m_s, turn * where.distance_m))
-    hero_speed = math.hypot(*hero.velocity_odom_m_s[:2])
+    motion = pursuit.motion
+    hero_speed = abs(motion.velocity)
     share = gains.feed_forward * min(1.0, (hero_speed / MIN_WALKING_SPEED_M_S) ** 2)
-    hero_vx, hero_vy = (share * speed for speed in hero.velocity_odom_m_s[:2])
-    hero_outward, hero_along = rotated(hero_vx, hero_vy, -where.bearing_rad)
+    lead_s = min(MAX_LEAD_S, parameters.vehicle.response_s)
+    ahead = motion.velocity * share + motion.acceleration * lead_s
+    hero_outward, hero_along = rotated(ahead.x, ahead.y, -where.bearing_rad)
     outward, along = outward + hero_outward, along + hero_along
     shaped: tuple[Limit, ...] = ()
-    if where.distance_m < limits.minimum_distance_m:
-        back_off = gains.distance_1_s * (limits.minimum_distance_m - where.distance_m) + BACK_OFF_M_S
+    if seen.distance_m < limits.minimum_distance_m:
+        back_off = gains.distance_1_s * (limits.minimum_distance_m - seen.distance_m) + BACK_OFF_M_S
         outward, along = max(outward, back_off), hero_along
         shaped = (Limit.MINIMUM_DISTANCE,)
     up = references.height.rate + _braked(
@@ -181,8 +187,7 @@ def follow(
 
 
 def _braked(gain_1_s: float, error_m: float, acceleration_m_s2: float) -> float:
-    """Gain * error, at most the speed that half the acceleration limit can stop within the error."""
-    return math.copysign(min(gain_1_s * abs(error_m), math.sqrt(acceleration_m_s2 * abs(error_m))), error_m)
+    return math.copysign(closing_speed(gain_1_s, abs(error_m), acceleration_m_s2), error_m)
 
 
 def within_space(

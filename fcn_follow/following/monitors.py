@@ -1,4 +1,4 @@
-"""Monitors: what was refused, a slow camera, a frozen picture, a climb without effect."""
+"""Monitors: what was refused, a slow camera, a frozen picture, a climb without effect, a camera's doubtful pitch."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ MIN_MOTION_M, MIN_TURN_RAD = 0.6, 0.3  # so large a commanded motion shows in a 
 MIN_CLIMB_M = 4.0  # so large a commanded climb must show in the measured height
 MIN_CLIMB_ERROR_M = 1.0
 MIN_CLIMB_SHARE = 0.3
+PITCH_S, MIN_PITCH_SAMPLES = 1.0, 20
+MIN_PITCH_ERROR_RAD, MAX_PITCH_ERROR_RAD = math.radians(3.0), math.radians(15.0)
 
 
 class Refusals:
@@ -143,3 +145,33 @@ class ClimbMonitor:
     def fault(self) -> str:
         """The fault once a climb has failed."""
         return self._reason if self._failed else ""
+
+
+class PitchMonitor:
+    """Detects a camera whose pitch is not what its parameter says, by the first hero after an engagement.
+
+    Odometry knows the drone's height above the ground of its start. If the hero's feet seem to be above that ground or
+    below it, by an angle that a camera can be mounted wrongly, either the pitch is wrong or the ground is not level.
+    The follower cannot tell which, and says both.
+    """
+
+    def __init__(self) -> None:
+        self._begin_s: float | None = None
+        self._angles_rad: list[float] = []
+        self.doubt = ""
+
+    def see(self, now_s: float, feet_above_ground_m: float, distance_m: float) -> None:
+        """Take the estimated place of the hero's feet; after PITCH_S the doubt is what it is."""
+        if self._begin_s is None:
+            self._begin_s = now_s
+        if self.doubt or now_s - self._begin_s > PITCH_S or distance_m <= 0.0:
+            return
+        self._angles_rad.append(math.atan2(feet_above_ground_m, distance_m))
+        angle_rad = median(self._angles_rad)
+        wrong = MIN_PITCH_ERROR_RAD < abs(angle_rad) < MAX_PITCH_ERROR_RAD
+        if wrong and now_s - self._begin_s > 0.9 * PITCH_S and len(self._angles_rad) >= MIN_PITCH_SAMPLES:
+            side = "above" if angle_rad > 0.0 else "below"
+            change = "small" if angle_rad > 0.0 else "large"
+            self.doubt = Reason.PITCH_DOUBTFUL.with_figures(
+                abs(feet_above_ground_m), side, change, abs(math.degrees(angle_rad))
+            )

@@ -48,6 +48,13 @@ class Gains:
     reference_rad_s: float = parameter(
         1.2, "natural frequency of the reference model of the set points", unit="rad/s", minimum=0.1, maximum=10.0
     )
+    pursuit_rad_s: float = parameter(
+        2.0,
+        "natural frequency with which the pursued hero follows the estimate: lower is calmer",
+        unit="rad/s",
+        minimum=0.2,
+        maximum=20.0,
+    )
     ramp_s: float = parameter(
         1.5, "time of the ramp from zero to full speed at the start of following", unit="s", minimum=0.0, maximum=20.0
     )
@@ -62,9 +69,9 @@ class Limits:
     up_m_s: float = parameter(1.5, "climb speed", unit="m/s", minimum=0.1, maximum=10.0)
     down_m_s: float = parameter(1.0, "descent speed", unit="m/s", minimum=0.1, maximum=10.0)
     acceleration_m_s2: float = parameter(
-        4.0, "change of the commanded velocity", unit="m/s^2", minimum=0.1, maximum=20.0
+        2.5, "change of the commanded velocity", unit="m/s^2", minimum=0.1, maximum=20.0
     )
-    jerk_m_s3: float = parameter(30.0, "change of the commanded acceleration", unit="m/s^3", minimum=0.5, maximum=200.0)
+    jerk_m_s3: float = parameter(8.0, "change of the commanded acceleration", unit="m/s^3", minimum=0.5, maximum=200.0)
     yaw_rate_rad_s: float = parameter(1.5, "yaw rate", unit="rad/s", minimum=0.05, maximum=6.0)
     yaw_acceleration_rad_s2: float = parameter(
         4.0, "change of the commanded yaw rate", unit="rad/s^2", minimum=0.1, maximum=50.0
@@ -153,13 +160,23 @@ class EstimatorParameters:
     """The noise of the hero's motion and of the measurements."""
 
     acceleration_m_s2: float = parameter(
-        1.2, "the hero's usual change of velocity in one second", unit="m/s^2", minimum=0.05, maximum=20.0
+        3.0,
+        "change of the hero's velocity in one second while it turns, starts or stops",
+        unit="m/s^2",
+        minimum=0.05,
+        maximum=20.0,
     )
-    vertical_acceleration_m_s2: float = parameter(0.2, "the same, vertical", unit="m/s^2", minimum=0.01, maximum=20.0)
+    steady_acceleration_m_s2: float = parameter(
+        0.1, "the same while it walks on", unit="m/s^2", minimum=0.01, maximum=20.0
+    )
+    vertical_acceleration_m_s2: float = parameter(
+        0.2, "change of its vertical velocity", unit="m/s^2", minimum=0.01, maximum=20.0
+    )
     speed_m_s: float = parameter(10.0, "maximum speed of a hero", unit="m/s", minimum=1.0, maximum=40.0)
     range_noise: float = parameter(
-        0.05, "standard deviation of the measured range, as a share of it", minimum=0.001, maximum=1.0
+        0.03, "standard deviation of the measured range, as a share of it", minimum=0.001, maximum=1.0
     )
+    swing_noise: float = parameter(0.05, "the same of its swing with the hero's steps", minimum=0.0, maximum=1.0)
     angle_noise_rad: float = parameter(
         0.012, "standard deviation of the measured direction", unit="rad", minimum=0.0005, maximum=0.5
     )
@@ -226,6 +243,13 @@ class VehicleParameters:
         unit="s",
         minimum=0.1,
         maximum=3.0,
+    )
+    braking_m_s2: float = parameter(
+        4.0,
+        "deceleration of the drone when the command falls to zero at once; the guard keeps the room that it needs",
+        unit="m/s^2",
+        minimum=0.2,
+        maximum=20.0,
     )
 
 

@@ -40,6 +40,10 @@ class Reason(_Text):
     GROUND_CLIMB_FAILED = (
         "climbing does not lead above limits.minimum_height_m (does odom's z point upwards?); ~/reset tries again"
     )
+    PITCH_DOUBTFUL = (
+        "the hero's feet seem to be {:.1f} m {} the ground of the start: is camera.pitch_down_rad too {} by {:.0f} "
+        "degrees, or the ground not level?"
+    )
     ODOMETRY_STALE = "odometry is stale"
     ODOMETRY_REFUSED = "odometry is refused: {}"
     ODOMETRY_APPEARED = "odometry has appeared"

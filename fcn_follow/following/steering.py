@@ -19,6 +19,7 @@ from fcn_follow.following.law import (
 )
 from fcn_follow.following.monitors import ClimbMonitor
 from fcn_follow.following.parameters import FollowerParameters
+from fcn_follow.following.pursuit import Pursuit
 from fcn_follow.following.reasons import Limit, Reason
 from fcn_follow.following.states import MOVING, State
 from fcn_follow.following.vehicle import VehiclePose
@@ -58,6 +59,7 @@ class Steering:
 
     def __init__(self) -> None:
         self._references = References()
+        self._pursuit: Pursuit | None = None
         self._trim = Trim()
         self._stick, self._stick_s = ZERO_COMMAND, -math.inf
         self._engaged_s = -math.inf
@@ -73,6 +75,7 @@ class Steering:
     def engage(self, now_s: float, hero: HeroEstimate, vehicle: VehiclePose, after_search: bool) -> None:
         """Begin to follow; after a search with the bearing and the start of before."""
         self._references.engage(relative_position(hero, vehicle), keep_bearing=after_search)
+        self._pursuit = Pursuit(hero)
         if not after_search:
             self._engaged_s = now_s
             self._start_m = self._start_m or vehicle.position_m
@@ -130,7 +133,9 @@ class Steering:
         if moment.has_odometry:
             missing_m = parameters.limits.minimum_height_m - above_ground_m
             self._ground_climb.step(moment.last_up_m_s, missing_m, above_ground_m, moment.dt_s)
-        wanted, limited_by_law = follow(parameters, self._references, hero, vehicle)
+        self._pursuit = self._pursuit or Pursuit(hero)
+        self._pursuit.step(hero, parameters.gains.pursuit_rad_s, parameters.limits, moment.dt_s)
+        wanted, limited_by_law = follow(parameters, self._references, hero, vehicle, self._pursuit)
         limited += limited_by_law
         share = 1.0
         ramp_s = parameters.gains.ramp_s

@@ -17,6 +17,7 @@ from ros_tools import finish, interrupt, parameter_arguments, start_node, wait_u
 
 ENABLED = ("-p", "start_enabled:=true")
 CAMERA = {"camera.stabilised": "false", "camera.pitch_down_rad": PITCH_DOWN_RAD}
+QUICK = {"limits.acceleration_m_s2": 4.0, "limits.jerk_m_s3": 30.0, "gains.pursuit_rad_s": 3.0}
 
 
 def free_port(kind: int = socket.SOCK_DGRAM) -> int:
@@ -37,7 +38,9 @@ def vehicle(ros, port):
 
 def mavlink_on(port: int, **parameters: object) -> list[str]:
     given = {key.replace("__", "."): value for key, value in parameters.items()}
-    return parameter_arguments({"output": "mavlink", "mavlink.address": f"udpin:127.0.0.1:{port}", **CAMERA, **given})
+    return parameter_arguments(
+        {"output": "mavlink", "mavlink.address": f"udpin:127.0.0.1:{port}", **CAMERA, **QUICK, **given}
+    )
 
 
 def live_for(vehicle: Vehicle, seconds: float) -> None:

@@ -258,7 +258,7 @@ class TestFlights:
     def test_an_overshoot_is_backed_out_of_nose_first(self):
         """The hero runs up to a slow drone: it flies backwards and neither turns round nor goes round the hero."""
         parameters = with_set(limits__speed_m_s=0.6)
-        flight = Flight(lambda t: (max(1.0, 12.0 - 3.0 * t), 0.1), duration_s=9.0, parameters=parameters).fly()
+        flight = Flight(lambda t: (max(1.3, 12.0 - 3.0 * t), 0.1), duration_s=9.0, parameters=parameters).fly()
         near = [step for step, distance in zip(flight.steps, flight.distances_m, strict=True) if distance < 4.0]
         assert near
         assert all(step.command.forward_m_s < 0.0 for step in near)
@@ -320,7 +320,7 @@ class TestFlights:
         assert State.COASTING in states
         back = next(t for t, state in zip(flight.times, states, strict=True) if t > 14.0 and state is State.TRACKING)
         assert back < 15.5
-        assert flight.distance_rms_m() <= 0.6
+        assert flight.distance_rms_m() <= 0.8
 
     @pytest.mark.parametrize("side", [1.0, -1.0])
     def test_searches_on_the_side_where_the_hero_left_then_holds(self, side):

@@ -1,0 +1,45 @@
+"""The hero as the drone pursues it: the estimate, smoothed within what the drone is to fly.
+
+The estimate jumps with each frame, and a person starts, turns and stops faster than a camera drone should. The pursued
+hero follows it as a critically damped reference within the limits of acceleration and jerk: it moves with the velocity
+of the estimate, and a share of the distance to it. In steady motion it does not lag behind, and its acceleration is
+known, so that the command can lead the drone's own lag.
+"""
+
+from __future__ import annotations
+
+import math
+
+from fcn_follow.following.estimator import HeroEstimate
+from fcn_follow.following.limits import PlaneMotion, PlaneVector, towards_velocity
+from fcn_follow.following.parameters import Limits
+
+
+def closing_speed(gain_1_s: float, distance_m: float, braking_m_s2: float) -> float:
+    """The speed v (m/s) at which to go a distance and stop there: v / gain + v^2 / (2 * braking) = distance."""
+    if gain_1_s <= 0.0:
+        return 0.0
+    lag_m_s = braking_m_s2 / gain_1_s
+    return math.sqrt(lag_m_s**2 + 2.0 * braking_m_s2 * distance_m) - lag_m_s
+
+
+class Pursuit:
+    """Horizontal position (m) and motion of the pursued hero in odom; it begins where the hero is."""
+
+    def __init__(self, hero: HeroEstimate) -> None:
+        self.position_m = PlaneVector(*hero.position_odom_m[:2])
+        self.motion = PlaneMotion(PlaneVector(*hero.velocity_odom_m_s[:2]))
+
+    def step(self, hero: HeroEstimate, frequency_rad_s: float, limits: Limits, dt_s: float) -> None:
+        """Follow the estimate for dt_s."""
+        if dt_s <= 0.0:
+            return
+        behind = PlaneVector(*hero.position_odom_m[:2]) - self.position_m
+        behind_m = abs(behind)
+        wanted = PlaneVector(*hero.velocity_odom_m_s[:2])
+        if behind_m > 0.0:
+            closing_m_s = closing_speed(frequency_rad_s / 2, behind_m, limits.acceleration_m_s2)
+            wanted += behind * (closing_m_s / behind_m)
+        acceleration = towards_velocity(self.motion, wanted, limits, 0.5 / frequency_rad_s, dt_s)
+        self.motion = PlaneMotion(self.motion.velocity + acceleration * dt_s, acceleration)
+        self.position_m += self.motion.velocity * dt_s
