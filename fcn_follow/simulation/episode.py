@@ -6,7 +6,7 @@ The same scenario, seed and commands give the same episode, frame for frame.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from fcn_follow.coordinates import quaternion_xyzw
 from fcn_follow.geometry import CameraIntrinsics, CameraMount, HeroPosition, Vector3, VehicleState, VelocityCommand
-from fcn_follow.simulation.camera import DelayLine, Sensor, expose, pinhole
+from fcn_follow.simulation.camera import DelayLine, expose, pinhole
 from fcn_follow.simulation.drone import Drone, Odometry, OdometryNoise, rotation_matrix
 from fcn_follow.simulation.outfits import HERO, LOOKALIKE, Outfit, random_outfit
 from fcn_follow.simulation.people import BODY_HEIGHT_M, MIDDLE_M, SEATED_MIDDLE_M, pose_index
@@ -27,7 +27,6 @@ from fcn_follow.simulation.world import World, make_world
 
 STEP_S = 0.01
 MOUNT = CameraMount((0.1, 0.0, -0.05), 0.297)
-SENSOR = Sensor(blur_px=0.45, noise_levels=1.5)
 
 
 @dataclass(frozen=True)
@@ -63,15 +62,21 @@ class Frame:
         return int((self.labels == HERO_LABEL).sum())
 
 
+def _mounted(camera: CameraSetup, pitch_error_rad: float) -> CameraSetup:
+    """The camera as it really hangs."""
+    mount = replace(camera.mount, pitch_down_rad=camera.mount.pitch_down_rad + pitch_error_rad)
+    return replace(camera, mount=mount)
+
+
 class Episode:
     """`advance` moves the world and returns the frames that arrived. Close it, or use `with`."""
 
     def __init__(
         self, scenario: Scenario, seed: int, camera: CameraSetup | None = None, hero_outfit: Outfit = HERO
     ) -> None:
-        self.scenario, self.camera = scenario, camera or CameraSetup()
+        self.scenario, self.camera = scenario, _mounted(camera or CameraSetup(), scenario.pitch_error_rad)
         self.now_s = 0.0
-        self.world: World = make_world(seed, scenario.walls, scenario.trees)
+        self.world: World = make_world(seed, scenario.walls, scenario.trees, scenario.grounds)
         self.town: Town = self.world.town
         self._ground = GroundHeight(self.town)
         self._renderer = Renderer(self.world, self.camera.width_px, self.camera.height_px)
@@ -85,7 +90,10 @@ class Episode:
         self._odometry = Odometry(OdometryNoise(), odometry_rng)
         self.crowd = Crowd(rng, self.town, scenario.crowd, scenario.crowd_region_m, (scenario.start_m, (x, y)))
         self._outfits = [random_outfit(rng) for _ in self.crowd.walkers]
-        if scenario.lookalike and self._outfits:
+        self._others = [other.route(rng) for other in scenario.others]
+        self._outfits += [hero_outfit if other.is_twin else random_outfit(rng) for other in scenario.others]
+        self._gimbal_rad = np.zeros(2)
+        if scenario.lookalike and self.crowd.walkers:
             self._outfits[0] = LOOKALIKE
             beside = self.crowd.walkers[0]
             beside.x_m, beside.y_m = scenario.start_m[0] + 3.0, scenario.start_m[1] + 1.5
@@ -115,7 +123,10 @@ class Episode:
                 self._shoot()
             self.route.step(STEP_S)
             self.crowd.step(STEP_S, self.hero_place_m, self.drone.position_m[:2], self.drone.velocity_m_s[:2])
+            for other in self._others:
+                other.step(STEP_S)
             self.drone.step(self.now_s, STEP_S)
+            self._step_gimbal()
             self.now_s = round(self.now_s + STEP_S, 6)
             arrived += self._delay.arrived(self.now_s)
         return arrived
@@ -123,6 +134,11 @@ class Episode:
     def odometry(self) -> VehicleState:
         """The autopilot's current estimate."""
         return self._odometry.measure(self.drone, self.now_s)
+
+    @property
+    def other_walkers(self) -> list[Walker]:
+        """Everybody but the hero."""
+        return [*self.crowd.walkers, *(other.walker for other in self._others)]
 
     @property
     def hero_place_m(self) -> tuple[float, float]:
@@ -138,7 +154,7 @@ class Episode:
     def clearance_m(self) -> float:
         """The distance of the drone's middle from the nearest person, taken as a vertical line from feet to head."""
         x, y, z = (float(v) for v in self.drone.position_m)
-        people = [(self.route.walker, self._hero_outfit), *zip(self.crowd.walkers, self._outfits, strict=True)]
+        people = [(self.route.walker, self._hero_outfit), *zip(self.other_walkers, self._outfits, strict=True)]
         nearest = math.inf
         for walker, outfit in people:
             head = self._ground(walker.x_m, walker.y_m) + outfit.height_m
@@ -150,18 +166,20 @@ class Episode:
         x, y, z = (float(v) for v in self.drone.position_m)
         if self.clearance_m() < self.drone.parameters.radius_m + 0.25:
             return "a person"
-        return "the ground or a building" if self.town.hit((x, y, z), self.drone.parameters.radius_m) else ""
+        radius_m = self.drone.parameters.radius_m
+        hit = z - self._ground(x, y) < radius_m or self.town.hit((x, y, z), radius_m)
+        return "the ground or a building" if hit else ""
 
     def _shoot(self) -> None:
         pose = self._camera_pose()
         people = [self._view(self.route.walker, self._hero_outfit, HERO_LABEL)]
         people += [
             self._view(walker, outfit, OTHER_PERSON)
-            for walker, outfit in zip(self.crowd.walkers, self._outfits, strict=True)
+            for walker, outfit in zip(self.other_walkers, self._outfits, strict=True)
         ]
         intrinsics = self.camera.intrinsics
         picture = self._renderer.render(intrinsics, pose, people, self.scenario.light, labels=True)
-        rgb = expose(picture.rgb, SENSOR, self._sensor_rng)
+        rgb = expose(picture.rgb, self.scenario.sensor, self._sensor_rng)
         x, y, z = (float(v) for v in pose.rotation.T @ (np.array(self.hero_middle_m) - pose.position_m))
         assert picture.labels is not None
         if self._sensor_rng.random() < self.scenario.drop_share:
@@ -169,11 +187,21 @@ class Episode:
             return
         self._delay.put(self.now_s, Frame(self.now_s, rgb, picture.labels, HeroPosition(self.now_s, (x, y, z))))
 
+    def _step_gimbal(self) -> None:
+        """The gimbal takes out the body's roll and pitch, after a lag."""
+        lag_s = self.scenario.gimbal_lag_s
+        share = 1.0 - math.exp(-STEP_S / lag_s) if lag_s else 1.0
+        self._gimbal_rad += share * (np.array(self.drone.roll_pitch_rad) - self._gimbal_rad)
+
     def _camera_pose(self) -> CameraPose:
         """The camera's pose: its position turns with the body, and its axes too where it is not stabilised."""
         mount, drone = self.camera.mount, self.drone
-        body = rotation_matrix(quaternion_xyzw(*drone.roll_pitch_rad, drone.yaw_rad))
-        holder = rotation_matrix(quaternion_xyzw(0.0, 0.0, drone.yaw_rad)) if self.camera.stabilised else body
+        roll, pitch = drone.roll_pitch_rad
+        body = rotation_matrix(quaternion_xyzw(roll, pitch, drone.yaw_rad))
+        holder = body
+        if self.camera.stabilised:
+            left_roll, left_pitch = float(roll - self._gimbal_rad[0]), float(pitch - self._gimbal_rad[1])
+            holder = rotation_matrix(quaternion_xyzw(left_roll, left_pitch, drone.yaw_rad))
         pitched = look((0.0, 0.0, 0.0), 0.0, mount.pitch_down_rad).rotation
         return CameraPose(drone.position_m + body @ np.array(mount.position_body_m), holder @ pitched)
 

@@ -67,6 +67,8 @@ class Figures:
     """Sign changes of the commanded yaw rate per second; zero has no sign."""
     limit_violations: int
     """Commands beyond the follower's limits of speed, acceleration, jerk and yaw rate."""
+    reported_s: float
+    """Time until the follower gave the reason that the scenario demands; infinite where it did not, NaN without one."""
     mean_iou: float
     centroid_error_px: float
     duration_s: float
@@ -100,6 +102,7 @@ def figures(log: FlightLog) -> Figures:
             if log.commands
             else _violations(log.moments, log.parameters.limits)
         ),
+        reported_s=_reported_s(log),
         mean_iou=mean([look.iou for look in shown]),
         centroid_error_px=mean([look.centroid_error_px for look in shown if look.seen]),
         duration_s=log.moments[-1].now_s + dt,
@@ -201,6 +204,13 @@ def _reacquire_s(log: FlightLog) -> float:
     return longest
 
 
+def _reported_s(log: FlightLog) -> float:
+    wanted = log.scenario.must_report
+    if not wanted:
+        return math.nan
+    return next((m.now_s for m in log.moments if wanted in m.reason), math.inf)
+
+
 def _violations(moments: Sequence[Moment], limits: Limits) -> int:
     """Commands beyond a limit. Stops to zero and interventions of the guard may be abrupt."""
     steps = [after for before, after in pairwise(moments) if after.stepped_s > before.stepped_s]
@@ -254,6 +264,7 @@ def scenario_means(all_figures: Sequence[Figures]) -> list[dict[str, float | str
         "contacts": sum,
         "limit_violations": sum,
         "reacquire_s": max,
+        "reported_s": max,
         "peak_acceleration_m_s2": max,
         "peak_jerk_m_s3": max,
     }

@@ -150,7 +150,7 @@ def moment(episode: Episode, command: VelocityCommand, state: str, estimate_m: V
         _vector(drone.acceleration_m_s2),
         drone.yaw_rad,
         episode.hero_middle_m,
-        tuple((walker.x_m, walker.y_m) for walker in episode.crowd.walkers),
+        tuple((walker.x_m, walker.y_m) for walker in episode.other_walkers),
         command,
         state,
         estimate_m,

@@ -39,6 +39,7 @@ _LABELS = {
     "yaw_acceleration_p99_rad_s2": ("99th percentile", "rad/s²"),
     "steady_acceleration_rms_m_s2": ("commanded acceleration, RMS, the hero walks steadily", "m/s²"),
     "steady_speed_std_m_s": ("standard deviation of the speed, the hero walks steadily", "m/s"),
+    "reported_s": ("time to the report", "s"),
     "limit_violations": ("limit violations", ""), "mean_iou": ("hero's IoU in the image, mean", ""),
     "centroid_error_px": ("centroid error, mean", "px"), "duration_s": ("duration", "s"),
 }  # fmt: skip

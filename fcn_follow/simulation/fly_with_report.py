@@ -30,7 +30,7 @@ def fly_with_report(
     """
     camera = CameraSetup()
     eyes = spec.open(camera)
-    town = town_of(seed, scenario.walls, scenario.trees)
+    town = town_of(seed, scenario.walls, scenario.trees, scenario.grounds)
     name = f"{scenario.name}_{seed}"
     with FlightVideo(out / f"{name}.webm", town, scenario.camera_hz, 240, camera.horizontal_fov_rad / 2) as video:
 

@@ -21,7 +21,14 @@ class Judgement:
 
 def judge(flights: Sequence[Figures], scenarios: Sequence[Scenario]) -> list[Judgement]:
     """The suite's requirements over all flights; a scenario's share is the mean over its seeds."""
-    return [*_in_frame(flights, scenarios), *_re_acquired(flights, scenarios), *_errors(flights), *_safety(flights)]
+    return [
+        *_in_frame(flights, scenarios),
+        *_re_acquired(flights, scenarios),
+        *_errors(flights),
+        *_smoothness(flights),
+        *_reported(flights),
+        *_safety(flights),
+    ]
 
 
 def _in_frame(flights: Sequence[Figures], scenarios: Sequence[Scenario]) -> Iterator[Judgement]:
@@ -56,10 +63,20 @@ def _re_acquired(flights: Sequence[Figures], scenarios: Sequence[Scenario]) -> I
 
 
 def _errors(flights: Sequence[Figures]) -> Iterator[Judgement]:
-    for name, max_m in (("straight", 0.6), ("turns", 1.2), ("running", 1.2)):
+    for name, max_m in (
+        ("straight", 0.6),
+        ("turns", 1.2),
+        ("running", 1.2),
+        ("storm", 2.0),
+        ("hill", 1.0),
+        ("stairs", 1.0),
+    ):
         found_m = mean([f.distance_rms_m for f in flights if f.scenario == name])
         if not math.isnan(found_m):
             yield Judgement(f"{name}: RMS distance error at most {max_m} m", f"{found_m:.2f} m", found_m <= max_m)
+    right = mean([f.right_person for f in flights if f.scenario == "twins"])
+    if not math.isnan(right):
+        yield Judgement("twins: on the right person, at least 80 %", f"{right:.1%}", right >= 0.8)
     for title, unit in (("distance_rms_m", "m"), ("bearing_rms_rad", "rad")):
         late = mean([getattr(f, title) for f in flights if f.scenario == "latency"])
         prompt = mean([getattr(f, title) for f in flights if f.scenario == "bend"])
@@ -72,6 +89,24 @@ def _errors(flights: Sequence[Figures]) -> Iterator[Judgement]:
     turns_1_s = mean([f.yaw_sign_changes_1_s for f in flights if f.scenario == "straight"])
     if not math.isnan(turns_1_s):
         yield Judgement("straight: yaw rate changes sign less than once a second", f"{turns_1_s:.2f}", turns_1_s < 1.0)
+
+
+def _smoothness(flights: Sequence[Figures]) -> Iterator[Judgement]:
+    steady = [f for f in flights if f.scenario in ("straight", "turns", "bend", "gusts", "dusk")]
+    for name, title, unit, at_most in (
+        ("steady_acceleration_rms_m_s2", "RMS of the commanded acceleration", "m/s²", 0.5),
+        ("steady_speed_std_m_s", "standard deviation of the speed", "m/s", 0.1),
+    ):
+        found = mean([getattr(f, name) for f in steady])
+        if not math.isnan(found):
+            yield Judgement(f"steady walk: {title} at most {at_most} {unit}", f"{found:.2f} {unit}", found <= at_most)
+
+
+def _reported(flights: Sequence[Figures]) -> Iterator[Judgement]:
+    delays_s = [f.reported_s for f in flights if not math.isnan(f.reported_s)]
+    if delays_s:
+        found = max(delays_s)
+        yield Judgement("a wrong parameter is reported within 5 s", f"{found:.1f} s", found <= 5.0)
 
 
 def _safety(flights: Sequence[Figures]) -> Iterator[Judgement]:

@@ -10,15 +10,35 @@ import difflib
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
 from fcn_follow.errors import UserError
+from fcn_follow.simulation.camera import Sensor
 from fcn_follow.simulation.drone import Wind
 from fcn_follow.simulation.renderer import Light
-from fcn_follow.simulation.town import Building, Plant
-from fcn_follow.simulation.walking import Leg
+from fcn_follow.simulation.town import Building, Ground, Plant, steps
+from fcn_follow.simulation.walking import Leg, Route
 
 START_DISTANCE_M, START_HEIGHT_M = 5.0, 2.4
 CALM, DAY = Wind(), Light()
 DUSK = Light(2.6, 0.2, (0.55, 0.36, 0.2), (0.3, 0.28, 0.32), True)
+NIGHT = Light(2.6, 0.15, (0.22, 0.15, 0.1), (0.17, 0.16, 0.2), True)
+SENSOR = Sensor(blur_px=0.45, noise_levels=1.5)
+SHAKE_M = 0.2
+
+
+@dataclass(frozen=True)
+class Other:
+    """Another person on a route of its own, which starts SHAKE_M (standard deviation) beside start_m."""
+
+    start_m: tuple[float, float]
+    legs: tuple[Leg, ...]
+    is_twin: bool = False
+    """Dressed as the hero."""
+
+    def route(self, rng: np.random.Generator) -> Route:
+        x, y = (float(place + shake) for place, shake in zip(self.start_m, rng.normal(0.0, SHAKE_M, 2), strict=True))
+        return Route((x, y), self.legs)
 
 
 @dataclass(frozen=True)
@@ -35,13 +55,22 @@ class Scenario:
     crowd: int = 4
     crowd_region_m: tuple[float, float, float, float] = (-30.0, -30.0, 30.0, 30.0)
     lookalike: bool = False
+    others: tuple[Other, ...] = ()
     walls: tuple[Building, ...] = ()
     trees: tuple[Plant, ...] = ()
+    grounds: tuple[Ground, ...] = ()
     wind: Wind = CALM
     latency_s: float = 0.05
     drop_share: float = 0.0
     camera_hz: float = 20.0
     light: Light = DAY
+    sensor: Sensor = SENSOR
+    gimbal_lag_s: float = 0.0
+    """How late the gimbal takes out roll and pitch."""
+    pitch_error_rad: float = 0.0
+    """By how much the camera looks further down than the parameter says."""
+    must_report: str = ""
+    """A text of the reason that the follower must give."""
     occlusion_s: float = 0.0
     misleads_height: bool = False
     """The hero is partly hidden or sits, so that its apparent height gives a wrong distance."""
@@ -68,6 +97,7 @@ _CAR_PARK = (-71.0, -30.0, -50.0, 30.0)
 _CAR_PARK_START = (-74.0, -12.0)
 _NORTH_WALK = _row((-74.0, -9.0, 1.4), (-74.0, 14.0, 1.4))
 
+_STOPS = _row((-10.0, 5.0, 1.4, 3.0), (-4.0, 5.5, 1.6, 2.0), (4.0, 5.5, 1.8, 4.0), (10.0, 5.5, 1.4, 1.0), (16, 5, 1.4))
 _BEND = _row((-4.0, -6.0, 1.4), (9.0, -14.5, 1.4))
 
 SCENARIOS: tuple[Scenario, ...] = (
@@ -84,7 +114,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     ),
     Scenario(
         "stop_and_go", "walks and stands by turns", (-16.0, 5.0),
-        _row((-10.0, 5.0, 1.4, 3.0), (-4.0, 5.5, 1.6, 2.0), (4.0, 5.5, 1.8, 4.0), (10.0, 5.5, 1.4, 1.0), (16, 5, 1.4)),
+        _STOPS,
     ),
     Scenario(
         "running", "runs along the road", (-34.0, 40.0), _row((-28.0, 40.0, 1.5), (60.0, 40.0, 3.5)),
@@ -143,6 +173,56 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario("drops", "every fifth frame is lost", (-16.0, -6.0), _BEND, drop_share=0.2),
     Scenario("slow_camera", "5 frames a second", (-16.0, -6.0), _BEND, camera_hz=5.0),
     Scenario("dusk", "low sun and long shadows", (-18.0, -5.0), _row((17.0, -5.5, 1.4)), light=DUSK),
+    Scenario(
+        "low_light", "hardly any light, and a noisy picture", (-18.0, -5.0), _row((17.0, -5.5, 1.4)), light=NIGHT,
+        sensor=Sensor(blur_px=0.7, noise_levels=6.0),
+    ),
+    Scenario(
+        "stops_hidden", "stops the moment it is hidden by trees, for 3 s, and walks on", _CAR_PARK_START,
+        _row((-74.0, -9.0, 1.4), (-74.0, -1.8, 1.4, 3.0), (-74.0, 14.0, 1.4)), crowd=2, crowd_region_m=_CAR_PARK,
+        trees=_hedge(-76.2, -2.6, 0.2), occlusion_s=5.0,
+    ),
+    Scenario(
+        "twins", "meets a person in the same clothes, who crosses the way in front", (-16.0, 5.0),
+        _row((16.0, 5.5, 1.4)), crowd=2, crowd_region_m=_SQUARE,
+        others=(Other((4.0, 12.0), _row((4.0, 12.0, 1.4, 7.0), (4.5, -8.0, 1.4)), is_twin=True),),
+    ),
+    Scenario(
+        "sits_behind_others", "sits down, and others come to stand in front", (-16.0, 5.0),
+        (Leg((-6.0, 5.0), 1.4, 16.0, sits=True), Leg((10.0, 5.5), 1.4)), crowd=2, misleads_height=True,
+        others=(
+            Other((-7.3, 11.5), _row((-7.3, 11.5, 1.4, 5.0), (-7.3, 5.6, 1.4, 8.0), (-7.3, 11.5, 1.4))),
+            Other((-7.0, -1.5), _row((-7.0, -1.5, 1.4, 6.0), (-7.0, 4.5, 1.4, 8.0), (-7.0, -1.5, 1.4))),
+        ),
+    ),
+    Scenario(
+        "slow_late_camera", "5 frames a second, 200 ms late", (-16.0, -6.0), _BEND, camera_hz=5.0, latency_s=0.2,
+    ),
+    Scenario(
+        "storm", "wind of 8 m/s with gusts", (-18.0, -5.0), _row((17.0, -5.5, 1.4)), crowd=3,
+        wind=Wind((3.3, 7.3, 0.0), 2.0),
+    ),
+    Scenario(
+        "hill", "walks up a slope of 3 m", (-18.0, -6.0), _row((18.0, -6.0, 1.4)), crowd=0,
+        grounds=steps(-8.0, (-9.5, -3.5), 30, 0.5, 0.1, 14.0),
+    ),
+    Scenario(
+        "stairs", "climbs stairs of 2 m", (-18.0, -6.0), _row((18.0, -6.0, 1.4)), crowd=0,
+        grounds=steps(-6.0, (-9.5, -3.5), 12, 0.3, 0.17, 26.0),
+    ),
+    Scenario(
+        "sprint", "runs along the road at 6 m/s", (-34.0, 40.0), _row((-28.0, 40.0, 1.5), (66.0, 40.0, 6.0)),
+        duration_s=26.0, crowd=2, crowd_region_m=(-30.0, 30.0, 60.0, 48.0),
+    ),
+    Scenario(
+        "starts_far", "starts 15 m away from the drone", (-6.0, 5.0), _row((16.0, 5.5, 1.4)), crowd=2,
+        drone_from_hero_m=(-15.0, 0.0),
+    ),
+    Scenario("slow_gimbal", "the gimbal lags by 0.2 s", (-16.0, 5.0), _STOPS, gimbal_lag_s=0.2),
+    Scenario(
+        "wrong_pitch", "the camera looks 5 degrees further down than its parameter says", (-18.0, -5.0),
+        _row((17.0, -5.5, 1.4)), crowd=0, pitch_error_rad=math.radians(5.0), must_report="camera.pitch_down_rad",
+    ),
 )  # fmt: skip
 
 

@@ -207,11 +207,27 @@ def _plants(rng: np.random.Generator) -> list[Plant]:
     return [plant for plant in plants if not _on_a_road(plant.centre_m, (0.5, 0.5))]
 
 
-def make_town(rng: np.random.Generator, walls: Sequence[Building] = (), trees: Sequence[Plant] = ()) -> Town:
-    """The town, with additional walls and trees; its own trees have small random differences."""
+def steps(
+    x_m: float, south_north_m: tuple[float, float], count: int, tread_m: float, rise_m: float, top_m: float
+) -> tuple[Ground, ...]:
+    """Steps up to the east from x_m on, and a level of top_m behind them; small ones make a slope."""
+    south, north = south_north_m
+    east = x_m + count * tread_m + top_m
+    return tuple(
+        Ground("slabs", _rectangle(x_m + i * tread_m, east, south, north), rise_m * (i + 1)) for i in range(count)
+    )
+
+
+def make_town(
+    rng: np.random.Generator,
+    walls: Sequence[Building] = (),
+    trees: Sequence[Plant] = (),
+    grounds: Sequence[Ground] = (),
+) -> Town:
+    """The town, with additional walls, trees and grounds; its own trees have small random differences."""
     half = HALF_SIDE_M
-    grounds = [Ground("grass", _rectangle(-half, half, -half, half), 0.0), *_roads(), *_square(), *_park()]
-    return Town(tuple(grounds), (*_buildings(), *walls), (*_plants(rng), *trees))
+    grass = Ground("grass", _rectangle(-half, half, -half, half), 0.0)
+    return Town((grass, *_roads(), *_square(), *_park(), *grounds), (*_buildings(), *walls), (*_plants(rng), *trees))
 
 
 def bed_outline(plant: Plant) -> Points:

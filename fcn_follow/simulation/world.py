@@ -13,7 +13,7 @@ from fcn_follow.simulation.graphics import mujoco
 from fcn_follow.simulation.people import PARTS, POSES, body_meshes
 from fcn_follow.simulation.scenery import make_materials, scenery
 from fcn_follow.simulation.shapes import Mesh
-from fcn_follow.simulation.town import Building, Plant, Town, make_town
+from fcn_follow.simulation.town import Building, Ground, Plant, Town, make_town
 
 MAX_PEOPLE = 28
 """In one image."""
@@ -74,15 +74,25 @@ class _Builder:
         return self.spec.add_material(name=name, specular=0.0, shininess=0.0, reflectance=0.0)
 
 
-def town_of(seed: int, extra_walls: Sequence[Building] = (), extra_trees: Sequence[Plant] = ()) -> Town:
+def town_of(
+    seed: int,
+    extra_walls: Sequence[Building] = (),
+    extra_trees: Sequence[Plant] = (),
+    extra_grounds: Sequence[Ground] = (),
+) -> Town:
     """The plan of the world that `make_world` makes from the same arguments."""
-    return make_town(np.random.default_rng([seed, 1]), extra_walls, extra_trees)
+    return make_town(np.random.default_rng([seed, 1]), extra_walls, extra_trees, extra_grounds)
 
 
-def make_world(seed: int = 0, extra_walls: Sequence[Building] = (), extra_trees: Sequence[Plant] = ()) -> World:
-    """The town with the textures and trees of `seed` and additional walls and trees; it takes about a second."""
+def make_world(
+    seed: int = 0,
+    extra_walls: Sequence[Building] = (),
+    extra_trees: Sequence[Plant] = (),
+    extra_grounds: Sequence[Ground] = (),
+) -> World:
+    """The town with the textures and trees of `seed` and additional walls, trees and grounds; it takes a second."""
     rng = np.random.default_rng([seed, 2])
-    town = town_of(seed, extra_walls, extra_trees)
+    town = town_of(seed, extra_walls, extra_trees, extra_grounds)
     builder = _Builder()
     materials = make_materials(rng)
     for name, image in materials.textures.items():

@@ -228,7 +228,7 @@ def test_the_crowd_keeps_off_buildings_drone_and_hero():
 
 def test_places_of_the_scenarios_are_free():
     for scenario in SCENARIOS:
-        town = town_of(0, scenario.walls, scenario.trees)
+        town = town_of(0, scenario.walls, scenario.trees, scenario.grounds)
         x, y = scenario.start_m
         for leg in scenario.legs:
             for share in np.linspace(0, 1, 60):
@@ -313,10 +313,60 @@ def test_commands_over_topics_are_judged_by_their_own_stamps():
     limits, rng = Limits(), random.Random(1)
     now_s, commands = 0.0, []
     while now_s < 3.0:
-        speed = min(5.9, 3.9 * now_s) if now_s < 2.0 else 0.5  # full acceleration, then a cut by the guard
+        speed = (
+            min(5.9, 0.975 * limits.acceleration_m_s2 * now_s) if now_s < 2.0 else 0.5
+        )  # full acceleration, then a cut by the guard
         commands.append((now_s, VelocityCommand(speed, 0.0, 0.0, 0.0)))
         now_s += rng.choice([0.001, 0.02, 0.02])
     assert live_violations(commands, limits) == 0
     leap = [(stamp_s, command if stamp_s < 1.0 else VelocityCommand(5.9)) for stamp_s, command in commands]
     assert live_violations(leap, limits) > 0
     assert live_violations([(0.0, VelocityCommand(7.0))], limits) == 1
+
+
+def test_a_wrong_pitch_is_reported_and_a_right_one_is_not():
+    wrong = fly(find_scenario("wrong_pitch"), 0, TrueEyes(SMALL), SMALL, duration_s=4.0)
+    assert figures(wrong).reported_s < 3.0
+    right = fly(find_scenario("straight"), 0, TrueEyes(SMALL), SMALL, duration_s=4.0)
+    assert math.isnan(figures(right).reported_s)
+    assert not any("pitch" in moment.reason for moment in right.moments)
+
+
+def test_stairs_and_slopes_are_climbed_by_people_and_hit_by_the_drone():
+    with Episode(find_scenario("stairs"), 0, SMALL) as episode:
+        low_m = episode.hero_middle_m[2]
+        episode.route.walker.x_m = 10.0
+        assert episode.hero_middle_m[2] - low_m == pytest.approx(12 * 0.17 - 0.1, abs=0.01)
+        episode.drone.position_m[:] = (10.0, -8.5, 2.2)
+        assert episode.contact() == "the ground or a building"
+        episode.drone.position_m[:] = (4.0, -8.0, 4.5)
+        assert episode.contact() == ""
+
+
+def test_a_twin_wears_the_hero_s_clothes_and_is_another_person_drawn_by_the_seed():
+    scenario = find_scenario("twins")
+    places = []
+    for seed in (0, 1):
+        with Episode(scenario, seed, SMALL) as episode:
+            twin = episode.other_walkers[-1]
+            places.append((twin.x_m, twin.y_m))
+            episode.drone.position_m[:2] = (twin.x_m - 3.0, twin.y_m)
+            episode.drone.yaw_rad = 0.0
+            frame = episode.advance(0.1)[0]
+        assert (frame.labels == 1).sum() > 20
+        red = frame.rgb[frame.labels == 1].astype(int)
+        assert ((red[:, 0] > 1.8 * red[:, 1]) & (red[:, 0] > 1.8 * red[:, 2])).mean() > 0.3
+    assert places[0] != places[1]
+    assert math.dist(places[0], scenario.others[0].start_m) < 1.0
+
+
+def test_a_gimbal_that_lags_leaves_some_of_the_tilt():
+    def pitch_left_rad(lag_s):
+        with Episode(dataclasses.replace(find_scenario("straight"), gimbal_lag_s=lag_s), 0, SMALL) as episode:
+            episode.command(VelocityCommand(forward_m_s=4.0))
+            episode.advance(0.4)
+            forward = episode._camera_pose().rotation[:, 2]
+        return math.asin(-forward[2]) - SMALL.mount.pitch_down_rad
+
+    assert pitch_left_rad(0.0) == pytest.approx(0.0, abs=1e-9)
+    assert 0.05 < pitch_left_rad(0.4) < 0.4
