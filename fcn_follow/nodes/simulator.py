@@ -13,15 +13,18 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, KeyValue
 from geometry_msgs.msg import PointStamped, Twist, TwistStamped
 from nav_msgs.msg import Odometry
+from numpy.typing import NDArray
 from rclpy.clock import Clock as SteadyClock
 from rclpy.clock import ClockType
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import Header
 
 from fcn_follow.geometry import VelocityCommand
 from fcn_follow.images.messages import MessageError, fill_camera_info, fill_image, image_to_rgb
@@ -34,9 +37,10 @@ from fcn_follow.simulation.episode import CameraSetup, Episode, Frame
 from fcn_follow.simulation.live_log import LiveLog
 from fcn_follow.simulation.scenarios import find_scenario
 
-STEP_S = 0.02
-BEHIND_S = 0.1
-"""With a larger delay the simulator slows its clock instead of catching up."""
+STEP_S = 0.01
+ODOMETRY_STEPS = 2
+BEHIND_S, BEHIND_AT_FRAME_S = 0.1, 0.01
+"""With a larger delay the simulator slows its clock instead of catching up, for a frame is not taken late."""
 KEPT_STAMPS = 100
 MAX_COMMANDS = 1000
 """Kept of one step, because any node may flood the topic."""
@@ -56,6 +60,7 @@ class SimulatorNode(ParameterNode):
             math.radians(settings.horizontal_fov_deg),
             settings.camera.mount,
             settings.camera.stabilised,
+            latency_s=0.0,  # drawing takes its place
         )
         qos = QoSProfile(depth=5)
         self._image_publisher = self.create_publisher(Image, "image_raw", qos)
@@ -97,7 +102,9 @@ class SimulatorNode(ParameterNode):
 
     def _work(self) -> None:
         try:
-            with Episode(self._scenario, self._settings.seed, self._camera) as episode:
+            with Episode(
+                self._scenario, self._settings.seed, self._camera, on_picture=self._publish_picture
+            ) as episode:
                 folder = Path(self._settings.report).expanduser()
                 log = LiveLog(episode, self._settings.seed, folder) if self._settings.report else None
                 self.get_logger().info(f"ready: {self._scenario.name}, seed {self._settings.seed}")
@@ -141,7 +148,7 @@ class SimulatorNode(ParameterNode):
             if 0 < self._settings.duration_s <= episode.now_s:
                 return
             behind_s = time.monotonic() - begun_s - episode.now_s
-            if behind_s > BEHIND_S:
+            if behind_s > (BEHIND_AT_FRAME_S if episode.frame_is_due else BEHIND_S):
                 begun_s += behind_s
                 self._slow(behind_s)
             elif behind_s < 0:
@@ -164,22 +171,29 @@ class SimulatorNode(ParameterNode):
     def _publish(self, episode: Episode, frames: list[Frame]) -> None:
         if self._clock_publisher is not None:
             self._clock_publisher.publish(Clock(clock=self._stamp(episode.now_s)))
-        self._publish_odometry(episode)
+        if round(episode.now_s / STEP_S) % ODOMETRY_STEPS == 0:
+            self._publish_odometry(episode)
         for frame in frames:
-            image = Image()
-            image.header.stamp = self._stamp(frame.stamp_s)
-            image.header.frame_id = self._settings.frame_id
-            with self._lock:
-                self._taken_s[image.header.stamp.sec, image.header.stamp.nanosec] = frame.stamp_s
-                while len(self._taken_s) > KEPT_STAMPS:
-                    del self._taken_s[next(iter(self._taken_s))]
-            hero = PointStamped(header=image.header)
+            if not episode.arrives_at_once:
+                self._publish_picture(frame.stamp_s, frame.rgb)
+            header = self._header(frame.stamp_s)
+            hero = PointStamped(header=header)
             hero.point.x, hero.point.y, hero.point.z = frame.hero.position_camera_m
-            info = CameraInfo(header=image.header)
-            self._camera_publisher.publish(fill_camera_info(info, episode.camera.intrinsics))
             self._hero_publisher.publish(hero)
-            self._mask_publisher.publish(fill_image(Image(header=image.header), frame.labels))
-            self._image_publisher.publish(fill_image(image, frame.rgb))
+            self._mask_publisher.publish(fill_image(Image(header=header), frame.labels))
+
+    def _publish_picture(self, stamp_s: float, rgb: NDArray[np.uint8]) -> None:
+        header = self._header(stamp_s)
+        with self._lock:
+            self._taken_s[header.stamp.sec, header.stamp.nanosec] = stamp_s
+            while len(self._taken_s) > KEPT_STAMPS:
+                del self._taken_s[next(iter(self._taken_s))]
+        self._camera_publisher.publish(fill_camera_info(CameraInfo(header=header), self._camera.intrinsics))
+        self._image_publisher.publish(fill_image(Image(header=header), rgb))
+
+    def _header(self, stamp_s: float) -> Header:
+        """The header of what belongs to a frame."""
+        return Header(stamp=self._stamp(stamp_s), frame_id=self._settings.frame_id)
 
     def _publish_odometry(self, episode: Episode) -> None:
         state = episode.odometry()

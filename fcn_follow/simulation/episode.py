@@ -6,6 +6,7 @@ The same scenario, seed and commands give the same episode, frame for frame.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -26,6 +27,8 @@ from fcn_follow.simulation.walking import Crowd, Route, Walker
 from fcn_follow.simulation.world import World, make_world
 
 STEP_S = 0.01
+LATENCY_S = 0.05
+"""Of the camera itself; what a scenario has beyond it is added."""
 MOUNT = CameraMount((0.1, 0.0, -0.05), 0.297)
 SENSOR = Sensor(blur_px=0.45, noise_levels=1.5)
 
@@ -39,6 +42,7 @@ class CameraSetup:
     horizontal_fov_rad: float = math.radians(80.0)
     mount: CameraMount = MOUNT
     stabilised: bool = True
+    latency_s: float = LATENCY_S
 
     @property
     def intrinsics(self) -> CameraIntrinsics:
@@ -64,10 +68,18 @@ class Frame:
 
 
 class Episode:
-    """`advance` moves the world and returns the frames that arrived. Close it, or use `with`."""
+    """`advance` moves the world and returns the frames that arrived. Close it, or use `with`.
+
+    `on_picture` gets the stamp and the picture of a frame that arrives at once, before its truth is drawn.
+    """
 
     def __init__(
-        self, scenario: Scenario, seed: int, camera: CameraSetup | None = None, hero_outfit: Outfit = HERO
+        self,
+        scenario: Scenario,
+        seed: int,
+        camera: CameraSetup | None = None,
+        hero_outfit: Outfit = HERO,
+        on_picture: Callable[[float, NDArray[np.uint8]], None] | None = None,
     ) -> None:
         self.scenario, self.camera = scenario, camera or CameraSetup()
         self.now_s = 0.0
@@ -89,7 +101,10 @@ class Episode:
             self._outfits[0] = LOOKALIKE
             beside = self.crowd.walkers[0]
             beside.x_m, beside.y_m = scenario.start_m[0] + 3.0, scenario.start_m[1] + 1.5
-        self._delay: DelayLine[Frame] = DelayLine(scenario.latency_s)
+        delay_s = max(0.0, self.camera.latency_s + scenario.latency_s - LATENCY_S)
+        self._delay: DelayLine[Frame] = DelayLine(delay_s)
+        self.arrives_at_once = delay_s == 0.0
+        self._on_picture = on_picture
         self._frames_due = 0
         self.dropped = 0
 
@@ -106,11 +121,16 @@ class Episode:
         """Give the drone a command."""
         self.drone.command(command, self.now_s)
 
+    @property
+    def frame_is_due(self) -> bool:
+        """Whether the next step begins with a frame."""
+        return self.now_s + 1e-9 >= self._frames_due / self.scenario.camera_hz
+
     def advance(self, until_s: float) -> list[Frame]:
         """Move on in steps of STEP_S; the frames that arrived meanwhile, oldest first."""
         arrived: list[Frame] = []
         while self.now_s + STEP_S / 2 < until_s:
-            if self.now_s + 1e-9 >= self._frames_due / self.scenario.camera_hz:
+            if self.frame_is_due:
                 self._frames_due += 1
                 self._shoot()
             self.route.step(STEP_S)
@@ -159,15 +179,16 @@ class Episode:
             self._view(walker, outfit, OTHER_PERSON)
             for walker, outfit in zip(self.crowd.walkers, self._outfits, strict=True)
         ]
-        intrinsics = self.camera.intrinsics
-        picture = self._renderer.render(intrinsics, pose, people, self.scenario.light, labels=True)
+        picture = self._renderer.render(self.camera.intrinsics, pose, people, self.scenario.light)
         rgb = expose(picture.rgb, SENSOR, self._sensor_rng)
-        x, y, z = (float(v) for v in pose.rotation.T @ (np.array(self.hero_middle_m) - pose.position_m))
-        assert picture.labels is not None
         if self._sensor_rng.random() < self.scenario.drop_share:
             self.dropped += 1
             return
-        self._delay.put(self.now_s, Frame(self.now_s, rgb, picture.labels, HeroPosition(self.now_s, (x, y, z))))
+        if self.arrives_at_once and self._on_picture is not None:
+            self._on_picture(self.now_s, rgb)
+        x, y, z = (float(v) for v in pose.rotation.T @ (np.array(self.hero_middle_m) - pose.position_m))
+        hero = HeroPosition(self.now_s, (x, y, z))
+        self._delay.put(self.now_s, Frame(self.now_s, rgb, self._renderer.labels(), hero))
 
     def _camera_pose(self) -> CameraPose:
         """The camera's pose: its position turns with the body, and its axes too where it is not stabilised."""
