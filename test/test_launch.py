@@ -128,6 +128,18 @@ def test_the_file_of_the_vehicle_comes_after_that_of_the_simulator(tmp_path, mon
         assert [each.rpartition("/")[2] for each in files] == ["follow.yaml", "simulator.yaml", "vehicle.yaml"]
 
 
+@pytest.mark.parametrize("vehicle", ["mavlink", "odom"])
+def test_another_simulator_flies_the_drone_of_the_simulator(vehicle, tmp_path, monkeypatch):
+    """Not by cmd_vel, and not before it is enabled."""
+    arguments = {"simulator": "true", "vehicle": vehicle, "vehicle_file": MINE}
+    _, _, given, _ = launched(arguments, tmp_path, monkeypatch)
+    files = [each.rpartition("/")[2] for each in given["follower"]["parameters"] if isinstance(each, str)]
+    own = ["simulator_mavlink.yaml"] if vehicle == "mavlink" else []
+    assert files == ["follow.yaml", "simulator.yaml", *own, "mine.yaml"]
+    assert given["simulator"]["parameters"][-1]["vehicle"].value == vehicle
+    assert "start_enabled" not in given["follower"]["parameters"][-1]
+
+
 def launched(arguments, tmp_path, monkeypatch):
     """follow.launch.py with these arguments: launch, its context, the options of each node, the other entities."""
     skip_without_launch()

@@ -47,6 +47,8 @@ class RunOptions:
 
     source: str | None
     scenario: str | None
+    vehicle: str | None
+    """What flies the simulator's drone, of the simulator's parameter; None: internal."""
     seed: int
     record: bool
     rate_hz: float
@@ -79,6 +81,8 @@ class Runner:
         self._params = [options.params or config / "follow.yaml"]
         if options.source is None:
             self._params.append(config / "simulator.yaml")
+        if options.vehicle == "mavlink":
+            self._params.append(config / "simulator_mavlink.yaml")
         self._nodes: dict[str, NodeProcess] = {}
         self._restarts_s: list[float] = []
         self.stopping = False
@@ -90,7 +94,7 @@ class Runner:
             if not path.is_file():
                 raise UserError(f"{path}: there is no such parameter file")
             check_node_names(path, NODES)
-        if self._options.source is None:
+        if self._options.source is None and self._options.vehicle is None:
             require_cmd_vel(self._params)
         os.environ.update(dds_environment(network=self._options.network))
         from fcn_follow.nodes.bag_recorder import BagRecorder
@@ -101,8 +105,9 @@ class Runner:
 
         # A wrong source or scenario is reported before anything starts.
         if self._options.source is not None:
-            if self._options.scenario is not None:
-                raise UserError("--scenario is of the simulator; leave it out with --source")
+            for option in ("scenario", "vehicle"):
+                if getattr(self._options, option) is not None:
+                    raise UserError(f"--{option} is of the simulator; leave it out with --source")
             open_source(self._options.source)
             if self._options.calibration is not None:
                 read_calibration(self._options.calibration)
@@ -166,8 +171,9 @@ class Runner:
         parameters: dict[str, object]
         if options.source is None:
             name, parameters = "simulator", {"seed": options.seed, "report": str(options.out.resolve())}
-            if options.scenario is not None:
-                parameters["scenario"] = options.scenario
+            for option in ("scenario", "vehicle"):
+                if getattr(options, option) is not None:
+                    parameters[option] = getattr(options, option)
         else:
             name, parameters = "player", {"source": options.source, "rate_hz": options.rate_hz, "loop": options.loop}
             if options.calibration is not None:

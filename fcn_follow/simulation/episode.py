@@ -18,6 +18,7 @@ from fcn_follow.geometry import CameraIntrinsics, CameraMount, HeroPosition, Vec
 from fcn_follow.simulation.camera import DelayLine, Sensor, expose, pinhole
 from fcn_follow.simulation.drone import Drone, Odometry, OdometryNoise, rotation_matrix
 from fcn_follow.simulation.outfits import HERO, LOOKALIKE, Outfit, random_outfit
+from fcn_follow.simulation.outside_drone import OutsideDrone
 from fcn_follow.simulation.people import BODY_HEIGHT_M, MIDDLE_M, SEATED_MIDDLE_M, pose_index
 from fcn_follow.simulation.renderer import HERO as HERO_LABEL
 from fcn_follow.simulation.renderer import OTHER_PERSON, CameraPose, PersonView, Renderer, look
@@ -70,7 +71,9 @@ class Frame:
 class Episode:
     """`advance` moves the world and returns the frames that arrived. Close it, or use `with`.
 
-    `on_picture` gets the stamp and the picture of a frame that arrives at once, before its truth is drawn.
+    `on_picture` gets the stamp and the picture of a frame that arrives at once, before its truth is drawn. With
+    `flown_outside` the drone is an OutsideDrone: the hero stands until it flies, and no frames are taken while its
+    place is unknown.
     """
 
     def __init__(
@@ -80,6 +83,7 @@ class Episode:
         camera: CameraSetup | None = None,
         hero_outfit: Outfit = HERO,
         on_picture: Callable[[float, NDArray[np.uint8]], None] | None = None,
+        flown_outside: bool = False,
     ) -> None:
         self.scenario, self.camera = scenario, camera or CameraSetup()
         self.now_s = 0.0
@@ -93,7 +97,11 @@ class Episode:
         self.route = Route(scenario.start_m, scenario.legs)
         x, y = (place + offset for place, offset in zip(scenario.start_m, scenario.drone_from_hero_m, strict=True))
         start = (x, y, self._ground(*scenario.start_m) + START_HEIGHT_M)
-        self.drone = Drone(start, scenario.drone_yaw_rad, wind=scenario.wind, rng=wind_rng)
+        self.drone = (
+            OutsideDrone((x, y), scenario.drone_yaw_rad, self._ground)
+            if flown_outside
+            else Drone(start, scenario.drone_yaw_rad, wind=scenario.wind, rng=wind_rng)
+        )
         self._odometry = Odometry(OdometryNoise(), odometry_rng)
         self.crowd = Crowd(rng, self.town, scenario.crowd, scenario.crowd_region_m, (scenario.start_m, (x, y)))
         self._outfits = [random_outfit(rng) for _ in self.crowd.walkers]
@@ -132,8 +140,10 @@ class Episode:
         while self.now_s + STEP_S / 2 < until_s:
             if self.frame_is_due:
                 self._frames_due += 1
-                self._shoot()
-            self.route.step(STEP_S)
+                if self.drone.is_seen:
+                    self._shoot()
+            if self.drone.is_flying:
+                self.route.step(STEP_S)
             self.crowd.step(STEP_S, self.hero_place_m, self.drone.position_m[:2], self.drone.velocity_m_s[:2])
             self.drone.step(self.now_s, STEP_S)
             self.now_s = round(self.now_s + STEP_S, 6)
@@ -168,6 +178,8 @@ class Episode:
     def contact(self) -> str:
         """The object that the drone touches: '', 'a person', or 'the ground or a building'."""
         x, y, z = (float(v) for v in self.drone.position_m)
+        if not self.drone.is_flying:
+            return ""
         if self.clearance_m() < self.drone.parameters.radius_m + 0.25:
             return "a person"
         return "the ground or a building" if self.town.hit((x, y, z), self.drone.parameters.radius_m) else ""
