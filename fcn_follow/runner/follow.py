@@ -25,6 +25,7 @@ from fcn_follow.nodes.support.interlock import (
 )
 from fcn_follow.nodes.support.processes import NodeProcess, start_node
 from fcn_follow.nodes.support.spinning import rclpy_running
+from fcn_follow.runner.keyboard import Keyboard
 from fcn_follow.share import dds_environment, share_directory
 
 if TYPE_CHECKING:
@@ -205,9 +206,11 @@ class Runner:
     def _fly(self, watcher: FlightWatcher, camera: NodeProcess) -> None:
         live = Live(console=self._console, refresh_per_second=4, transient=True) if self._console.is_terminal else None
         next_status_s = 0.0
-        with live or nullcontext():
+        with live or nullcontext(), Keyboard() as keyboard:
             while not self.stopping and camera.exit_code is None:
                 watcher.spin(0.05)
+                for key in keyboard.pressed():
+                    watcher.pilot.press(key)
                 self._restart_nodes()
                 now_s = time.monotonic()
                 if self._options.duration_s and watcher.flight_time_s() >= self._options.duration_s:
@@ -265,7 +268,7 @@ def status_table(watcher: FlightWatcher) -> Table:
     table = Table(title="fcn_follow", show_header=False, min_width=64)
     for name, value in watcher.status().items():
         table.add_row(name, plain(value))
-    table.caption = "Ctrl-C ends the flight"
+    table.caption = f"{watcher.pilot.HELP}; Ctrl-C ends the flight"
     return table
 
 

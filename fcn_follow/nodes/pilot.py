@@ -1,0 +1,103 @@
+"""Keys that change the follower's set points in flight, for the runner's terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from rcl_interfaces.srv import GetParameters, SetParametersAtomically
+from rclpy.node import Node
+from rclpy.parameter import Parameter, parameter_value_to_python
+from std_srvs.srv import SetBool
+
+DISTANCE, HEIGHT, BEARING, ORBIT = (
+    f"set_points.{name}" for name in ("distance_m", "height_m", "bearing", "orbit_rad_s")
+)
+STEPS: dict[str, tuple[str, float]] = {
+    "+": (DISTANCE, 0.5),
+    "-": (DISTANCE, -0.5),
+    "u": (HEIGHT, 0.25),
+    "d": (HEIGHT, -0.25),
+    "o": (ORBIT, 0.1),
+    "p": (ORBIT, -0.1),
+}
+VALUES: dict[str, tuple[str, object]] = {
+    "k": (BEARING, "keep"),
+    "b": (BEARING, "behind"),
+    "f": (BEARING, "front"),
+    "l": (BEARING, "left"),
+    "r": (BEARING, "right"),
+    "0": (ORBIT, 0.0),
+}
+GO, HOLD = "g", " "
+
+
+class Pilot:
+    """`press` takes a key at once; `words` is what the follower has answered. The node's executor must spin."""
+
+    HELP = "+ - distance; u d height; k b f l r side: keep, behind, front, left, right; o p 0 orbit; g go; space hold"
+
+    def __init__(self, node: Node) -> None:
+        self.words = ""
+        self._get = node.create_client(GetParameters, "follower/get_parameters")
+        self._set = node.create_client(SetParametersAtomically, "follower/set_parameters_atomically")
+        self._enable = node.create_client(SetBool, "follower/enable")
+        self._points: dict[str, Any] = {}
+        self._waiting: list[str] = []
+
+    def press(self, key: str) -> None:
+        """Ask the follower for what the key means; other keys mean nothing."""
+        if key in (GO, HOLD):
+            self._call(self._enable, SetBool.Request(data=key == GO), self._on_enabled)
+        elif key in STEPS or key in VALUES:
+            self._waiting.append(key)
+            if self._points:
+                self._move()
+            elif len(self._waiting) == 1:
+                names = [DISTANCE, HEIGHT, BEARING, ORBIT]
+                self._call(self._get, GetParameters.Request(names=names), partial(self._on_points, names))
+
+    def _move(self) -> None:
+        for key in self._waiting:
+            if key in STEPS:
+                name, step = STEPS[key]
+                self._points[name] = round(self._points[name] + step, 2)
+            else:
+                name, self._points[name] = VALUES[key]
+        self._waiting = []
+        changes = [Parameter(name, value=value).to_parameter_msg() for name, value in self._points.items()]
+        self._call(
+            self._set, SetParametersAtomically.Request(parameters=changes), partial(self._on_set, dict(self._points))
+        )
+
+    def _call(self, client: Any, request: Any, take: Callable[[Any], None]) -> None:
+        if not client.service_is_ready():
+            self._forget("the follower does not answer")
+            return
+
+        def on_done(future: Any) -> None:
+            if future.exception() is not None:
+                self._forget(str(future.exception()))
+            else:
+                take(future.result())
+
+        client.call_async(request).add_done_callback(on_done)
+
+    def _forget(self, words: str) -> None:
+        """The follower's set points are not known (any more)."""
+        self.words, self._points, self._waiting = words, {}, []
+
+    def _on_points(self, names: Sequence[str], response: Any) -> None:
+        self._points = dict(zip(names, map(parameter_value_to_python, response.values), strict=True))
+        self._move()
+
+    def _on_set(self, points: Mapping[str, Any], response: Any) -> None:
+        if not response.result.successful:
+            self._forget(f"refused: {response.result.reason}")
+            return
+        self.words = f"{points[DISTANCE]:g} m away, {points[HEIGHT]:g} m above, {points[BEARING]}"
+        self.words += f", orbit {points[ORBIT]:g} rad/s" if points[ORBIT] else ""
+
+    def _on_enabled(self, response: Any) -> None:
+        self.words = response.message
