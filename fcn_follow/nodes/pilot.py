@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+import math
+import time
+from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 from rcl_interfaces.srv import GetParameters, SetParametersAtomically
@@ -11,9 +13,10 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter, parameter_value_to_python
 from std_srvs.srv import SetBool
 
-DISTANCE, HEIGHT, BEARING, ORBIT = (
-    f"set_points.{name}" for name in ("distance_m", "height_m", "bearing", "orbit_rad_s")
-)
+POINTS = [f"set_points.{name}" for name in ("distance_m", "height_m", "bearing", "orbit_rad_s")]
+DISTANCE, HEIGHT, BEARING, ORBIT = POINTS
+MAX_WAITING = 20  # keys
+MAX_ANSWER_S = 1.0  # a follower that has died does not answer any more
 STEPS: dict[str, tuple[str, float]] = {
     "+": (DISTANCE, 0.5),
     "-": (DISTANCE, -0.5),
@@ -44,7 +47,8 @@ class Pilot:
         self._set = node.create_client(SetParametersAtomically, "follower/set_parameters_atomically")
         self._enable = node.create_client(SetBool, "follower/enable")
         self._points: dict[str, Any] = {}
-        self._waiting: list[str] = []
+        self._waiting: deque[str] = deque(maxlen=MAX_WAITING)
+        self._asked_s = -math.inf
 
     def press(self, key: str) -> None:
         """Ask the follower for what the key means; other keys mean nothing."""
@@ -52,24 +56,25 @@ class Pilot:
             self._call(self._enable, SetBool.Request(data=key == GO), self._on_enabled)
         elif key in STEPS or key in VALUES:
             self._waiting.append(key)
-            if self._points:
-                self._move()
-            elif len(self._waiting) == 1:
-                names = [DISTANCE, HEIGHT, BEARING, ORBIT]
-                self._call(self._get, GetParameters.Request(names=names), partial(self._on_points, names))
+            self._ask()
 
-    def _move(self) -> None:
-        for key in self._waiting:
-            if key in STEPS:
-                name, step = STEPS[key]
-                self._points[name] = round(self._points[name] + step, 2)
-            else:
-                name, self._points[name] = VALUES[key]
-        self._waiting = []
-        changes = [Parameter(name, value=value).to_parameter_msg() for name, value in self._points.items()]
-        self._call(
-            self._set, SetParametersAtomically.Request(parameters=changes), partial(self._on_set, dict(self._points))
-        )
+    def _ask(self) -> None:
+        """Send the next key's change, or first ask for the set points; one request at a time."""
+        now_s = time.monotonic()
+        if now_s - self._asked_s < MAX_ANSWER_S or not self._waiting:
+            return
+        self._asked_s = now_s
+        if not self._points:
+            self._call(self._get, GetParameters.Request(names=POINTS), self._on_points)
+            return
+        key = self._waiting.popleft()
+        if key in STEPS:
+            name, step = STEPS[key]
+            self._points[name] = round(self._points[name] + step, 2)
+        else:
+            name, self._points[name] = VALUES[key]
+        changes = [Parameter(name, value=self._points[name]).to_parameter_msg()]
+        self._call(self._set, SetParametersAtomically.Request(parameters=changes), self._on_set)
 
     def _call(self, client: Any, request: Any, take: Callable[[Any], None]) -> None:
         if not client.service_is_ready():
@@ -85,19 +90,24 @@ class Pilot:
         client.call_async(request).add_done_callback(on_done)
 
     def _forget(self, words: str) -> None:
-        """The follower's set points are not known (any more)."""
-        self.words, self._points, self._waiting = words, {}, []
+        """The follower's set points are not known (any more), and keys that wait are given up."""
+        self.words, self._points, self._asked_s = words, {}, -math.inf
+        self._waiting.clear()
 
-    def _on_points(self, names: Sequence[str], response: Any) -> None:
-        self._points = dict(zip(names, map(parameter_value_to_python, response.values), strict=True))
-        self._move()
+    def _on_points(self, response: Any) -> None:
+        self._points = dict(zip(POINTS, map(parameter_value_to_python, response.values), strict=True))
+        self._asked_s = -math.inf
+        self._ask()
 
-    def _on_set(self, points: Mapping[str, Any], response: Any) -> None:
+    def _on_set(self, response: Any) -> None:
         if not response.result.successful:
             self._forget(f"refused: {response.result.reason}")
             return
+        points = self._points
         self.words = f"{points[DISTANCE]:g} m away, {points[HEIGHT]:g} m above, {points[BEARING]}"
         self.words += f", orbit {points[ORBIT]:g} rad/s" if points[ORBIT] else ""
+        self._asked_s = -math.inf
+        self._ask()
 
     def _on_enabled(self, response: Any) -> None:
         self.words = response.message
