@@ -106,9 +106,12 @@ def test_the_follower_does_what_the_keys_say(domain_id, ros, follower):
     pilot.press("b")
     pilot.press("0")
     assert wait_until(lambda: pilot.words.endswith("behind"), lambda: executor.spin_once(timeout_sec=0.05))
-    for _ in range(30):
+
+    def nearer():
         pilot.press("-")
-    assert answers("refused: parameter ")
+        executor.spin_once(timeout_sec=0.05)
+
+    assert wait_until(lambda: "refused: parameter " in pilot.words, nearer)
     pilot.press("u")
     assert answers("2.25 m above"), "after a refusal it goes on from the follower's own values"
     pilot.press(" ")
