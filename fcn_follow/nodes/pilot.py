@@ -6,6 +6,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from rcl_interfaces.srv import GetParameters, SetParametersAtomically
@@ -63,49 +64,44 @@ class Pilot:
         now_s = time.monotonic()
         if now_s - self._asked_s < MAX_ANSWER_S or not self._waiting:
             return
+        if self._asked_s > -math.inf:  # no answer, and so it is not known what has been changed
+            self._points = {}
         self._asked_s = now_s
         if not self._points:
-            self._call(self._get, GetParameters.Request(names=POINTS), self._on_points)
+            self._call(self._get, GetParameters.Request(names=POINTS), partial(self._on_points, now_s))
             return
-        key = self._waiting.popleft()
+        key, points = self._waiting.popleft(), dict(self._points)
         if key in STEPS:
             name, step = STEPS[key]
-            self._points[name] = round(self._points[name] + step, 2)
+            points[name] = round(points[name] + step, 2)
         else:
-            name, self._points[name] = VALUES[key]
-        changes = [Parameter(name, value=self._points[name]).to_parameter_msg()]
-        self._call(self._set, SetParametersAtomically.Request(parameters=changes), self._on_set)
+            name, points[name] = VALUES[key]
+        change = Parameter(name, value=points[name]).to_parameter_msg()
+        request = SetParametersAtomically.Request(parameters=[change])
+        self._call(self._set, request, partial(self._on_set, now_s, points))
 
     def _call(self, client: Any, request: Any, take: Callable[[Any], None]) -> None:
         if not client.service_is_ready():
-            self._forget("the follower does not answer")
+            self.words, self._points, self._asked_s = "the follower does not answer", {}, -math.inf
+            self._waiting.clear()
             return
+        client.call_async(request).add_done_callback(lambda future: take(future.result()))
 
-        def on_done(future: Any) -> None:
-            if future.exception() is not None:
-                self._forget(str(future.exception()))
-            else:
-                take(future.result())
+    def _on_points(self, asked_s: float, response: Any) -> None:
+        if asked_s == self._asked_s:  # else it comes too late
+            self._points = dict(zip(POINTS, map(parameter_value_to_python, response.values), strict=True))
+            self._asked_s = -math.inf
+            self._ask()
 
-        client.call_async(request).add_done_callback(on_done)
-
-    def _forget(self, words: str) -> None:
-        """The follower's set points are not known (any more), and keys that wait are given up."""
-        self.words, self._points, self._asked_s = words, {}, -math.inf
-        self._waiting.clear()
-
-    def _on_points(self, response: Any) -> None:
-        self._points = dict(zip(POINTS, map(parameter_value_to_python, response.values), strict=True))
-        self._asked_s = -math.inf
-        self._ask()
-
-    def _on_set(self, response: Any) -> None:
-        if not response.result.successful:
-            self._forget(f"refused: {response.result.reason}")
+    def _on_set(self, asked_s: float, points: dict[str, Any], response: Any) -> None:
+        if asked_s != self._asked_s:
             return
-        points = self._points
-        self.words = f"{points[DISTANCE]:g} m away, {points[HEIGHT]:g} m above, {points[BEARING]}"
-        self.words += f", orbit {points[ORBIT]:g} rad/s" if points[ORBIT] else ""
+        if response.result.successful:
+            self._points = points
+            self.words = f"{points[DISTANCE]:g} m away, {points[HEIGHT]:g} m above, {points[BEARING]}"
+            self.words += f", orbit {points[ORBIT]:g} rad/s" if points[ORBIT] else ""
+        else:
+            self.words = f"refused: {response.result.reason}"
         self._asked_s = -math.inf
         self._ask()
 
