@@ -76,7 +76,9 @@ def test_the_simulator_and_the_follower_have_a_mavlink_address_each():
     assert follower.vehicle.response_s == FollowerNodeParameters().vehicle.response_s, "an autopilot's, not ours"
 
 
-@pytest.mark.parametrize("name", ["follow", "simulator", "simulator_mavlink", "gazebo", "gazebo_rotors"])
+@pytest.mark.parametrize(
+    "name", ["follow", "simulator", "simulator_mavlink", "gazebo", "gazebo_rotors", "gazebo_ardupilot", "gazebo_px4"]
+)
 def test_what_nodes_share_stands_in_the_section_of_all_nodes_alone(name):
     tree = yaml.safe_load((ROOT / "config" / f"{name}.yaml").read_text())
     assert list(tree)[-1] == "/**", "a value of the command line (-p) is one of /**, and the last section wins"
