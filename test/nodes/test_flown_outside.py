@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import math
-import socket
 import time
 
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import KeyValue
 from geometry_msgs.msg import PointStamped
-from mavlink_vehicle import Vehicle
+from mavlink_vehicle import Vehicle, free_port
 from nav_msgs.msg import Odometry
-from pymavlink import mavutil
 from ros_tools import ROOT, finish, interrupt, parameter_arguments, start_node, wait_until
 from sensor_msgs.msg import Image
 
@@ -26,24 +24,11 @@ FILES = [
 WALK_M = 12.0
 
 
-def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as each:
-        each.bind(("127.0.0.1", 0))
-        return each.getsockname()[1]
-
-
-def also_send_to(vehicle: Vehicle, port: int) -> None:
-    """Everything that the vehicle sends goes to another port, too."""
-    second = mavutil.mavlink_connection(f"udpout:127.0.0.1:{port}", source_system=1, source_component=1)
-    first = vehicle.link.write
-    vehicle.link.write = lambda buffer: (first(buffer), second.write(buffer))
-
-
 def test_the_whole_loop_flies_a_vehicle_of_mavlink(ros, domain_id):
     """Picture, segmenter, follower, MAVLink, the vehicle's own flight, its pose by MAVLink, and the next picture."""
     ports = free_port(), free_port()
     vehicle = Vehicle(f"udpout:127.0.0.1:{ports[0]}", height_m=2.4, heading_rad=-2.0)
-    also_send_to(vehicle, ports[1])
+    vehicle.also_send_to(ports[1])
     vehicle.node.destroy_publisher(vehicle.hero)  # the segmenter's place
     heroes: list[tuple[float, PointStamped]] = []
     pictures: list[float] = []
