@@ -25,9 +25,12 @@ WALK_M = 12.0
 
 
 def test_the_whole_loop_flies_a_vehicle_of_mavlink(ros, domain_id):
-    """Picture, segmenter, follower, MAVLink, the vehicle's own flight, its pose by MAVLink, and the next picture."""
+    """Picture, segmenter, follower, MAVLink, the vehicle's own flight, its pose by MAVLink, and the next picture.
+
+    It is so low that the hero waits until the follower has seen the hero and climbs.
+    """
     ports = free_port(), free_port()
-    vehicle = Vehicle(f"udpout:127.0.0.1:{ports[0]}", height_m=2.4, heading_rad=-2.0)
+    vehicle = Vehicle(f"udpout:127.0.0.1:{ports[0]}", height_m=0.6, heading_rad=-2.0)
     vehicle.also_send_to(ports[1])
     vehicle.node.destroy_publisher(vehicle.hero)  # the segmenter's place
     heroes: list[tuple[float, PointStamped]] = []
@@ -51,8 +54,14 @@ def test_the_whole_loop_flies_a_vehicle_of_mavlink(ros, domain_id):
         *parameter_arguments({"start_enabled": "true", "mavlink.address": f"udpin:127.0.0.1:{ports[0]}"}),
     )
     begin_m = vehicle.place_m.copy()
+
+    def follows() -> bool:
+        """Whether it has come far and is where it should be; on a busy machine it waits at times, and catches up."""
+        away_m = [math.hypot(hero.point.x, hero.point.z) for _, hero in heroes[-20:]]
+        return math.dist(vehicle.place_m, begin_m) > WALK_M and abs(np.mean(away_m) - 5.0) < 0.7 > np.std(away_m)
+
     try:
-        moved = wait_until(lambda: math.dist(vehicle.place_m, begin_m) > WALK_M, vehicle.live, 120.0)
+        moved = wait_until(follows, vehicle.live, 120.0)
         vehicle.sends_poses = False
         silent_s = time.monotonic()
         stopped = wait_until(lambda: time.monotonic() - max(pictures[-1], silent_s) > 1.5, vehicle.live)
@@ -63,13 +72,12 @@ def test_the_whole_loop_flies_a_vehicle_of_mavlink(ros, domain_id):
         output = interrupt(simulator, 60.0) + interrupt(segmenter) + interrupt(follower)
     assert moved, output
     assert stopped and again, output
-    assert "no pictures: odometry is stale" in output, "the simulator says why it shows nothing"
-    flown = [hero.point for arrived_s, hero in heroes if arrived_s < silent_s][-150:]
+    assert "no pictures: odometry" in output, "the simulator says why it shows nothing"
+    flown = [hero.point for arrived_s, hero in heroes if arrived_s < silent_s]
     away_m = np.array([math.hypot(point.x, point.z) for point in flown])
     off_axis_rad = np.array([math.atan2(point.x, point.z) for point in flown])
     print(f"distance {away_m.mean():.2f} m, {away_m.std():.2f} m; off the axis {np.abs(off_axis_rad).max():.2f} rad")
-    assert abs(away_m.mean() - 5.0) < 1.0
-    assert away_m.std() < 1.0
+    assert away_m.min() > 3.0
     assert np.abs(off_axis_rad).max() < math.radians(35.0), "the hero stays in the picture"
     assert states[-1] in ("tracking", "holding")
     assert "Traceback" not in output
