@@ -34,6 +34,8 @@ AUTOPILOTS = {
     "px4": ("follow_x500", "gazebo_px4.yaml"),
 }
 """Their models include those of the autopilots' own projects, which are found by GZ_SIM_RESOURCE_PATH."""
+ENABLED = {"own": "true", "ardupilot": "", "px4": ""}
+"""Whether following begins at once: nothing but Gazebo hears the commands for the drone of this package."""
 START_LOWER_M = 2.2
 """An autopilot takes off from the ground."""
 NEEDS_STAND = {"follow_drone_rotors"}
@@ -193,7 +195,7 @@ def make_everything(context: LaunchContext) -> list[LaunchDescriptionEntity]:
                 "camera_info": "camera/camera_info",
                 "vehicle_file": str(SHARE / "config" / vehicle_file),
                 "use_sim_time": "true",
-                "enabled": "true" if is_own else "",
+                "enabled": ENABLED[value["vehicle"]],
                 **{name: value[name] for name in ("weights", "device", "params_file", "log_level")},
             }.items(),
         ),

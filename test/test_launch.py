@@ -70,7 +70,7 @@ def test_a_launch_argument_that_must_be_a_number_is_named():
             number_of({"rate": text}, "rate")
 
 
-def test_gazebo_has_no_vehicle_to_move():
+def test_gazebo_has_no_vehicle_to_move_but_those_of_autopilots():
     tree = ast.parse((ROOT / "launch" / "gazebo.launch.py").read_text(encoding="utf-8"))
     constants = {
         key.value: value.value
@@ -79,7 +79,7 @@ def test_gazebo_has_no_vehicle_to_move():
         for key, value in zip(node.keys, node.values, strict=True)
         if isinstance(key, ast.Constant) and isinstance(value, ast.Constant)
     }
-    assert constants["enabled"] == "true"
+    assert {name: constants[name] for name in ("own", "ardupilot", "px4")} == {"own": "true", "ardupilot": "", "px4": ""}
 
 
 MINE = "/**/follower: {ros__parameters: {output: mavlink}}"
