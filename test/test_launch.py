@@ -79,7 +79,7 @@ def test_gazebo_has_no_vehicle_to_move_but_those_of_autopilots():
         for key, value in zip(node.keys, node.values, strict=True)
         if isinstance(key, ast.Constant) and isinstance(value, ast.Constant)
     }
-    assert {name: constants[name] for name in ("own", "ardupilot", "px4")} == {"own": "true", "ardupilot": "", "px4": ""}
+    assert [constants[vehicle] for vehicle in ("own", "ardupilot", "px4")] == ["true", "", ""]
 
 
 MINE = "/**/follower: {ros__parameters: {output: mavlink}}"
