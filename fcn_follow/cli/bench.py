@@ -17,11 +17,11 @@ from rich.text import Text
 
 from fcn_follow.cli.options import Device, Json, WeightsFile, WeightsFiles
 from fcn_follow.errors import UserError
-from fcn_follow.inference.choice import ALLOWED, check_threads
-from fcn_follow.inference.engine import ENGINES, check_installed, missing_for
+from fcn_follow.inference.choice import check_threads
+from fcn_follow.inference.engine import PRECISIONS
 from fcn_follow.inference.exported import load_model
 from fcn_follow.inference.machine import find_device, library_versions, machine_name
-from fcn_follow.lab.bench.engines import Limits, Plan, Speed, measure
+from fcn_follow.lab.bench.engines import Limits, Plan, Speed, contenders, measure
 from fcn_follow.lab.console import console, output
 from fcn_follow.share import default_weights, share_directory
 
@@ -29,15 +29,9 @@ if TYPE_CHECKING:
     from fcn_follow.lab.bench.scoring import ScoringSpeed
     from fcn_follow.nodes.chain_bench import ChainSpeed
 
-ON_REQUEST = "torch-compiled"  # on a CPU the compilation takes a minute
-
+ON_REQUEST = ("torch-compiled", "torch.compile")  # on a CPU the compilation takes a minute
 
 bench = typer.Typer(no_args_is_help=True, add_completion=False)
-
-Page = Annotated[
-    Optional[Path],  # noqa: UP045
-    typer.Option(help="Write the table and its plot into the marked part of this page (docs/performance.md)."),
-]
 
 
 @bench.callback()
@@ -48,22 +42,24 @@ def benchmarks() -> None:
 @bench.command()
 def engines(
     weights: WeightsFiles = None,
-    engines: Annotated[str, typer.Option(help="Engines, NAME,NAME; default: all that are installed and quick.")] = "",
+    engines: Annotated[
+        str, typer.Option(help="Engines, and what they are compared with, NAME,NAME; default: all that are quick.")
+    ] = "",
     device: Device = "auto",
     threads: Annotated[str, typer.Option(help="Numbers of threads, N,N.")] = "1",
     batch: Annotated[str, typer.Option(help="Frames at a time, N,N.")] = "1",
     size: Annotated[int, typer.Option(help="Side of the input in pixels; 0: as the weights want it.", min=0)] = 0,
     rounds: Annotated[int, typer.Option(help="Frames by each engine.", min=5, max=100_000)] = 50,
+    precision: Annotated[str, typer.Option(help="Precisions, NAME,NAME; default: all that each one has.")] = "",
     as_json: Json = False,
-    page: Page = None,
 ) -> None:
-    """Compare engines with plain PyTorch: each frame by all of them in turn."""
+    """Compare engines with plain PyTorch and what else runs the plain network: each frame by all of them in turn."""
     limits: Limits = {}
-    plan = _plan(weights, engines, device, threads, batch, size, rounds)
+    plan = _plan(weights, engines, device, threads, batch, size, rounds, precision)
     with console.status("") as status:
-        speeds = list(measure(plan, limits, lambda line: status.update(Text(line))))
+        speeds = measure(plan, limits, lambda line: status.update(Text(line)))
     figures = {"engines": list(map(asdict, speeds)), "limits": list(map(asdict, limits.values()))}
-    _finish("engines", figures, as_json, page)
+    _finish(figures, as_json)
     if not as_json:
         _print_engines(speeds, limits)
 
@@ -79,7 +75,6 @@ def chain(
         typer.Option(help="Additional seconds of the last size at the last rate.", min=0.0, max=86_400.0),
     ] = 0.0,
     as_json: Json = False,
-    page: Page = None,
 ) -> None:
     """Measure the live chain over DDS: image, segmenter, follower, command."""
     from fcn_follow.nodes.chain_bench import ChainRun, measure_chain
@@ -92,7 +87,7 @@ def chain(
     with console.status("") as status:
         speeds = list(measure_chain(runs, weights, lambda line: status.update(Text(line))))
     rows = [{**asdict(speed), "ros2_benchmark": speed.as_ros2_benchmark()} for speed in speeds]
-    _finish("chain", {"chain": rows}, as_json, page)
+    _finish({"chain": rows}, as_json)
     if not as_json:
         _print_chain(speeds)
 
@@ -105,7 +100,6 @@ def scoring(
         typer.Option(help="Weights files, given again for more; default: the project's own."),
     ] = None,
     as_json: Json = False,
-    page: Page = None,
 ) -> None:
     """Measure how many frames per second `fcn-follow score` judges."""
     from fcn_follow.lab.bench.scoring import measure_scoring
@@ -115,7 +109,7 @@ def scoring(
         for path in weights or [default_weights()]:
             status.update(Text(f"scoring with {path.stem}"))
             speeds.append(measure_scoring(frames, path))
-    _finish("scoring", {"scoring": list(map(asdict, speeds))}, as_json, page)
+    _finish({"scoring": list(map(asdict, speeds))}, as_json)
     if not as_json:
         _print_scoring(speeds)
 
@@ -135,33 +129,66 @@ def simulator() -> None:
     output(150).print(table)
 
 
-def _finish(name: str, figures: dict[str, Any], as_json: bool, page: Path | None) -> None:
-    """Write the figures into a page and print them as JSON, where that is wanted."""
-    about = {"machine": machine_name(), "versions": library_versions(), "load_average": os.getloadavg()[0]}
-    if page is not None:
-        from fcn_follow.lab.bench.performance_page import write_section
+@bench.command()
+def page(
+    frames: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Measure first, scoring on these frames with masks: a folder or zip."),
+    ] = None,
+    to: Annotated[Path, typer.Option(help="The page; its figures lie in the folder of its name.")] = Path(
+        "docs/performance.md"
+    ),
+) -> None:
+    """Write docs/performance.md from the figures in docs/performance/, with --frames after measuring them here."""
+    from fcn_follow.lab.bench import performance_page
 
-        for path in write_section(page, name, about | figures, shlex.join(["fcn-follow", *sys.argv[1:]])):
-            console.print(str(path))
+    if frames is not None:
+        with console.status("") as status:
+            performance_page.measure(to, frames, lambda line: status.update(Text(line)))
+    for path in performance_page.write_page(to):
+        console.print(str(path))
+
+
+def _finish(figures: dict[str, Any], as_json: bool) -> None:
+    """Print the figures as JSON, where that is wanted, with what they were measured on and by."""
     if as_json:
+        arguments = [Path(word).name if Path(word).is_absolute() else word for word in sys.argv[1:]]
+        about = {
+            "command": shlex.join(["fcn-follow", *arguments]),
+            "machine": machine_name(),
+            "versions": library_versions(),
+            "load_average": os.getloadavg()[0],
+        }
         print(json.dumps(about | figures, indent=1))
 
 
 def _plan(
-    weights: list[Path] | None, engines: str, device: str, threads: str, batch: str, size: int, rounds: int
+    weights: list[Path] | None,
+    engines: str,
+    device: str,
+    threads: str,
+    batch: str,
+    size: int,
+    rounds: int,
+    precision: str,
 ) -> Plan:
     found = find_device(device).type
+    known = contenders(found)
     names = [name for name in engines.split(",") if name]
     for name in names:
-        check_installed(name)
+        if name not in known:
+            raise UserError(f"engine {name!r} is not known on {found}; allowed is {', '.join(known)}")
+    precisions = [name for name in precision.split(",") if name]
+    for name in precisions:
+        if name not in PRECISIONS[1:]:
+            raise UserError(f"--precision {name}: allowed is {', '.join(PRECISIONS[1:])}")
     if not names:
-        installed = [name for name in ENGINES if not missing_for(name) and (name, found) in ALLOWED]
-        names = [name for name in installed if found == "cuda" or name != ON_REQUEST]
+        names = [name for name in known if found == "cuda" or name not in ON_REQUEST]
     counts = [int(n) for n in _numbers(threads, "--threads")]
     for count in counts:
         check_threads(count, console.print)
     batches = [int(n) for n in _numbers(batch, "--batch")]
-    return Plan(weights or shipped_weights(), names, found, counts, batches, size, rounds)
+    return Plan(weights or shipped_weights(), names, found, counts, batches, size, rounds, precisions)
 
 
 def shipped_weights() -> list[Path]:
