@@ -223,14 +223,15 @@ def _print_chain(speeds: list[ChainSpeed]) -> None:
     table = Table(title="Live chain: image over DDS, segmenter, follower, command")
     for column in (
         "camera", "Hz", "s", "sent", "masks", "commands", "age median ms", "age p99 ms", "at first", "at last",
-        "perception ms", "cores", "MB", "MB more",
+        "perception ms", "inference ms", "cores", "MB", "MB more",
     ):  # fmt: skip
         table.add_column(column, justify="right")
     for row in speeds:
         table.add_row(
             f"{row.width_px}x{row.height_px}", f"{row.rate_hz:g}", f"{row.seconds:g}", str(row.sent), str(row.masks),
             str(row.commanded), f"{row.age_median_ms:.1f}", f"{row.age_p99_ms:.1f}", f"{row.age_begin_ms:.1f}",
-            f"{row.age_end_ms:.1f}", f"{row.perception_median_ms:.1f}", f"{row.cores:.2f}", f"{row.memory_mb:.0f}",
+            f"{row.age_end_ms:.1f}", f"{row.perception_median_ms:.1f}",
+            f"{row.inference_median_ms:.1f}", f"{row.cores:.2f}", f"{row.memory_mb:.0f}",
             f"{row.memory_growth_mb:+.1f}",
         )  # fmt: skip
     output(150).print(table)

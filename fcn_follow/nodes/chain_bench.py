@@ -21,7 +21,7 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import TwistStamped
 from numpy.typing import NDArray
-from rclpy.executors import SingleThreadedExecutor
+from rclpy.executors import Executor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
@@ -30,12 +30,14 @@ from sensor_msgs.msg import CameraInfo, Image
 from fcn_follow.errors import UserError
 from fcn_follow.images.messages import fill_camera_info, fill_image
 from fcn_follow.nodes.support.processes import NodeProcess, start_node
+from fcn_follow.nodes.support.spinning import make_executor
 from fcn_follow.share import dds_environment, share_directory
 from fcn_follow.simulation.camera import pinhole
 from fcn_follow.simulation.renderer_bench import crowded_frame
 
 READY_S, SETTLE_S, DRAIN_S = 120.0, 2.0, 0.5
 MINUTE_S = 60.0
+REPORTED = ("perception_median_ms", "inference_median_ms")  # in the segmenter's diagnostics
 Pictures = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
 
@@ -61,6 +63,7 @@ class ChainSpeed:
     age_begin_ms: float
     age_end_ms: float
     perception_median_ms: float
+    inference_median_ms: float
     received_s: float
     cores: float
     memory_mb: float
@@ -96,7 +99,7 @@ class _Camera(Node):  # type: ignore[misc]
         self.create_subscription(DiagnosticArray, "follow/debug", self._on_debug, QoSProfile(depth=20))
         self.create_subscription(Image, "segmentation/label_mask", self._on_mask, QoSProfile(depth=5))
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, QoSProfile(depth=20))
-        self.perception_ms: list[float] = []
+        self.reported_ms: dict[str, list[float]] = {key: [] for key in REPORTED}
         self.sent_us: dict[int, int] = {}
         """The images' stamps in ns, by their microseconds: a debug message has no more digits."""
         self.masks: set[int] = set()
@@ -104,18 +107,21 @@ class _Camera(Node):  # type: ignore[misc]
         self.received_at_s: list[float] = []
 
     def clear(self) -> None:
-        for found in (self.sent_us, self.masks, self.ages_ms, self.received_at_s, self.perception_ms):
+        for found in (self.sent_us, self.masks, self.ages_ms, self.received_at_s):
             found.clear()
+        for reported in self.reported_ms.values():
+            reported.clear()
 
     def send(self, picture: NDArray[np.uint8]) -> None:
-        now = self.get_clock().now()
-        image, info = Image(), CameraInfo()
+        image, info = fill_image(Image(), picture), CameraInfo()
+        height_px, width_px = picture.shape[:2]
+        fill_camera_info(info, pinhole(width_px, height_px, 1.2))
+        now = self.get_clock().now()  # as late as a driver has it, whose picture is ready
         image.header.stamp = info.header.stamp = now.to_msg()
         image.header.frame_id = info.header.frame_id = "camera_optical_frame"
-        height_px, width_px = picture.shape[:2]
-        self._infos.publish(fill_camera_info(info, pinhole(width_px, height_px, 1.2)))
         self.sent_us[round(now.nanoseconds / 1000)] = now.nanoseconds
-        self._images.publish(fill_image(image, picture))
+        self._images.publish(image)
+        self._infos.publish(info)
 
     def _on_debug(self, message: DiagnosticArray) -> None:
         values = {pair.key: pair.value for status in message.status for pair in status.values}
@@ -131,7 +137,8 @@ class _Camera(Node):  # type: ignore[misc]
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         values = {pair.key: pair.value for status in message.status for pair in status.values}
-        self.perception_ms.append(float(values.get("perception_median_ms", "nan")))
+        for key, reported in self.reported_ms.items():
+            reported.append(float(values.get(key, "nan")))
 
     def _on_mask(self, message: Image) -> None:
         self.masks.add(message.header.stamp.sec * 10**9 + message.header.stamp.nanosec)
@@ -158,7 +165,7 @@ def measure_chain(
     os.environ.update(dds_environment(network=False))
     pictures = {(run.width_px, run.height_px): _alternating(crowded_frame(run.width_px, run.height_px)) for run in runs}
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
-    camera, executor = _Camera(), SingleThreadedExecutor()
+    camera, executor = _Camera(), make_executor()
     executor.add_node(camera)
     parameters = {} if weights is None else {"weights": str(weights.resolve())}
     config = [share_directory() / "config" / "follow.yaml"]
@@ -182,7 +189,7 @@ def measure_chain(
 
 def _measure_one(
     camera: _Camera,
-    executor: SingleThreadedExecutor,
+    executor: Executor,
     nodes: Sequence[NodeProcess],
     pictures: Pictures,
     run: ChainRun,
@@ -198,8 +205,6 @@ def _measure_one(
     if not camera.ages_ms:
         raise UserError("no command resulted from an image: the nodes did not follow the picture's hero")
     ages = sorted(camera.ages_ms.values())
-    reported = [value for value in camera.perception_ms if math.isfinite(value)]
-    perception_ms = statistics.median(reported) if reported else math.nan
     begin_ms, end_ms = _begin_and_end_ms(camera.ages_ms, min(MINUTE_S, run.seconds / 3))
     return ChainSpeed(
         width_px=run.width_px,
@@ -216,12 +221,19 @@ def _measure_one(
         age_max_ms=ages[-1],
         age_begin_ms=begin_ms,
         age_end_ms=end_ms,
-        perception_median_ms=perception_ms,
+        perception_median_ms=_median(camera.reported_ms["perception_median_ms"]),
+        inference_median_ms=_median(camera.reported_ms["inference_median_ms"]),
         received_s=camera.received_at_s[-1] - camera.received_at_s[0],
         cores=cores,
         memory_mb=_memory_mb(processes),
         memory_growth_mb=_memory_mb(processes) - memory_mb,
     )
+
+
+def _median(values: Sequence[float]) -> float:
+    """The median of those that are numbers."""
+    numbers = [value for value in values if math.isfinite(value)]
+    return statistics.median(numbers) if numbers else math.nan
 
 
 def _begin_and_end_ms(ages_ms: dict[int, float], part_s: float) -> tuple[float, float]:
@@ -237,9 +249,7 @@ def _alternating(picture: NDArray[np.uint8]) -> Pictures:
     return picture, np.roll(picture, 1, axis=1)
 
 
-def _feed(
-    camera: _Camera, executor: SingleThreadedExecutor, pictures: Pictures, rate_hz: float, seconds: float
-) -> None:
+def _feed(camera: _Camera, executor: Executor, pictures: Pictures, rate_hz: float, seconds: float) -> None:
     begun_s = time.monotonic()
     for i in range(int(seconds * rate_hz)):
         while (left_s := begun_s + i / rate_hz - time.monotonic()) > 0:
@@ -247,9 +257,7 @@ def _feed(
         camera.send(pictures[i % 2])
 
 
-def _wait_for_commands(
-    camera: _Camera, executor: SingleThreadedExecutor, nodes: Sequence[NodeProcess], pictures: Pictures
-) -> None:
+def _wait_for_commands(camera: _Camera, executor: Executor, nodes: Sequence[NodeProcess], pictures: Pictures) -> None:
     end_s = time.monotonic() + READY_S
     while not camera.ages_ms:
         for node in nodes:
