@@ -27,7 +27,7 @@ from fcn_follow.share import default_weights, share_directory
 
 if TYPE_CHECKING:
     from fcn_follow.lab.bench.scoring import ScoringSpeed
-    from fcn_follow.nodes.chain_bench import ChainSpeed
+    from fcn_follow.nodes.chain_bench import ChainSpeed, ChainSteps
 
 ON_REQUEST = ("torch-compiled", "torch.compile")  # on a CPU the compilation takes a minute
 
@@ -77,7 +77,7 @@ def chain(
     as_json: Json = False,
 ) -> None:
     """Measure the live chain over DDS: image, segmenter, follower, command."""
-    from fcn_follow.nodes.chain_bench import ChainRun, measure_chain
+    from fcn_follow.nodes.chain_bench import ChainRun, measure_chain, measure_steps
 
     if weights is not None:
         load_model(weights)  # refuses a wrong file before the nodes start
@@ -85,11 +85,14 @@ def chain(
     if endurance:
         runs.append(replace(runs[-1], seconds=endurance))
     with console.status("") as status:
+        status.update(Text("the steps of a frame"))
+        steps = [measure_steps(*size, weights) for size in _sizes(sizes)]
         speeds = list(measure_chain(runs, weights, lambda line: status.update(Text(line))))
     rows = [{**asdict(speed), "ros2_benchmark": speed.as_ros2_benchmark()} for speed in speeds]
-    _finish({"chain": rows}, as_json)
+    _finish({"chain": rows, "steps": list(map(asdict, steps))}, as_json)
     if not as_json:
         _print_chain(speeds)
+        _print_steps(steps)
 
 
 @bench.command()
@@ -237,11 +240,21 @@ def _print_chain(speeds: list[ChainSpeed]) -> None:
     output(150).print(table)
 
 
+def _print_steps(steps: list[ChainSteps]) -> None:
+    table = Table(title="Steps of a frame, each alone, in milliseconds")
+    table.add_column("step")
+    for column in steps:
+        table.add_column(f"{column.width_px}x{column.height_px}", justify="right")
+    for name in steps[0].steps_ms:
+        table.add_row(name, *(f"{column.steps_ms[name]:.2f}" for column in steps))
+    output(150).print(table)
+
+
 def _print_scoring(speeds: list[ScoringSpeed]) -> None:
     table = Table(title=f"Scoring on {speeds[0].cores} cores, frames per second")
     for column in ("network", "engine"):
         table.add_column(column)
-    for column in ("decoding alone", "network alone", "scoring", "of decoding alone", "of decoding and network"):
+    for column in ("decoding alone", "network alone", "scoring", "of decoding alone", "of the limit"):
         table.add_column(column, justify="right")
     for speed in speeds:
         for row in speed.engines:

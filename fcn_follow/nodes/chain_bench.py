@@ -24,17 +24,30 @@ from numpy.typing import NDArray
 from rclpy.executors import Executor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.serialization import deserialize_message, serialize_message
 from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CameraInfo, Image
 
 from fcn_follow.errors import UserError
-from fcn_follow.images.messages import fill_camera_info, fill_image
+from fcn_follow.images.messages import fill_camera_info, fill_image, image_to_rgb
+from fcn_follow.inference.choice import EngineRequest
+from fcn_follow.inference.engine import flying_output
+from fcn_follow.inference.exported import choose_for, load_model
+from fcn_follow.nodes.support.image_watch import PictureWatch
 from fcn_follow.nodes.support.processes import NodeProcess, start_node
+from fcn_follow.nodes.support.segmenter_parameters import SegmenterParameters
 from fcn_follow.nodes.support.spinning import make_executor
-from fcn_follow.share import dds_environment, share_directory
+from fcn_follow.perception.depth import resized_nearest
+from fcn_follow.perception.hero import find_hero
+from fcn_follow.perception.labels import labels_of_codes
+from fcn_follow.perception.people import locate_people
+from fcn_follow.perception.pipeline import HeroFinder, min_area_px
+from fcn_follow.perception.segmenter import Segmenter, resized_for_network
+from fcn_follow.share import dds_environment, default_weights, share_directory
 from fcn_follow.simulation.camera import pinhole
 from fcn_follow.simulation.renderer_bench import crowded_frame
 
+STEP_ROUNDS = 60
 READY_S, SETTLE_S, DRAIN_S = 120.0, 2.0, 0.5
 MINUTE_S = 60.0
 REPORTED = ("perception_median_ms", "inference_median_ms")  # in the segmenter's diagnostics
@@ -85,6 +98,15 @@ class ChainSpeed:
             **{f"BasicPerformanceMetrics.{key}": value for key, value in basic.items()},
             "CPUProfilingMetrics.MEAN_CPU_UTIL": 100.0 * self.cores,
         }
+
+
+@dataclass(frozen=True)
+class ChainSteps:
+    """What the steps of one frame take, each alone in this process: medians in milliseconds by the step's name."""
+
+    width_px: int
+    height_px: int
+    steps_ms: dict[str, float]
 
 
 class _Camera(Node):  # type: ignore[misc]
@@ -185,6 +207,47 @@ def measure_chain(
             node.wait(10.0)
         camera.destroy_node()
         rclpy.try_shutdown()
+
+
+def measure_steps(width_px: int, height_px: int, weights: Path | None) -> ChainSteps:
+    """Measure the steps between an image message and the mask's, without DDS and the follower."""
+    model = load_model(weights or default_weights())
+    parameters = SegmenterParameters()
+    request = EngineRequest(parameters.engine, parameters.device, parameters.precision, parameters.threads)
+    engine = choose_for(model, request, output=flying_output(model.card)).engine
+    finder = HeroFinder(Segmenter(model, engine), parameters)
+    camera, card = pinhole(width_px, height_px, 1.2), model.card
+    size = (card.input_height_px, card.input_width_px)
+    message = fill_image(Image(), crowded_frame(width_px, height_px))
+    serialised = serialize_message(message)
+    image_rgb = image_to_rgb(message)
+    small = resized_for_network(image_rgb, *size)
+    codes = engine.run(small[None]).classes[0].copy()
+    coarse = labels_of_codes(codes)
+    labels = resized_nearest(coarse, height_px, width_px)
+    min_px = min_area_px(card, labels)
+    hero = find_hero(labels, min_px)
+    watch = PictureWatch()
+    works: dict[str, Callable[[], object]] = {
+        "message from bytes": lambda: deserialize_message(serialised, Image),
+        "message to pixels": lambda: image_to_rgb(message),
+        "resizing to the network's input": lambda: resized_for_network(image_rgb, *size),
+        "inference": lambda: engine.run(small[None]),
+        "labels, with blobs confirmed": lambda: labels_of_codes(codes),
+        "labels enlarged to the image": lambda: resized_nearest(coarse, height_px, width_px),
+        "hero found": lambda: find_hero(labels, min_px),
+        "other people found and located": lambda: locate_people(labels, hero, camera, parameters, min_px),
+        "all from pixels to positions": lambda: finder.look(image_rgb, camera, time.monotonic()),
+        "mask to a message, and to bytes": lambda: serialize_message(fill_image(Image(), labels)),
+        "checksum of the picture": lambda: watch.take(message.data, time.monotonic_ns(), time.monotonic()),
+    }
+    times_s: dict[str, list[float]] = {name: [] for name in works}
+    for _ in range(STEP_ROUNDS):
+        for name, work in works.items():
+            begun_s = time.perf_counter()
+            work()
+            times_s[name].append(time.perf_counter() - begun_s)
+    return ChainSteps(width_px, height_px, {name: 1e3 * statistics.median(times) for name, times in times_s.items()})
 
 
 def _measure_one(

@@ -131,6 +131,9 @@ def test_the_live_chain_from_image_to_command(tmp_path):
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     row, longer = result["chain"]
+    (steps,) = result["steps"]
+    assert (steps["width_px"], steps["height_px"]) == (320, 240)
+    assert 0 < steps["steps_ms"]["inference"] < steps["steps_ms"]["all from pixels to positions"]
     assert (longer["rate_hz"], longer["seconds"], longer["sent"]) == (10.0, 4.0, 40)
     assert min(longer["age_begin_ms"], longer["age_end_ms"]) > 0
     assert (row["width_px"], row["height_px"], row["rate_hz"], row["sent"]) == (320, 240, 10.0, 30)
@@ -256,7 +259,7 @@ def test_scoring(tmp_path):
     assert (result["network"], result["frames"]) == ("fcn_001", 6)
     assert result["engines"][0]["engine"] == "torch fp32"
     for row in result["engines"]:
-        limit_hz = 1 / (1 / result["decoding_hz"] + 1 / row["network_hz"])
+        limit_hz = 1 / (1 / result["decoding_hz"] + 1 / result["judging_hz"] + 1 / row["network_hz"])
         assert row["share_of_limit"] == pytest.approx(row["scoring_hz"] / limit_hz)
         assert row["share_of_decoding"] == pytest.approx(row["scoring_hz"] / result["decoding_hz"])
 
