@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -107,12 +108,21 @@ class OpenVinoConvert:
         return Answer(self._request.get_output_tensor(0).data)
 
 
-BASELINES: dict[str, tuple[Callable[[EngineSpec, LoadedWeights, int], Engine], str]] = {
-    "torch.compile": (TorchCompile, "torch-compiled"),
-    "torch.onnx": (TorchOnnx, "onnxruntime"),
-    "openvino.convert_model": (OpenVinoConvert, "openvino"),
+@dataclass(frozen=True)
+class Baseline:
+    """How it is made, the engine of this package that needs the same libraries, and its precisions by device."""
+
+    make: Callable[[EngineSpec, LoadedWeights, int], Engine]
+    engine: str
+    precisions: dict[str, tuple[str, ...]]
+
+
+BASELINES = {
+    # on a CPU a network takes up to a minute to compile, and bf16 by autocast is seldom faster
+    "torch.compile": Baseline(TorchCompile, "torch-compiled", {"cpu": ("fp32",), "cuda": ("fp32", "fp16")}),
+    "torch.onnx": Baseline(TorchOnnx, "onnxruntime", {"cpu": ("fp32",), "cuda": ("fp32",)}),
+    "openvino.convert_model": Baseline(OpenVinoConvert, "openvino", {"cpu": ("fp32", "bf16")}),
 }
-"""How each is made, and the engine of this package that needs the same libraries and has the same precisions."""
 
 
 def _blank(weights: LoadedWeights, batch: int) -> NDArray[np.uint8]:

@@ -102,18 +102,20 @@ def contenders(device: str) -> list[str]:
     Not installed libraries are included; their rows say so.
     """
     engines = [name for name in ENGINES if (name, device) in ALLOWED]
-    baselines = [name for name, (_, engine) in BASELINES.items() if (engine, device) in ALLOWED]
+    baselines = [name for name, baseline in BASELINES.items() if device in baseline.precisions]
     return [REFERENCE, *baselines, *engines[1:], *(VARIANTS if device == "cuda" else ())]
 
 
 def specs_of(name: str, device: str, threads: int) -> list[EngineSpec]:
     """A contender in each of its precisions on a device."""
-    return [EngineSpec(name, device, precision, threads) for precision in ALLOWED.get((_engine(name), device), ())]
+    baseline = BASELINES.get(name)
+    precisions = baseline.precisions[device] if baseline else ALLOWED[_engine(name), device]
+    return [EngineSpec(name, device, precision, threads) for precision in precisions]
 
 
 def _engine(name: str) -> str:
     """The engine of the package with a contender's libraries and precisions."""
-    return BASELINES[name][1] if name in BASELINES else "torch-compiled" if name in VARIANTS else name
+    return BASELINES[name].engine if name in BASELINES else "torch-compiled" if name in VARIANTS else name
 
 
 def _open(spec: EngineSpec, weights: LoadedWeights, batch: int) -> Engine:
@@ -124,7 +126,7 @@ def _open(spec: EngineSpec, weights: LoadedWeights, batch: int) -> Engine:
         if spec.name in VARIANTS:
             return VARIANTS[spec.name](spec, weights, Output.CODES, batch)
         if spec.name in BASELINES:
-            return BASELINES[spec.name][0](spec, weights, batch)
+            return BASELINES[spec.name].make(spec, weights, batch)
         return open_engine(spec, weights, batch=batch)
     except UserError:
         raise
