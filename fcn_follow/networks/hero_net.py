@@ -1,8 +1,7 @@
 """The networks of this project: a U-Net of separable convolutions for heroes of few pixels.
 
 Its parts, which the published networks lack:
-- no pixel is lost before the first skip, because a far hero is three pixels wide: the stem takes patches of 2x2 pixels
-  to as many channels as a fast memory holds, and the head gives each patch its four pixels back;
+- features at full resolution before the first stride, with a skip, because a far hero is three pixels wide;
 - residual separable blocks, for depth with few parameters;
 - large depthwise kernels at the coarse levels, for context, such as that of a red flower bed;
 - squeeze-and-excite at the coarse levels, which weights the channels by the whole frame.
@@ -135,8 +134,8 @@ class SeparableU(nn.Module):
         return x
 
 
-class FullResolutionHeroNet(SeparableU):
-    """The U-Net without patches, with one head; its output are logits N x 3 x H x W."""
+class HeroNet(SeparableU):
+    """The U-Net with one head; its output are logits N x 3 x H x W."""
 
     def __init__(
         self, widths: Sequence[int], blocks: Sequence[int], decoder_blocks: Sequence[int], parts: Parts = ALL_PARTS
@@ -150,21 +149,29 @@ class FullResolutionHeroNet(SeparableU):
         return logits
 
 
-class HeroNet(SeparableU):
-    """The U-Net on patches, and a few channels at full resolution that join its answer; logits N x 3 x H x W.
+class HalfResolutionHeroNet(HeroNet):
+    """HeroNet with a first stride of two and no features at full resolution, like the published networks."""
+
+    def __init__(self, widths: Sequence[int], blocks: Sequence[int], decoder_blocks: Sequence[int]) -> None:
+        super().__init__(widths, blocks, decoder_blocks)
+        self.stem = nn.Sequential(Conv2dSame(3, widths[0], 3, 2, relu=True), nn.BatchNorm2d(widths[0]))
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Logits of the image's size."""
+        logits: Tensor = self.upsample(super().forward(image))
+        return logits[:, :, : image.shape[2], : image.shape[3]]
+
+
+class PatchHeroNet(SeparableU):
+    """The U-Net on patches of 2x2 pixels, and a few channels at full resolution; its output are logits N x 3 x H x W.
 
     Most channels see a quarter of the positions, so that they stay in a CPU's cache; `detail` channels see every pixel.
     """
 
     def __init__(
-        self,
-        widths: Sequence[int],
-        blocks: Sequence[int],
-        decoder_blocks: Sequence[int],
-        detail: int,
-        parts: Parts = ALL_PARTS,
+        self, widths: Sequence[int], blocks: Sequence[int], decoder_blocks: Sequence[int], detail: int
     ) -> None:
-        super().__init__(widths, blocks, decoder_blocks, parts, PATCH_PX)
+        super().__init__(widths, blocks, decoder_blocks, patch_px=PATCH_PX)
         self.detail = nn.Sequential(Conv2dSame(3, detail, 3, relu=True), nn.BatchNorm2d(detail))
         self.pixels = nn.ConvTranspose2d(widths[0], detail, PATCH_PX, PATCH_PX)
         self.refine = SeparableBlock(2 * detail, 2 * detail, residual=False)
@@ -178,21 +185,26 @@ class HeroNet(SeparableU):
 
 
 PATCH_PX = 2
-HERO_NET = ((32, 48, 64, 80, 100), (2, 2, 2, 2, 2), (1, 1, 1, 1))
+HERO_NET = ((24, 40, 64, 84, 108), (2, 2, 2, 2, 2), (2, 1, 1, 1))
+HERO_NET_FAST = ((32, 48, 64, 80, 100), (2, 2, 2, 2, 2), (1, 1, 1, 1))
 HERO_NET_HD = ((48, 80, 128, 192, 256), (2, 2, 3, 4, 4), (2, 1, 1, 1))
-FULL_RESOLUTION = ((24, 40, 64, 84, 108), (2, 2, 2, 2, 2), (2, 1, 1, 1))
 
 
 def hero_net(parts: Parts = ALL_PARTS) -> HeroNet:
     """At most 160,000 parameters, for 160x160."""
-    return HeroNet(*HERO_NET, 8, parts)
+    return HeroNet(*HERO_NET, parts)
 
 
-def hero_net_full_resolution() -> FullResolutionHeroNet:
-    """The ablation without patches: 24 channels see every pixel, in three times the time."""
-    return FullResolutionHeroNet(*FULL_RESOLUTION)
+def hero_net_half_resolution() -> HeroNet:
+    """The ablation without features at full resolution."""
+    return HalfResolutionHeroNet(*HERO_NET)
 
 
-def hero_net_hd() -> HeroNet:
+def hero_net_fast() -> PatchHeroNet:
+    """At most 160,000 parameters and 125 MMACs, for 160x160."""
+    return PatchHeroNet(*HERO_NET_FAST, detail=8)
+
+
+def hero_net_hd() -> PatchHeroNet:
     """At most 1,000,000 parameters and 1.5 GMACs, for 256x256."""
-    return HeroNet(*HERO_NET_HD, 12)
+    return PatchHeroNet(*HERO_NET_HD, detail=12)

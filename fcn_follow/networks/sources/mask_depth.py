@@ -13,7 +13,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from fcn_follow.networks.hero_net import CLASS_COUNT, FULL_RESOLUTION, FullResolutionHeroNet, SeparableBlock
+from fcn_follow.networks.hero_net import CLASS_COUNT, HERO_NET, HeroNet, SeparableBlock
 from fcn_follow.networks.keras.layers import Conv2dSame
 from fcn_follow.networks.sizes import require_multiple
 
@@ -86,8 +86,8 @@ class MaskDepth(nn.Module):
         return result
 
 
-class MaskDepthSeparable(FullResolutionHeroNet):
-    """hero_net_full_resolution with a second decoder for depth on the same encoder; its weights fit by name.
+class MaskDepthSeparable(HeroNet):
+    """hero_net with a second decoder for depth on the same encoder; weights of hero_net fit by name.
 
     The depth decoder starts with more context, is thinner, and gets the mask features, which have the edges of depth.
     Input N x 3 x H x W (value / 127.5 - 1) of any size, output N x (3 + 1) x H x W: class logits and the logarithm of
@@ -95,8 +95,8 @@ class MaskDepthSeparable(FullResolutionHeroNet):
     """
 
     def __init__(self) -> None:
-        super().__init__(*FULL_RESOLUTION)
-        *skips, bottom = FULL_RESOLUTION[0]
+        super().__init__(*HERO_NET)
+        *skips, bottom = HERO_NET[0]
         self.depth_context = nn.Sequential(*(SeparableBlock(bottom, bottom, 5) for _ in range(2)))
         plan = ((72, 72, 5), (48, 48, 5), (24, 12, 3), (16, 16, 3))  # of the two blocks of each decoder
         self.depth_decoders = nn.ModuleList()
