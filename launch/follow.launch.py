@@ -82,6 +82,13 @@ ARGUMENTS = [
     DeclareLaunchArgument(
         "scenario", default_value="tour", description="What happens in the simulator; fcn-follow fly --list shows all."
     ),
+    DeclareLaunchArgument(
+        "vehicle",
+        default_value="internal",
+        choices=["internal", "mavlink", "odom"],
+        description="With simulator:=true: internal, or another simulator flies the drone, and its pose comes by "
+        "mavlink or on the odometry topic.",
+    ),
     DeclareLaunchArgument("report", default_value="", description="Folder for the simulator's flight report."),
     DeclareLaunchArgument(
         "rate", default_value="0.0", description="Frames a second of the player. 0: the source's own stamps."
@@ -106,9 +113,12 @@ def make_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         return ParameterValue(value[name], value_type=str)
 
     simulated = value["simulator"] == "true"
-    simulator_file = str(SHARE / "config" / "simulator.yaml") if simulated else ""
-    params_files = [Path(path) for path in (value["params_file"], simulator_file, value["vehicle_file"]) if path]
-    if simulated:
+    own_files = ["simulator.yaml"] if simulated else []
+    if simulated and value["vehicle"] == "mavlink":
+        own_files.append("simulator_mavlink.yaml")
+    own_paths = [str(SHARE / "config" / name) for name in own_files]
+    params_files = [Path(path) for path in (value["params_file"], *own_paths, value["vehicle_file"]) if path]
+    if simulated and value["vehicle"] == "internal":
         require_cmd_vel(params_files)
 
     camera = [("image_raw", value["image"].removesuffix("/compressed")), ("camera_info", value["camera_info"])]
@@ -148,7 +158,7 @@ def make_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     ]
     if simulated:
         simulator = {"clock": value["use_sim_time"] == "true"}
-        simulator |= {name: text(name) for name in ("scenario", "report")}
+        simulator |= {name: text(name) for name in ("scenario", "vehicle", "report")}
         if value["cmd_vel_type"]:
             simulator["cmd_vel_type"] = text("cmd_vel_type")
         nodes.append(node("simulator", simulator, [*camera, ("cmd_vel", value["cmd_vel"]), ("odom", value["odom"])]))

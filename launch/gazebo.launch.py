@@ -29,6 +29,15 @@ DRONES = {
     "velocity": ("follow_drone", "gazebo.yaml"),
     "rotors": ("follow_drone_rotors", "gazebo_rotors.yaml"),
 }
+AUTOPILOTS = {
+    "ardupilot": ("follow_iris", "gazebo_ardupilot.yaml"),
+    "px4": ("follow_x500", "gazebo_px4.yaml"),
+}
+"""Their models include those of the autopilots' own projects, which are found by GZ_SIM_RESOURCE_PATH."""
+ENABLED = {"own": "true", "ardupilot": "", "px4": ""}
+"""Whether following begins at once: nothing but Gazebo hears the commands for the drone of this package."""
+START_LOWER_M = 2.2
+"""An autopilot takes off from the ground."""
 NEEDS_STAND = {"follow_drone_rotors"}
 STAND = "launch_stand"
 """It carries a drone whose rotors rest until the first command."""
@@ -57,9 +66,16 @@ ARGUMENTS = [
         description="velocity: takes each command at once, steady; rotors: has motors and leans as it flies.",
     ),
     DeclareLaunchArgument(
+        "vehicle",
+        default_value="own",
+        choices=["own", *sorted(AUTOPILOTS)],
+        description="own: this package's drone; ardupilot, px4: their iris or x500, flown by their own simulator over "
+        "MAVLink (docs/gazebo.md).",
+    ),
+    DeclareLaunchArgument(
         "start",
-        default_value="3.0 7.99 2.5 -3.06",
-        description="Where the drone starts: x y z in metres, yaw in radians.",
+        default_value="",
+        description="Where the drone starts: x y z in metres, yaw in radians. Empty: 5 m behind the hero.",
     ),
     DeclareLaunchArgument(
         "gui", default_value="false", choices=["true", "false"], description="Open Gazebo's window; else headless."
@@ -117,19 +133,20 @@ def gazebo_share() -> Path:
     return share
 
 
-def start_pose(text: str, world: str) -> list[str]:
-    """The arguments of ros_gz_sim create for 'x y z yaw', or for the start of a world of fcn_follow.
+def start_pose(text: str, world: str, lower_m: float = 0.0) -> list[str]:
+    """The arguments of ros_gz_sim create for 'x y z yaw', or for the start of a world of fcn_follow, lower by lower_m.
 
     Raises RuntimeError for anything else.
     """
+    lower_m = 0.0 if text else lower_m
     text = text or STARTS.get(world, "")
     if not text:
         raise RuntimeError(f"world:={world} has no start of its own; give one: start:='x y z yaw'")
     try:
-        x, y, z, yaw = (str(float(part)) for part in text.split())
+        x, y, z, yaw = (float(part) for part in text.split())
     except ValueError:
         raise RuntimeError(f"start:='{text}': four numbers are wanted, x y z in metres and yaw in radians") from None
-    return ["-x", x, "-y", y, "-z", z, "-Y", yaw]
+    return ["-x", str(x), "-y", str(y), "-z", f"{z - lower_m:g}", "-Y", str(yaw)]
 
 
 def spawn(model: str, name: str, start: list[str]) -> Node:
@@ -148,8 +165,10 @@ def make_everything(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     """Gazebo with the world, the drone, the bridge, the nodes, and optionally the recording."""
     value = {argument.name: context.launch_configurations[argument.name] for argument in ARGUMENTS}
     gazebo, world = gazebo_share(), find_world(value["world"])
-    start = start_pose(value["start"], value["world"])
-    drone, vehicle_file = DRONES[value["dynamics"]]
+    is_own = value["vehicle"] == "own"
+    start = start_pose(value["start"], value["world"], 0.0 if is_own else START_LOWER_M)
+    drone, vehicle_file = DRONES[value["dynamics"]] if is_own else AUTOPILOTS[value["vehicle"]]
+    bridge = "bridge.yaml" if is_own else "bridge_autopilot.yaml"
     window = "" if value["gui"] == "true" else "-s --headless-rendering "
     sim_time = {"use_sim_time": True}
     vehicle = spawn(drone, "follow_drone", start)
@@ -165,7 +184,7 @@ def make_everything(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             package="ros_gz_bridge",
             executable="parameter_bridge",
             name="gazebo_bridge",
-            parameters=[{"config_file": str(SHARE / "config" / "bridge.yaml")}, sim_time],
+            parameters=[{"config_file": str(SHARE / "config" / bridge)}, sim_time],
             output="screen",
             on_exit=required("bridge", [Shutdown(reason="the bridge has ended")]),
         ),
@@ -176,7 +195,7 @@ def make_everything(context: LaunchContext) -> list[LaunchDescriptionEntity]:
                 "camera_info": "camera/camera_info",
                 "vehicle_file": str(SHARE / "config" / vehicle_file),
                 "use_sim_time": "true",
-                "enabled": "true",
+                "enabled": ENABLED[value["vehicle"]],
                 **{name: value[name] for name in ("weights", "device", "params_file", "log_level")},
             }.items(),
         ),

@@ -70,7 +70,7 @@ def test_a_launch_argument_that_must_be_a_number_is_named():
             number_of({"rate": text}, "rate")
 
 
-def test_gazebo_has_no_vehicle_to_move():
+def test_gazebo_has_no_vehicle_to_move_but_those_of_autopilots():
     tree = ast.parse((ROOT / "launch" / "gazebo.launch.py").read_text(encoding="utf-8"))
     constants = {
         key.value: value.value
@@ -79,7 +79,7 @@ def test_gazebo_has_no_vehicle_to_move():
         for key, value in zip(node.keys, node.values, strict=True)
         if isinstance(key, ast.Constant) and isinstance(value, ast.Constant)
     }
-    assert constants["enabled"] == "true"
+    assert [constants[vehicle] for vehicle in ("own", "ardupilot", "px4")] == ["true", "", ""]
 
 
 MINE = "/**/follower: {ros__parameters: {output: mavlink}}"
@@ -126,6 +126,18 @@ def test_the_file_of_the_vehicle_comes_after_that_of_the_simulator(tmp_path, mon
     for node in ("segmenter", "follower", "simulator"):
         files = [each for each in given[node]["parameters"] if isinstance(each, str)]
         assert [each.rpartition("/")[2] for each in files] == ["follow.yaml", "simulator.yaml", "vehicle.yaml"]
+
+
+@pytest.mark.parametrize("vehicle", ["mavlink", "odom"])
+def test_another_simulator_flies_the_drone_of_the_simulator(vehicle, tmp_path, monkeypatch):
+    """Not by cmd_vel, and not before it is enabled."""
+    arguments = {"simulator": "true", "vehicle": vehicle, "vehicle_file": MINE}
+    _, _, given, _ = launched(arguments, tmp_path, monkeypatch)
+    files = [each.rpartition("/")[2] for each in given["follower"]["parameters"] if isinstance(each, str)]
+    own = ["simulator_mavlink.yaml"] if vehicle == "mavlink" else []
+    assert files == ["follow.yaml", "simulator.yaml", *own, "mine.yaml"]
+    assert given["simulator"]["parameters"][-1]["vehicle"].value == vehicle
+    assert "start_enabled" not in given["follower"]["parameters"][-1]
 
 
 def launched(arguments, tmp_path, monkeypatch):

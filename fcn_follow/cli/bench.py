@@ -17,27 +17,21 @@ from rich.text import Text
 
 from fcn_follow.cli.options import Device, Json, WeightsFile, WeightsFiles
 from fcn_follow.errors import UserError
-from fcn_follow.inference.choice import ALLOWED, check_threads
-from fcn_follow.inference.engine import ENGINES, check_installed, missing_for
+from fcn_follow.inference.choice import check_threads
+from fcn_follow.inference.engine import PRECISIONS
 from fcn_follow.inference.exported import load_model
 from fcn_follow.inference.machine import find_device, library_versions, machine_name
-from fcn_follow.lab.bench.engines import Limits, Plan, Speed, measure
+from fcn_follow.lab.bench.engines import Limits, Plan, Speed, contenders, measure
 from fcn_follow.lab.console import console, output
 from fcn_follow.share import default_weights, share_directory
 
 if TYPE_CHECKING:
     from fcn_follow.lab.bench.scoring import ScoringSpeed
-    from fcn_follow.nodes.chain_bench import ChainSpeed
+    from fcn_follow.nodes.chain_bench import ChainSpeed, ChainSteps
 
-ON_REQUEST = "torch-compiled"  # on a CPU the compilation takes a minute
-
+ON_REQUEST = ("torch-compiled", "torch.compile")  # on a CPU the compilation takes a minute
 
 bench = typer.Typer(no_args_is_help=True, add_completion=False)
-
-Page = Annotated[
-    Optional[Path],  # noqa: UP045
-    typer.Option(help="Write the table and its plot into the marked part of this page (docs/performance.md)."),
-]
 
 
 @bench.callback()
@@ -48,22 +42,24 @@ def benchmarks() -> None:
 @bench.command()
 def engines(
     weights: WeightsFiles = None,
-    engines: Annotated[str, typer.Option(help="Engines, NAME,NAME; default: all that are installed and quick.")] = "",
+    engines: Annotated[
+        str, typer.Option(help="Engines, and what they are compared with, NAME,NAME; default: all that are quick.")
+    ] = "",
     device: Device = "auto",
     threads: Annotated[str, typer.Option(help="Numbers of threads, N,N.")] = "1",
     batch: Annotated[str, typer.Option(help="Frames at a time, N,N.")] = "1",
     size: Annotated[int, typer.Option(help="Side of the input in pixels; 0: as the weights want it.", min=0)] = 0,
     rounds: Annotated[int, typer.Option(help="Frames by each engine.", min=5, max=100_000)] = 50,
+    precision: Annotated[str, typer.Option(help="Precisions, NAME,NAME; default: all that each one has.")] = "",
     as_json: Json = False,
-    page: Page = None,
 ) -> None:
-    """Compare engines with plain PyTorch: each frame by all of them in turn."""
+    """Compare engines with plain PyTorch and what else runs the plain network: each frame by all of them in turn."""
     limits: Limits = {}
-    plan = _plan(weights, engines, device, threads, batch, size, rounds)
+    plan = _plan(weights, engines, device, threads, batch, size, rounds, precision)
     with console.status("") as status:
-        speeds = list(measure(plan, limits, lambda line: status.update(Text(line))))
+        speeds = measure(plan, limits, lambda line: status.update(Text(line)))
     figures = {"engines": list(map(asdict, speeds)), "limits": list(map(asdict, limits.values()))}
-    _finish("engines", figures, as_json, page)
+    _finish(figures, as_json)
     if not as_json:
         _print_engines(speeds, limits)
 
@@ -79,10 +75,9 @@ def chain(
         typer.Option(help="Additional seconds of the last size at the last rate.", min=0.0, max=86_400.0),
     ] = 0.0,
     as_json: Json = False,
-    page: Page = None,
 ) -> None:
     """Measure the live chain over DDS: image, segmenter, follower, command."""
-    from fcn_follow.nodes.chain_bench import ChainRun, measure_chain
+    from fcn_follow.nodes.chain_bench import ChainRun, measure_chain, measure_steps
 
     if weights is not None:
         load_model(weights)  # refuses a wrong file before the nodes start
@@ -90,11 +85,14 @@ def chain(
     if endurance:
         runs.append(replace(runs[-1], seconds=endurance))
     with console.status("") as status:
+        status.update(Text("the steps of a frame"))
+        steps = [measure_steps(*size, weights) for size in _sizes(sizes)]
         speeds = list(measure_chain(runs, weights, lambda line: status.update(Text(line))))
     rows = [{**asdict(speed), "ros2_benchmark": speed.as_ros2_benchmark()} for speed in speeds]
-    _finish("chain", {"chain": rows}, as_json, page)
+    _finish({"chain": rows, "steps": list(map(asdict, steps))}, as_json)
     if not as_json:
         _print_chain(speeds)
+        _print_steps(steps)
 
 
 @bench.command()
@@ -105,7 +103,6 @@ def scoring(
         typer.Option(help="Weights files, given again for more; default: the project's own."),
     ] = None,
     as_json: Json = False,
-    page: Page = None,
 ) -> None:
     """Measure how many frames per second `fcn-follow score` judges."""
     from fcn_follow.lab.bench.scoring import measure_scoring
@@ -115,7 +112,7 @@ def scoring(
         for path in weights or [default_weights()]:
             status.update(Text(f"scoring with {path.stem}"))
             speeds.append(measure_scoring(frames, path))
-    _finish("scoring", {"scoring": list(map(asdict, speeds))}, as_json, page)
+    _finish({"scoring": list(map(asdict, speeds))}, as_json)
     if not as_json:
         _print_scoring(speeds)
 
@@ -135,33 +132,66 @@ def simulator() -> None:
     output(150).print(table)
 
 
-def _finish(name: str, figures: dict[str, Any], as_json: bool, page: Path | None) -> None:
-    """Write the figures into a page and print them as JSON, where that is wanted."""
-    about = {"machine": machine_name(), "versions": library_versions(), "load_average": os.getloadavg()[0]}
-    if page is not None:
-        from fcn_follow.lab.bench.performance_page import write_section
+@bench.command()
+def page(
+    frames: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Measure first, scoring on these frames with masks: a folder or zip."),
+    ] = None,
+    to: Annotated[Path, typer.Option(help="The page; its figures lie in the folder of its name.")] = Path(
+        "docs/performance.md"
+    ),
+) -> None:
+    """Write docs/performance.md from the figures in docs/performance/, with --frames after measuring them here."""
+    from fcn_follow.lab.bench import performance_page
 
-        for path in write_section(page, name, about | figures, shlex.join(["fcn-follow", *sys.argv[1:]])):
-            console.print(str(path))
+    if frames is not None:
+        with console.status("") as status:
+            performance_page.measure(to, frames, lambda line: status.update(Text(line)))
+    for path in performance_page.write_page(to):
+        console.print(str(path))
+
+
+def _finish(figures: dict[str, Any], as_json: bool) -> None:
+    """Print the figures as JSON, where that is wanted, with what they were measured on and by."""
     if as_json:
+        arguments = [Path(word).name if Path(word).is_absolute() else word for word in sys.argv[1:]]
+        about = {
+            "command": shlex.join(["fcn-follow", *arguments]),
+            "machine": machine_name(),
+            "versions": library_versions(),
+            "load_average": os.getloadavg()[0],
+        }
         print(json.dumps(about | figures, indent=1))
 
 
 def _plan(
-    weights: list[Path] | None, engines: str, device: str, threads: str, batch: str, size: int, rounds: int
+    weights: list[Path] | None,
+    engines: str,
+    device: str,
+    threads: str,
+    batch: str,
+    size: int,
+    rounds: int,
+    precision: str,
 ) -> Plan:
     found = find_device(device).type
+    known = contenders(found)
     names = [name for name in engines.split(",") if name]
     for name in names:
-        check_installed(name)
+        if name not in known:
+            raise UserError(f"engine {name!r} is not known on {found}; allowed is {', '.join(known)}")
+    precisions = [name for name in precision.split(",") if name]
+    for name in precisions:
+        if name not in PRECISIONS[1:]:
+            raise UserError(f"--precision {name}: allowed is {', '.join(PRECISIONS[1:])}")
     if not names:
-        installed = [name for name in ENGINES if not missing_for(name) and (name, found) in ALLOWED]
-        names = [name for name in installed if found == "cuda" or name != ON_REQUEST]
+        names = [name for name in known if found == "cuda" or name not in ON_REQUEST]
     counts = [int(n) for n in _numbers(threads, "--threads")]
     for count in counts:
         check_threads(count, console.print)
     batches = [int(n) for n in _numbers(batch, "--batch")]
-    return Plan(weights or shipped_weights(), names, found, counts, batches, size, rounds)
+    return Plan(weights or shipped_weights(), names, found, counts, batches, size, rounds, precisions)
 
 
 def shipped_weights() -> list[Path]:
@@ -196,16 +226,27 @@ def _print_chain(speeds: list[ChainSpeed]) -> None:
     table = Table(title="Live chain: image over DDS, segmenter, follower, command")
     for column in (
         "camera", "Hz", "s", "sent", "masks", "commands", "age median ms", "age p99 ms", "at first", "at last",
-        "perception ms", "cores", "MB", "MB more",
+        "perception ms", "inference ms", "cores", "MB", "MB more",
     ):  # fmt: skip
         table.add_column(column, justify="right")
     for row in speeds:
         table.add_row(
             f"{row.width_px}x{row.height_px}", f"{row.rate_hz:g}", f"{row.seconds:g}", str(row.sent), str(row.masks),
             str(row.commanded), f"{row.age_median_ms:.1f}", f"{row.age_p99_ms:.1f}", f"{row.age_begin_ms:.1f}",
-            f"{row.age_end_ms:.1f}", f"{row.perception_median_ms:.1f}", f"{row.cores:.2f}", f"{row.memory_mb:.0f}",
+            f"{row.age_end_ms:.1f}", f"{row.perception_median_ms:.1f}",
+            f"{row.inference_median_ms:.1f}", f"{row.cores:.2f}", f"{row.memory_mb:.0f}",
             f"{row.memory_growth_mb:+.1f}",
         )  # fmt: skip
+    output(150).print(table)
+
+
+def _print_steps(steps: list[ChainSteps]) -> None:
+    table = Table(title="Steps of a frame, each alone, in milliseconds")
+    table.add_column("step")
+    for column in steps:
+        table.add_column(f"{column.width_px}x{column.height_px}", justify="right")
+    for name in steps[0].steps_ms:
+        table.add_row(name, *(f"{column.steps_ms[name]:.2f}" for column in steps))
     output(150).print(table)
 
 
@@ -213,7 +254,7 @@ def _print_scoring(speeds: list[ScoringSpeed]) -> None:
     table = Table(title=f"Scoring on {speeds[0].cores} cores, frames per second")
     for column in ("network", "engine"):
         table.add_column(column)
-    for column in ("decoding alone", "network alone", "scoring", "of decoding alone", "of decoding and network"):
+    for column in ("decoding alone", "network alone", "scoring", "of decoding alone", "of the limit"):
         table.add_column(column, justify="right")
     for speed in speeds:
         for row in speed.engines:

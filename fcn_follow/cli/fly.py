@@ -74,11 +74,21 @@ def one(
     true_positions: TruePositions = False,
     ranging: Ranging = METHODS[0],
     duration: Duration = None,
+    move: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            help="From the fifth second on: orbit the hero, lead it, or dolly away and back; the distance's error is "
+            "that from the set point of the start."
+        ),
+    ] = None,
 ) -> None:
     """Fly one scenario; write a report with a video."""
     from fcn_follow.simulation.fly_with_report import fly_with_report
+    from fcn_follow.simulation.moves import MOVES
     from fcn_follow.simulation.scenarios import find_scenario
 
+    if move is not None and move not in MOVES:
+        raise UserError(f"--move {move}: allowed is {', '.join(MOVES)}")
     chosen = find_scenario(scenario)
     eyes = _eyes(true_positions, weights, engine, ranging)
     make_folder(out, "--out")
@@ -91,7 +101,13 @@ def one(
     with _stopped_by_ctrl_c(out), Progress(*columns, console=console) as progress:
         task = progress.add_task(chosen.name, total=duration or chosen.duration_s)
         result, page = fly_with_report(
-            chosen, seed, eyes, out, duration, lambda now_s: progress.update(task, completed=now_s)
+            chosen,
+            seed,
+            eyes,
+            out,
+            duration,
+            lambda now_s: progress.update(task, completed=now_s),
+            MOVES[move] if move else None,
         )
     print_figures([result])
     console.print(f"report: {page}")

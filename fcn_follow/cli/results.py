@@ -31,7 +31,7 @@ def results(
     paths = weights or shipped_weights()
     engines = [] if missing_for(FASTEST) else [FASTEST]
     with console.status("measuring") as status:
-        speeds = list(measure(Plan(paths, engines, rounds=rounds), Limits(), lambda line: status.update(Text(line))))
+        speeds = measure(Plan(paths, engines, rounds=rounds), Limits(), lambda line: status.update(Text(line)))
     rows = [_row(path, [speed for speed in speeds if speed.network == path.stem]) for path in paths]
     columns = list(dict.fromkeys(name for row in rows for name in row))
     if markdown:

@@ -38,6 +38,13 @@ def run(
         Optional[str],  # noqa: UP045
         typer.Option(help="What happens in the simulator; `fcn-follow fly --list` lists the scenarios."),
     ] = None,
+    vehicle: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            callback=_one_of("mavlink", "odom"),
+            help="Another simulator flies the drone of this one; its pose comes by mavlink or on the topic odom.",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="In the simulator: other people, textures, wind.")] = 0,
     record: Annotated[bool, typer.Option("--record", help="Record all topics as rosbag2 (mcap) in --out.")] = False,
     rate: Annotated[
@@ -88,9 +95,9 @@ def run(
     if not (math.isfinite(duration) and duration >= 0):
         raise typer.BadParameter(f"{duration:g}: allowed is 0 or more seconds", param_hint="--duration")
     options = RunOptions(
-        source=source, scenario=scenario, seed=seed, record=record, rate_hz=rate, duration_s=duration, loop=loop,
-        calibration=calibration, weights=weights, ranging=ranging, device=device, engine=engine, params=params,
-        network=network, out=out,
+        source=source, scenario=scenario, vehicle=vehicle, seed=seed, record=record, rate_hz=rate,
+        duration_s=duration, loop=loop, calibration=calibration, weights=weights, ranging=ranging, device=device,
+        engine=engine, params=params, network=network, out=out,
     )  # fmt: skip
     runner: Runner | None = None
     interrupted = False

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from fcn_follow.coordinates import rotated, wrapped
 from fcn_follow.following.estimator import HeroEstimate
+from fcn_follow.following.orbit import Orbit
 from fcn_follow.following.parameters import FollowerParameters
 from fcn_follow.following.reasons import Limit
 from fcn_follow.following.vehicle import VehiclePose
@@ -83,6 +84,7 @@ class References:
         self.bearing = SecondOrder()
         self.kept_bearing_rad = 0.0
         self.hero_heading_rad: float | None = None
+        self._orbit = Orbit()
 
     def engage(self, where: RelativePosition, keep_bearing: bool) -> None:
         """Start at the drone's position. keep_bearing, after a search, keeps the bearing set point."""
@@ -92,6 +94,7 @@ class References:
         if not keep_bearing:
             self.kept_bearing_rad = where.bearing_rad
             self.hero_heading_rad = None
+            self._orbit = Orbit()
 
     def step(
         self, parameters: FollowerParameters, trim: Trim, hero: HeroEstimate, where: RelativePosition, dt_s: float
@@ -115,10 +118,13 @@ class References:
         in_view = max(span * lowest, min(span * highest, height))
         if in_view > where.height_m:  # too near the hero, a climb stays in view, but nothing forces a descent
             in_view = max(where.height_m, min(in_view, where.distance_m * highest))
-        self.distance.step(distance, frequency, limits.speed_m_s, dt_s)
+        self.distance.step(distance, frequency, min(limits.speed_m_s, points.dolly_m_s), dt_s)
         self.height.step(in_view, frequency, max(limits.up_m_s, limits.down_m_s), dt_s)
         orbit_rad_s = limits.orbit_m_s / max(where.distance_m, limits.minimum_distance_m)
-        self.bearing.step(bearing + trim.bearing_rad, frequency, orbit_rad_s, dt_s, angle=True)
+        bearing += trim.bearing_rad
+        ahead_rad = wrapped(bearing + self._orbit.offset_rad - where.bearing_rad)
+        self._orbit.step(points.orbit_rad_s, orbit_rad_s, ahead_rad, dt_s)
+        self.bearing.step(bearing + self._orbit.offset_rad, frequency, orbit_rad_s, dt_s, angle=True)
         return (Limit.CAMERA_VIEW,) if in_view != height else ()
 
 

@@ -34,6 +34,21 @@ class SetPoints:
         minimum=-3.1416,
         maximum=3.1416,
     )
+    orbit_rad_s: float = parameter(
+        0.0,
+        "circle round the hero: the bearing changes at this rate, counter-clockwise from above; at most at 0.8 of "
+        "limits.orbit_m_s",
+        unit="rad/s",
+        minimum=-1.0,
+        maximum=1.0,
+    )
+    dolly_m_s: float = parameter(
+        6.0,
+        "speed at which the drone goes to a changed distance_m: low for a slow dolly",
+        unit="m/s",
+        minimum=0.05,
+        maximum=20.0,
+    )
 
 
 @dataclass(frozen=True)

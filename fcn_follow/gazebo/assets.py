@@ -11,7 +11,7 @@ from xml.etree.ElementTree import Element
 import numpy as np
 
 from fcn_follow.errors import UserError
-from fcn_follow.gazebo.drone import DRONE, DRONE_ROTORS, STAND, drone_model, stand_model
+from fcn_follow.gazebo.drone import DRONE, DRONE_ROTORS, IRIS, STAND, X500, autopilot_model, drone_model, stand_model
 from fcn_follow.gazebo.elements import model_config, to_text
 from fcn_follow.gazebo.park import PARK, park_model, park_people, path_height_m, tree_places
 from fcn_follow.gazebo.people import everybody, person_meshes, standing_model
@@ -66,6 +66,8 @@ def _write(out: Path) -> Iterator[Path]:
     for name, rotors in ((DRONE, False), (DRONE_ROTORS, True)):
         description = f"A quadrotor with a camera on a pitch gimbal, flown by {'its rotors' if rotors else 'velocity'}."
         yield _write_model(models, name, drone_model(rotors), description)
+    for drone in (IRIS, X500):
+        yield _write_model(models, drone.name, autopilot_model(drone), f"{drone.uri} with the camera of follow_drone.")
     yield _write_model(models, STAND, stand_model(), "A plate on a pole, on which the drone stands before it flies.")
     worlds = out / "worlds"
     worlds.mkdir()

@@ -1,4 +1,4 @@
-"""The drone: a quadrotor with a camera on a pitch gimbal, flown by velocity or by its rotors.
+"""The drone: a quadrotor with a camera on a pitch gimbal, flown by velocity or by its rotors; or an autopilot's own.
 
 Rotors and controller gains are those of the X3 in Gazebo's example of the multicopter velocity controller; the body is
 a box of about its size and mass; the camera is that of the embedded simulator at twice the resolution.
@@ -6,9 +6,11 @@ a box of about its size and mass; the camera is that of the embedded simulator a
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
 from fcn_follow.gazebo.elements import child, plugin, pose, root, values
+from fcn_follow.geometry import Vector3
 from fcn_follow.simulation.episode import CameraSetup
 
 DRONE = "follow_drone"
@@ -19,6 +21,22 @@ CAMERA_HZ = 20
 OPTICAL_FRAME = "camera_optical_frame"
 STAND = "launch_stand"
 """What the drone with rotors stands on until its controller gets the first command: without one its rotors rest."""
+
+
+@dataclass(frozen=True)
+class AutopilotDrone:
+    """A model of an autopilot's project, which this package does not have, with a camera of ours fixed to its body."""
+
+    name: str
+    uri: str
+    camera_m: Vector3
+    """In the body, where nothing of the model is in front of it."""
+    merged: bool
+    """Whether its links become links of the drone, as PX4's bridge expects them."""
+
+
+IRIS = AutopilotDrone("follow_iris", "model://iris_with_gimbal", (0.2, 0.0, 0.0), merged=False)
+X500 = AutopilotDrone("follow_x500", "model://x500", (0.12, 0.0, 0.242), merged=True)
 _BODY_KG, _ROTOR_KG, _CAMERA_KG = 1.43, 0.005, 0.05
 _BODY_M = (0.47, 0.47, 0.11)
 _STAND_X_M = -0.09
@@ -53,6 +71,23 @@ def drone_model(rotors: bool) -> Element:
     return document
 
 
+def autopilot_model(drone: AutopilotDrone) -> Element:
+    """The model's SDF: the autopilot's model and plugins as they are, and a camera with the topics of follow_drone."""
+    document = root()
+    model = child(document, "model", name=DRONE, **({"canonical_link": "base_link"} if drone.merged else {}))
+    include = child(model, "include", merge="true") if drone.merged else child(model, "include")
+    values(include, uri=drone.uri)
+    parent = "base_link"
+    if not drone.merged:
+        parent = "body_frame"  # of the nested model's canonical link, whose name has changed between versions
+        values(include, name="body")
+        child(model, "frame", name=parent, attached_to="body")
+    link = _camera_link(model, drone.camera_m, CAMERA.mount.pitch_down_rad)
+    joint = child(model, "joint", name="camera_joint", type="fixed")
+    values(joint, parent=parent, child=link.get("name"))
+    return document
+
+
 def stand_model() -> Element:
     """A plate on a pole, with the drone's origin. It ends behind the camera, which looks down past its edge."""
     document = root()
@@ -82,14 +117,19 @@ def _base(model: Element, gravity: bool) -> None:
     _box(link, "front", (0.02, 0.05, 0.02), (0.105, 0.0, 0.015), "0.9 0.5 0.1 1")
 
 
-def _camera(model: Element, gravity: bool) -> None:
+def _camera_link(model: Element, place_m: Vector3, pitch_down_rad: float = 0.0, gravity: bool = True) -> Element:
     link = child(model, "link", name="camera_link")
-    pose(link, *CAMERA.mount.position_body_m)
+    pose(link, *place_m, 0.0, pitch_down_rad)
     values(link, gravity=gravity)
     _inertial(link, _CAMERA_KG, (2e-5, 2e-5, 2e-5))
     _box(link, "housing", (0.03, 0.04, 0.03), (-0.02, 0.0, 0.0), "0.05 0.05 0.05 1")
     _sensor(link, "camera", "camera", f"{DRONE}/camera/image_raw")
     _sensor(link, "segmentation", "segmentation", f"{DRONE}/segmentation")
+    return link
+
+
+def _camera(model: Element, gravity: bool) -> None:
+    _camera_link(model, CAMERA.mount.position_body_m, gravity=gravity)
     joint = child(model, "joint", name="camera_pitch", type="revolute")
     values(joint, parent="base_link", child="camera_link")
     axis = child(joint, "axis")

@@ -9,6 +9,12 @@ from fcn_follow.gazebo.elements import child, plugin, pose, root, values
 from fcn_follow.gazebo.people import Person, walking_actor
 
 _SYSTEMS = ("gz-sim-physics-system", "gz-sim-user-commands-system", "gz-sim-scene-broadcaster-system")
+_AUTOPILOTS_SENSORS = (
+    "gz-sim-imu-system",
+    "gz-sim-air-pressure-system",
+    "gz-sim-magnetometer-system",
+    "gz-sim-navsat-system",
+)
 
 
 def world_document(
@@ -29,10 +35,15 @@ def world_document(
     world = child(document, "world", name=name)
     physics = child(world, "physics", name="4ms", type="ignored")
     values(physics, max_step_size=0.004, real_time_factor=1.0)
-    for filename in _SYSTEMS:
+    for filename in (*_SYSTEMS, *_AUTOPILOTS_SENSORS):
         plugin(world, filename)
     values(plugin(world, "gz-sim-sensors-system"), render_engine="ogre2")
     values(world, gravity="0 0 -9.81")
+    values(
+        child(world, "spherical_coordinates"),
+        surface_model="EARTH_WGS84", world_frame_orientation="ENU", latitude_deg=47.4, longitude_deg=8.55,
+        elevation=450, heading_deg=0,
+    )  # fmt: skip
     scene = child(world, "scene")
     values(scene, ambient="0.45 0.48 0.52 1", background="0.66 0.76 0.88 1", shadows=True, grid=False)
     child(scene, "sky")

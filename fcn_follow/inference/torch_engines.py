@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from fcn_follow.errors import UserError
 from fcn_follow.inference.engine import Answer, EngineSpec, Output, check_output, deployed_graph, thresholds
@@ -24,6 +24,24 @@ WARM_UP = 3
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 
+class PlainNetwork(nn.Module):
+    """The unchanged network from uint8 pixels to probabilities."""
+
+    def __init__(self, weights: LoadedWeights) -> None:
+        super().__init__()
+        self.network = copy.deepcopy(weights.network)  # `to` changes a module in place, and others use this one
+        self.flip_average = weights.card.flip_average
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Probabilities N x 3 x H x W of images uint8 N x H x W x 3, and the network's output."""
+        pixels = images.permute(0, 3, 1, 2).float() / 127.5 - 1.0  # channels_last in memory
+        network_output = self.network(pixels).float()
+        p = _probabilities(network_output)
+        if self.flip_average:
+            p = (p + _probabilities(self.network(pixels.flip(3)).float()).flip(3)) / 2
+        return p, network_output
+
+
 class EagerEngine:
     """The network as it was trained; every other engine is compared with it."""
 
@@ -33,31 +51,22 @@ class EagerEngine:
         self._dtype = _dtype(spec)
         check_output(weights.card, output)
         self._output = output
-        self._card = weights.card
-        network = copy.deepcopy(weights.network)  # `to` changes a module in place, and others use this one
-        self._network = network.to(spec.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._codes = Codes(thresholds(weights.card))
+        module = PlainNetwork(weights)
+        self._module = module.to(spec.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @torch.inference_mode()
     def run(self, images: NDArray[np.uint8]) -> Answer:
-        with _threads(self.spec):
-            pixels = torch.tensor(images, device=self.spec.device).permute(0, 3, 1, 2)  # channels_last in memory
-            network_output = self._network_output(pixels)
-            p = _probabilities(network_output)
-            if self._card.flip_average:
-                p = (p + _probabilities(self._network_output(pixels.flip(3))).flip(3)) / 2
+        with cpu_threads(self.spec), torch.autocast(self.spec.device, self._dtype, self._dtype is not torch.float32):
+            p, network_output = self._module(torch.tensor(images, device=self.spec.device))
             if self._output is Output.PROBABILITIES:
                 return Answer(p.cpu().numpy())
-            codes = Codes(thresholds(self._card)).run(p).cpu().numpy()
+            codes = self._codes.run(p).cpu().numpy()
             has_depth = self._output is Output.CODES_AND_DEPTH
             return Answer(codes, network_output[:, -1].cpu().numpy() if has_depth else None)
 
-    def _network_output(self, pixels: Tensor) -> Tensor:
-        with torch.autocast(self.spec.device, self._dtype, enabled=self._dtype is not torch.float32):
-            output: Tensor = self._network(pixels.float() / 127.5 - 1.0)
-        return output.float()
 
-
-def _keep_compiled_code_private() -> None:
+def keep_compiled_code_private() -> None:
     """Set a private folder for torch.compile and Triton; their default in /tmp has a name that anybody can take."""
     if "TORCHINDUCTOR_CACHE_DIR" not in os.environ:
         try:
@@ -75,20 +84,24 @@ class CompiledEngine:
         self._output = output
         card = weights.card
         module = Interpreter(deployed_graph(weights, output), _dtype(spec)).to(spec.device).eval()
-        _keep_compiled_code_private()
-        self._run = torch.compile(module, dynamic=False)
+        keep_compiled_code_private()
+        self._run = self._compiled(module)
         self._images = torch.zeros(
             (batch, card.input_height_px, card.input_width_px, 3), dtype=torch.uint8, device=spec.device
         )
         self._replayed: Tensor | None = None
         try:
-            with torch.inference_mode(), _threads(spec):
+            with torch.inference_mode(), cpu_threads(spec):
                 for _ in range(WARM_UP):
                     self._run(self._images)
         except Exception as error:
             raise UserError(f"torch.compile does not work here ({_first_line(error)}); use engine torch") from error
         if spec.device == "cuda":
             self._capture()
+
+    def _compiled(self, module: nn.Module) -> Callable[[Tensor], Tensor]:
+        compiled: Callable[[Tensor], Tensor] = torch.compile(module, dynamic=False)
+        return compiled
 
     def _capture(self) -> None:
         self._graph = torch.cuda.CUDAGraph()
@@ -99,8 +112,8 @@ class CompiledEngine:
     def run(self, images: NDArray[np.uint8]) -> Answer:
         pixels = torch.from_numpy(np.require(images, requirements="W"))
         if self._replayed is None:
-            with _threads(self.spec):
-                result: Tensor = self._run(pixels)
+            with cpu_threads(self.spec):
+                result: Tensor = self._run(pixels.to(self.spec.device)).cpu()
         else:
             self._images.copy_(pixels)
             self._graph.replay()
@@ -113,7 +126,7 @@ def _probabilities(network_output: Tensor) -> Tensor:
 
 
 @contextmanager
-def _threads(spec: EngineSpec) -> Iterator[None]:
+def cpu_threads(spec: EngineSpec) -> Iterator[None]:
     """Let the calling thread compute with the CPU threads of the spec; afterwards with as many as before."""
     before = torch.get_num_threads()
     torch.set_num_threads(spec.threads if spec.device == "cpu" else before)

@@ -21,21 +21,36 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import TwistStamped
 from numpy.typing import NDArray
-from rclpy.executors import SingleThreadedExecutor
+from rclpy.executors import Executor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.serialization import deserialize_message, serialize_message
 from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CameraInfo, Image
 
 from fcn_follow.errors import UserError
-from fcn_follow.images.messages import fill_camera_info, fill_image
+from fcn_follow.images.messages import fill_camera_info, fill_image, image_to_rgb
+from fcn_follow.inference.choice import EngineRequest
+from fcn_follow.inference.engine import flying_output
+from fcn_follow.inference.exported import choose_for, load_model
+from fcn_follow.nodes.support.image_watch import PictureWatch
 from fcn_follow.nodes.support.processes import NodeProcess, start_node
-from fcn_follow.share import dds_environment, share_directory
+from fcn_follow.nodes.support.segmenter_parameters import SegmenterParameters
+from fcn_follow.nodes.support.spinning import make_executor
+from fcn_follow.perception.depth import resized_nearest
+from fcn_follow.perception.hero import find_hero
+from fcn_follow.perception.labels import labels_of_codes
+from fcn_follow.perception.people import locate_people
+from fcn_follow.perception.pipeline import HeroFinder, min_area_px
+from fcn_follow.perception.segmenter import Segmenter, resized_for_network
+from fcn_follow.share import dds_environment, default_weights, share_directory
 from fcn_follow.simulation.camera import pinhole
 from fcn_follow.simulation.renderer_bench import crowded_frame
 
+STEP_ROUNDS = 60
 READY_S, SETTLE_S, DRAIN_S = 120.0, 2.0, 0.5
 MINUTE_S = 60.0
+REPORTED = ("perception_median_ms", "inference_median_ms")  # in the segmenter's diagnostics
 Pictures = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
 
@@ -61,6 +76,7 @@ class ChainSpeed:
     age_begin_ms: float
     age_end_ms: float
     perception_median_ms: float
+    inference_median_ms: float
     received_s: float
     cores: float
     memory_mb: float
@@ -84,6 +100,15 @@ class ChainSpeed:
         }
 
 
+@dataclass(frozen=True)
+class ChainSteps:
+    """What the steps of one frame take, each alone in this process: medians in milliseconds by the step's name."""
+
+    width_px: int
+    height_px: int
+    steps_ms: dict[str, float]
+
+
 class _Camera(Node):  # type: ignore[misc]
     """Publishes pictures and subscribes to the results."""
 
@@ -96,7 +121,7 @@ class _Camera(Node):  # type: ignore[misc]
         self.create_subscription(DiagnosticArray, "follow/debug", self._on_debug, QoSProfile(depth=20))
         self.create_subscription(Image, "segmentation/label_mask", self._on_mask, QoSProfile(depth=5))
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, QoSProfile(depth=20))
-        self.perception_ms: list[float] = []
+        self.reported_ms: dict[str, list[float]] = {key: [] for key in REPORTED}
         self.sent_us: dict[int, int] = {}
         """The images' stamps in ns, by their microseconds: a debug message has no more digits."""
         self.masks: set[int] = set()
@@ -104,18 +129,21 @@ class _Camera(Node):  # type: ignore[misc]
         self.received_at_s: list[float] = []
 
     def clear(self) -> None:
-        for found in (self.sent_us, self.masks, self.ages_ms, self.received_at_s, self.perception_ms):
+        for found in (self.sent_us, self.masks, self.ages_ms, self.received_at_s):
             found.clear()
+        for reported in self.reported_ms.values():
+            reported.clear()
 
     def send(self, picture: NDArray[np.uint8]) -> None:
-        now = self.get_clock().now()
-        image, info = Image(), CameraInfo()
+        image, info = fill_image(Image(), picture), CameraInfo()
+        height_px, width_px = picture.shape[:2]
+        fill_camera_info(info, pinhole(width_px, height_px, 1.2))
+        now = self.get_clock().now()  # as late as a driver has it, whose picture is ready
         image.header.stamp = info.header.stamp = now.to_msg()
         image.header.frame_id = info.header.frame_id = "camera_optical_frame"
-        height_px, width_px = picture.shape[:2]
-        self._infos.publish(fill_camera_info(info, pinhole(width_px, height_px, 1.2)))
         self.sent_us[round(now.nanoseconds / 1000)] = now.nanoseconds
-        self._images.publish(fill_image(image, picture))
+        self._images.publish(image)
+        self._infos.publish(info)
 
     def _on_debug(self, message: DiagnosticArray) -> None:
         values = {pair.key: pair.value for status in message.status for pair in status.values}
@@ -131,7 +159,8 @@ class _Camera(Node):  # type: ignore[misc]
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         values = {pair.key: pair.value for status in message.status for pair in status.values}
-        self.perception_ms.append(float(values.get("perception_median_ms", "nan")))
+        for key, reported in self.reported_ms.items():
+            reported.append(float(values.get(key, "nan")))
 
     def _on_mask(self, message: Image) -> None:
         self.masks.add(message.header.stamp.sec * 10**9 + message.header.stamp.nanosec)
@@ -158,7 +187,7 @@ def measure_chain(
     os.environ.update(dds_environment(network=False))
     pictures = {(run.width_px, run.height_px): _alternating(crowded_frame(run.width_px, run.height_px)) for run in runs}
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
-    camera, executor = _Camera(), SingleThreadedExecutor()
+    camera, executor = _Camera(), make_executor()
     executor.add_node(camera)
     parameters = {} if weights is None else {"weights": str(weights.resolve())}
     config = [share_directory() / "config" / "follow.yaml"]
@@ -180,9 +209,50 @@ def measure_chain(
         rclpy.try_shutdown()
 
 
+def measure_steps(width_px: int, height_px: int, weights: Path | None) -> ChainSteps:
+    """Measure the steps between an image message and the mask's, without DDS and the follower."""
+    model = load_model(weights or default_weights())
+    parameters = SegmenterParameters()
+    request = EngineRequest(parameters.engine, parameters.device, parameters.precision, parameters.threads)
+    engine = choose_for(model, request, output=flying_output(model.card)).engine
+    finder = HeroFinder(Segmenter(model, engine), parameters)
+    camera, card = pinhole(width_px, height_px, 1.2), model.card
+    size = (card.input_height_px, card.input_width_px)
+    message = fill_image(Image(), crowded_frame(width_px, height_px))
+    serialised = serialize_message(message)
+    image_rgb = image_to_rgb(message)
+    small = resized_for_network(image_rgb, *size)
+    codes = engine.run(small[None]).classes[0].copy()
+    coarse = labels_of_codes(codes)
+    labels = resized_nearest(coarse, height_px, width_px)
+    min_px = min_area_px(card, labels)
+    hero = find_hero(labels, min_px)
+    watch = PictureWatch()
+    works: dict[str, Callable[[], object]] = {
+        "message from bytes": lambda: deserialize_message(serialised, Image),
+        "message to pixels": lambda: image_to_rgb(message),
+        "resizing to the network's input": lambda: resized_for_network(image_rgb, *size),
+        "inference": lambda: engine.run(small[None]),
+        "labels, with blobs confirmed": lambda: labels_of_codes(codes),
+        "labels enlarged to the image": lambda: resized_nearest(coarse, height_px, width_px),
+        "hero found": lambda: find_hero(labels, min_px),
+        "other people found and located": lambda: locate_people(labels, hero, camera, parameters, min_px),
+        "all from pixels to positions": lambda: finder.look(image_rgb, camera, time.monotonic()),
+        "mask to a message, and to bytes": lambda: serialize_message(fill_image(Image(), labels)),
+        "checksum of the picture": lambda: watch.take(message.data, time.monotonic_ns(), time.monotonic()),
+    }
+    times_s: dict[str, list[float]] = {name: [] for name in works}
+    for _ in range(STEP_ROUNDS):
+        for name, work in works.items():
+            begun_s = time.perf_counter()
+            work()
+            times_s[name].append(time.perf_counter() - begun_s)
+    return ChainSteps(width_px, height_px, {name: 1e3 * statistics.median(times) for name, times in times_s.items()})
+
+
 def _measure_one(
     camera: _Camera,
-    executor: SingleThreadedExecutor,
+    executor: Executor,
     nodes: Sequence[NodeProcess],
     pictures: Pictures,
     run: ChainRun,
@@ -198,8 +268,6 @@ def _measure_one(
     if not camera.ages_ms:
         raise UserError("no command resulted from an image: the nodes did not follow the picture's hero")
     ages = sorted(camera.ages_ms.values())
-    reported = [value for value in camera.perception_ms if math.isfinite(value)]
-    perception_ms = statistics.median(reported) if reported else math.nan
     begin_ms, end_ms = _begin_and_end_ms(camera.ages_ms, min(MINUTE_S, run.seconds / 3))
     return ChainSpeed(
         width_px=run.width_px,
@@ -216,12 +284,19 @@ def _measure_one(
         age_max_ms=ages[-1],
         age_begin_ms=begin_ms,
         age_end_ms=end_ms,
-        perception_median_ms=perception_ms,
+        perception_median_ms=_median(camera.reported_ms["perception_median_ms"]),
+        inference_median_ms=_median(camera.reported_ms["inference_median_ms"]),
         received_s=camera.received_at_s[-1] - camera.received_at_s[0],
         cores=cores,
         memory_mb=_memory_mb(processes),
         memory_growth_mb=_memory_mb(processes) - memory_mb,
     )
+
+
+def _median(values: Sequence[float]) -> float:
+    """The median of those that are numbers."""
+    numbers = [value for value in values if math.isfinite(value)]
+    return statistics.median(numbers) if numbers else math.nan
 
 
 def _begin_and_end_ms(ages_ms: dict[int, float], part_s: float) -> tuple[float, float]:
@@ -237,9 +312,7 @@ def _alternating(picture: NDArray[np.uint8]) -> Pictures:
     return picture, np.roll(picture, 1, axis=1)
 
 
-def _feed(
-    camera: _Camera, executor: SingleThreadedExecutor, pictures: Pictures, rate_hz: float, seconds: float
-) -> None:
+def _feed(camera: _Camera, executor: Executor, pictures: Pictures, rate_hz: float, seconds: float) -> None:
     begun_s = time.monotonic()
     for i in range(int(seconds * rate_hz)):
         while (left_s := begun_s + i / rate_hz - time.monotonic()) > 0:
@@ -247,9 +320,7 @@ def _feed(
         camera.send(pictures[i % 2])
 
 
-def _wait_for_commands(
-    camera: _Camera, executor: SingleThreadedExecutor, nodes: Sequence[NodeProcess], pictures: Pictures
-) -> None:
+def _wait_for_commands(camera: _Camera, executor: Executor, nodes: Sequence[NodeProcess], pictures: Pictures) -> None:
     end_s = time.monotonic() + READY_S
     while not camera.ages_ms:
         for node in nodes:

@@ -22,6 +22,7 @@ from sensor_msgs.msg import Image
 from fcn_follow.geometry import VelocityCommand
 from fcn_follow.images.messages import MessageError, image_to_rgb
 from fcn_follow.lab.scoring.overlap import Overlap
+from fcn_follow.nodes.pilot import Pilot
 from fcn_follow.nodes.support.frame_record import FrameRecord
 from fcn_follow.nodes.support.status import RollingFigures
 
@@ -51,6 +52,7 @@ class FlightWatcher:
         self._node = Node("runner")
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self._node)
+        self.pilot = Pilot(self._node)
         self.image_topic = self._node.resolve_topic_name("image_raw")
         self._records: dict[int, FrameRecord] = {}
         self._arrivals_s: dict[int, float] = {}
@@ -131,6 +133,8 @@ class FlightWatcher:
             "hero": self._hero_in_words(),
             "command": self._command_in_words(),
         }
+        if self.pilot.words:
+            lines["set points"] = self.pilot.words
         if iou is not None:
             lines["hero IoU"] = f"{iou:.3f}"
         return lines | self._unusable_in_words()

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -37,12 +37,12 @@ from fcn_follow.following.follower import Follower, FollowerStep
 from fcn_follow.following.parameters import FollowerCameraParameters
 from fcn_follow.following.reasons import SETTLING
 from fcn_follow.following.states import State
-from fcn_follow.following.vehicle import vehicle_from_body_twist
-from fcn_follow.geometry import ZERO_COMMAND, HeroPosition, VehicleState, VelocityCommand
+from fcn_follow.geometry import ZERO_COMMAND, HeroPosition, VelocityCommand
 from fcn_follow.nodes.support.autopilot_host import NodeHost
 from fcn_follow.nodes.support.faults import Faults
 from fcn_follow.nodes.support.follower_parameters import FollowerNodeParameters
 from fcn_follow.nodes.support.mount_from_tf import MountFromTf
+from fcn_follow.nodes.support.odometry_message import vehicle_state
 from fcn_follow.nodes.support.parameters import ParameterNode
 from fcn_follow.nodes.support.status import ERROR, OK, WARN, diagnostics, wrong_topic_types
 
@@ -321,7 +321,7 @@ class FollowerNode(ParameterNode):
             self._faults.set("odom", f"odom comes in frame {frame!r} instead of {expected!r} (parameter odom_frame)")
             return
         self._faults.set("odom", "")
-        self._follower.observe_vehicle(_vehicle(message))
+        self._follower.observe_vehicle(vehicle_state(message))
 
     def _on_stick(self, message: Twist) -> None:
         linear = message.linear
@@ -398,25 +398,6 @@ class FollowerNode(ParameterNode):
         self._diagnostics.publish(diagnostics(self, level, message, values))
 
 
-def _seconds(message: PointStamped | PoseArray | Odometry) -> float:
+def _seconds(message: PointStamped | PoseArray) -> float:
     stamp = message.header.stamp
     return float(stamp.sec + stamp.nanosec * 1e-9)
-
-
-def _vehicle(message: Odometry) -> VehicleState:
-    pose, twist = message.pose.pose, message.twist.twist
-    position, q = pose.position, pose.orientation
-    return vehicle_from_body_twist(
-        _seconds(message),
-        (position.x, position.y, position.z),
-        (q.x, q.y, q.z, q.w),
-        (twist.linear.x, twist.linear.y, twist.linear.z),
-        twist.angular.z,
-        _sigma(message.pose.covariance[index] for index in (0, 7, 14)),
-        _sigma(message.twist.covariance[index] for index in (0, 7, 14)),
-    )
-
-
-def _sigma(variances: Iterable[float]) -> float:
-    """The largest standard deviation; variances that are NaN, zero or negative are unknown."""
-    return math.sqrt(max((float(each) for each in variances if each > 0.0), default=0.0))

@@ -15,9 +15,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from builtin_interfaces.msg import Time as Stamp
 from diagnostic_msgs.msg import DiagnosticArray, KeyValue
 from geometry_msgs.msg import Point, PointStamped, Pose, PoseArray
+from numpy.typing import NDArray
 from rclpy.clock import Clock, ClockType
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
@@ -26,7 +28,7 @@ from std_msgs.msg import Header
 from fcn_follow.errors import UserError
 from fcn_follow.images.messages import MessageError, compressed_to_rgb, fill_image, image_to_rgb
 from fcn_follow.inference.choice import EngineRequest
-from fcn_follow.inference.engine import Output, flying_output
+from fcn_follow.inference.engine import Answer, Engine, Output, flying_output
 from fcn_follow.inference.exported import choose_for, load_model
 from fcn_follow.networks.weights import require_metres
 from fcn_follow.nodes.support import detections, status
@@ -46,6 +48,21 @@ WATCH_PERIOD_S = 0.1
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
+class _TimedEngine:
+    """An engine whose times are figures of the diagnostics."""
+
+    def __init__(self, engine: Engine, times_s: status.RollingFigures) -> None:
+        self.spec, self.device_name = engine.spec, engine.device_name
+        self._engine, self._times_s = engine, times_s
+
+    def run(self, images: NDArray[np.uint8]) -> Answer:
+        begun_s = time.monotonic()
+        answer = self._engine.run(images)
+        now_s = time.monotonic()
+        self._times_s.add(now_s, now_s - begun_s)
+        return answer
+
+
 class SegmenterNode(ParameterNode):
     """Wires messages to `HeroFinder`; the work runs in a thread beside the executor."""
 
@@ -60,7 +77,8 @@ class SegmenterNode(ParameterNode):
         request = EngineRequest(parameters.engine, parameters.device, parameters.precision, parameters.threads)
         output = flying_output(loaded.card)
         choice = choose_for(loaded, request, self.get_logger().info, output)
-        self._finder = HeroFinder(Segmenter(loaded, choice.engine), parameters)
+        self._inference_s = status.RollingFigures()
+        self._finder = HeroFinder(Segmenter(loaded, _TimedEngine(choice.engine, self._inference_s)), parameters)
         self._mount: MountFromTf[CameraParameters] = MountFromTf(self)
         self._engine = choice.engine
 
@@ -160,7 +178,6 @@ class SegmenterNode(ParameterNode):
         image_rgb = compressed_to_rgb(message) if isinstance(message, CompressedImage) else image_to_rgb(message)
         header = message.header
         stamp_ns = _nanoseconds(header.stamp)
-        self._health.pictures.take(message.data, stamp_ns, time.monotonic())
         camera = self._health.camera.fitting(*image_rgb.shape[:2])
         depth_wanted = self._depth_publisher is not None and self._depth_publisher.get_subscription_count() > 0
         settings = self._settings
@@ -176,6 +193,7 @@ class SegmenterNode(ParameterNode):
             self._publish_people_and_hero(header, sight, camera is not None)
         self._ages_s.add(now_s, (self.get_clock().now().nanoseconds - stamp_ns) * 1e-9)
 
+        self._health.pictures.take(message.data, stamp_ns, now_s)  # now, for the hero does not wait for it
         self._mask_publisher.publish(fill_image(Image(header=header), sight.labels))
         if self._depth_publisher and depth_wanted and sight.depth_m is not None:
             self._depth_publisher.publish(fill_image(Image(header=header), sight.depth_m))
@@ -232,6 +250,7 @@ class SegmenterNode(ParameterNode):
             "rate_hz": self._ages_s.rate_hz(now_s),
             "age_median_ms": 1e3 * self._ages_s.percentile(50),
             "age_p99_ms": 1e3 * self._ages_s.percentile(99),
+            "inference_median_ms": 1e3 * self._inference_s.percentile(50),
             "perception_median_ms": 1e3 * self._perception_s.percentile(50),
             "dropped": self._latest.dropped,
             **self._health.values(),

@@ -1,7 +1,8 @@
-"""The simulator node: a drone with a camera in the simulated town, flown by cmd_vel.
+"""The simulator node: a drone with a camera in the simulated town, flown by cmd_vel or by another simulator.
 
 Out: image_raw (rgb8), camera_info, odom, ground_truth/label_mask (mono8), ground_truth/hero (PointStamped: the middle
-of the hero's body in the camera's optical frame, at the image's stamp), /clock when asked. In: cmd_vel.
+of the hero's body in the camera's optical frame, at the image's stamp), /clock when asked. In: cmd_vel. With another
+vehicle than `internal` neither odom nor cmd_vel is its own: the vehicle's pose comes by MAVLink or on odom.
 For its report it subscribes to segmentation/label_mask and follow/state as well.
 """
 
@@ -10,35 +11,47 @@ from __future__ import annotations
 import math
 import threading
 import time
+from collections import deque
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, KeyValue
 from geometry_msgs.msg import PointStamped, Twist, TwistStamped
 from nav_msgs.msg import Odometry
+from numpy.typing import NDArray
 from rclpy.clock import Clock as SteadyClock
 from rclpy.clock import ClockType
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import Header
 
-from fcn_follow.geometry import VelocityCommand
+from fcn_follow.autopilots.output import make_output
+from fcn_follow.autopilots.parameters import OutputParameters
+from fcn_follow.errors import UserError
+from fcn_follow.geometry import VehicleState, VelocityCommand
 from fcn_follow.images.messages import MessageError, fill_camera_info, fill_image, image_to_rgb
 from fcn_follow.nodes.support import status
+from fcn_follow.nodes.support.autopilot_host import NodeHost
+from fcn_follow.nodes.support.odometry_message import vehicle_state
 from fcn_follow.nodes.support.parameters import ParameterNode
 from fcn_follow.nodes.support.simulator_parameters import SimulatorParameters
 from fcn_follow.nodes.support.spinning import Finished
 from fcn_follow.simulation.drone import body_velocity_m_s
 from fcn_follow.simulation.episode import CameraSetup, Episode, Frame
 from fcn_follow.simulation.live_log import LiveLog
+from fcn_follow.simulation.outside_drone import OutsideDrone
 from fcn_follow.simulation.scenarios import find_scenario
 
-STEP_S = 0.02
-BEHIND_S = 0.1
-"""With a larger delay the simulator slows its clock instead of catching up."""
+STEP_S = 0.01
+ODOMETRY_STEPS = 2
+BEHIND_S, BEHIND_AT_FRAME_S = 0.1, 0.01
+"""With a larger delay the simulator slows its clock instead of catching up, for a frame is not taken late."""
 KEPT_STAMPS = 100
-MAX_COMMANDS = 1000
+MAX_COMMANDS = MAX_STATES = 1000
 """Kept of one step, because any node may flood the topic."""
 LATCHED = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
 
@@ -56,13 +69,21 @@ class SimulatorNode(ParameterNode):
             math.radians(settings.horizontal_fov_deg),
             settings.camera.mount,
             settings.camera.stabilised,
+            latency_s=0.0,  # drawing takes its place
         )
         qos = QoSProfile(depth=5)
         self._image_publisher = self.create_publisher(Image, "image_raw", qos)
         self._camera_publisher = self.create_publisher(CameraInfo, "camera_info", qos)
         self._mask_publisher = self.create_publisher(Image, "ground_truth/label_mask", qos)
         self._hero_publisher = self.create_publisher(PointStamped, "ground_truth/hero", qos)
-        self._odom_publisher = self.create_publisher(Odometry, "odom", qos)
+        self._odom_publisher = self._autopilot = None
+        if settings.vehicle == "internal":
+            self._odom_publisher = self.create_publisher(Odometry, "odom", qos)
+        elif settings.clock:
+            raise UserError(f"parameter clock: vehicle {settings.vehicle} has a clock of its own; leave it false")
+        elif settings.vehicle == "mavlink":
+            parameters = OutputParameters(output="mavlink", mavlink=settings.mavlink)
+            self._autopilot = make_output(NodeHost(self), parameters)  # of which only the poses are used
         self._clock_publisher = self.create_publisher(Clock, "/clock", 1) if settings.clock else None
         self._diagnostics_publisher = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         kind = Twist if settings.cmd_vel_type == "twist" else TwistStamped
@@ -70,6 +91,10 @@ class SimulatorNode(ParameterNode):
         self._command_topic = command.topic_name
         self._lock = threading.Lock()
         self._commands: list[tuple[float, VelocityCommand]] = []
+        self._states: deque[VehicleState] = deque(maxlen=MAX_STATES)
+        self._vehicle_fault = ""
+        if settings.vehicle == "odom":
+            self.create_subscription(Odometry, "odom", lambda message: self._states.append(vehicle_state(message)), 10)
         self._state = "idle"
         self._looks: list[tuple[float, float, Any]] = []
         self._taken_s: dict[tuple[int, int], float] = {}
@@ -94,10 +119,18 @@ class SimulatorNode(ParameterNode):
         """End the thread; it writes the report first."""
         self._stopping.set()
         self._thread.join(timeout=60.0)
+        if self._autopilot is not None:
+            self._autopilot.close()
 
     def _work(self) -> None:
         try:
-            with Episode(self._scenario, self._settings.seed, self._camera) as episode:
+            with Episode(
+                self._scenario,
+                self._settings.seed,
+                self._camera,
+                on_picture=self._publish_picture,
+                flown_outside=self._settings.vehicle != "internal",
+            ) as episode:
                 folder = Path(self._settings.report).expanduser()
                 log = LiveLog(episode, self._settings.seed, folder) if self._settings.report else None
                 self.get_logger().info(f"ready: {self._scenario.name}, seed {self._settings.seed}")
@@ -116,7 +149,8 @@ class SimulatorNode(ParameterNode):
     def _wait_for_nodes(self) -> None:
         give_up_s = time.monotonic() + self._settings.wait_s
         while time.monotonic() < give_up_s and not self._stopping.wait(0.05):
-            if self._image_publisher.get_subscription_count() and self.count_publishers(self._command_topic):
+            commanded = self._settings.vehicle != "internal" or self.count_publishers(self._command_topic)
+            if self._image_publisher.get_subscription_count() and commanded:
                 return
 
     def _run(self, episode: Episode, log: LiveLog | None) -> None:
@@ -129,6 +163,8 @@ class SimulatorNode(ParameterNode):
                 looks, self._looks = self._looks, []
             if commands:
                 episode.command(commands[-1][1])
+            if isinstance(episode.drone, OutsideDrone):
+                self._move(episode.drone, episode.now_s)
             frames = episode.advance(episode.now_s + STEP_S)
             self._now_s = episode.now_s
             self._publish(episode, frames)
@@ -141,12 +177,24 @@ class SimulatorNode(ParameterNode):
             if 0 < self._settings.duration_s <= episode.now_s:
                 return
             behind_s = time.monotonic() - begun_s - episode.now_s
-            if behind_s > BEHIND_S:
+            if behind_s > (BEHIND_AT_FRAME_S if episode.frame_is_due else BEHIND_S):
                 begun_s += behind_s
                 self._slow(behind_s)
             elif behind_s < 0:
                 self._stopping.wait(-behind_s)
             self._rates.add(time.monotonic(), behind_s)
+
+    def _move(self, drone: OutsideDrone, now_s: float) -> None:
+        """Move the drone to where the vehicle is now, and let the stamps be of the vehicle's clock."""
+        clock_ns = self.get_clock().now().nanoseconds
+        self._origin_ns = clock_ns - round(now_s * 1e9)
+        states = self._autopilot.take_poses() if self._autopilot is not None else _taken(self._states)
+        for state in states:
+            drone.take(state, clock_ns * 1e-9)
+        fault = drone.move_to(clock_ns * 1e-9)
+        if fault != self._vehicle_fault:
+            self._vehicle_fault = fault
+            self.get_logger().warning(f"no pictures: {fault}") if fault else self.get_logger().info("pictures again")
 
     def _slow(self, behind_s: float) -> None:
         """Stop the clock for as long as the machine is behind."""
@@ -164,24 +212,31 @@ class SimulatorNode(ParameterNode):
     def _publish(self, episode: Episode, frames: list[Frame]) -> None:
         if self._clock_publisher is not None:
             self._clock_publisher.publish(Clock(clock=self._stamp(episode.now_s)))
-        self._publish_odometry(episode)
+        if self._odom_publisher is not None and round(episode.now_s / STEP_S) % ODOMETRY_STEPS == 0:
+            self._odom_publisher.publish(self._odometry(episode))
         for frame in frames:
-            image = Image()
-            image.header.stamp = self._stamp(frame.stamp_s)
-            image.header.frame_id = self._settings.frame_id
-            with self._lock:
-                self._taken_s[image.header.stamp.sec, image.header.stamp.nanosec] = frame.stamp_s
-                while len(self._taken_s) > KEPT_STAMPS:
-                    del self._taken_s[next(iter(self._taken_s))]
-            hero = PointStamped(header=image.header)
+            if not episode.arrives_at_once:
+                self._publish_picture(frame.stamp_s, frame.rgb)
+            header = self._header(frame.stamp_s)
+            hero = PointStamped(header=header)
             hero.point.x, hero.point.y, hero.point.z = frame.hero.position_camera_m
-            info = CameraInfo(header=image.header)
-            self._camera_publisher.publish(fill_camera_info(info, episode.camera.intrinsics))
             self._hero_publisher.publish(hero)
-            self._mask_publisher.publish(fill_image(Image(header=image.header), frame.labels))
-            self._image_publisher.publish(fill_image(image, frame.rgb))
+            self._mask_publisher.publish(fill_image(Image(header=header), frame.labels))
 
-    def _publish_odometry(self, episode: Episode) -> None:
+    def _publish_picture(self, stamp_s: float, rgb: NDArray[np.uint8]) -> None:
+        header = self._header(stamp_s)
+        with self._lock:
+            self._taken_s[header.stamp.sec, header.stamp.nanosec] = stamp_s
+            while len(self._taken_s) > KEPT_STAMPS:
+                del self._taken_s[next(iter(self._taken_s))]
+        self._camera_publisher.publish(fill_camera_info(CameraInfo(header=header), self._camera.intrinsics))
+        self._image_publisher.publish(fill_image(Image(header=header), rgb))
+
+    def _header(self, stamp_s: float) -> Header:
+        """The header of what belongs to a frame."""
+        return Header(stamp=self._stamp(stamp_s), frame_id=self._settings.frame_id)
+
+    def _odometry(self, episode: Episode) -> Odometry:
         state = episode.odometry()
         message = Odometry()
         message.header.stamp = self._stamp(state.stamp_s)
@@ -192,7 +247,7 @@ class SimulatorNode(ParameterNode):
         twist = message.twist.twist
         twist.linear.x, twist.linear.y, twist.linear.z = body_velocity_m_s(state)
         twist.angular.z = state.yaw_rate_rad_s
-        self._odom_publisher.publish(message)
+        return message
 
     def _on_command(self, message: Any) -> None:
         twist = message.twist if isinstance(message, TwistStamped) else message
@@ -226,8 +281,15 @@ class SimulatorNode(ParameterNode):
 
     def _on_second(self) -> None:
         rate = self._rates.rate_hz(time.monotonic()) * STEP_S
-        level = status.WARN if self._slowed else status.OK
+        level = status.WARN if self._slowed or self._vehicle_fault else status.OK
         summary = "its clock runs slower than real time" if self._slowed else "flying"
+        summary = f"no pictures: {self._vehicle_fault}" if self._vehicle_fault else summary
         values = {"speed": rate, "time_s": self._now_s, "scenario": self._scenario.name}
         self._slowed = False
         self._diagnostics_publisher.publish(status.diagnostics(self, level, summary, values))
+
+
+def _taken(states: deque[VehicleState]) -> Iterator[VehicleState]:
+    """The states that have come, oldest first."""
+    for _ in range(len(states)):  # and not those that a flood adds meanwhile
+        yield states.popleft()

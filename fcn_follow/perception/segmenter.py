@@ -70,7 +70,12 @@ class Segmenter:
 
     def _answer(self, image_rgb: NDArray[np.uint8]) -> Answer:
         """The engine's answer for one image, at the network's size."""
-        size = (self.card.input_width_px, self.card.input_height_px)
-        if image_rgb.shape[1::-1] != size:  # Pillow's antialiased bilinear, as the networks are trained and scored
-            image_rgb = np.asarray(Image.fromarray(image_rgb).resize(size, BILINEAR))
-        return self.engine.run(image_rgb[None])
+        resized = resized_for_network(image_rgb, self.card.input_height_px, self.card.input_width_px)
+        return self.engine.run(resized[None])
+
+
+def resized_for_network(image_rgb: NDArray[np.uint8], height_px: int, width_px: int) -> NDArray[np.uint8]:
+    """An image HxWx3 in a network's size: Pillow's antialiased bilinear, as the networks are trained and scored."""
+    if image_rgb.shape[:2] == (height_px, width_px):
+        return image_rgb
+    return np.asarray(Image.fromarray(image_rgb).resize((width_px, height_px), BILINEAR))

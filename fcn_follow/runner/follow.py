@@ -25,6 +25,7 @@ from fcn_follow.nodes.support.interlock import (
 )
 from fcn_follow.nodes.support.processes import NodeProcess, start_node
 from fcn_follow.nodes.support.spinning import rclpy_running
+from fcn_follow.runner.keyboard import Keyboard
 from fcn_follow.share import dds_environment, share_directory
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ class RunOptions:
 
     source: str | None
     scenario: str | None
+    vehicle: str | None
+    """What flies the simulator's drone, of the simulator's parameter; None: internal."""
     seed: int
     record: bool
     rate_hz: float
@@ -79,6 +82,8 @@ class Runner:
         self._params = [options.params or config / "follow.yaml"]
         if options.source is None:
             self._params.append(config / "simulator.yaml")
+        if options.vehicle == "mavlink":
+            self._params.append(config / "simulator_mavlink.yaml")
         self._nodes: dict[str, NodeProcess] = {}
         self._restarts_s: list[float] = []
         self.stopping = False
@@ -90,7 +95,7 @@ class Runner:
             if not path.is_file():
                 raise UserError(f"{path}: there is no such parameter file")
             check_node_names(path, NODES)
-        if self._options.source is None:
+        if self._options.source is None and self._options.vehicle is None:
             require_cmd_vel(self._params)
         os.environ.update(dds_environment(network=self._options.network))
         from fcn_follow.nodes.bag_recorder import BagRecorder
@@ -101,8 +106,9 @@ class Runner:
 
         # A wrong source or scenario is reported before anything starts.
         if self._options.source is not None:
-            if self._options.scenario is not None:
-                raise UserError("--scenario is of the simulator; leave it out with --source")
+            for option in ("scenario", "vehicle"):
+                if getattr(self._options, option) is not None:
+                    raise UserError(f"--{option} is of the simulator; leave it out with --source")
             open_source(self._options.source)
             if self._options.calibration is not None:
                 read_calibration(self._options.calibration)
@@ -166,8 +172,9 @@ class Runner:
         parameters: dict[str, object]
         if options.source is None:
             name, parameters = "simulator", {"seed": options.seed, "report": str(options.out.resolve())}
-            if options.scenario is not None:
-                parameters["scenario"] = options.scenario
+            for option in ("scenario", "vehicle"):
+                if getattr(options, option) is not None:
+                    parameters[option] = getattr(options, option)
         else:
             name, parameters = "player", {"source": options.source, "rate_hz": options.rate_hz, "loop": options.loop}
             if options.calibration is not None:
@@ -199,9 +206,11 @@ class Runner:
     def _fly(self, watcher: FlightWatcher, camera: NodeProcess) -> None:
         live = Live(console=self._console, refresh_per_second=4, transient=True) if self._console.is_terminal else None
         next_status_s = 0.0
-        with live or nullcontext():
+        with live or nullcontext(), Keyboard() as keyboard:
             while not self.stopping and camera.exit_code is None:
                 watcher.spin(0.05)
+                for key in keyboard.pressed():
+                    watcher.pilot.press(key)
                 self._restart_nodes()
                 now_s = time.monotonic()
                 if self._options.duration_s and watcher.flight_time_s() >= self._options.duration_s:
@@ -259,7 +268,7 @@ def status_table(watcher: FlightWatcher) -> Table:
     table = Table(title="fcn_follow", show_header=False, min_width=64)
     for name, value in watcher.status().items():
         table.add_row(name, plain(value))
-    table.caption = "Ctrl-C ends the flight"
+    table.caption = f"{watcher.pilot.HELP}; Ctrl-C ends the flight"
     return table
 
 

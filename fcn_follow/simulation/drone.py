@@ -64,7 +64,10 @@ class Wind:
 
 
 class Drone:
-    """The drone's true state; `command` takes a command, `step` advances the time."""
+    """The drone's true state; `command` takes a command, `step` advances the time.
+
+    `is_seen`: whether its place is known, and so what its camera shows. `is_flying`: whether it has taken off.
+    """
 
     def __init__(
         self,
@@ -75,6 +78,7 @@ class Drone:
         rng: np.random.Generator | None = None,
     ) -> None:
         self.parameters = parameters or DroneParameters()
+        self.is_seen = self.is_flying = True
         self.wind = wind or Wind()
         self.position_m: Vector = np.array(position_m, dtype=np.float64)
         self.velocity_m_s: Vector = np.zeros(3)

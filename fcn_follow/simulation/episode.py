@@ -6,6 +6,7 @@ The same scenario, seed and commands give the same episode, frame for frame.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -17,6 +18,7 @@ from fcn_follow.geometry import CameraIntrinsics, CameraMount, HeroPosition, Vec
 from fcn_follow.simulation.camera import DelayLine, Sensor, expose, pinhole
 from fcn_follow.simulation.drone import Drone, Odometry, OdometryNoise, rotation_matrix
 from fcn_follow.simulation.outfits import HERO, LOOKALIKE, Outfit, random_outfit
+from fcn_follow.simulation.outside_drone import OutsideDrone
 from fcn_follow.simulation.people import BODY_HEIGHT_M, MIDDLE_M, SEATED_MIDDLE_M, pose_index
 from fcn_follow.simulation.renderer import HERO as HERO_LABEL
 from fcn_follow.simulation.renderer import OTHER_PERSON, CameraPose, PersonView, Renderer, look
@@ -26,6 +28,8 @@ from fcn_follow.simulation.walking import Crowd, Route, Walker
 from fcn_follow.simulation.world import World, make_world
 
 STEP_S = 0.01
+LATENCY_S = 0.05
+"""Of the camera itself; what a scenario has beyond it is added."""
 MOUNT = CameraMount((0.1, 0.0, -0.05), 0.297)
 SENSOR = Sensor(blur_px=0.45, noise_levels=1.5)
 
@@ -39,6 +43,7 @@ class CameraSetup:
     horizontal_fov_rad: float = math.radians(80.0)
     mount: CameraMount = MOUNT
     stabilised: bool = True
+    latency_s: float = LATENCY_S
 
     @property
     def intrinsics(self) -> CameraIntrinsics:
@@ -64,10 +69,21 @@ class Frame:
 
 
 class Episode:
-    """`advance` moves the world and returns the frames that arrived. Close it, or use `with`."""
+    """`advance` moves the world and returns the frames that arrived. Close it, or use `with`.
+
+    `on_picture` gets the stamp and the picture of a frame that arrives at once, before its truth is drawn. With
+    `flown_outside` the drone is an OutsideDrone: the hero stands until it flies, and no frames are taken while its
+    place is unknown.
+    """
 
     def __init__(
-        self, scenario: Scenario, seed: int, camera: CameraSetup | None = None, hero_outfit: Outfit = HERO
+        self,
+        scenario: Scenario,
+        seed: int,
+        camera: CameraSetup | None = None,
+        hero_outfit: Outfit = HERO,
+        on_picture: Callable[[float, NDArray[np.uint8]], None] | None = None,
+        flown_outside: bool = False,
     ) -> None:
         self.scenario, self.camera = scenario, camera or CameraSetup()
         self.now_s = 0.0
@@ -81,7 +97,11 @@ class Episode:
         self.route = Route(scenario.start_m, scenario.legs)
         x, y = (place + offset for place, offset in zip(scenario.start_m, scenario.drone_from_hero_m, strict=True))
         start = (x, y, self._ground(*scenario.start_m) + START_HEIGHT_M)
-        self.drone = Drone(start, scenario.drone_yaw_rad, wind=scenario.wind, rng=wind_rng)
+        self.drone = (
+            OutsideDrone((x, y), scenario.drone_yaw_rad, self._ground)
+            if flown_outside
+            else Drone(start, scenario.drone_yaw_rad, wind=scenario.wind, rng=wind_rng)
+        )
         self._odometry = Odometry(OdometryNoise(), odometry_rng)
         self.crowd = Crowd(rng, self.town, scenario.crowd, scenario.crowd_region_m, (scenario.start_m, (x, y)))
         self._outfits = [random_outfit(rng) for _ in self.crowd.walkers]
@@ -89,7 +109,10 @@ class Episode:
             self._outfits[0] = LOOKALIKE
             beside = self.crowd.walkers[0]
             beside.x_m, beside.y_m = scenario.start_m[0] + 3.0, scenario.start_m[1] + 1.5
-        self._delay: DelayLine[Frame] = DelayLine(scenario.latency_s)
+        delay_s = max(0.0, self.camera.latency_s + scenario.latency_s - LATENCY_S)
+        self._delay: DelayLine[Frame] = DelayLine(delay_s)
+        self.arrives_at_once = delay_s == 0.0
+        self._on_picture = on_picture
         self._frames_due = 0
         self.dropped = 0
 
@@ -106,14 +129,21 @@ class Episode:
         """Give the drone a command."""
         self.drone.command(command, self.now_s)
 
+    @property
+    def frame_is_due(self) -> bool:
+        """Whether the next step begins with a frame."""
+        return self.now_s + 1e-9 >= self._frames_due / self.scenario.camera_hz
+
     def advance(self, until_s: float) -> list[Frame]:
         """Move on in steps of STEP_S; the frames that arrived meanwhile, oldest first."""
         arrived: list[Frame] = []
         while self.now_s + STEP_S / 2 < until_s:
-            if self.now_s + 1e-9 >= self._frames_due / self.scenario.camera_hz:
+            if self.frame_is_due:
                 self._frames_due += 1
-                self._shoot()
-            self.route.step(STEP_S)
+                if self.drone.is_seen:
+                    self._shoot()
+            if self.drone.is_flying:
+                self.route.step(STEP_S)
             self.crowd.step(STEP_S, self.hero_place_m, self.drone.position_m[:2], self.drone.velocity_m_s[:2])
             self.drone.step(self.now_s, STEP_S)
             self.now_s = round(self.now_s + STEP_S, 6)
@@ -148,6 +178,8 @@ class Episode:
     def contact(self) -> str:
         """The object that the drone touches: '', 'a person', or 'the ground or a building'."""
         x, y, z = (float(v) for v in self.drone.position_m)
+        if not self.drone.is_flying:
+            return ""
         if self.clearance_m() < self.drone.parameters.radius_m + 0.25:
             return "a person"
         return "the ground or a building" if self.town.hit((x, y, z), self.drone.parameters.radius_m) else ""
@@ -159,15 +191,16 @@ class Episode:
             self._view(walker, outfit, OTHER_PERSON)
             for walker, outfit in zip(self.crowd.walkers, self._outfits, strict=True)
         ]
-        intrinsics = self.camera.intrinsics
-        picture = self._renderer.render(intrinsics, pose, people, self.scenario.light, labels=True)
+        picture = self._renderer.render(self.camera.intrinsics, pose, people, self.scenario.light)
         rgb = expose(picture.rgb, SENSOR, self._sensor_rng)
-        x, y, z = (float(v) for v in pose.rotation.T @ (np.array(self.hero_middle_m) - pose.position_m))
-        assert picture.labels is not None
         if self._sensor_rng.random() < self.scenario.drop_share:
             self.dropped += 1
             return
-        self._delay.put(self.now_s, Frame(self.now_s, rgb, picture.labels, HeroPosition(self.now_s, (x, y, z))))
+        if self.arrives_at_once and self._on_picture is not None:
+            self._on_picture(self.now_s, rgb)
+        x, y, z = (float(v) for v in pose.rotation.T @ (np.array(self.hero_middle_m) - pose.position_m))
+        hero = HeroPosition(self.now_s, (x, y, z))
+        self._delay.put(self.now_s, Frame(self.now_s, rgb, self._renderer.labels(), hero))
 
     def _camera_pose(self) -> CameraPose:
         """The camera's pose: its position turns with the body, and its axes too where it is not stabilised."""

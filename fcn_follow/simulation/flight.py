@@ -16,6 +16,7 @@ from fcn_follow.perception.sight import Sight
 from fcn_follow.simulation.episode import CameraSetup, Episode, Frame
 from fcn_follow.simulation.eyes import Eyes
 from fcn_follow.simulation.faults import Injector, Seen
+from fcn_follow.simulation.moves import Move
 from fcn_follow.simulation.renderer import HERO as HERO_LABEL
 from fcn_follow.simulation.scenarios import Scenario
 
@@ -95,8 +96,12 @@ def fly(
     watch: Callable[[Episode, Frame, Sight, Moment], None] | None = None,
     duration_s: float | None = None,
     injector: Injector | None = None,
+    move: Move | None = None,
 ) -> FlightLog:
-    """Fly a scenario to its end or to a contact; `watch` is called for every perceived frame."""
+    """Fly a scenario to its end or to a contact; `watch` is called for every perceived frame, `move` moves set points.
+
+    The log's parameters have the set points of the start.
+    """
     injector = injector or Injector()
     camera = camera or CameraSetup()
     parameters = follower_parameters(camera)
@@ -120,6 +125,8 @@ def fly(
             state = injector.odometry(now_s, episode.odometry())
             if state is not None:
                 follower.observe_vehicle(state)
+            if move is not None and (points := move(now_s)) != follower.parameters.set_points:
+                follower.set_parameters(dataclasses.replace(parameters, set_points=points))
             if injector.runs(now_s):
                 step = follower.step(now_s)
                 if injector.reaches_the_drone(now_s):

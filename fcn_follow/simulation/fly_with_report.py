@@ -11,6 +11,7 @@ from fcn_follow.simulation.figures import Figures, figures
 from fcn_follow.simulation.flight import Moment, fly
 from fcn_follow.simulation.flight_report import write_flight_report
 from fcn_follow.simulation.flight_video import FlightVideo
+from fcn_follow.simulation.moves import Move
 from fcn_follow.simulation.scenarios import Scenario
 from fcn_follow.simulation.suite import EyesSpec
 from fcn_follow.simulation.world import town_of
@@ -23,6 +24,7 @@ def fly_with_report(
     out: Path,
     duration_s: float | None = None,
     on_frame: Callable[[float], None] = lambda now_s: None,
+    move: Move | None = None,
 ) -> tuple[Figures, Path]:
     """Fly, and write NAME_SEED.html and NAME_SEED.webm into the folder `out`; the figures and the page.
 
@@ -40,7 +42,7 @@ def fly_with_report(
             video.add(frame.rgb, sight.labels, sight.hero, *place, caption)
             on_frame(now.now_s)
 
-        log = fly(scenario, seed, eyes, camera, watch, duration_s)
+        log = fly(scenario, seed, eyes, camera, watch, duration_s, move=move)
     result = figures(log)
     page = out / f"{name}.html"
     write_flight_report(page, log, result, town, out / f"{name}.webm")

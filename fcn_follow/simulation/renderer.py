@@ -126,13 +126,22 @@ class Renderer:
         mujoco.mjr_readPixels(rgb, None, self._viewport, self._context)
         if not (labels or depth):
             return Picture(rgb[::-1], None, None)
+        coded, raw_depth = self._draw_segments(depth)
+        return Picture(rgb[::-1], self._labels(coded) if labels else None, self._metres(raw_depth) if depth else None)
+
+    def labels(self) -> NDArray[np.uint8]:
+        """The labels (H, W) of the image that was drawn last."""
+        return self._labels(self._draw_segments(depth=False)[0])
+
+    def _draw_segments(self, depth: bool) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        """MuJoCo's segmentation colours of the scene, and the depth buffer where it is wanted."""
+        flags = self._scene.flags
         flags[mujoco.mjtRndFlag.mjRND_SEGMENT] = flags[mujoco.mjtRndFlag.mjRND_IDCOLOR] = True
+        shape = (self._viewport.height, self._viewport.width)
         coded, raw_depth = np.empty((*shape, 3), np.uint8), np.empty(shape, np.float32)
         mujoco.mjr_render(self._viewport, self._scene, self._context)  # without the sky, which then has no depth
         mujoco.mjr_readPixels(coded, raw_depth if depth else None, self._viewport, self._context)
-        return Picture(
-            rgb[::-1], self._labels(coded[::-1]) if labels else None, self._metres(raw_depth[::-1]) if depth else None
-        )
+        return coded[::-1], raw_depth[::-1]
 
     def _labels(self, coded: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Classes from MuJoCo's segmentation colours, which are the geom's number in the scene plus one."""

@@ -10,19 +10,23 @@ import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray, KeyValue
 from follower_rig import LATCHED
-from mavlink_vehicle import COPTER_GUIDED, COPTER_LOITER, PITCH_DOWN_RAD, Vehicle, mavlink, speeds, standing, walking
+from mavlink_vehicle import (
+    COPTER_GUIDED,
+    COPTER_LOITER,
+    PITCH_DOWN_RAD,
+    Vehicle,
+    free_port,
+    mavlink,
+    speeds,
+    standing,
+    walking,
+)
 from nav_msgs.msg import Odometry
 from pymavlink import mavutil
 from ros_tools import finish, interrupt, parameter_arguments, start_node, wait_until
 
 ENABLED = ("-p", "start_enabled:=true")
 CAMERA = {"camera.stabilised": "false", "camera.pitch_down_rad": PITCH_DOWN_RAD}
-
-
-def free_port(kind: int = socket.SOCK_DGRAM) -> int:
-    with socket.socket(socket.AF_INET, kind) as each:
-        each.bind(("127.0.0.1", 0))
-        return each.getsockname()[1]
 
 
 @pytest.fixture

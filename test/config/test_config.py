@@ -66,7 +66,19 @@ def test_the_nodes_know_the_simulators_camera():
     assert (simulated.mount, simulated.stabilised) == (setup.mount, setup.stabilised)
 
 
-@pytest.mark.parametrize("name", ["follow", "simulator", "gazebo", "gazebo_rotors"])
+def test_the_simulator_and_the_follower_have_a_mavlink_address_each():
+    tree = yaml.safe_load((ROOT / "config" / "simulator_mavlink.yaml").read_text())
+    simulator = with_values(SimulatorParameters(), section(tree, "/**/simulator"))
+    follower = with_values(FollowerNodeParameters(), section(tree, "/**/follower"))
+    assert (simulator.vehicle, follower.output) == ("mavlink", "mavlink")
+    assert simulator.mavlink.address != follower.mavlink.address
+    assert simulator.mavlink.system_id != follower.mavlink.system_id
+    assert follower.vehicle.response_s == FollowerNodeParameters().vehicle.response_s, "an autopilot's, not ours"
+
+
+@pytest.mark.parametrize(
+    "name", ["follow", "simulator", "simulator_mavlink", "gazebo", "gazebo_rotors", "gazebo_ardupilot", "gazebo_px4"]
+)
 def test_what_nodes_share_stands_in_the_section_of_all_nodes_alone(name):
     tree = yaml.safe_load((ROOT / "config" / f"{name}.yaml").read_text())
     assert list(tree)[-1] == "/**", "a value of the command line (-p) is one of /**, and the last section wins"

@@ -35,6 +35,9 @@ ROOT = Path(__file__).resolve().parents[2]
 MODELS, WORLDS = ROOT / "models", ROOT / "worlds"
 DOCUMENTS = sorted([*WORLDS.glob("*.sdf"), *MODELS.glob("*/model.sdf")])
 DRONES = [MODELS / name / "model.sdf" for name in ("follow_drone", "follow_drone_rotors")]
+AUTOPILOTS = {"ardupilot": MODELS / "follow_iris" / "model.sdf", "px4": MODELS / "follow_x500" / "model.sdf"}
+FOREIGN = ("iris_with_gimbal", "x500")
+"""Models of the autopilots' own projects."""
 SIZE_LIMIT_BYTES = 5_000_000
 STEP_S = float(ElementTree.parse(WORLDS / "town_square.sdf").findtext(".//physics/max_step_size"))
 
@@ -57,7 +60,11 @@ def faults(document):
         *sdf_rules.unstable_joints(document, STEP_S),
         *sdf_rules.unbalanced_drones(document),
         *sdf_rules.mismatched_frames(document),
-        *sdf_rules.unresolved_uris(document, MODELS),
+        *(
+            fault
+            for fault in sdf_rules.unresolved_uris(document, MODELS)
+            if fault not in {f"model://{name}: there is no such file" for name in FOREIGN}
+        ),
         *sdf_rules.mismatched_plugins(document, PLUGINS),
         *sdf_rules.bad_labels(document),
         *sdf_rules.unphysical_inertias(document),
@@ -87,8 +94,15 @@ def test_a_folder_that_cannot_be_written_is_reported(tmp_path):
 
 @pytest.mark.skipif(shutil.which("ign") is None, reason="needs ign sdf: apt-get install ignition-tools libsdformat-dev")
 @pytest.mark.parametrize("path", DOCUMENTS, ids=named)
-def test_sdformat_accepts(path):
-    environment = {**os.environ, "SDF_PATH": str(MODELS)}
+def test_sdformat_accepts(path, tmp_path):
+    """A body with the names of PX4's and ArduPilot's stands for their models."""
+    for name in FOREIGN:
+        (tmp_path / name).mkdir()
+        config = (MODELS / "launch_stand" / "model.config").read_text().replace("launch_stand", name)
+        (tmp_path / name / "model.config").write_text(config)
+        body = f'<sdf version="1.9"><model name="{name}"><link name="base_link"/></model></sdf>'
+        (tmp_path / name / "model.sdf").write_text(body)
+    environment = {**os.environ, "SDF_PATH": f"{MODELS}:{tmp_path}"}
     done = subprocess.run(["ign", "sdf", "-k", str(path)], capture_output=True, text=True, env=environment)
     assert "Valid." in done.stdout, done.stdout + done.stderr
 
@@ -238,14 +252,14 @@ def test_the_real_launch_loads_the_launch_file():
     description = get_launch_description_from_python_launch_file(str(ROOT / "launch" / "gazebo.launch.py"))
     arguments = {argument.name: argument for argument in description.get_launch_arguments()}
     assert set(arguments) == {
-        "world", "dynamics", "start", "gui", "record", "bag", "weights", "device", "params_file", "log_level"
+        "world", "dynamics", "vehicle", "start", "gui", "record", "bag", "weights", "device", "params_file", "log_level"
     }  # fmt: skip
     assert all(len(argument.description) > 20 for argument in arguments.values())
     assert arguments["dynamics"].choices == ["rotors", "velocity"]
 
 
-@pytest.mark.parametrize("dynamics", ["velocity", "rotors"])
-def test_the_drone_with_rotors_is_put_on_its_stand(dynamics, monkeypatch):
+def launched(monkeypatch, **arguments):
+    """The entities of gazebo.launch.py with these arguments, the launch package and its context."""
     skip_without_launch()
     import launch
 
@@ -255,19 +269,98 @@ def test_the_drone_with_rotors_is_put_on_its_stand(dynamics, monkeypatch):
     monkeypatch.setattr(module, "gazebo_share", lambda: Path("/share/ros_gz_sim"))
     context = launch.LaunchContext()
     context.launch_configurations.update({each.name: each.default_value[0].text for each in module.ARGUMENTS})
-    context.launch_configurations["dynamics"] = dynamics
-    entities = module.make_everything(context)
-    begins = [each for each in entities if getattr(each, "node_executable", "") == "create"]
-    (begin,) = begins
-    model, name = ("launch_stand", "launch_stand") if dynamics == "rotors" else ("follow_drone", "follow_drone")
+    context.launch_configurations.update(arguments)
+    return launch, context, module.make_everything(context)
+
+
+def created(launch, context, entities):
+    """The command that puts the first model into the world."""
+    (begin,) = (each for each in entities if getattr(each, "node_executable", "") == "create")
     texts = [
         part for part in begin.cmd if all(isinstance(each, launch.substitutions.TextSubstitution) for each in part)
     ]
-    command = [launch.utilities.perform_substitutions(context, part) for part in texts]
-    assert any(part.endswith(f"models/{model}/model.sdf") for part in command) and name in command
-    assert " ".join(["-x", "3.0", "-y", "7.99", "-z", "2.5", "-Y", "-3.06"]) in " ".join(command)
+    return " ".join(launch.utilities.perform_substitutions(context, part) for part in texts)
+
+
+@pytest.mark.parametrize("dynamics", ["velocity", "rotors"])
+def test_the_drone_with_rotors_is_put_on_its_stand(dynamics, monkeypatch):
+    launch, context, entities = launched(monkeypatch, dynamics=dynamics)
+    command = created(launch, context, entities)
+    name = "launch_stand" if dynamics == "rotors" else "follow_drone"
+    assert f"models/{name}/model.sdf -name {name} " in command
+    assert "-x 3.0 -y 7.99 -z 2.5 -Y -3.06" in command
     handlers = [each for each in entities if isinstance(each, launch.actions.RegisterEventHandler)]
     assert len(handlers) == (dynamics == "rotors"), "the drone comes when the stand is there"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "place"),
+    [
+        ({"world": "park"}, "-x -15.64 -y 5.16 -z 2.5 -Y -1.65"),
+        ({"world": "park", "start": "1 2 3 0.5"}, "-x 1.0 -y 2.0 -z 3 -Y 0.5"),
+        ({"world": "park", "vehicle": "px4"}, "-x -15.64 -y 5.16 -z 0.3 -Y -1.65"),
+        ({"vehicle": "px4", "start": "1 2 3 0.5"}, "-x 1.0 -y 2.0 -z 3 -Y 0.5"),
+    ],
+    ids=str,
+)
+def test_the_drone_starts_where_its_world_says(arguments, place, monkeypatch):
+    assert place in created(*launched(monkeypatch, **arguments))
+
+
+@pytest.mark.parametrize("vehicle", sorted(AUTOPILOTS))
+def test_an_autopilots_drone_is_flown_over_mavlink_and_waits_until_it_is_enabled(vehicle, monkeypatch):
+    skip_without_launch()
+    from launch_ros.actions import Node
+
+    made, make = {}, Node.__init__
+
+    def make_and_remember(self, **options):
+        made[options["name"]] = options
+        make(self, **options)
+
+    monkeypatch.setattr(Node, "__init__", make_and_remember)
+    launch, context, entities = launched(monkeypatch, vehicle=vehicle)
+    assert f"models/{AUTOPILOTS[vehicle].parent.name}/model.sdf -name follow_drone " in created(
+        launch, context, entities
+    )
+    given = {}
+    for entity in entities:
+        if isinstance(entity, launch.actions.IncludeLaunchDescription):
+            given.update(entity.launch_arguments)
+    assert given["enabled"] == ""
+    assert given["vehicle_file"].endswith(f"config/gazebo_{vehicle}.yaml")
+    assert made["gazebo_bridge"]["parameters"][0]["config_file"].endswith("config/bridge_autopilot.yaml")
+
+
+@pytest.mark.parametrize("vehicle", sorted(AUTOPILOTS))
+def test_the_nodes_know_the_camera_on_an_autopilots_drone(vehicle):
+    document = load(AUTOPILOTS[vehicle])
+    tree = yaml.safe_load((ROOT / "config" / f"gazebo_{vehicle}.yaml").read_text(encoding="utf-8"))
+    camera = tree["/**"]["ros__parameters"]["camera"]
+    own = tree["/**/follower"]["ros__parameters"]
+    flat = {f"camera.{name}": value for name, value in camera.items()}
+    settings = with_values(FollowerNodeParameters(), {**flat, "output": own["output"]})
+    place = [float(part) for part in document.findtext(".//link[@name='camera_link']/pose").split()]
+    assert place == [*settings.camera.mount.position_body_m, 0.0, settings.camera.pitch_down_rad, 0.0]
+    assert not settings.camera.stabilised and settings.output == "mavlink"
+    assert set(own["mavlink"]) <= {"address", "heartbeat_timeout_s"}
+    (joint,) = document.iter("joint")
+    assert (joint.get("type"), joint.findtext("child")) == ("fixed", "camera_link")
+    include = document.find(".//include")
+    if include.get("merge"):
+        assert joint.findtext("parent") == "base_link"
+    else:
+        (frame,) = document.iter("frame")
+        assert (joint.findtext("parent"), frame.get("attached_to")) == (frame.get("name"), include.findtext("name"))
+    assert include.findtext("uri").removeprefix("model://") in FOREIGN
+
+
+def test_the_bridge_beside_an_autopilot_carries_the_same_but_no_motion():
+    """A second source of odometry or commands would be a fault."""
+    own = {entry["ros_topic_name"]: entry for entry in bridged()}
+    beside = yaml.safe_load((ROOT / "config" / "bridge_autopilot.yaml").read_text(encoding="utf-8"))
+    assert all(own[entry["ros_topic_name"]] == entry for entry in beside)
+    assert own.keys() - {entry["ros_topic_name"] for entry in beside} == {"odom", "cmd_vel", "camera/pitch"}
 
 
 @pytest.mark.parametrize(("path", "parameters"), list(zip(DRONES, ("gazebo.yaml", "gazebo_rotors.yaml"), strict=True)))
@@ -285,7 +378,7 @@ def test_the_nodes_know_the_camera_of_the_drone(path, parameters):
     assert camera.get("stabilised", True) == (path == DRONES[0])
 
 
-@pytest.mark.parametrize("path", DRONES, ids=named)
+@pytest.mark.parametrize("path", [*DRONES, *AUTOPILOTS.values()], ids=named)
 def test_camera_and_segmentation_see_the_same(path):
     rgb, labels = (next(s for s in load(path).iter("sensor") if s.get("type") == t) for t in ("camera", "segmentation"))
     for name in (

@@ -4,18 +4,7 @@ import math
 
 import numpy as np
 import pytest
-import yaml
 from ros_tools import ROOT, interrupt, parameter_arguments, start_node, wait_until
-
-from fcn_follow.nodes.support.simulator_parameters import SimulatorParameters
-from fcn_follow.parameters import walk_parameters
-from fcn_follow.shared_parameters import SHARED_NAMES
-
-
-def test_the_yaml_says_what_the_dataclass_says():
-    section = yaml.safe_load((ROOT / "config" / "follow.yaml").read_text())["/**/simulator"]["ros__parameters"]
-    declared = {name: value for name, _, value in walk_parameters(SimulatorParameters())}
-    assert section == {name: value for name, value in declared.items() if name not in SHARED_NAMES}
 
 
 @pytest.mark.usefixtures("ros")

@@ -16,6 +16,7 @@ from pathlib import Path
 import cv2
 import pytest
 from drawn_frames import write_calibration, write_frames, write_weights
+from mavlink_vehicle import Vehicle, free_port
 from ros_tools import (
     LOOPBACK,
     REAL_FRAMES,
@@ -126,6 +127,8 @@ def test_ctrl_c_ends_a_flight_as_it_should(domain_id, tmp_path):
         (["--params", "{tmp}/nowhere.yaml"], 1, "nowhere.yaml: there is no such parameter file"),
         (["--params", "{tmp}/folower.yaml"], 1, "there is no node 'folower'; did you mean follower?"),
         (["--source", "{tmp}/run", "--scenario", "crowd"], 1, "--scenario is of the simulator"),
+        (["--source", "{tmp}/run", "--vehicle", "odom"], 1, "--vehicle is of the simulator"),
+        (["--vehicle", "internal"], 2, "'internal'; allowed is mavlink, odom"),
         (["--params", "{tmp}/mavlink.yaml"], 1, "the simulator needs output cmd_vel"),
         (["--calibration", "{tmp}/camera.yaml"], 1, "--calibration is of the camera of a --source"),
         (
@@ -151,6 +154,27 @@ def test_a_mistake_is_one_line_and_a_non_zero_exit(domain_id, tmp_path, argument
     *_, last = [line for line in output.splitlines() if not line.startswith("╰")]  # the box of a usage error
     assert expected in last
     assert not list(tmp_path.glob("out/*"))
+
+
+def test_another_simulator_flies_the_drone(domain_id, ros, tmp_path):
+    """Its pose moves the camera; nothing is commanded before the follower is enabled."""
+    ports = free_port(), free_port()
+    vehicle = Vehicle(f"udpout:127.0.0.1:{ports[0]}")
+    vehicle.also_send_to(ports[1])
+    addresses = [f"mavlink: {{address: 'udpin:127.0.0.1:{port}'}}" for port in ports]
+    (tmp_path / "mine.yaml").write_text(
+        f"/**/follower: {{ros__parameters: {{{addresses[0]}}}}}\n/**/simulator: {{ros__parameters: {{{addresses[1]}}}}}"
+    )
+    out = tmp_path / "out"
+    given = ["--vehicle", "mavlink", "--params", tmp_path / "mine.yaml", "--duration", "3"]
+    runner = start_runner(domain_id, out, *given, "--weights", write_weights(tmp_path / "nowhere.safetensors"))
+    assert wait_until(lambda: runner.poll() is not None, vehicle.live, 120.0)
+    output = finish(runner)
+    assert runner.returncode == 0, output
+    assert "The commands leave cmd_vel: to let it follow" in output
+    assert len(rows_of(out)) > 5
+    assert "closest approach" in (out / "flight.html").read_text()
+    assert not vehicle.targets
 
 
 def test_without_a_source_the_simulator_flies(domain_id, tmp_path):

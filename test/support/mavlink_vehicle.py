@@ -7,6 +7,7 @@ default shaping does: with a lag of 0.5 s, a limited acceleration, and the tilt 
 from __future__ import annotations
 
 import math
+import socket
 import time
 from collections import deque
 from collections.abc import Callable
@@ -65,6 +66,12 @@ class Vehicle:
     def open_link(self, address: str) -> None:
         self.link = mavutil.mavlink_connection(address, source_system=1, source_component=1)
         self.is_cut = False
+
+    def also_send_to(self, port: int) -> None:
+        """Everything that is sent goes to another port of UDP, too."""
+        second = mavutil.mavlink_connection(f"udpout:127.0.0.1:{port}", source_system=1, source_component=1)
+        first = self.link.write
+        self.link.write = lambda buffer: (first(buffer), second.write(buffer))
 
     def lose_link(self) -> None:
         """Close the connection and, of a TCP server, the socket that listens."""
@@ -203,6 +210,12 @@ class Vehicle:
                 self._frames.append((now_s + LATENCY_S, message))
         while self._frames and self._frames[0][0] <= now_s:
             self.hero.publish(self._frames.popleft()[1])
+
+
+def free_port(kind: int = socket.SOCK_DGRAM) -> int:
+    with socket.socket(socket.AF_INET, kind) as each:
+        each.bind(("127.0.0.1", 0))
+        return each.getsockname()[1]
 
 
 def turn(axis: int, angle_rad: float) -> np.ndarray:

@@ -7,14 +7,18 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from fcn_follow.errors import UserError
 from fcn_follow.inference.choice import EngineRequest, choose_engine
-from fcn_follow.inference.engine import Engine, Output
+from fcn_follow.inference.engine import Output
 from fcn_follow.inference.machine import usable_cores
-from fcn_follow.lab.data.frames import UInt8Array
 from fcn_follow.lab.data.resize import resize_image
-from fcn_follow.lab.scoring.evaluation import LabelledFrame, evaluate, labelled_frames, refs_of
+from fcn_follow.lab.scoring.evaluation import LabelledFrame, evaluate, judge, labelled_frames, refs_of
+from fcn_follow.lab.scoring.predict import predictions
 from fcn_follow.lab.scoring.prefetch import map_in_order
 from fcn_follow.networks.weights import load_weights
 
@@ -27,7 +31,7 @@ class EngineScoring:
     """Frames a second on all cores: by an engine alone, and decoded, resized, run and judged.
 
     share_of_decoding is scoring_hz divided by the rate of decoding alone. share_of_limit is scoring_hz divided by the
-    rate of cores that only decode and run the network: 1 / (1 / decoding_hz + 1 / network_hz).
+    rate of cores that do each of the three for every frame: 1 / (1 / decoding_hz + 1 / network_hz + 1 / judging_hz).
     """
 
     engine: str
@@ -39,12 +43,13 @@ class EngineScoring:
 
 @dataclass(frozen=True)
 class ScoringSpeed:
-    """Frames a second of images and masks decoded alone, and scored by plain PyTorch and by the fastest engines."""
+    """Frames a second: images and masks decoded alone, resized and judged alone, and scored by each engine."""
 
     network: str
     frames: int
     cores: int
     decoding_hz: float
+    judging_hz: float
     engines: tuple[EngineScoring, ...]
 
 
@@ -72,21 +77,26 @@ def measure_scoring(path: Path, weights_path: Path) -> ScoringSpeed:
     def decode() -> Iterator[LabelledFrame]:
         return labelled_frames(refs, lambda _: None)
 
-    ways: list[Callable[[], object]] = [lambda: list(decode())]
+    def resize_and_judge(pair: tuple[LabelledFrame, NDArray[np.float32]]) -> None:
+        resize_image(pair[0].image, card.input_height_px, card.input_width_px)
+        judge(*pair, card)
+
+    answered = list(predictions(next(iter(engines)), card, frames))
+    ways: list[Callable[[], object]] = [lambda: list(decode()), partial(_run_alone, resize_and_judge, answered)]
     for engine in engines:
-        ways.append(partial(_run_alone, engine, sized))
+        ways.append(partial(_run_alone, engine.run, sized))
         ways.append(partial(lambda scored: evaluate(scored, card, decode()), engine))
-    decoding_hz, *others_hz = (len(frames) / seconds for seconds in _best_s(ways))
+    decoding_hz, judging_hz, *others_hz = (len(frames) / seconds for seconds in _best_s(ways))
     rows = []
     for engine, network_hz, scoring_hz in zip(engines, others_hz[::2], others_hz[1::2], strict=True):
-        limit_hz = 1 / (1 / decoding_hz + 1 / network_hz)
+        limit_hz = 1 / (1 / decoding_hz + 1 / network_hz + 1 / judging_hz)
         name = f"{engine.spec.name} {engine.spec.precision}"
         rows.append(EngineScoring(name, network_hz, scoring_hz, scoring_hz / decoding_hz, scoring_hz / limit_hz))
-    return ScoringSpeed(weights_path.stem, len(frames), usable_cores(), decoding_hz, tuple(rows))
+    return ScoringSpeed(weights_path.stem, len(frames), usable_cores(), decoding_hz, judging_hz, tuple(rows))
 
 
-def _run_alone(engine: Engine, images: Sequence[UInt8Array]) -> None:
-    for _ in map_in_order(engine.run, images, engine.spec.streams):
+def _run_alone(work: Callable[[Any], object], items: Sequence[Any]) -> None:
+    for _ in map_in_order(work, items, usable_cores()):
         pass
 
 

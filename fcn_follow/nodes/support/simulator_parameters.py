@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from fcn_follow.autopilots.parameters import MavlinkParameters
 from fcn_follow.parameters import fixed_parameter
 from fcn_follow.shared_parameters import CameraParameters
 
@@ -24,6 +25,15 @@ class SimulatorParameters:
     )
     camera: CameraParameters = field(default_factory=CameraParameters)
     clock: bool = fixed_parameter(False, "publish /clock and stamp by it; every other node then needs use_sim_time")
+    vehicle: str = fixed_parameter(
+        "internal",
+        "what flies the drone: internal, by cmd_vel; or another simulator, whose pose moves the camera: by mavlink its "
+        "ATTITUDE and LOCAL_POSITION_NED, by odom the topic odom (nav_msgs/Odometry), of which z = 0 is the ground",
+        choices=("internal", "mavlink", "odom"),
+    )
+    mavlink: MavlinkParameters = field(
+        default_factory=lambda: MavlinkParameters(address="udpin:127.0.0.1:14552", system_id=245)
+    )
     cmd_vel_type: str = fixed_parameter("twist_stamped", "message type of cmd_vel", choices=("twist_stamped", "twist"))
     wait_s: float = fixed_parameter(
         30.0,

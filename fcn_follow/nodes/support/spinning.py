@@ -24,14 +24,30 @@ class Finished(Exception):  # noqa: N818 (it is no error)
     """Raised in a node's callback when its work is done; the process then ends with exit code 0."""
 
 
-def run_node(make_node: Callable[[], Any]) -> int:
+def make_executor() -> Any:
+    """The executor of rclpy that events wake, or where it is missing (Humble), the one that gathers all it waits for.
+
+    The former takes a millisecond less for each message. Both run one callback after the other.
+    """
+    from rclpy.executors import SingleThreadedExecutor
+
+    try:
+        from rclpy.experimental.events_executor import EventsExecutor
+    except ImportError:
+        return SingleThreadedExecutor()
+    return EventsExecutor()
+
+
+def run_node(make_node: Callable[[], Any], *, by_events: bool = False) -> int:
     """Make the node, spin it until SIGINT, SIGTERM or `Finished`, call its `stop()`, shut down; the exit code.
 
     A second signal is ignored: a terminal and a launch file both send SIGINT. A UserError becomes one line on
     standard error and exit code 1; any other exception of a callback stops the node the same way, with its traceback.
 
-    `make_node` makes the rclpy node; its method `stop()` publishes the last messages (zero commands) and ends its
-    threads.
+    Args:
+        make_node: makes the rclpy node; its method `stop()` publishes the last messages (zero commands) and ends its
+            threads.
+        by_events: take the executor of `make_executor`; it logs every exception of a callback, `Finished` too.
     """
     stopping = False
 
@@ -52,7 +68,7 @@ def run_node(make_node: Callable[[], Any]) -> int:
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
         if not stopping:
             node = make_node()
-            executor = SingleThreadedExecutor()
+            executor = make_executor() if by_events else SingleThreadedExecutor()
             executor.add_node(node)
             while not stopping:
                 executor.spin_once(timeout_sec=0.1)

@@ -8,7 +8,10 @@ import sys
 import pytest
 import rclpy
 from geometry_msgs.msg import Twist
+from rclpy.executors import SingleThreadedExecutor
 from ros_tools import finish, interrupt, start, wait_until
+
+from fcn_follow.nodes.support.spinning import make_executor
 
 SCRIPT = """
 import sys
@@ -44,20 +47,21 @@ def make():
 
     return Mover()
 
-sys.exit(run_node(make))
+sys.exit(run_node(make, by_events={by_events}))
 """
 
 
-def start_mover(end: str, domain_id: int, *arguments: str):
-    return start([sys.executable, "-c", SCRIPT.replace("{end}", end), *arguments], domain_id)
+def start_mover(end: str, domain_id: int, *arguments: str, by_events: bool = False):
+    script = SCRIPT.replace("{end}", end).replace("{by_events}", str(by_events))
+    return start([sys.executable, "-c", script, *arguments], domain_id)
 
 
-@pytest.mark.parametrize("ends", ["on ctrl-c", "with its parent"])
-def test_the_last_command_is_zero(ends, ros, domain_id):
+@pytest.mark.parametrize(("ends", "by_events"), [("on ctrl-c", False), ("on ctrl-c", True), ("with its parent", False)])
+def test_the_last_command_is_zero(ends, by_events, ros, domain_id):
     node = rclpy.create_node("listener")
     speeds: list[float] = []
     node.create_subscription(Twist, "cmd_vel", lambda message: speeds.append(message.linear.x), 10)
-    process = start_mover("never", domain_id)
+    process = start_mover("never", domain_id, by_events=by_events)
     assert wait_until(lambda: len(speeds) > 5, lambda: rclpy.spin_once(node, timeout_sec=0.1))
     if ends == "on ctrl-c":
         output = interrupt(process)
@@ -83,12 +87,19 @@ def test_a_user_error_is_one_line(domain_id):
     assert process.returncode == 1
 
 
-def test_a_bug_stops_the_node_too(domain_id):
-    process = start_mover("bug", domain_id)
+@pytest.mark.parametrize("by_events", [False, True])
+def test_a_bug_stops_the_node_too(domain_id, by_events):
+    process = start_mover("bug", domain_id, by_events=by_events)
     output = finish(process)
     assert "stopped" in output
     assert "ValueError: a bug" in output
     assert process.returncode == 1
+
+
+def test_an_older_rclpy_has_the_executor_without_events(monkeypatch, ros):
+    assert not isinstance(make_executor(), SingleThreadedExecutor)
+    monkeypatch.setitem(sys.modules, "rclpy.experimental.events_executor", None)
+    assert isinstance(make_executor(), SingleThreadedExecutor)
 
 
 def test_bad_ros_arguments_are_one_line(domain_id):
