@@ -236,5 +236,5 @@ def _describe(learning: Sequence[FrameRef], judging: Sequence[FrameRef]) -> str:
     runs = sorted({ref.run for ref in judging})
     return (
         "trained on " + ", ".join(f"{count} frames of {name}" for name, count in sets.items())
-        + f"; judged on {len(judging)} frames of the runs " + ", ".join(runs)
+        + f"; chosen on {len(judging)} frames of the runs " + ", ".join(runs)
     )  # fmt: skip
