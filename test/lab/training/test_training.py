@@ -102,7 +102,16 @@ def test_unknown_losses_are_refused_by_name():
 
 
 ALL = AugmentParameters(
-    flip=0.5, warp=0.6, paste_hero=0.3, paste_people=0.3, mosaic=1.0, colour=1, blur=1, noise=1, jpeg=1
+    flip=0.5,
+    warp=0.6,
+    paste_hero=0.3,
+    paste_people=0.3,
+    recolour_people=0.5,
+    mosaic=1.0,
+    colour=1,
+    blur=1,
+    noise=1,
+    jpeg=1,
 )
 
 
