@@ -10,7 +10,7 @@ from command_line import fcn_follow, invoke
 from drawn_frames import frame, write_frames
 
 from fcn_follow.errors import UserError, shown
-from fcn_follow.lab.data.split import read_held_out_runs
+from fcn_follow.lab.data.split import read_split
 from fcn_follow.lab.training.recipe import read_recipe
 from fcn_follow.nodes.support.follower_parameters import FollowerNodeParameters
 from fcn_follow.parameters import with_values
@@ -39,7 +39,7 @@ def test_yaml_that_blows_up_is_refused(tmp_path, text, expected):
     with pytest.raises(UserError, match=rf"a\.yaml: cannot be read as a recipe \({expected}"):
         read_recipe(path)
     with pytest.raises(UserError, match="cannot be read as a split file"):
-        read_held_out_runs(path)
+        read_split(path)
     with pytest.raises(UserError, match=expected):
         parse_yaml(text)
 

@@ -11,21 +11,20 @@ import typer
 from rich.table import Table
 
 from fcn_follow.cli.options import Device, Split
-from fcn_follow.cli.scoring import scored_refs
+from fcn_follow.cli.scoring import CHOOSING, read_split_of, refs_of_runs
 from fcn_follow.errors import UserError
 from fcn_follow.inference.machine import find_device
 from fcn_follow.lab.console import console, output, progress_bar
 from fcn_follow.lab.scoring.calibration import (
-    AREAS_PX,
     RULES,
     Level,
-    best_level,
     calibration_curve,
+    chosen_level,
     draw_curve,
     judge_at_levels,
 )
 from fcn_follow.lab.scoring.detection import SIZE_NAMES
-from fcn_follow.lab.scoring.evaluation import labelled_frames
+from fcn_follow.lab.scoring.evaluation import labelled_frames, refs_of
 from fcn_follow.lab.scoring.predict import predictions
 from fcn_follow.lab.training.judgement import card_scores
 from fcn_follow.networks.weights import load_weights, save_weights
@@ -35,7 +34,7 @@ ROWS_BETWEEN = 5  # the table prints every fifth level
 
 def calibrate(
     weights: Annotated[Path, typer.Option(help="Weights file whose card to set.")],
-    data: Annotated[list[Path], typer.Option(help="Frames with masks; only the held-out runs are used.")],
+    data: Annotated[list[Path], typer.Option(help="Frames with masks; only the runs that choose are used.")],
     split: Split = None,
     rule: Annotated[
         str,
@@ -47,7 +46,7 @@ def calibrate(
     ] = None,
     device: Device = "auto",
 ) -> None:
-    """Choose when the hero counts as seen, on the held-out runs; writes the card and NAME.calibration.png."""
+    """Choose when the hero counts as seen, on the runs that choose; writes the card and NAME.calibration.png."""
     if rule not in RULES:
         raise UserError(f"--rule {rule}: known are {', '.join(RULES)}")
     loaded = load_weights(weights)
@@ -57,41 +56,41 @@ def calibrate(
     if flip_average is not None:
         card = dataclasses.replace(card, flip_average=flip_average)
     network = loaded.network.to(find_device(device))
-    refs = scored_refs(data, held_out=True, split=split)
+    refs = refs_of_runs([item for folder in data for item in refs_of(folder)], read_split_of(split).choosing)
     with progress_bar() as progress:
         task = progress.add_task("frames", total=len(refs))
         frames = labelled_frames(refs, lambda problem: console.print(f"skipped: {problem}"))
         judged = []
+        run_of = {ref.name: ref.run for ref, _ in refs}
         for frame, probabilities in predictions(network, card, frames):
-            judged.append(judge_at_levels(frame, probabilities, card))
+            judged.append(judge_at_levels(frame, probabilities, card, run_of[frame.name]))
             progress.advance(task)
     if not judged:
         raise UserError("none of the frames could be read")
-    curves = [calibration_curve(judged, area_px) for area_px in AREAS_PX]
-    best = best_level(curves, rule)
-    curve = curves[AREAS_PX.index(best.area_px)]
+    best = chosen_level(judged, rule)
+    curve = calibration_curve(judged, best.area_px)
     _print(curve, best)
     card = dataclasses.replace(
         card,
         hero_confirm_probability=best.confirm,
         hero_min_area_px=best.area_px,
-        scores={**card.scores, **card_scores(best.evaluation)},
+        scores={**card.scores, **{CHOOSING + name: figure for name, figure in card_scores(best.evaluation).items()}},
     )
     save_weights(weights, network, card)
     draw_curve(weights.with_suffix(".calibration.png"), curve, best, card.network)
 
 
 def _print(curve: Sequence[Level], best: Level) -> None:
-    table = Table(title=f"Confirming probability, seen from {best.area_px} px on, on the held-out runs (* chosen)")
+    table = Table(title=f"Confirming probability, seen from {best.area_px} px on, on the runs that choose (* chosen)")
     for column in ("confirm", "score", "near IoU", "far IoU", "false alarms / 1000", *(f"{s} px" for s in SIZE_NAMES)):
         table.add_column(column, justify="right")
     for i, level in enumerate(curve):
-        if i % ROWS_BETWEEN and level is not best:
+        if i % ROWS_BETWEEN and level != best:
             continue
         folders, detection = level.evaluation.follow_me.folders, level.evaluation.detection
         recall = [detection.by_size_px[name].recall for name in SIZE_NAMES]
         table.add_row(
-            f"{level.confirm:.6f}{'*' if level is best else ''}", f"{level.evaluation.follow_me.final_score:.4f}",
+            f"{level.confirm:.6f}{'*' if level == best else ''}", f"{level.evaluation.follow_me.final_score:.4f}",
             f"{folders['following_images'].iou_hero:.4f}", f"{folders['patrol_with_targ'].iou_hero:.4f}",
             f"{level.false_alarms_per_1000:.1f}", *("-" if r is None else f"{100 * r:.1f} %" for r in recall),
         )  # fmt: skip

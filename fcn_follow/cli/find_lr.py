@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from fcn_follow.cli.options import Device, NetworkName, Recipe, Settings
-from fcn_follow.cli.scoring import held_out_runs
+from fcn_follow.cli.scoring import read_split_of
 from fcn_follow.cli.training import read_parameters
 from fcn_follow.errors import UserError
 from fcn_follow.inference.machine import find_device
@@ -39,7 +39,7 @@ def find_lr(
     if lowest >= highest:
         raise UserError(f"--lowest {lowest:g} must be below --highest {highest:g}")
     parameters = read_parameters(recipe, network, setting or [])
-    held_out = held_out_runs(None)
+    held_out = read_split_of(None)
     refs = [ref for ref in all_frames([open_frames(path) for path in data]) if ref.run not in held_out]
     with progress_bar() as progress:
         loading = progress.add_task("decoding frames", total=len(refs))

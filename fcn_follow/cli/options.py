@@ -22,7 +22,7 @@ EngineName = Annotated[
 Precision = Annotated[str, typer.Option(help="auto (the fastest here), fp32, bf16, fp16.")]
 Split = Annotated[
     Optional[Path],  # noqa: UP045
-    typer.Option(help="YAML file of the held-out runs; default: config/split.yaml."),
+    typer.Option(help="YAML file of the runs that choose and that judge; default: config/split.yaml."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the figures as JSON on standard output.")]
 Recipe = Annotated[str, typer.Option(help="Recipe: a name in config/recipes, or a YAML file; see docs/training.md.")]

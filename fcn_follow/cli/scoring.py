@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Optional
@@ -19,14 +20,18 @@ from fcn_follow.inference.engine import Engine, EngineSpec, Output
 from fcn_follow.inference.exported import Model, choose_for, load_model, request_for
 from fcn_follow.inference.machine import find_device, usable_cores
 from fcn_follow.lab.console import console, progress_bar
-from fcn_follow.lab.data.split import FrameRef, read_held_out_runs
-from fcn_follow.lab.scoring.evaluation import evaluate, labelled_frames, refs_of
-from fcn_follow.lab.scoring.follow_me import Kind
+from fcn_follow.lab.data.split import FrameRef, HeldOutRuns, read_split
+from fcn_follow.lab.scoring.evaluation import evaluate, labelled_frames, refs_of, scores_by_kind
+from fcn_follow.lab.scoring.follow_me import Kind, score_interval
 from fcn_follow.lab.scoring.score_report import write_report
 from fcn_follow.lab.scoring.tables import print_evaluation
+from fcn_follow.lab.training.judgement import card_scores
 from fcn_follow.networks.sources.mask_depth import checkerboard
-from fcn_follow.networks.weights import LoadedWeights
+from fcn_follow.networks.weights import LoadedWeights, save_weights
 from fcn_follow.share import default_weights, share_directory
+
+CHOOSING = "choosing_"
+"""Begins the names of a card's figures on the runs that choose; the others are of the runs that judge."""
 
 
 def score(
@@ -34,10 +39,13 @@ def score(
         list[Path], typer.Option(help="Frames with masks: a folder, a zip, or the course's folder of three folders.")
     ],
     weights: WeightsFile = None,
-    held_out: Annotated[bool, typer.Option(help="Score only the held-out runs of config/split.yaml.")] = False,
+    held_out: Annotated[bool, typer.Option(help="Score only the runs of config/split.yaml that judge.")] = False,
     split: Split = None,
     report: Annotated[Optional[Path], typer.Option(help="Folder for an image of the worst frames and a CSV.")] = None,  # noqa: UP045
     as_json: Json = False,
+    to_card: Annotated[
+        bool, typer.Option("--to-card", help="Write the figures into the model card; only with --held-out.")
+    ] = False,
     device: Device = "auto",
     engine: EngineName = "auto",
     precision: Precision = "fp32",
@@ -47,7 +55,11 @@ def score(
         make_folder(report, "--report")
     path = weights or default_weights()
     loaded = load_model(path)
-    refs = scored_refs(data, held_out, split)
+    if to_card and not (held_out and isinstance(loaded, LoadedWeights) and not loaded.card.depth):
+        raise UserError("--to-card is for --held-out and a .safetensors file without a depth head")
+    refs = [item for folder in data for item in refs_of(folder)]
+    if held_out or split is not None:
+        refs = refs_of_runs(refs, read_split_of(split).judging)
     network = scored_network(loaded, EngineRequest(engine, device, precision))
     skipped: list[str] = []
     with progress_bar() as progress:
@@ -58,6 +70,11 @@ def score(
         console.print(f"skipped: {problem}", style="yellow")
     if not result.frames:
         raise UserError("none of the frames could be read")
+    if to_card and isinstance(loaded, LoadedWeights):
+        low, high = score_interval(scores_by_kind(result.frames))
+        figures = {**card_scores(result), "final_score_low": round(low, 4), "final_score_high": round(high, 4)}
+        kept = {name: figure for name, figure in loaded.card.scores.items() if name.startswith(CHOOSING)}
+        save_weights(path, loaded.network, dataclasses.replace(loaded.card, scores={**figures, **kept}))
     pattern = {"checkerboard": checkerboard(network)} if loaded.card.depth and isinstance(network, Module) else {}
     if as_json:
         about = {"weights": path.name, "network": loaded.card.network, "engine": engine_name(network)}
@@ -94,18 +111,16 @@ def engine_name(network: Module | Engine) -> str:
     return str(EngineSpec(REFERENCE, next(network.parameters()).device.type))
 
 
-def scored_refs(data: Sequence[Path], held_out: bool, split: Path | None) -> list[tuple[FrameRef, Kind | None]]:
-    """The frames of the paths, or those of the held-out runs. Raises UserError where no frame is of these runs."""
-    refs = [item for folder in data for item in refs_of(folder)]
-    if not held_out and split is None:
-        return refs
-    runs = held_out_runs(split)
+def refs_of_runs(
+    refs: Sequence[tuple[FrameRef, Kind | None]], runs: Collection[str]
+) -> list[tuple[FrameRef, Kind | None]]:
+    """The frames of these runs. Raises UserError where there are none."""
     chosen = [(ref, kind) for ref, kind in refs if ref.run in runs]
     if not chosen:
-        raise UserError(f"none of the frames is of the held-out runs {', '.join(sorted(runs))}")
+        raise UserError(f"none of the frames is of the runs {', '.join(sorted(runs))}")
     return chosen
 
 
-def held_out_runs(split: Path | None) -> frozenset[str]:
+def read_split_of(path: Path | None) -> HeldOutRuns:
     """The held-out runs of a split file; default: config/split.yaml."""
-    return read_held_out_runs(split or share_directory() / "config" / "split.yaml")
+    return read_split(path or share_directory() / "config" / "split.yaml")

@@ -15,7 +15,7 @@ from torch import nn
 
 from fcn_follow.cli.options import Device, NetworkName, Recipe, Settings, Split
 from fcn_follow.cli.pets import has_pets, pets_trainer
-from fcn_follow.cli.scoring import held_out_runs
+from fcn_follow.cli.scoring import read_split_of
 from fcn_follow.errors import UserError
 from fcn_follow.inference.machine import find_device
 from fcn_follow.lab.console import console, progress_bar
@@ -139,7 +139,7 @@ def _split(
     elif share > 0:
         return split_by_share(refs, share)
     else:
-        learning, judging = split_by_run(refs, held_out_runs(split))
+        learning, judging = split_by_run(refs, read_split_of(split))
     if not allow_same_run:
         refuse_leak(learning, judging)
     return learning, judging
@@ -236,5 +236,5 @@ def _describe(learning: Sequence[FrameRef], judging: Sequence[FrameRef]) -> str:
     runs = sorted({ref.run for ref in judging})
     return (
         "trained on " + ", ".join(f"{count} frames of {name}" for name, count in sets.items())
-        + f"; judged on {len(judging)} frames of the runs " + ", ".join(runs)
+        + f"; chosen on {len(judging)} frames of the runs " + ", ".join(runs)
     )  # fmt: skip

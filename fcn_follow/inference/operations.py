@@ -286,6 +286,30 @@ class Upsample2x(Operation):
         onnx.add("DepthToSpace", [four], name, blocksize=2, mode="DCR")
 
 
+@dataclass(frozen=True, eq=False)
+class Patches(Operation):
+    """Each pixel to size x size pixels: a transposed convolution whose stride is its kernel's size.
+
+    weight is (in, out, size, size), bias (out).
+    """
+
+    weight: Tensor
+    bias: Tensor
+
+    tensors = ("weight", "bias")
+
+    def run(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        return F.conv_transpose2d(x, weight, bias, weight.shape[2:])
+
+    def write(self, onnx: OnnxNodes, name: str, x: str) -> None:
+        weight = onnx.constant(f"{name}.weight", self.weight)
+        bias = onnx.constant(f"{name}.bias", self.bias)
+        onnx.add("ConvTranspose", [x, weight, bias], name, strides=list(self.weight.shape[2:]))
+
+    def channels(self, inputs: Sequence[int]) -> int:
+        return self.weight.shape[1]
+
+
 @dataclass(frozen=True)
 class Unpool2x(Operation):
     """SegNet's unpooling of a coarse tensor: each value goes to the first maximum of 2x2 pixels of a fine tensor.

@@ -24,6 +24,7 @@ from fcn_follow.inference.operations import (
     MaxPool,
     Multiply,
     Operation,
+    Patches,
     Pixels,
     Relu,
     Sigmoid,
@@ -95,6 +96,9 @@ class _Builder:
             self.add(traced, MaxPool(module.pool, module.stride, padding), self.names[first])
         elif isinstance(module, AveragePool2d):
             self.add(traced, _average(first, module), self.names[first])
+        elif isinstance(module, nn.ConvTranspose2d) and _is_patches(module):
+            assert module.bias is not None
+            self.add(traced, Patches(module.weight.detach(), module.bias.detach()), self.names[first])
         elif isinstance(module, nn.MaxPool2d):
             (rows, columns), pool, stride = _pair(module.padding), _pair(module.kernel_size), _pair(module.stride)
             self.add(traced, MaxPool(pool, stride, (rows, rows, columns, columns)), self.names[first])
@@ -196,6 +200,13 @@ def _average(traced: fx.Node, pooling: AveragePool2d) -> Convolution:
     channels = int(traced.meta["tensor_meta"].shape[1])
     weight = torch.full((channels, 1, *pooling.pool), 1.0 / math.prod(pooling.pool))
     return Convolution(weight, torch.zeros(channels), pooling.stride, no_padding, (1, 1), channels)
+
+
+def _is_patches(module: nn.ConvTranspose2d) -> bool:
+    """Whether each input pixel makes a patch of its own."""
+    whole = _pair(module.kernel_size) == _pair(module.stride) and module.kernel_size[0] == module.kernel_size[1]
+    plain = {_pair(module.padding), _pair(module.output_padding)} == {(0, 0)} and _pair(module.dilation) == (1, 1)
+    return whole and plain and module.groups == 1 and module.bias is not None
 
 
 def _pair(size: int | str | tuple[int, ...]) -> tuple[int, int]:

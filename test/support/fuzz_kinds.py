@@ -190,13 +190,13 @@ def exported(folder: Path, chance: random.Random, file: str) -> None:
 
 
 def recipes(folder: Path, chance: random.Random) -> None:
-    from fcn_follow.lab.data.split import read_held_out_runs
+    from fcn_follow.lab.data.split import read_split
     from fcn_follow.lab.training.recipe import read_recipe
 
     sources = [*sorted((ROOT / "config" / "recipes").glob("*.yaml")), ROOT / "config" / "split.yaml"]
     source = chance.choice(sources)
     (folder / "r.yaml").write_bytes(changed_text(source.read_text(), chance))
-    (read_held_out_runs if source.stem == "split" else read_recipe)(folder / "r.yaml")
+    (read_split if source.stem == "split" else read_recipe)(folder / "r.yaml")
 
 
 def parameters(folder: Path, chance: random.Random) -> None:

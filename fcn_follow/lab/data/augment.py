@@ -51,6 +51,9 @@ class AugmentParameters:
     paste_people: float = parameter(
         0.0, "share of frames into which people of another are pasted", minimum=0.0, maximum=1.0
     )
+    recolour_people: float = parameter(
+        0.0, "share of frames whose other people get clothes of other colours", minimum=0.0, maximum=1.0
+    )
     mosaic: float = parameter(0.0, "share of batches made as mosaics of four frames", minimum=0.0, maximum=1.0)
     colour: float = parameter(0.0, "share of frames with changed light and colours", minimum=0.0, maximum=1.0)
     contrast: float = parameter(0.0, "each frame's contrast times 1 plus or minus up to this", minimum=0.0, maximum=1.0)
@@ -80,7 +83,7 @@ def normalise(images: Tensor) -> Tensor:
 def augment(
     images: Tensor, masks: Tensor, size_px: int, parameters: AugmentParameters, generator: Generator
 ) -> tuple[Tensor, Tensor]:
-    """A batch changed at random and resized to size_px x size_px; the order of the frames can change.
+    """A batch changed at random and resized to size_px x size_px.
 
     Raises UserError where people are to be pasted into frames with depth: they would not stand on the ground.
     """
@@ -89,17 +92,21 @@ def augment(
     joined = torch.cat([images, masks], 1)
     joined = _flip(joined, parameters.flip, generator)
     warped = round(len(joined) * parameters.warp)
-    parts = [_resized(joined[warped:], size_px)] if warped < len(joined) else []
+    parts = []
     if warped:
         grid, zoom = _warp_grid(joined[:warped, 3 + HERO], size_px, parameters, generator)
         parts.append(_sample(joined[:warped], grid, zoom))
+    if warped < len(joined):
+        parts.append(_resized(joined[warped:], size_px))
     result = torch.cat(parts)
+    if parameters.recolour_people > 0:
+        result = _recolour_people(result, parameters.recolour_people, generator)
     if parameters.paste_people > 0:
         result = _paste(result, joined, OTHER_PEOPLE, parameters.paste_people, generator)
     if parameters.paste_hero > 0:
         result = _paste(result, joined, HERO, parameters.paste_hero, generator)
-    if _uniform(1, 0.0, 1.0, generator, result.device).item() < parameters.mosaic:
-        result = _mosaic(result, generator)
+    if parameters.mosaic > 0:
+        result = _mosaic(result, parameters.mosaic, generator)
     pictures = _colour(result[:, :3], parameters.colour, generator)
     pictures = _contrast(pictures, parameters.contrast, generator)
     pictures = _blur(pictures, parameters.blur, generator)
@@ -204,15 +211,28 @@ def _paste(result: Tensor, donors: Tensor, label: int, share: float, generator: 
     return torch.cat([pictures, result[:, 3:] * (1 - alpha) + one_hot * alpha], 1)
 
 
-def _mosaic(result: Tensor, generator: Generator) -> Tensor:
+def _recolour_people(result: Tensor, share: float, generator: Generator) -> Tensor:
+    """Other people darker or brighter and tinted, their colour channels in a random order; the same in one frame."""
+    count, device = len(result), result.device
+    alpha = result[:, 3 + OTHER_PEOPLE : 4 + OTHER_PEOPLE] * _chosen(count, share, generator, device)
+    order = torch.rand(count, 3, generator=generator, device=device).argsort(1).view(count, 3, 1, 1)
+    tint = torch.exp(_uniform(3 * count, -0.5, 0.5, generator, device).view(count, 3, 1, 1))
+    light = torch.exp(_uniform(count, -1.0, 0.4, generator, device).view(count, 1, 1, 1))
+    pictures = result[:, :3]
+    recoloured = pictures.gather(1, order.expand_as(pictures)) * tint * light
+    return torch.cat([pictures * (1 - alpha) + recoloured.clamp(max=1.0) * alpha, result[:, 3:]], 1)
+
+
+def _mosaic(result: Tensor, share: float, generator: Generator) -> Tensor:
     """Frames whose four quarters, around a common random point, come from four frames of the batch."""
-    size = result.shape[-1]
-    cut_x, cut_y = (_uniform(2, 0.3, 0.7, generator, result.device) * size).long().tolist()
-    mosaic = result.clone()
-    mosaic[:, :, :cut_y, cut_x:] = result.roll(1, 0)[:, :, :cut_y, cut_x:]
-    mosaic[:, :, cut_y:, :cut_x] = result.roll(2, 0)[:, :, cut_y:, :cut_x]
-    mosaic[:, :, cut_y:, cut_x:] = result.roll(3, 0)[:, :, cut_y:, cut_x:]
-    return mosaic
+    size, device = result.shape[-1], result.device
+    cut_x, cut_y = (_uniform(2, 0.3, 0.7, generator, device) * size).view(2, 1, 1)
+    places = torch.arange(size, device=device)
+    right, below = (places >= cut_x).view(1, 1, 1, size), (places >= cut_y).view(1, 1, size, 1)
+    chosen = _chosen(1, share, generator, device) > 0  # on the device: a decision here would wait for a GPU
+    for quarter, shift in ((right & ~below, 1), (below & ~right, 2), (below & right, 3)):
+        result = torch.where(chosen & quarter, result.roll(shift, 0), result)
+    return result
 
 
 def _colour(pictures: Tensor, share: float, generator: Generator) -> Tensor:

@@ -1,7 +1,7 @@
-"""The split into training and held-out frames: by run, never by frame.
+"""The split into frames that train, that choose and that judge: by run, never by frame.
 
 Neighbouring frames of a run are almost the same image, so a random share of frames would overstate every score.
-config/split.yaml names the held-out runs.
+config/split.yaml names the runs that choose and the runs that judge; all others train.
 """
 
 from __future__ import annotations
@@ -45,27 +45,45 @@ def fraction_of(items: Sequence[Item], fraction: float) -> list[Item]:
     return [items[i * len(items) // count] for i in range(count)]
 
 
-def read_held_out_runs(path: Path) -> frozenset[str]:
-    """The held-out runs of a split file (YAML, key held_out_runs). Raises UserError for any other content."""
+@dataclass(frozen=True)
+class HeldOutRuns:
+    """The names of the runs that no training sees: those that choose, and those that judge."""
+
+    choosing: frozenset[str]
+    judging: frozenset[str]
+
+    def __contains__(self, run: str) -> bool:
+        return run in self.choosing or run in self.judging
+
+
+def read_split(path: Path) -> HeldOutRuns:
+    """The held-out runs of a split file (YAML, keys choosing_runs and judging_runs).
+
+    Raises UserError for any other content, and where a run is in both lists.
+    """
     content = read_yaml(path, "a split file")
-    runs = content.get("held_out_runs") if isinstance(content, dict) and set(content) == {"held_out_runs"} else None
-    if not isinstance(runs, list) or not all(isinstance(run, str) for run in runs):
-        raise UserError(f"{path}: a split file has one key, held_out_runs, with a list of run names")
-    return frozenset(runs)
+    keys = ("choosing_runs", "judging_runs")
+    lists = [content.get(key) for key in keys] if isinstance(content, dict) and set(content) == set(keys) else []
+    if not lists or not all(isinstance(runs, list) and all(isinstance(run, str) for run in runs) for runs in lists):
+        raise UserError(f"{path}: a split file has two keys, {' and '.join(keys)}, each with a list of run names")
+    choosing, judging = (frozenset(runs) for runs in lists if isinstance(runs, list))
+    if choosing & judging:
+        raise UserError(f"{path}: {', '.join(sorted(choosing & judging))} cannot both choose and judge")
+    return HeldOutRuns(choosing, judging)
 
 
-def split_by_run(refs: Sequence[FrameRef], held_out_runs: frozenset[str]) -> tuple[list[FrameRef], list[FrameRef]]:
-    """(training, held out). Raises UserError where one side has no frames."""
-    training = [ref for ref in refs if ref.run not in held_out_runs]
-    held_out = [ref for ref in refs if ref.run in held_out_runs]
-    if not training or not held_out:
+def split_by_run(refs: Sequence[FrameRef], held_out: HeldOutRuns) -> tuple[list[FrameRef], list[FrameRef]]:
+    """(training, choosing). Raises UserError where one side has no frames."""
+    training = [ref for ref in refs if ref.run not in held_out]
+    choosing = [ref for ref in refs if ref.run in held_out.choosing]
+    if not training or not choosing:
         there = ", ".join(sorted({ref.run for ref in refs}))
-        side = "training" if not training else "judging"
+        side = "training" if not training else "choosing"
         raise UserError(
-            f"the split by run leaves no frame for {side}; held out are {', '.join(sorted(held_out_runs))}, "
-            f"the data has the runs {there}"
+            f"the split by run leaves no frame for {side}; {', '.join(sorted(held_out.choosing))} choose and "
+            f"{', '.join(sorted(held_out.judging))} judge, the data has the runs {there}"
         )
-    return training, held_out
+    return training, choosing
 
 
 def split_by_share(refs: Sequence[FrameRef], share: float) -> tuple[list[FrameRef], list[FrameRef]]:

@@ -1,7 +1,8 @@
-"""When the hero counts as seen: the confirming probability and the area, chosen on held-out runs.
+"""When the hero counts as seen: the confirming probability and the area, chosen on the runs that choose.
 
-Two numbers for all frames can hardly overfit. A level changes the result of a frame only where it drops a blob; so a
-frame is judged once for each number of kept blobs, which gives its result at every level.
+The probability is the mean over folds, each of which leaves one run out, so that no single run decides. A level changes
+the result of a frame only where it drops a blob; so a frame is judged once for each number of kept blobs, which gives
+its result at every level.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ from fcn_follow.networks.weights import ModelCard
 from fcn_follow.perception.labels import blob_peaks
 
 MAX_FALSE_ALARMS_PER_1000 = 20.0
-LEVELS = (0.0, *(round(1.0 / (1.0 + math.exp(-logit / 10)), 6) for logit in range(1, 111)))
+MAX_LOGIT = 4.6
+"""Of a level: 0.99. Nearer to 1 a hundredth of a logit decides, and new frames differ by more."""
+LEVELS = (0.0, *(round(1.0 / (1.0 + math.exp(-logit / 10)), 6) for logit in range(1, round(10 * MAX_LOGIT) + 1)))
 AREAS_PX = (4, 6, 8, 10, 12, 15, 20)
 RULES = ("false_alarms", "score")
 
@@ -33,6 +36,7 @@ class JudgedFrame:
 
     results: tuple[FrameResult, ...]
     scale: float
+    run: str
 
     def at(self, level: int, area_px: int) -> FrameResult:
         """The result at a level, by index, where a hero needs at least `area_px` pixels of the network's size."""
@@ -53,7 +57,9 @@ class Level:
         return self.evaluation.detection.false_alarms_per_1000 or 0.0
 
 
-def judge_at_levels(frame: LabelledFrame, probabilities: NDArray[np.floating], card: ModelCard) -> JudgedFrame:
+def judge_at_levels(
+    frame: LabelledFrame, probabilities: NDArray[np.floating], card: ModelCard, run: str = ""
+) -> JudgedFrame:
     """A frame's results from its probabilities h x w x 3."""
     peaks = blob_peaks(probabilities[..., HERO], card.hero_probability_threshold)
     by_kept: dict[int, FrameResult] = {}
@@ -64,7 +70,7 @@ def judge_at_levels(frame: LabelledFrame, probabilities: NDArray[np.floating], c
             at_level = dataclasses.replace(card, hero_confirm_probability=confirm, hero_min_area_px=AREAS_PX[0])
             by_kept[kept] = judge(frame, probabilities, at_level)
         results.append(by_kept[kept])
-    return JudgedFrame(tuple(results), frame.mask.shape[1] / probabilities.shape[1])
+    return JudgedFrame(tuple(results), frame.mask.shape[1] / probabilities.shape[1], run)
 
 
 def calibration_curve(frames: Sequence[JudgedFrame], area_px: int) -> list[Level]:
@@ -90,6 +96,18 @@ def best_level(curves: Sequence[Sequence[Level]], rule: str = "false_alarms") ->
             finding, key=lambda level: (level.evaluation.detection.recall, level.evaluation.follow_me.final_score)
         )
     return max(levels, key=lambda level: level.evaluation.follow_me.final_score)
+
+
+def chosen_level(frames: Sequence[JudgedFrame], rule: str = "false_alarms") -> Level:
+    """The level for the card: the best area of all frames, and the mean of the folds' levels for it, in logits.
+
+    With one run it is that run's best level.
+    """
+    area_px = best_level([calibration_curve(frames, area_px) for area_px in AREAS_PX], rule).area_px
+    runs = sorted({frame.run for frame in frames})
+    folds = [[frame for frame in frames if frame.run != run] for run in runs] if len(runs) > 1 else [list(frames)]
+    chosen = [LEVELS.index(best_level([calibration_curve(fold, area_px)], rule).confirm) for fold in folds]
+    return calibration_curve(frames, area_px)[round(float(np.mean(chosen)))]
 
 
 def draw_curve(path: Path, curve: Sequence[Level], best: Level, title: str) -> None:

@@ -205,11 +205,16 @@ def judge_labels(name: str, kind: Kind, truth: UInt8Array, labels: UInt8Array, m
 
 def summarise(results: Sequence[FrameResult], skipped: Sequence[str] = ()) -> Evaluation:
     """The figures of a set from its frames' results."""
+    detection = detection_figures([result.finding for result in results])
+    return Evaluation(follow_me_score(scores_by_kind(results)), detection, tuple(results), tuple(skipped))
+
+
+def scores_by_kind(results: Iterable[FrameResult]) -> dict[Kind, list[FrameScore]]:
+    """The frames' scores of each kind, in order."""
     by_kind: dict[Kind, list[FrameScore]] = {kind: [] for kind in Kind}
     for result in results:
         by_kind[result.kind].append(result.score)
-    detection = detection_figures([result.finding for result in results])
-    return Evaluation(follow_me_score(by_kind), detection, tuple(results), tuple(skipped))
+    return by_kind
 
 
 def refs_of(path: Path) -> list[tuple[FrameRef, Kind | None]]:

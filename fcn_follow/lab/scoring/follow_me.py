@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from fcn_follow.classes import HERO
 
 SEEN_ABOVE_PX = 3
+BLOCK = 10
 _CLASS_IN_BITS = np.array([[bits >> label & 1 for bits in range(8)] for label in range(3)])
 
 
@@ -104,6 +105,38 @@ def score_folder(frames: Sequence[FrameScore]) -> FolderScore:
         false_positives=sum(frame.predicted_seen and not frame.truth_seen for frame in frames),
         false_negatives=sum(frame.truth_seen and not frame.predicted_seen for frame in frames),
     )
+
+
+def score_interval(frames: Mapping[Kind, Sequence[FrameScore]], rounds: int = 1000) -> tuple[float, float]:
+    """The 95 % interval of the final score by bootstrap over blocks of BLOCK frames that follow each other in a kind.
+
+    Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 8: frames of a run resemble their
+    neighbours, so that single frames would give too narrow an interval.
+    """
+    chance = np.random.default_rng(0)
+    scores = np.zeros(rounds)
+    blocks = {
+        kind: np.array_split(
+            np.array([(frame.iou[HERO], frame.truth_seen, frame.predicted_seen) for frame in frames.get(kind, ())]),
+            max(len(frames.get(kind, ())) // BLOCK, 1),
+        )
+        for kind in Kind
+        if frames.get(kind)
+    }
+    sums = {kind: np.array([_sums(block) for block in parts]) for kind, parts in blocks.items()}
+    for i in range(rounds):
+        drawn = {k: table[chance.integers(len(table), size=len(table))].sum(0) for k, table in sums.items()}
+        found, wrong = (sum(float(row[column]) for row in drawn.values()) for column in (2, 3))
+        iou = sum(float(drawn[kind][1] / drawn[kind][0]) for kind in (Kind.NEAR, Kind.FAR) if kind in drawn) / 2
+        scores[i] = iou * found / (found + wrong) if found else 0.0
+    low, high = np.percentile(scores, (2.5, 97.5))
+    return float(low), float(high)
+
+
+def _sums(block: NDArray[np.float64]) -> tuple[float, float, float, float]:
+    """Frames, sum of the hero's IoU, heroes found, and heroes missed or false, of rows (IoU, true, predicted)."""
+    true, predicted = block[:, 1] > 0, block[:, 2] > 0
+    return len(block), float(block[:, 0].sum()), float((true & predicted).sum()), float((true != predicted).sum())
 
 
 def follow_me_score(frames: Mapping[Kind, Sequence[FrameScore]]) -> FollowMeScore:

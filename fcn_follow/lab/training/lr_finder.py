@@ -9,7 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from fcn_follow.errors import UserError
-from fcn_follow.lab.training.sampling import epoch_indices
+from fcn_follow.lab.training.sampling import epoch_indices, frame_weights
 from fcn_follow.lab.training.trainer import Trainer
 
 SMOOTHING = 0.9
@@ -47,7 +47,8 @@ def range_test(
     Raises UserError where the loss diverges before there is a curve.
     """
     parameters = trainer.parameters
-    indices = epoch_indices(trainer.weights, steps * parameters.batch_size, parameters.sampling, trainer.order)
+    weights = frame_weights(trainer.bank, parameters)
+    indices = epoch_indices(weights, steps * parameters.batch_size, parameters.sampling, trainer.order)
     trainer.network.train()
     rates: list[float] = []
     losses: list[float] = []
@@ -55,7 +56,7 @@ def range_test(
     for step in range(steps):
         rate = lowest * (highest / lowest) ** (step / max(steps - 1, 1))
         images, targets = trainer.batch(indices[step * parameters.batch_size : (step + 1) * parameters.batch_size])
-        loss = trainer.step(images, targets, rate)
+        loss, _ = trainer.step(images, targets, rate)
         average = SMOOTHING * average + (1 - SMOOTHING) * float(loss)
         smooth = average / (1 - SMOOTHING ** (step + 1))
         if not math.isfinite(smooth) or (losses and smooth > DIVERGED * min(losses)):

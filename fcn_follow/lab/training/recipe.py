@@ -33,6 +33,7 @@ class TrainingParameters:
         choices=("natural", "balanced"),
     )
     without_hero: float = parameter(0.35, "share of frames without a hero when balanced", minimum=0.0, maximum=1.0)
+    mining: bool = parameter(False, "draw frames without a hero the oftener, the surer the network sees one there")
 
     loss: str = parameter("cross_entropy", "a sum of losses by name, as in 'cross_entropy + 0.5 dice'")
     people_weight: float = parameter(1.0, "class weight of other people", minimum=0.0, maximum=1000.0)

@@ -31,7 +31,7 @@ from fcn_follow.lab.training.frozen import freeze_all_but
 from fcn_follow.lab.training.judgement import card_scores, quality
 from fcn_follow.lab.training.objective import Objective, learned_depth
 from fcn_follow.lab.training.recipe import TrainingParameters
-from fcn_follow.lab.training.sampling import epoch_indices, frame_weights
+from fcn_follow.lab.training.sampling import epoch_indices, frame_weights, highest_false_hero
 from fcn_follow.lab.training.schedule import learning_rate
 from fcn_follow.networks.registry import build_network
 from fcn_follow.networks.sources.mask_depth import class_logits
@@ -93,7 +93,7 @@ class Trainer:
         self.images = torch.from_numpy(self.bank.images).to(self.device)
         self.labels = torch.from_numpy(self.bank.labels).to(self.device)
         self.depth = learned_depth(self.bank, parameters).to(self.device)
-        self.weights = frame_weights(self.bank, parameters)
+        self.alarms = torch.ones(len(self.bank), device=self.device)
         self.steps_per_epoch = parameters.steps_per_epoch or max(len(self.bank) // parameters.batch_size, 1)
 
     def start_from(self, weights: LoadedWeights) -> None:
@@ -125,6 +125,7 @@ class Trainer:
         restore_optimizer(self.optimizer, checkpoint.tensors)
         self.generator.set_state(checkpoint.tensors["generator"])
         self.order.set_state(checkpoint.tensors["order"])
+        self.alarms.copy_(checkpoint.tensors["alarms"])
         self.history = [EpochReport(**report) for report in notes["history"]]
         self.best_score, self.best_epoch = notes["best_score"], notes["best_epoch"]
 
@@ -165,8 +166,8 @@ class Trainer:
         images, targets = augment(images, targets, self.parameters.input_px, self.parameters.augment, self.generator)
         return normalise(images).contiguous(memory_format=torch.channels_last), targets
 
-    def batch_loss(self, images: Tensor, targets: Tensor) -> Tensor:
-        """The loss of one batch, with the teacher's part."""
+    def batch_loss(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """The loss of one batch, with the teacher's part, and the network's output."""
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.parameters.precision == "bf16"):
             output = self.forward(images).float()
         loss: Tensor = self.objective(output, targets)
@@ -174,26 +175,27 @@ class Trainer:
             with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
                 answer = torch.softmax(class_logits(self.teacher(images).float()), 1)
             loss = loss + self.parameters.distillation * self.objective.mask(output, answer)
-        return loss
+        return loss, output.detach()
 
-    def step(self, images: Tensor, targets: Tensor, rate: float) -> Tensor:
-        """One step of the optimizer at this learning rate; the loss of the batch before it.
+    def step(self, images: Tensor, targets: Tensor, rate: float) -> tuple[Tensor, Tensor]:
+        """One step of the optimizer at this learning rate; the loss and the output of the batch before it.
 
         Where the gradient is NaN or infinite, its norm instead of the loss.
         """
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        loss = self.batch_loss(images, targets)
+        loss, output = self.batch_loss(images, targets)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), 10.0)
         self.optimizer.step()
-        return torch.where(norm.isfinite(), loss.detach(), norm)
+        return torch.where(norm.isfinite(), loss.detach(), norm), output
 
     def _epoch(self, epoch: int, on_step: Callable[[int, float], None]) -> float:
         parameters = self.parameters
         count = self.steps_per_epoch * parameters.batch_size
-        indices = epoch_indices(self.weights, count, parameters.sampling, self.order)
+        weights = frame_weights(self.bank, parameters, self.alarms.cpu() if parameters.mining else None)
+        indices = epoch_indices(weights, count, parameters.sampling, self.order)
         self.network.train()
         for module in self.frozen:
             module.eval()
@@ -203,7 +205,11 @@ class Trainer:
             rate = learning_rate(parameters, epoch * self.steps_per_epoch + step, self.steps_per_epoch)
             chosen = indices[step * parameters.batch_size : (step + 1) * parameters.batch_size]
             chance = self.generator.get_state()
-            loss = self.step(*self.batch(chosen), rate)
+            images, targets = self.batch(chosen)
+            loss, output = self.step(images, targets, rate)
+            if parameters.mining:
+                places = chosen.to(self.device)
+                self.alarms[places] = highest_false_hero(output, targets, self.alarms[places])
             unchecked.append(_Step(chosen, chance, loss))
             self._update_average(epoch * self.steps_per_epoch + step)
             total += loss
@@ -249,7 +255,7 @@ class Trainer:
         tensors = module_tensors("network", self.network) | optimizer_tensors(self.optimizer)
         if self.parameters.ema_decay:
             tensors |= module_tensors("average", self.average)
-        tensors |= {"generator": self.generator.get_state(), "order": self.order.get_state()}
+        tensors |= {"generator": self.generator.get_state(), "order": self.order.get_state(), "alarms": self.alarms}
         notes = {
             "parameters": dataclasses.asdict(self.parameters),
             "frames": len(self.bank),

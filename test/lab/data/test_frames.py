@@ -13,8 +13,9 @@ from fcn_follow.lab.data.frame_names import frame_key
 from fcn_follow.lab.data.frames import FrameError, open_frames
 from fcn_follow.lab.data.resize import resize_image, resize_mask
 from fcn_follow.lab.data.split import (
+    HeldOutRuns,
     all_frames,
-    read_held_out_runs,
+    read_split,
     refuse_leak,
     split_by_run,
     split_by_share,
@@ -173,26 +174,34 @@ def test_damaged_frames_are_named_skipped_and_counted(tmp_path):
 
 
 def test_split_by_run_and_its_refusals(tmp_path):
-    sets = [open_frames(write_frames(tmp_path / run, 6, run=run)) for run in ("1_run1", "2_run1")]
+    sets = [open_frames(write_frames(tmp_path / run, 6, run=run)) for run in ("1_run1", "2_run1", "3_run1")]
     refs = all_frames(sets)
-    training, held_out = split_by_run(refs, frozenset({"2_run1"}))
+    training, choosing = split_by_run(refs, HeldOutRuns(frozenset({"2_run1"}), frozenset({"3_run1"})))
     assert {ref.run for ref in training} == {"1_run1"}
-    assert {ref.run for ref in held_out} == {"2_run1"}
-    refuse_leak(training, held_out)
+    assert {ref.run for ref in choosing} == {"2_run1"}
+    refuse_leak(training, choosing)
     with pytest.raises(UserError, match="run 2_run1 is on both sides"):
-        refuse_leak(refs, held_out)
-    with pytest.raises(UserError, match="leaves no frame for judging"):
-        split_by_run(refs, frozenset({"9_run9"}))
+        refuse_leak(refs, choosing)
+    with pytest.raises(UserError, match="leaves no frame for choosing"):
+        split_by_run(refs, HeldOutRuns(frozenset({"9_run9"}), frozenset({"3_run1"})))
     training, held_out = split_by_share(refs, 0.5)
-    assert [ref.index for ref in held_out] == [3, 4, 5] * 2
+    assert [ref.index for ref in held_out] == [3, 4, 5] * 3
 
 
 def test_the_projects_split_file_is_read_and_others_refused(tmp_path):
-    assert "8_run5" in read_held_out_runs(share_directory() / "config" / "split.yaml")
+    split = read_split(share_directory() / "config" / "split.yaml")
+    assert "8_run5" in split.judging
+    assert "9_run3" in split.choosing
+    assert "8_run5" in split
+    assert "6_run1" not in split
     path = tmp_path / "split.yaml"
-    path.write_text("runs: [a]")
-    with pytest.raises(UserError, match="one key, held_out_runs"):
-        read_held_out_runs(path)
+    for text in ("runs: [a]", "choosing_runs: [a]", "choosing_runs: [a]\njudging_runs: b"):
+        path.write_text(text)
+        with pytest.raises(UserError, match="two keys, choosing_runs and judging_runs"):
+            read_split(path)
+    path.write_text("choosing_runs: [a, b]\njudging_runs: [b]")
+    with pytest.raises(UserError, match="b cannot both choose and judge"):
+        read_split(path)
 
 
 def test_masks_are_resized_as_pillow_does_it_with_rounding_after_each_pass():

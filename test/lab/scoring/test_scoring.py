@@ -12,10 +12,17 @@ import pytest
 from command_line import fcn_follow
 from frame_folders import draw_frame, write_frames
 
-from fcn_follow.lab.scoring.calibration import LEVELS, best_level, calibration_curve, judge_at_levels
+from fcn_follow.lab.scoring.calibration import LEVELS, best_level, calibration_curve, chosen_level, judge_at_levels
 from fcn_follow.lab.scoring.detection import detection_figures, examine_frame
 from fcn_follow.lab.scoring.evaluation import LabelledFrame, judge, kind_of_mask, summarise
-from fcn_follow.lab.scoring.follow_me import FrameScore, Kind, follow_me_score, prediction_mask, score_frame
+from fcn_follow.lab.scoring.follow_me import (
+    FrameScore,
+    Kind,
+    follow_me_score,
+    prediction_mask,
+    score_frame,
+    score_interval,
+)
 from fcn_follow.lab.scoring.prefetch import map_in_order
 from fcn_follow.networks.registry import build_network
 from fcn_follow.networks.weights import ModelCard, save_weights
@@ -141,6 +148,22 @@ def test_detection_figures_counted_by_hand():
     assert figures.by_size_px["4-30"].frames == 0
 
 
+def test_the_interval_of_the_score_holds_it_and_narrows_with_more_frames():
+    random = np.random.default_rng(6)
+    widths = []
+    for count in (100, 1600):
+        frames = {
+            Kind.NEAR: [frame(float(iou), 500, 500) for iou in random.uniform(0.7, 1.0, count)],
+            Kind.FAR: [frame(float(iou), 50, 50 * (iou > 0.5)) for iou in random.uniform(0.4, 1.0, count)],
+            Kind.NONE: [frame(0.0, 0, 9 * (i % 20 == 0)) for i in range(count)],
+        }
+        low, high = score_interval(frames)
+        assert low < follow_me_score(frames).final_score < high
+        widths.append(high - low)
+    assert widths[1] < widths[0] / 3
+    assert score_interval({}) == (0.0, 0.0)
+
+
 def test_calibration_takes_the_lowest_level_that_drops_the_false_alarms():
     """A true hero at 0.999 in every third frame, false ones at 0.98 in the others."""
     random = np.random.default_rng(4)
@@ -154,7 +177,7 @@ def test_calibration_takes_the_lowest_level_that_drops_the_false_alarms():
         frames.append((LabelledFrame(str(i), image, truth, kind_of_mask(truth)), p))
         judged.append(judge_at_levels(*frames[-1], card))
     curve = calibration_curve(judged, 4)
-    for i, area in ((0, 4), (40, 20), (80, 4)):  # the short cut over the blobs gives what judging at the level gives
+    for i, area in ((0, 4), (20, 20), (45, 4)):  # the short cut over the blobs gives what judging at the level gives
         at_level = dataclasses.replace(card, hero_confirm_probability=LEVELS[i], hero_min_area_px=area)
         wanted = summarise([judge(frame, p, at_level) for frame, p in frames])
         assert calibration_curve(judged, area)[i].evaluation == wanted
@@ -170,6 +193,26 @@ def test_calibration_takes_the_lowest_level_that_drops_the_false_alarms():
     assert large_only.evaluation.detection.false_alarms_per_1000 == 0.0
     best = max(level.evaluation.follow_me.final_score for level in curve)
     assert best_level([curve], "score").evaluation.follow_me.final_score == best
+
+
+def test_the_level_is_the_mean_of_those_with_one_run_left_out():
+    """Only run a has false heroes of 0.9, only b of 0.6: without a run its level is not needed."""
+    random = np.random.default_rng(5)
+    card = ModelCard("hero_net", 64, 64)
+    judged = []
+    for i in range(12):
+        image, truth = draw_frame(random, 64, 16 if i % 3 == 0 else 0)
+        p = truth * 0.98 + (1 - truth) * 0.0005
+        false = 0.9 if i % 2 else 0.6
+        if i % 3:
+            p[20:24, 20:24] = (0.0, 1.0 - false, false)
+        frame = LabelledFrame(str(i), image, truth, kind_of_mask(truth))
+        judged.append(judge_at_levels(frame, p, card, "ab"[i % 2 == 0]))
+    folds = [[frame for frame in judged if frame.run == run] for run in "ab"]
+    alone = [best_level([calibration_curve(fold, 4)]).confirm for fold in folds]
+    assert alone[0] > 0.9 > alone[1] > 0.6
+    assert LEVELS.index(chosen_level(judged).confirm) == pytest.approx(np.mean([LEVELS.index(a) for a in alone]), abs=1)
+    assert max(LEVELS) == pytest.approx(0.99, abs=1e-3)
 
 
 @pytest.fixture

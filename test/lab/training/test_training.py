@@ -28,7 +28,7 @@ from fcn_follow.lab.training.checkpoint import Checkpoint, load_checkpoint, save
 from fcn_follow.lab.training.losses import parse_loss
 from fcn_follow.lab.training.lr_finder import range_test
 from fcn_follow.lab.training.recipe import TrainingParameters, read_recipe
-from fcn_follow.lab.training.sampling import epoch_indices, frame_weights
+from fcn_follow.lab.training.sampling import ALWAYS, epoch_indices, frame_weights, highest_false_hero
 from fcn_follow.lab.training.schedule import learning_rate
 from fcn_follow.lab.training.tensorboard_log import TensorBoardLog
 from fcn_follow.lab.training.trainer import Trainer
@@ -50,6 +50,28 @@ def test_cross_entropy_is_torchs_also_with_class_weights():
     weights = torch.tensor([1.0, 2.0, 4.0])
     expected = torch.nn.functional.cross_entropy(logits, labels, weights)
     assert parse_loss("cross_entropy", weights)(logits, targets).item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_hero_presence_sees_a_false_alarm_of_four_pixels_and_a_hero_that_is_nowhere_found():
+    loss = parse_loss("hero_presence", ONES)
+    targets = torch.zeros(1, 3, 32, 32)
+    targets[:, 0] = 1.0
+    calm = torch.zeros(1, 3, 32, 32)
+    calm[:, 0] = 8.0
+    alarm = calm.clone()
+    alarm[:, 2, 4:6, 4:6] = 12.0
+    p = torch.softmax(alarm[0, :, 4, 4], 0)[2]
+    assert loss(calm, targets).item() < 0.01
+    assert loss(alarm, targets).item() == pytest.approx(-torch.log(1 - p).item(), rel=1e-4)
+    with_hero = targets.clone()
+    with_hero[:, :, 20:26, 20:26] = torch.tensor([0.0, 0.0, 1.0]).view(1, 3, 1, 1)
+    assert loss(calm, with_hero).item() > 7.9  # nothing is seen where the hero is
+    found = calm.clone()
+    found[:, 2, 20:23, 20:23] = 16.0  # a part of the hero is enough
+    assert loss(found, with_hero).item() < 0.01
+    beside = found.clone()
+    beside[:, 2, 18:20, 20:26] = 16.0  # its edge may be drawn either way
+    assert loss(beside, with_hero).item() < 0.01
 
 
 def test_l1_and_l2_means_and_sums():
@@ -80,7 +102,16 @@ def test_unknown_losses_are_refused_by_name():
 
 
 ALL = AugmentParameters(
-    flip=0.5, warp=0.6, paste_hero=0.3, paste_people=0.3, mosaic=1.0, colour=1, blur=1, noise=1, jpeg=1
+    flip=0.5,
+    warp=0.6,
+    paste_hero=0.3,
+    paste_people=0.3,
+    recolour_people=0.5,
+    mosaic=1.0,
+    colour=1,
+    blur=1,
+    noise=1,
+    jpeg=1,
 )
 
 
@@ -168,7 +199,7 @@ def test_recipes_that_are_refused(tmp_path, text, message):
 @pytest.fixture
 def data(tmp_path):
     write_frames(tmp_path / "a", 12, run="1_run1")
-    write_frames(tmp_path / "b", 6, run="8_run5", seed=1)
+    write_frames(tmp_path / "b", 6, run="9_run3", seed=1)
     return tmp_path
 
 
@@ -198,7 +229,7 @@ def test_a_training_repeats_by_seed_and_resumes_to_the_same_weights(data):
     card = load_weights(whole).card
     assert card.network == "fcn_001"
     assert card.input_height_px == 16
-    assert "12 frames of a; judged on 6 frames of the runs 8_run5" in card.data
+    assert "12 frames of a; chosen on 6 frames of the runs 9_run3" in card.data
     assert "final_score" in card.scores
     record = json.loads(whole.with_suffix(".training.json").read_text())
     assert len(record["history"]) == 3
@@ -218,6 +249,27 @@ def test_a_training_repeats_by_seed_and_resumes_to_the_same_weights(data):
     assert "resumed after epoch" in resumed.stderr
     history = json.loads(again.with_suffix(".training.json").read_text())["history"]
     assert history == record["history"]
+
+
+def test_mining_draws_the_frames_that_mislead_and_forgets_none(tmp_path):
+    frames = [
+        open_frames(write_frames(tmp_path / name, 4, hero_heights=(height,))) for name, height in (("a", 0), ("b", 12))
+    ]
+    bank = load_bank(all_frames(frames), 32)
+    parameters = TrainingParameters(sampling="balanced", without_hero=0.6, mining=True)
+    alarms = torch.tensor([0.9, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0])
+    weights = frame_weights(bank, parameters, alarms)
+    assert weights[:4].sum().item() == pytest.approx(0.6)
+    assert weights[4:].sum().item() == pytest.approx(0.4)
+    assert (weights[0] / weights[1]).item() == pytest.approx((0.9 + ALWAYS) / ALWAYS)
+    assert weights.min() > 0
+
+    output = torch.zeros(2, 3, 8, 8)
+    output[:, 0] = 9.0
+    output[:, 2, 3, 3] = 9.0
+    targets = torch.zeros(2, 3, 8, 8)
+    targets[1, 2, 3, 3] = 1.0
+    assert highest_false_hero(output, targets, torch.tensor([0.1, 0.2])).tolist() == pytest.approx([0.5, 0.2], abs=1e-3)
 
 
 def test_trainings_that_are_refused(data):
