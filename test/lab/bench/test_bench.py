@@ -109,6 +109,23 @@ def test_a_contender_that_is_not_installed_says_so(monkeypatch):
     }  # fmt: skip
 
 
+def test_a_reference_that_a_device_computes_otherwise_is_reported_and_the_others_measured(monkeypatch):
+    """An H100 did so: plain PyTorch there was not what the CPU gives."""
+    sound = Verification.problem
+
+    def problem(self, engine):
+        return "is off" if engine.spec == EngineSpec() else sound(self, engine)
+
+    monkeypatch.setattr(Verification, "problem", problem)
+    rows = figures("bench", "engines", "--weights", FCN_001, "--size", "32", "--rounds", "5", "--engines", "openvino")[
+        "engines"
+    ]
+    by_engine = {row["engine"]: row for row in rows if row["precision"] == "fp32"}
+    assert by_engine["torch"]["problem"] == "is off"
+    assert by_engine["openvino"]["best_ms"] > 0
+    assert by_engine["openvino"]["times_faster"] == 0.0
+
+
 def test_the_shortest_time_is_that_of_the_slower_of_arithmetic_and_memory():
     limit = HardwareLimit("cpu", "fp32", 1, gflop_s=100.0, memory_gb_s=10.0)
     assert limit.shortest_ms(macs=50_000_000, moved_bytes=10) == pytest.approx(1.0)
