@@ -7,7 +7,7 @@ from collections.abc import Callable
 from fcn_follow.following.parameters import SetPoints
 
 Move = Callable[[float], SetPoints]
-BEGIN_S, BACK_S = 5.0, 18.0
+BEGIN_S, BACK_S = 5.0, 16.0
 
 
 def _orbit(now_s: float) -> SetPoints:

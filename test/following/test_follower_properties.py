@@ -73,9 +73,14 @@ class Watch:
         self.follower = Follower(parameters, enabled=True)
         self.limits, self.timeouts = parameters.limits, parameters.timeouts
         self.now_s = 100.0
-        self.last, self.last_a, self.last_climb_a = ZERO_COMMAND, (0.0, 0.0), 0.0
+        self.last = ZERO_COMMAND
+        self.begin_again()
         self.valid_frame_s = -math.inf
         self.commands_that_move = 0
+
+    def begin_again(self) -> None:
+        """The next change begins without an acceleration. Each list holds what the last one may have been."""
+        self.last_a, self.last_climb_a = [(0.0, 0.0)], [0.0]
 
     def step(self, dt_s: float = 0.02, fault: str = "") -> None:
         self.now_s += dt_s
@@ -94,7 +99,8 @@ class Watch:
             assert self.follower.enabled
             assert self.now_s - self.valid_frame_s <= self.timeouts.camera_s + 1e-9
         if not moving and step.state in (State.IDLE, State.HOLDING):
-            self.last, self.last_a, self.last_climb_a = command, (0.0, 0.0), 0.0
+            self.last = command
+            self.begin_again()
             return
         dt_s = min(dt_s, MAX_STEP_S)
         if dt_s > 0.0 and any(name.startswith("guard: ") for name in step.limited_by):
@@ -103,24 +109,37 @@ class Watch:
             self._check_changes(command, dt_s)
 
     def _check_a_cut(self, command: VelocityCommand, dt_s: float) -> None:
-        """The guard may take away at once, but it gives no more than the acceleration allows."""
+        """The guard may take away at once, but it gives no more than the acceleration allows.
+
+        An axis that it cuts begins again without an acceleration; the other one goes on.
+        """
         last, growth = self.last, self.limits.acceleration_m_s2 * dt_s * 1.03 + 1e-6
         speed = math.hypot(command.forward_m_s, command.left_m_s)
         assert speed <= math.hypot(last.forward_m_s, last.left_m_s) + growth
         assert abs(command.up_m_s) <= abs(last.up_m_s) + growth
-        self.last, self.last_a, self.last_climb_a = command, (0.0, 0.0), 0.0
+        a, climb_a = self._change(command, dt_s)
+        self.begin_again()
+        self.last_a.append(a)
+        self.last_climb_a.append(climb_a)
+        self.last = command
+
+    def _change(self, command: VelocityCommand, dt_s: float) -> tuple[tuple[float, float], float]:
+        """The horizontal acceleration since the last command, and that of the climb."""
+        last = self.last
+        a = ((command.forward_m_s - last.forward_m_s) / dt_s, (command.left_m_s - last.left_m_s) / dt_s)
+        return a, (command.up_m_s - last.up_m_s) / dt_s
 
     def _check_changes(self, command: VelocityCommand, dt_s: float) -> None:
         limits, last = self.limits, self.last
-        a = ((command.forward_m_s - last.forward_m_s) / dt_s, (command.left_m_s - last.left_m_s) / dt_s)
-        climb_a = (command.up_m_s - last.up_m_s) / dt_s
+        a, climb_a = self._change(command, dt_s)
         assert math.hypot(*a) <= limits.acceleration_m_s2 * 1.0001 + 1e-6
         assert abs(climb_a) <= limits.acceleration_m_s2 * 1.0001 + 1e-6
-        jerk = math.hypot(a[0] - self.last_a[0], a[1] - self.last_a[1]) / dt_s
-        assert max(jerk, abs(climb_a - self.last_climb_a) / dt_s) <= limits.jerk_m_s3 * 1.0001 + 1e-5
+        jerk = min(math.dist(a, last_a) for last_a in self.last_a) / dt_s
+        climb_jerk = min(abs(climb_a - last_a) for last_a in self.last_climb_a) / dt_s
+        assert max(jerk, climb_jerk) <= limits.jerk_m_s3 * 1.0001 + 1e-5
         yaw_change = abs(command.yaw_rate_rad_s - last.yaw_rate_rad_s)
         assert yaw_change <= limits.yaw_acceleration_rad_s2 * dt_s * 1.0001 + 1e-9
-        self.last, self.last_a, self.last_climb_a = command, a, climb_a
+        self.last, self.last_a, self.last_climb_a = command, [a], [climb_a]
 
     def see(self, steps: int, place: tuple[float, float, float]) -> None:
         for index in range(steps):
@@ -162,7 +181,8 @@ class Watch:
                 self.step(values[1])
         elif kind == "clock" and not math.isfinite(values[0]):
             assert follower.step(values[0]).command == ZERO_COMMAND
-            self.last, self.last_a, self.last_climb_a = ZERO_COMMAND, (0.0, 0.0), 0.0
+            self.last = ZERO_COMMAND
+            self.begin_again()
         else:
             if not 0.0 <= values[0] <= self.timeouts.clock_s:
                 self.valid_frame_s = -math.inf
