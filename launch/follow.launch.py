@@ -113,6 +113,8 @@ def make_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         return ParameterValue(value[name], value_type=str)
 
     simulated = value["simulator"] == "true"
+    if value["vehicle"] != "internal" and not simulated:
+        raise RuntimeError("vehicle:= is of the simulator; add simulator:=true")
     own_files = ["simulator.yaml"] if simulated else []
     if simulated and value["vehicle"] == "mavlink":
         own_files.append("simulator_mavlink.yaml")
@@ -126,7 +128,7 @@ def make_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     if value["image"].endswith("/compressed"):
         segmenter["image_transport"] = "compressed"
     follower = {"cmd_vel.type": text("cmd_vel_type")} if value["cmd_vel_type"] else {}
-    pretended = simulated or value["source"] != ""
+    pretended = (simulated and value["vehicle"] == "internal") or value["source"] != ""
     if value["enabled"] or (pretended and commands_stay_on_cmd_vel(params_files)):
         follower["start_enabled"] = value["enabled"] != "false"
     player = {

@@ -34,6 +34,7 @@ HEIGHT_GAIN_1_S = 1.0
 LAG_SHARE = 1.5  # with 1 a lagging drone overshoots by 0.3 m from 6 m/s
 ADVICE_MARGIN_M = 0.3
 EASING_S = 0.05  # detections jump from frame to frame, and the cut speed with them
+SWING_SHARE = 0.1  # of the range: by so much the hero may seem nearer with each step
 MAX_PASSES = 4  # a cut of the motion towards one person may turn it towards another
 
 TRACK_S, MIN_TRACK_S = 0.6, 0.3
@@ -249,7 +250,7 @@ class Guard:
             approach_m_s = 0.0
             if person is self._hero and not is_near:
                 approach_m_s, farther_m = _approach(self._hero_track, along_x, along_y)
-                spare_m += farther_m
+                spare_m += min(farther_m, SWING_SHARE * distance_m)
             allowed_m_s = _stopping_speed(spare_m, approach_m_s, self.parameters.vehicle)
             edge_rad = math.asin(min(1.0, disc_m / distance_m))  # the person may be at either edge of the disc
             for angle_rad in (0.0, edge_rad, -edge_rad):

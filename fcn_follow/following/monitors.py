@@ -22,6 +22,7 @@ MIN_CLIMB_M = 4.0  # so large a commanded climb must show in the measured height
 MIN_CLIMB_ERROR_M = 1.0
 MIN_CLIMB_SHARE = 0.3
 PITCH_S, MIN_PITCH_SAMPLES = 1.0, 20
+MIN_PITCH_DISTANCE_M = 2.0  # nearer, the first estimates can be of anything
 MIN_PITCH_ERROR_RAD, MAX_PITCH_ERROR_RAD = math.radians(3.0), math.radians(15.0)
 
 
@@ -161,10 +162,10 @@ class PitchMonitor:
         self.doubt = ""
 
     def see(self, now_s: float, feet_above_ground_m: float, distance_m: float) -> None:
-        """Take the estimated place of the hero's feet; after PITCH_S the doubt is what it is."""
+        """Take the estimated place of the hero's feet; after PITCH_S the doubt no longer changes."""
         if self._begin_s is None:
             self._begin_s = now_s
-        if self.doubt or now_s - self._begin_s > PITCH_S or distance_m <= 0.0:
+        if self.doubt or now_s - self._begin_s > PITCH_S or distance_m < MIN_PITCH_DISTANCE_M:
             return
         self._angles_rad.append(math.atan2(feet_above_ground_m, distance_m))
         angle_rad = median(self._angles_rad)

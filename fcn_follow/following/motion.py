@@ -39,7 +39,7 @@ MAX_CHANGE_S = 0.05
 MIN_PROBABILITY = 1e-3
 START_SPEED_SIGMA_M_S, START_CLIMB_VARIANCE = 2.0, 0.25
 STATE = 8
-LEVEL, SWING = slice(0, 2), slice(6, 8)
+SWING = slice(6, 8)
 
 
 @dataclass(frozen=True)

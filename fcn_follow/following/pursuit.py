@@ -14,13 +14,18 @@ from fcn_follow.following.estimator import HeroEstimate
 from fcn_follow.following.limits import PlaneMotion, PlaneVector, towards_velocity
 from fcn_follow.following.parameters import Limits
 
+MAX_BEGIN_M_S = 3.0  # the first estimates of a velocity may be of nobody
+MAX_BEHIND_M = 3.0
+"""Farther from the hero the estimate has jumped, and a calm reference would fly to where nobody is."""
+
 
 def closing_speed(gain_1_s: float, distance_m: float, braking_m_s2: float) -> float:
     """The speed v (m/s) at which to go a distance and stop there: v / gain + v^2 / (2 * braking) = distance."""
     if gain_1_s <= 0.0:
         return 0.0
     lag_m_s = braking_m_s2 / gain_1_s
-    return math.sqrt(lag_m_s**2 + 2.0 * braking_m_s2 * distance_m) - lag_m_s
+    reach = 2.0 * braking_m_s2 * distance_m
+    return reach / (math.sqrt(lag_m_s * lag_m_s + reach) + lag_m_s)
 
 
 class Pursuit:
@@ -28,10 +33,10 @@ class Pursuit:
 
     def __init__(self, hero: HeroEstimate) -> None:
         self.position_m = PlaneVector(*hero.position_odom_m[:2])
-        self.motion = PlaneMotion(PlaneVector(*hero.velocity_odom_m_s[:2]))
+        self.motion = _begun(hero)
 
     def step(self, hero: HeroEstimate, frequency_rad_s: float, limits: Limits, dt_s: float) -> None:
-        """Follow the estimate for dt_s."""
+        """Follow the estimate for dt_s, and remain within MAX_BEHIND_M of it."""
         if dt_s <= 0.0:
             return
         behind = PlaneVector(*hero.position_odom_m[:2]) - self.position_m
@@ -43,3 +48,11 @@ class Pursuit:
         acceleration = towards_velocity(self.motion, wanted, limits, 0.5 / frequency_rad_s, dt_s)
         self.motion = PlaneMotion(self.motion.velocity + acceleration * dt_s, acceleration)
         self.position_m += self.motion.velocity * dt_s
+        if behind_m > MAX_BEHIND_M:
+            self.position_m += behind * (1.0 - MAX_BEHIND_M / behind_m)
+            self.motion = _begun(hero)
+
+
+def _begun(hero: HeroEstimate) -> PlaneMotion:
+    velocity = PlaneVector(*hero.velocity_odom_m_s[:2])
+    return PlaneMotion(velocity * min(1.0, MAX_BEGIN_M_S / max(abs(velocity), MAX_BEGIN_M_S)))

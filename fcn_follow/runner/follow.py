@@ -148,11 +148,11 @@ class Runner:
             segmenter["engine"] = self._options.engine
         self._nodes["segmenter"] = start_node("segmenter", self._params, segmenter)
         follower: dict[str, object] = {}
-        if commands_stay_on_cmd_vel(self._params):  # no vehicle listens there
+        if self._options.vehicle != "odom" and commands_stay_on_cmd_vel(self._params):  # no vehicle listens there
             follower["start_enabled"] = True
         else:
             self._console.print(
-                plain(f"The commands leave cmd_vel: to let it follow, {enable_command()}"), soft_wrap=True
+                plain(f"Another program takes the commands: to let it follow, {enable_command()}"), soft_wrap=True
             )
         self._nodes["follower"] = start_node("follower", self._params, follower)
         end_s = time.monotonic() + START_TIMEOUT_S

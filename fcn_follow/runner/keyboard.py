@@ -18,7 +18,7 @@ class Keyboard:
     """Within `with`, `pressed` gives what was pressed. Without a terminal in the foreground nothing ever is."""
 
     def __init__(self, descriptor: int | None = None) -> None:
-        self._descriptor = sys.stdin.fileno() if descriptor is None else descriptor
+        self._descriptor = (sys.stdin.fileno() if sys.stdin else -1) if descriptor is None else descriptor
         self._before: list[Any] | None = None
 
     def __enter__(self) -> Keyboard:

@@ -20,7 +20,7 @@ from fcn_follow.simulation.drone import Drone
 from fcn_follow.simulation.town import HALF_SIDE_M
 
 FLYING_M = 1.0
-LEGS_M = 0.2
+LEGS_M = 0.31  # more than the radius with which the drone touches the ground
 """The height of the body's middle above the ground on which the drone stands."""
 MAX_HEIGHT_M = 100.0
 TIMEOUTS = Timeouts()
@@ -41,15 +41,18 @@ class OutsideDrone(Drone):
         self._roll_pitch_rad = (0.0, 0.0)
 
     def take(self, state: VehicleState, now_s: float) -> None:
-        """Take a state, unless no drone can be in it."""
+        """Take a state, unless no drone can be in it; after a jump of the clock to an earlier time all begins anew."""
+        newest = self._odometry.newest
+        if newest is not None and newest.stamp_s > now_s + TIMEOUTS.future_s:
+            self._odometry.start_anew()
         self._odometry.take(state, now_s, TIMEOUTS, frame_in_use=False)
 
     def move_to(self, now_s: float) -> str:
         """Move to the pose at `now_s`; without one the drone is not seen, and the reason is returned."""
         fault = self._odometry.fault(now_s, TIMEOUTS) if self._odometry.heard else "no pose of the vehicle yet"
         pose = self._odometry.history.at(now_s)
-        if not fault and pose is not None:
-            fault = self._place(pose)
+        if not fault:
+            fault = "no pose of the vehicle at this time" if pose is None else self._place(pose)
         self.is_seen = pose is not None and not fault
         return fault
 

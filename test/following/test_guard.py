@@ -243,6 +243,21 @@ def test_the_room_to_stop_counts_how_far_a_hero_comes_meanwhile(comes_m_s, least
     assert least < guard.advise(AHEAD, now_s, UNKNOWN).forward_m_s < most
 
 
+def test_a_hero_who_jumps_nearer_is_believed_but_for_the_swing_of_a_step():
+    """For half a second the hero seems 8 m farther: the line through the detections is still far when they are near."""
+
+    def room_m_s(jump_m):
+        guard = Guard(FollowerParameters())
+        for index in range(31):
+            now_s = index * 0.02
+            guard.advance(now_s)
+            if index % 2 == 0:
+                guard.see_hero(now_s, (0.0, 0.0, 3.0 + (jump_m if 4 <= index < 30 else 0.0)))
+        return guard.advise(VelocityCommand(6.0), now_s, UNKNOWN).forward_m_s
+
+    assert 0.0 < room_m_s(0.0) <= room_m_s(8.0) < room_m_s(0.0) + 0.5
+
+
 def test_somebody_who_was_not_seen_for_a_while_may_be_at_either_edge_of_the_disc():
     guard = Guard(FollowerParameters())
     settled(guard, ZERO_COMMAND, 0.1, lambda guard, now_s: guard.see_hero(now_s, (0.0, 0.0, 2.2)))

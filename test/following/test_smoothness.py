@@ -72,6 +72,25 @@ def test_the_pursued_hero_keeps_the_limits_where_the_hero_does_not_and_arrives()
     assert abs(speeds[-1]) < 0.1
 
 
+def test_a_first_velocity_of_nobody_and_an_estimate_that_jumps_do_not_lead_the_pursuit_away():
+    """Somebody walks past the camera: for half a second the estimate flies off at 9 m/s, then it is the hero again."""
+    pursuit, limits, away_m = Pursuit(hero(0.0, -9.0)), Limits(), []
+    for index in range(200):
+        now_s = index * STEP_S
+        phantom = now_s < 0.5
+        x_m = -9.0 * now_s if phantom else 1.4 * now_s
+        pursuit.step(hero(x_m, -9.0 if phantom else 1.4), 2.0, limits, STEP_S)
+        away_m.append(abs(pursuit.position_m.x - x_m))
+    assert max(away_m[round(0.5 / STEP_S) :]) < 4.0
+    assert away_m[-1] < 0.5
+    assert pursuit.motion.velocity.x == pytest.approx(1.4, abs=0.3)
+
+
+def test_no_gain_in_its_range_breaks_the_closing_speed():
+    assert closing_speed(1e-160, 1.0, 2.5) == 0.0
+    assert closing_speed(1e-9, 1.0, 2.5) == pytest.approx(1e-9)
+
+
 def test_the_closing_speed_is_a_gain_near_the_end_and_can_stop_far_from_it():
     assert closing_speed(1.0, 0.01, 2.5) == pytest.approx(0.01, rel=0.05)
     assert closing_speed(1.0, 30.0, 2.5) < math.sqrt(2.0 * 2.5 * 30.0)
@@ -108,6 +127,7 @@ def test_detections_that_jump_do_not_let_the_guard_cut_the_command_at_once():
         (-1.3, 15.0, "1.3 m below the ground of the start: is camera.pitch_down_rad too large by 5 degrees"),
         (0.15, 5.0, ""),
         (3.0, 5.0, ""),
+        (0.1, 0.43, ""),  # so near, the first estimates can be of anything
     ],
 )
 def test_a_hero_whose_feet_are_off_the_ground_is_a_doubtful_pitch(feet_m, distance_m, words):

@@ -59,6 +59,16 @@ def test_it_stands_at_the_start_until_it_flies_and_then_keeps_its_way():
     assert flight.drone.velocity_m_s == pytest.approx([1.5, 0.0, 0.0])
 
 
+def test_a_clock_that_goes_back_is_reported_and_then_believed():
+    flight = Flight().climbed()
+    flight.now_s -= 60.0
+    assert flight.drone.move_to(flight.now_s)
+    assert not flight.drone.is_seen
+    flight.go(seconds=2.0)
+    assert flight.fault == ""
+    assert flight.drone.is_seen
+
+
 def test_between_two_poses_it_moves_on():
     flight = Flight().climbed().go((0.0, 2.0, 0.0), 1.0)
     before = flight.drone.position_m
