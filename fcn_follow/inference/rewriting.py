@@ -1,7 +1,6 @@
 """Exact rewriting of a graph: the same outputs up to rounding, with less arithmetic and memory traffic.
 
 Each rule is a function from a graph to a new one. `rewritten` applies them in order, for some rules prepare others.
-docs/performance.md has the figures of each.
 """
 
 from __future__ import annotations

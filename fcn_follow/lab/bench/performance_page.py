@@ -123,7 +123,7 @@ def _plot_engines(path: Path, rows: Sequence[dict[str, Any]]) -> None:
     axes.set_yticks(range(len(shown)), names, fontsize=8)
     axes.invert_yaxis()
     axes.margins(x=0.2)
-    axes.set_xlabel("times faster than plain PyTorch in the same run; engines of this package in red")
+    axes.set_xlabel("times faster than plain PyTorch in the same run\nengines of this package in red")
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=110)
 
