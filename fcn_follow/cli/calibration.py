@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 
 from fcn_follow.cli.options import Device, Split
-from fcn_follow.cli.scoring import CHOOSING, read_split_of, refs_of_runs
+from fcn_follow.cli.scoring import CHOOSING, read_split_of, scored_refs
 from fcn_follow.errors import UserError
 from fcn_follow.inference.machine import find_device
 from fcn_follow.lab.console import console, output, progress_bar
@@ -24,7 +24,7 @@ from fcn_follow.lab.scoring.calibration import (
     judge_at_levels,
 )
 from fcn_follow.lab.scoring.detection import SIZE_NAMES
-from fcn_follow.lab.scoring.evaluation import labelled_frames, refs_of
+from fcn_follow.lab.scoring.evaluation import labelled_frames
 from fcn_follow.lab.scoring.predict import predictions
 from fcn_follow.lab.training.judgement import card_scores
 from fcn_follow.networks.weights import load_weights, save_weights
@@ -56,7 +56,7 @@ def calibrate(
     if flip_average is not None:
         card = dataclasses.replace(card, flip_average=flip_average)
     network = loaded.network.to(find_device(device))
-    refs = refs_of_runs([item for folder in data for item in refs_of(folder)], read_split_of(split).choosing)
+    refs = scored_refs(data, read_split_of(split).choosing)
     with progress_bar() as progress:
         task = progress.add_task("frames", total=len(refs))
         frames = labelled_frames(refs, lambda problem: console.print(f"skipped: {problem}"))

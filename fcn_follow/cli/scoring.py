@@ -21,8 +21,8 @@ from fcn_follow.inference.exported import Model, choose_for, load_model, request
 from fcn_follow.inference.machine import find_device, usable_cores
 from fcn_follow.lab.console import console, progress_bar
 from fcn_follow.lab.data.split import FrameRef, HeldOutRuns, read_split
-from fcn_follow.lab.scoring.evaluation import evaluate, labelled_frames, refs_of, scores_by_kind
-from fcn_follow.lab.scoring.follow_me import Kind, score_interval
+from fcn_follow.lab.scoring.evaluation import evaluate, labelled_frames, refs_of
+from fcn_follow.lab.scoring.follow_me import Kind
 from fcn_follow.lab.scoring.score_report import write_report
 from fcn_follow.lab.scoring.tables import print_evaluation
 from fcn_follow.lab.training.judgement import card_scores
@@ -57,9 +57,7 @@ def score(
     loaded = load_model(path)
     if to_card and not (held_out and isinstance(loaded, LoadedWeights) and not loaded.card.depth):
         raise UserError("--to-card is for --held-out and a .safetensors file without a depth head")
-    refs = [item for folder in data for item in refs_of(folder)]
-    if held_out or split is not None:
-        refs = refs_of_runs(refs, read_split_of(split).judging)
+    refs = scored_refs(data, read_split_of(split).judging if held_out or split is not None else None)
     network = scored_network(loaded, EngineRequest(engine, device, precision))
     skipped: list[str] = []
     with progress_bar() as progress:
@@ -71,7 +69,7 @@ def score(
     if not result.frames:
         raise UserError("none of the frames could be read")
     if to_card and isinstance(loaded, LoadedWeights):
-        low, high = score_interval(scores_by_kind(result.frames))
+        low, high = result.score_interval()
         figures = {**card_scores(result), "final_score_low": round(low, 4), "final_score_high": round(high, 4)}
         kept = {name: figure for name, figure in loaded.card.scores.items() if name.startswith(CHOOSING)}
         save_weights(path, loaded.network, dataclasses.replace(loaded.card, scores={**figures, **kept}))
@@ -111,10 +109,11 @@ def engine_name(network: Module | Engine) -> str:
     return str(EngineSpec(REFERENCE, next(network.parameters()).device.type))
 
 
-def refs_of_runs(
-    refs: Sequence[tuple[FrameRef, Kind | None]], runs: Collection[str]
-) -> list[tuple[FrameRef, Kind | None]]:
-    """The frames of these runs. Raises UserError where there are none."""
+def scored_refs(data: Sequence[Path], runs: Collection[str] | None) -> list[tuple[FrameRef, Kind | None]]:
+    """The frames of the paths, or those of these runs. Raises UserError where no frame is of these runs."""
+    refs = [item for folder in data for item in refs_of(folder)]
+    if runs is None:
+        return refs
     chosen = [(ref, kind) for ref, kind in refs if ref.run in runs]
     if not chosen:
         raise UserError(f"none of the frames is of the runs {', '.join(sorted(runs))}")

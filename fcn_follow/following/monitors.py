@@ -153,7 +153,7 @@ class PitchMonitor:
 
     Odometry knows the drone's height above the ground of its start. If the hero's feet seem to be above that ground or
     below it, by an angle that a camera can be mounted wrongly, either the pitch is wrong or the ground is not level.
-    The follower cannot tell which, and says both.
+    The follower cannot know which, and reports both.
     """
 
     def __init__(self) -> None:

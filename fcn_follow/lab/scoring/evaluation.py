@@ -28,6 +28,7 @@ from fcn_follow.lab.scoring.follow_me import (
     follow_me_score,
     prediction_mask,
     score_frame,
+    score_interval,
 )
 from fcn_follow.lab.scoring.predict import Predicted, outputs
 from fcn_follow.lab.scoring.prefetch import map_in_order
@@ -81,6 +82,10 @@ class Evaluation:
     frames: tuple[FrameResult, ...]
     skipped: tuple[str, ...]
     depth: DepthFigures | None = None
+
+    def score_interval(self) -> tuple[float, float]:
+        """The 95 % interval of the final score (`follow_me.score_interval`)."""
+        return score_interval(scores_by_kind(self.frames))
 
     def figures(self) -> dict[str, object]:
         """The figures for JSON: `final_score`, `final_iou`, `weight`, `folders`, `detection`, the skipped frames.

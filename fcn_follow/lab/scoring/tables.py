@@ -7,8 +7,7 @@ from rich.table import Table
 
 from fcn_follow.lab.console import output
 from fcn_follow.lab.scoring.depth_figures import FOLLOWED_M, DepthFigures
-from fcn_follow.lab.scoring.evaluation import Evaluation, scores_by_kind
-from fcn_follow.lab.scoring.follow_me import score_interval
+from fcn_follow.lab.scoring.evaluation import Evaluation
 
 
 def print_evaluation(result: Evaluation, title: str) -> None:
@@ -26,7 +25,7 @@ def print_evaluation(result: Evaluation, title: str) -> None:
         )  # fmt: skip
     out.print(score_table)
     follow_me = result.follow_me
-    low, high = score_interval(scores_by_kind(result.frames))
+    low, high = result.score_interval()
     out.print(
         f"final_score {follow_me.final_score:.4f} = "
         f"final_iou {follow_me.final_iou:.4f} x weight {follow_me.weight:.4f}; 95 % of resampled sets of frames "
