@@ -283,7 +283,7 @@ class Follower:
         """All present faults as one text."""
         timeouts = self.parameters.timeouts
         command = self._limiter.command
-        expected = reckoned if self._state in MOVING else None
+        expected = reckoned if self._state in MOVING and not odometry else None
         disobedience = self.odometry.disobedience(expected, command, now_s, timeouts) if self.enabled else ""
         contradicted = Reason.HERO_CONTRADICTED if now_s - self._contradicted_s < MIN_CONTRADICTED_S else ""
         frozen = self._frozen.fault(timeouts.frozen_s)
