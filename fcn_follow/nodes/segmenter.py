@@ -96,7 +96,7 @@ class SegmenterNode(ParameterNode):
         self._centroid_publisher = self.create_publisher(PointStamped, "hero/centroid", qos)
         self._people_publisher = self.create_publisher(PoseArray, "people/positions", qos)
         self._position_publisher = self.create_publisher(PointStamped, "hero/position", qos)
-        self._detections = detections.make_publisher(self)
+        self._detections = detections.make_publisher(self, loaded.card.hero_probability_threshold)
         self._state_publisher = self.create_publisher(KeyValue, "segmentation/state", LATCHED)
         self._diagnostics_publisher = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
 
@@ -215,7 +215,7 @@ class SegmenterNode(ParameterNode):
             position = PointStamped(header=header)
             position.point.x, position.point.y, position.point.z = sight.position.position_camera_m
             self._position_publisher.publish(position)
-        self._detections.publish(header, hero)
+        self._detections.publish(header, hero, sight.hero_score)
 
     def _watch(self) -> None:
         """Look for a second camera, and report changes of the state."""

@@ -383,3 +383,33 @@ def test_px4_gets_setpoints_of_the_follower_once_there_is_odometry(domain_id, mo
     assert len(setpoints) > count
     assert not any(any(each.velocity) or each.yawspeed for each in setpoints[count:])
     rclpy.try_shutdown()
+
+
+def test_px4_hears_the_follower_over_dds_in_its_own_messages(rig, follower):
+    px4 = pytest.importorskip("px4_msgs.msg", reason="px4_msgs is built in a workspace of PX4's users")
+    setpoints, modes = [], []
+
+    def take(setpoint):
+        setpoints.append(setpoint)
+        north, east, down = map(float, setpoint.velocity)
+        command = TwistStamped()
+        command.header.frame_id = "map"
+        command.twist.linear.x, command.twist.linear.y, command.twist.linear.z = east, north, -down
+        command.twist.angular.z = -float(setpoint.yawspeed)
+        rig.commands.append(command)
+
+    rig.node.create_subscription(px4.TrajectorySetpoint, "fmu/in/trajectory_setpoint", take, BEST_EFFORT)
+    rig.node.create_subscription(px4.OffboardControlMode, "fmu/in/offboard_control_mode", modes.append, BEST_EFFORT)
+    status = rig.node.create_publisher(px4.VehicleStatus, "fmu/out/vehicle_status", 1)
+    rig.hero_odom_m = (9.0, 2.0)
+    follower("-p", "output:=px4", "-p", "vehicle.response_s:=0.1")
+
+    def show():
+        status.publish(px4.VehicleStatus(nav_state=14, arming_state=2))
+        rig.show_odom()
+        rig.spin()
+
+    flies = wait_until(lambda: rig.state() == "tracking" and setpoints and setpoints[-1].velocity[1] > 0.3, show)
+    assert flies, (rig.states[-5:], setpoints[-1:])
+    assert modes[-1].velocity and not modes[-1].position
+    assert math.isnan(setpoints[-1].position[0]) and setpoints[-1].yawspeed < 0.0

@@ -28,6 +28,7 @@ from fcn_follow.geometry import CameraIntrinsics
 from fcn_follow.images.messages import fill_camera_info, fill_image, image_to_rgb
 from fcn_follow.inference.engine import Answer, EngineSpec
 from fcn_follow.nodes import segmenter
+from fcn_follow.nodes.support import detections
 
 CAMERA = CameraIntrinsics(192, 128, 150.0, 150.0, 95.5, 63.5)  # twice the network's input of the test
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -195,6 +196,31 @@ def test_people_are_published_with_the_images_header_and_before_the_hero(started
 
     world.rgb = picture(FOLLOWED)
     world.until(lambda: world.received["people/positions"] and world.received["people/positions"][-1].poses == [])
+
+
+@pytest.mark.skipif(detections.vision_msgs is None, reason="vision_msgs comes with a ROS install, or is built")
+def test_vision_msgs_carry_the_hero_of_each_frame_and_the_labels_to_whoever_comes_late(started):
+    from vision_msgs.msg import Detection2DArray, LabelInfo
+
+    world = started()
+    arrays: list[Any] = []
+    world.node.create_subscription(Detection2DArray, "hero/detections", arrays.append, 10)
+    world.until(lambda: arrays and len(arrays[-1].detections) == 1)
+    (seen,) = arrays[-1].detections
+    assert seen.header == arrays[-1].header and seen.header.frame_id == "front_camera"
+    assert (seen.id, seen.results[0].hypothesis.class_id) == ("hero", "hero")
+    assert seen.results[0].hypothesis.score == 0.999999  # every pixel is sure by the test's card
+    assert (seen.bbox.size_x, seen.bbox.size_y) == pytest.approx((20, 80), abs=2)
+    assert (seen.bbox.center.position.x, seen.bbox.center.position.y) == pytest.approx((89.5, 59.5), abs=1)
+
+    world.rgb = picture()
+    world.until(lambda: len(arrays[-1].detections) == 0)
+    assert arrays[-1].header.frame_id == "front_camera"
+    infos: list[Any] = []
+    world.node.create_subscription(LabelInfo, "segmentation/label_info", infos.append, LATCHED)
+    world.until(lambda: infos, world.spin)
+    assert [each.class_name for each in infos[0].class_map] == ["background", "other people", "hero"]
+    assert infos[0].threshold == pytest.approx(0.999999)
 
 
 def test_a_hero_whom_temporal_agreement_withholds_is_one_of_the_people(started):
