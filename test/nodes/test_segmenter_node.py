@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import threading
 import time
@@ -16,6 +17,8 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from drawn_frames import write_weights
 from geometry_msgs.msg import PointStamped, PoseArray
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.signals import SignalHandlerOptions
@@ -384,6 +387,64 @@ def test_frames_that_cannot_be_decoded_are_an_error_and_silence_is_stale(started
     world.until(lambda: world.status()["level"] == str(DiagnosticStatus.STALE[0]), world.spin)
     assert world.status()["message"].startswith("no frames on /image_raw for")
     world.images = good
+    world.follows()
+
+
+def change_state(world: World, transition: int) -> bool:
+    """As a lifecycle manager does it, by the service."""
+    client = world.node.create_client(ChangeState, "segmenter/change_state")
+    assert wait_until(client.service_is_ready, world.spin)
+    request = ChangeState.Request()
+    request.transition.id = transition
+    future = client.call_async(request)
+    assert wait_until(future.done, world.spin, 30.0)
+    return future.result().success
+
+
+def test_a_lifecycle_manager_configures_activates_deactivates_and_cleans_up(started):
+    world = started(autostart="false")
+    words = "the segmenter is {}; a lifecycle manager has to activate it"
+    world.until(lambda: world.state() == ("fault", words.format("unconfigured")))
+    assert world.node.count_publishers("segmentation/label_mask") == 0
+    assert not change_state(world, Transition.TRANSITION_ACTIVATE), "it is not configured"
+    assert change_state(world, Transition.TRANSITION_CONFIGURE)
+    assert not change_state(world, Transition.TRANSITION_CONFIGURE), "it is"
+    world.until(lambda: world.status().get("lifecycle") == "inactive" and world.status()["engine"] == "torch")
+    assert world.status()["level"] == str(DiagnosticStatus.WARN[0])
+    assert world.state() == ("fault", words.format("inactive"))
+    assert world.node.count_subscribers("image_raw") == 0
+    assert change_state(world, Transition.TRANSITION_ACTIVATE)
+    world.follows()
+    world.until(lambda: world.status()["lifecycle"] == "active" and world.status()["message"] == "segmenting")
+
+    assert change_state(world, Transition.TRANSITION_DEACTIVATE)
+    now_ns = world.node.get_clock().now().nanoseconds
+    world.until(lambda: world.state() == ("fault", words.format("inactive")))
+    assert world.node.count_subscribers("image_raw") == 0
+    assert not any(world.since(topic, now_ns) for topic in ("segmentation/label_mask", "hero/position"))
+    assert change_state(world, Transition.TRANSITION_ACTIVATE)
+    world.follows()
+
+    assert change_state(world, Transition.TRANSITION_DEACTIVATE)
+    assert change_state(world, Transition.TRANSITION_CLEANUP)
+    world.until(lambda: "engine" not in world.status() and world.status()["lifecycle"] == "unconfigured")
+    holders = [type(each) for each in gc.get_referrers(world.engine)]
+    assert segmenter._TimedEngine not in holders, "the engine can be freed"
+    assert world.node.count_publishers("segmentation/label_mask") == 0
+    assert change_state(world, Transition.TRANSITION_CONFIGURE)
+    assert change_state(world, Transition.TRANSITION_ACTIVATE)
+    world.follows()
+    assert change_state(world, Transition.TRANSITION_ACTIVE_SHUTDOWN)
+    world.until(lambda: world.state() == ("fault", words.format("finalized")))
+
+
+def test_a_configuration_that_fails_is_refused_with_its_reason_and_may_be_tried_again(started, tmp_path, capfd):
+    world = started(autostart="false", weights=tmp_path / "later.safetensors")
+    assert not change_state(world, Transition.TRANSITION_CONFIGURE)
+    assert "a transition was refused" in (text := capfd.readouterr().err) and "later.safetensors" in text
+    write_weights(tmp_path / "later.safetensors")
+    assert change_state(world, Transition.TRANSITION_CONFIGURE)
+    assert change_state(world, Transition.TRANSITION_ACTIVATE)
     world.follows()
 
 
