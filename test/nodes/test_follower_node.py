@@ -6,6 +6,7 @@ import math
 import os
 import sys
 import time
+from itertools import pairwise
 from types import ModuleType, SimpleNamespace
 
 import pytest
@@ -21,6 +22,7 @@ from ros_tools import finish, interrupt, start_node, wait_until
 from rosgraph_msgs.msg import Clock
 from std_msgs.msg import String
 from std_srvs.srv import SetBool
+from visualization_msgs.msg import MarkerArray
 
 from fcn_follow.geometry import ZERO_COMMAND
 from fcn_follow.nodes.follower import FollowerNode
@@ -383,6 +385,27 @@ def test_px4_gets_setpoints_of_the_follower_once_there_is_odometry(domain_id, mo
     assert len(setpoints) > count
     assert not any(any(each.velocity) or each.yawspeed for each in setpoints[count:])
     rclpy.try_shutdown()
+
+
+def test_markers_show_hero_drone_paths_and_state_while_somebody_listens(rig, follower):
+    follower("-p", "odom_frame:=odom")
+    rig.hero_odom_m = (9.0, 2.0)
+    arrays = []
+    fly(rig, rig.show_odom)
+    rig.node.create_subscription(MarkerArray, "follow/markers", arrays.append, 10)
+    assert wait_until(lambda: len(arrays) > 5, rig.show_odom)
+    by_name = {marker.ns: marker for marker in arrays[-1].markers}
+    assert {marker.header.frame_id for marker in by_name.values()} == {"odom"}
+    hero, drone = by_name["hero"].pose.position, by_name["drone"].pose.position
+    assert (hero.x, hero.y) == pytest.approx(rig.hero_odom_m, abs=0.3)
+    assert (drone.x, drone.y, drone.z) == pytest.approx(rig.place, abs=0.5)
+    assert by_name["hero"].scale.z == 1.7
+    doubt = by_name["two standard deviations of the hero"]
+    assert 0.0 < doubt.scale.x < 4.0 and doubt.pose.position.z == pytest.approx(hero.z - 0.85)
+    assert len(by_name["drone path"].points) == len(by_name["hero path"].points) >= 5
+    assert by_name["state"].text.startswith("tracking")
+    stamps_s = [array.markers[0].header.stamp.sec + 1e-9 * array.markers[0].header.stamp.nanosec for array in arrays]
+    assert min(later - earlier for earlier, later in pairwise(stamps_s)) > 0.08
 
 
 def test_px4_hears_the_follower_over_dds_in_its_own_messages(rig, follower):
