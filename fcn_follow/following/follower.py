@@ -38,7 +38,7 @@ class FollowerStep:
     holding). `wanted` is the command before the limits, `limited_by` the names of the limits that changed it. hero is
     the estimate predicted to now in odom (or in the dead-reckoned frame), relative the drone seen from it.
     yaw_odom_rad is the drone's yaw, None without odometry. request is "", "land" or "return", for a person or an
-    autopilot. fault is why the drone must not move, empty without a fault.
+    autopilot. fault is why the drone must not move, empty without a fault. vehicle is the drone where the hero is.
     """
 
     now_s: float
@@ -53,6 +53,7 @@ class FollowerStep:
     request: str = ""
     yaw_odom_rad: float | None = None
     fault: str = ""
+    vehicle: VehiclePose | None = None
 
     @property
     def is_flying(self) -> bool:
@@ -200,6 +201,7 @@ class Follower:
             request,
             vehicle.yaw_rad if self.odometry.heard else None,
             str(guarded.fault or fault),
+            vehicle,
         )
 
     def _advance_clock(self, now_s: float) -> float | None:

@@ -11,6 +11,7 @@ from fcn_follow.geometry import CameraIntrinsics
 from fcn_follow.networks.weights import ModelCard
 from fcn_follow.perception.agreement import Agreement, AgreementParameters
 from fcn_follow.perception.hero import find_hero
+from fcn_follow.perception.labels import hero_score
 from fcn_follow.perception.people import locate_people
 from fcn_follow.perception.ranging import LocatingParameters, blob_depth, locate_hero
 from fcn_follow.perception.segmenter import Segmenter
@@ -53,21 +54,19 @@ class HeroFinder:
             depth_wanted: compute the depth even if the position does not need it; the engine must give it.
         """
         parameters = self.parameters
-        depth_m = None
-        if camera is not None and (depth_wanted or parameters.ranging.method == "depth"):
-            labels, depth_m = self._segmenter.segment_with_depth(image_rgb, camera.fy_px)
-        else:
-            labels = self._segmenter.segment(image_rgb)
+        with_depth = camera is not None and (depth_wanted or parameters.ranging.method == "depth")
+        labels, codes, depth_m = self._segmenter.look(image_rgb, camera.fy_px if camera and with_depth else None)
         min_px = min_area_px(self._segmenter.card, labels)
         hero = self._agreement.agreed(find_hero(labels, min_px), stamp_s, parameters.agreement)
+        score = hero_score(codes, hero.box, labels.shape, self._segmenter.card) if hero else 0.0
         if camera is None:
-            return Sight(labels, hero, None)
+            return Sight(labels, hero, None, hero_score=score)
         position = None
         if hero is not None:
             position = locate_hero(hero, camera, parameters, stamp_s, blob_depth(hero, labels, depth_m))
         followed = hero if position else None
         people = locate_people(labels, followed, camera, parameters, min_px, depth_m)
-        return Sight(labels, hero, position, people, depth_m)
+        return Sight(labels, hero, position, people, depth_m, score)
 
 
 def min_area_px(card: ModelCard, labels: NDArray[np.uint8]) -> float:

@@ -16,7 +16,8 @@ class Sight:
     """The labels of a frame, the hero's blob and position (None where there is none), and everybody else.
 
     `people` are the middles of the other people's bodies in the camera's optical frame, in metres; `depth_m` is H x W
-    along the optical axis, where it was computed.
+    along the optical axis, where it was computed. `hero_score` is the least that the mean probability of the hero's
+    pixels can be.
     """
 
     labels: NDArray[np.uint8]
@@ -24,3 +25,4 @@ class Sight:
     position: HeroPosition | None
     people: tuple[Vector3, ...] = ()
     depth_m: NDArray[np.float32] | None = None
+    hero_score: float = 0.0
