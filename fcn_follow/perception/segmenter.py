@@ -6,14 +6,13 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
+from fcn_follow.images.resize import resize_image
 from fcn_follow.inference.engine import Answer, Engine
 from fcn_follow.networks.weights import ModelCard
 from fcn_follow.perception.depth import metres_per_unit, resized_nearest
 from fcn_follow.perception.labels import labels_of_codes
 
-BILINEAR = Image.BILINEAR  # type: ignore[attr-defined]  # the name in every version of Pillow
 _WARM_UP = 3
 
 
@@ -76,12 +75,5 @@ class Segmenter:
 
     def _answer(self, image_rgb: NDArray[np.uint8]) -> Answer:
         """The engine's answer for one image, at the network's size."""
-        resized = resized_for_network(image_rgb, self.card.input_height_px, self.card.input_width_px)
+        resized = resize_image(image_rgb, self.card.input_height_px, self.card.input_width_px)
         return self.engine.run(resized[None])
-
-
-def resized_for_network(image_rgb: NDArray[np.uint8], height_px: int, width_px: int) -> NDArray[np.uint8]:
-    """An image HxWx3 in a network's size: Pillow's antialiased bilinear, as the networks are trained and scored."""
-    if image_rgb.shape[:2] == (height_px, width_px):
-        return image_rgb
-    return np.asarray(Image.fromarray(image_rgb).resize((width_px, height_px), BILINEAR))

@@ -98,6 +98,7 @@ class Episode:
         self._renderer = Renderer(self.world, self.camera.width_px, self.camera.height_px)
         rng = np.random.default_rng([seed, 3])
         self._sensor_rng, wind_rng, odometry_rng = (np.random.default_rng([seed, stream]) for stream in (4, 5, 6))
+        hero_outfit = replace(hero_outfit, height_m=scenario.hero_height_m or hero_outfit.height_m)
         self._hero_outfit = hero_outfit
         self.route = Route(scenario.start_m, scenario.legs)
         x, y = (place + offset for place, offset in zip(scenario.start_m, scenario.drone_from_hero_m, strict=True))
