@@ -36,6 +36,7 @@ setup(
         "console_scripts": [
             "fcn-follow = fcn_follow.cli:main",
             "segmenter = fcn_follow.nodes.executables:segmenter",
+            "segmenters = fcn_follow.nodes.executables:segmenters",
             "follower = fcn_follow.nodes.executables:follower",
             "player = fcn_follow.nodes.executables:player",
             "simulator = fcn_follow.nodes.executables:simulator",

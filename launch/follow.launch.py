@@ -41,6 +41,12 @@ ARGUMENTS = [
         description="YAML file given last, for the parameters of this drone and its camera. Empty: none.",
     ),
     DeclareLaunchArgument("namespace", default_value="", description="Namespace of all nodes and topics, as drone1."),
+    DeclareLaunchArgument(
+        "segmenter",
+        default_value="true",
+        choices=["true", "false"],
+        description="false: the executable segmenters has the one of this namespace, with those of other drones.",
+    ),
     DeclareLaunchArgument("cmd_vel", default_value="cmd_vel", description="Topic of the velocity commands."),
     DeclareLaunchArgument(
         "cmd_vel_type",
@@ -155,7 +161,7 @@ def make_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     profile = dds_environment(network=value["network"] == "true" or (value["network"] == "" and not simulated))
     nodes = [
         *(SetEnvironmentVariable(name, setting) for name, setting in profile.items()),
-        node("segmenter", segmenter, camera),
+        *([node("segmenter", segmenter, camera)] if value["segmenter"] == "true" else []),
         node("follower", follower, [("cmd_vel", value["cmd_vel"]), ("odom", value["odom"])]),
     ]
     if simulated:

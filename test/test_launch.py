@@ -110,6 +110,12 @@ def test_nothing_with_a_vehicle_moves_until_it_is_enabled(arguments, start_enabl
     assert context.environment["FASTRTPS_DEFAULT_PROFILES_FILE"].endswith(profile)
 
 
+@pytest.mark.parametrize("segmenter", ["true", "false"])
+def test_a_segmenter_of_a_fleet_is_not_started_again(segmenter, tmp_path, monkeypatch):
+    _, _, given, _ = launched({"segmenter": segmenter}, tmp_path, monkeypatch)
+    assert ("segmenter" in given, "follower" in given) == (segmenter == "true", True)
+
+
 @pytest.mark.parametrize(
     "arguments", [{"params_file": MINE}, {"vehicle_file": MINE}, {"params_file": MINE, "enabled": "true"}]
 )

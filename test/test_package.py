@@ -24,6 +24,9 @@ BROUGHT_ALONG = {"lz4", "backports", "google"}
 ELSEWHERE = {"px4_msgs", "tf2_ros", "tf2_msgs", "tensorrt", "compression"}
 """PX4's own messages, NVIDIA's package, and a module of Python 3.14; each is imported where it is there."""
 
+NOT_INSTALLED = {"ray"}
+"""80 MB that only `--on ray` needs: an extra alone, which scripts/setup.sh leaves out."""
+
 
 def distribution(requirement: str) -> str:
     """The normalised name of what a line of requirements wants."""
@@ -76,7 +79,7 @@ def test_what_colcon_cannot_read_from_pyproject_stands_in_setup_py():
 def test_every_dependency_is_pinned():
     lines = (ROOT / "requirements.txt").read_text().splitlines()
     pinned = {distribution(line) for line in lines if "==" in line}
-    assert declared() <= pinned
+    assert declared() - pinned == NOT_INSTALLED
 
 
 def test_every_import_is_declared():

@@ -136,12 +136,13 @@ def suite(
 
     scenarios = _scenarios(scenario, knows_depth=true_positions or ranging == "depth")
     eyes = _eyes(true_positions, weights, engine, ranging)
+    where = check_on(on, processes)
     make_folder(out, "--out")
     found: dict[int, Figures] = {}
     deaths = Deaths()
     with _stopped_by_ctrl_c(out), _journal(out, resume) as journal:
         try:
-            found.update(_flights(scenarios, seeds, eyes, duration, check_on(on, processes), journal, deaths))
+            found.update(_flights(scenarios, seeds, eyes, duration, where, journal, deaths))
         finally:
             if flown := _in_order(found):
                 save_tables(out, flown, scenarios)
@@ -172,12 +173,13 @@ def compare(
 
     scenarios = _scenarios(scenario, knows_depth=True)
     ways = [_eyes(False, weights, engine, method) for method in METHODS]
+    where = check_on(on, processes)
     make_folder(out, "--out")
     flown: dict[str, list[Figures]] = {}
     deaths = Deaths()
     with _stopped_by_ctrl_c(out), _journal(out, resume) as journal:
         for eyes in ways:
-            found = dict(_flights(scenarios, seeds, eyes, duration, check_on(on, processes), journal, deaths))
+            found = dict(_flights(scenarios, seeds, eyes, duration, where, journal, deaths))
             flown[eyes.ranging] = _in_order(found)
             save_ranging(out, flown)
     table = Table(title="RMS distance error in metres, by how the distance is found")
@@ -209,6 +211,7 @@ def faults(
     from fcn_follow.simulation.fault_flights import FaultFlight, Task, decoded, run, save_flights
 
     eyes = _eyes(true_positions, weights, engine, ranging)
+    where = check_on(on, processes)
     make_folder(out, "--out")
     tasks = [Task(seed, eyes) for seed in range(first_seed, first_seed + flights)]
     found: dict[int, FaultFlight] = {}
@@ -219,7 +222,7 @@ def faults(
     with _stopped_by_ctrl_c(out), _journal(out, resume) as journal, progress_bar() as progress:
         bar = progress.add_task("flying", total=len(tasks))
         try:
-            for place, flight in journal.spread(run, tasks, check_on(on, processes), deaths, decoded):
+            for place, flight in journal.spread(run, tasks, where, deaths, decoded):
                 found[place] = flight
                 progress.update(bar, advance=1, description=f"flew {flight.scenario} {flight.seed}")
         finally:

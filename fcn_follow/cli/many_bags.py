@@ -90,13 +90,14 @@ def score_recordings(
     request = EngineRequest(engine, device, precision)
     load_model(path)
     tasks = [Task(bag.resolve(), path, request, image_topic, truth_topic, tolerance) for bag in bags]
+    where = check_on(on, processes)
     make_folder(out, "--out")
     found: dict[int, dict[str, Any]] = {}
     deaths = Deaths()
     with closing(Journal(out / "bags.jsonl", resume=resume)) as journal, progress_bar() as progress:
         bar = progress.add_task("scoring", total=len(tasks))
         try:
-            for place, result in journal.spread(score_one, tasks, check_on(on, processes), deaths, _earlier):
+            for place, result in journal.spread(score_one, tasks, where, deaths, _earlier):
                 found[place] = result
                 progress.update(bar, advance=1, description=f"scored {tasks[place].bag.name}")
         except KeyboardInterrupt:

@@ -86,15 +86,22 @@ class Journal:
                 yield place, earlier
             else:
                 left.append(place)
-        for index, result in spread(work, [tasks[place] for place in left], on, deaths):
-            kept = result if isinstance(result, dict) else asdict(result)  # type: ignore[call-overload]
-            try:
-                self._file.write(f'{{"task": {keys[left[index]]}, "result": {json.dumps(kept)}}}\n'.encode())
-                self._file.flush()
-            except OSError as error:
-                raise UserError(f"cannot write to {self._file.name}: {error.strerror or error}") from error
-            yield left[index], result
-        deaths.given_up[:] = [left[index] for index in deaths.given_up]
+        own = Deaths()
+        try:
+            for index, result in spread(work, [tasks[place] for place in left], on, own):
+                kept = result if isinstance(result, dict) else asdict(result)  # type: ignore[call-overload]
+                self._write(f'{{"task": {keys[left[index]]}, "result": {json.dumps(kept)}}}\n')
+                yield left[index], result
+        finally:
+            deaths.count += own.count
+            deaths.given_up += [left[index] for index in own.given_up]
+
+    def _write(self, line: str) -> None:
+        try:
+            self._file.write(line.encode())
+            self._file.flush()
+        except OSError as error:
+            raise UserError(f"cannot write to {self._file.name}: {error.strerror or error}") from error
 
     def close(self) -> None:
         """Close the file."""

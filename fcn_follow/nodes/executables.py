@@ -23,7 +23,9 @@ NODES = {
     "scorer": "fcn_follow.nodes.scorer:ScorerNode",
     "recorder": "fcn_follow.nodes.recorder:RecorderNode",
 }
-FLYING = ("segmenter", "follower")  # each millisecond counts, and none of them ends by itself
+FLEET = {"segmenters": "fcn_follow.nodes.fleet:Fleet"}
+"""Several nodes in one process."""
+FLYING = ("segmenter", "follower", *FLEET)  # each millisecond counts, and none of them ends by itself
 
 PARAMETERS = {
     "segmenter": "fcn_follow.nodes.support.segmenter_parameters:SegmenterParameters",
@@ -33,6 +35,7 @@ PARAMETERS = {
     "scorer": "fcn_follow.nodes.scorer:ScorerParameters",
     "recorder": "fcn_follow.nodes.recorder:RecorderParameters",
 }
+PARAMETERS["segmenters"] = PARAMETERS["segmenter"]
 
 
 def _run(name: str) -> NoReturn:
@@ -46,7 +49,7 @@ def _run(name: str) -> NoReturn:
     end_with_parent()
 
     def make_node() -> Any:
-        return _named(NODES[name])()
+        return _named((NODES | FLEET)[name])()
 
     exit_code = run_node(make_node, by_events=name in FLYING)
     sys.stdout.flush()
@@ -77,6 +80,11 @@ def segmenter() -> int:
     return _run("segmenter")
 
 
+def segmenters() -> int:
+    """A segmenter for each namespace that is named, with one network for all."""
+    return _run("segmenters")
+
+
 def follower() -> int:
     """Hero position in, velocity commands out."""
     return _run("follower")
@@ -104,8 +112,8 @@ def recorder() -> int:
 
 def main() -> int:
     """Run the node named by the first argument."""
-    if len(sys.argv) < 2 or sys.argv[1] not in NODES:
-        print(f"error: name a node: {', '.join(NODES)}", file=sys.stderr)
+    if len(sys.argv) < 2 or sys.argv[1] not in NODES | FLEET:
+        print(f"error: name a node: {', '.join(NODES | FLEET)}", file=sys.stderr)
         return 2
     return _run(sys.argv.pop(1))
 

@@ -14,6 +14,7 @@ import math
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -80,8 +81,10 @@ class _Eyes:
 class SegmenterNode(ManagedNode):
     """Wires messages to `HeroFinder`; the work runs in a thread beside the executor."""
 
-    def __init__(self) -> None:
-        super().__init__("segmenter")
+    def __init__(self, namespace: str | None = None, choose: Callable[..., Choice] | None = None) -> None:
+        """`choose` takes the place of `choose_for`."""
+        super().__init__("segmenter", namespace=namespace)
+        self._choose = choose or choose_for
         self._settings = self.declare(SegmenterParameters(), self._take_parameters)
         self._mount: MountFromTf[CameraParameters] = MountFromTf(self)
         self._health = SegmenterHealth()
@@ -115,7 +118,7 @@ class SegmenterNode(ManagedNode):
         _refuse_ranging_without_depth(parameters, weights.name, loaded.card)
         request = EngineRequest(parameters.engine, parameters.device, parameters.precision, parameters.threads)
         output = flying_output(loaded.card)
-        choice = choose_for(loaded, request, self.get_logger().info, output)
+        choice = self._choose(loaded, request, self.get_logger().info, output)
         finder = HeroFinder(Segmenter(loaded, _TimedEngine(choice.engine, self._inference_s)), parameters)
         self._eyes = _Eyes(weights.name, loaded.card, choice, finder)
 

@@ -4,21 +4,20 @@ import ast
 from pathlib import Path
 
 import pytest
-import rclpy
+from rclpy.lifecycle import LifecycleNode
 from ros_tools import ROOT
 
 from fcn_follow.nodes import executables
-from fcn_follow.nodes.executables import NODES
+from fcn_follow.nodes.executables import FLEET, NODES
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "fcn_follow" / "nodes").rglob("*.py")), ids=lambda path: path.stem)
 def test_no_attribute_of_rclpy_s_node_is_overwritten(ros, path: Path):
     """Else its parameter services break without a word."""
-    node = rclpy.create_node("bare")
-    taken = set(vars(node))
+    taken = set(vars(LifecycleNode("bare")))
     for each in ast.walk(ast.parse(path.read_text())):
         if isinstance(each, ast.ClassDef) and any(
-            getattr(base, "id", "") in ("Node", "ParameterNode") for base in each.bases
+            getattr(base, "id", "") in ("Node", "ParameterNode", "ManagedNode") for base in each.bases
         ):
             own = {
                 target.attr
@@ -30,7 +29,7 @@ def test_no_attribute_of_rclpy_s_node_is_overwritten(ros, path: Path):
             assert not own & taken
 
 
-@pytest.mark.parametrize("name", NODES)
+@pytest.mark.parametrize("name", [*NODES, *FLEET])
 def test_every_executable_explains_itself_and_its_parameters(name, monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", [name, "--help"])
     with pytest.raises(SystemExit) as ended:

@@ -27,10 +27,13 @@ from ros_tools import wait_until
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import String
 
+from fcn_follow.errors import UserError
 from fcn_follow.geometry import CameraIntrinsics
 from fcn_follow.images.messages import fill_camera_info, fill_image, image_to_rgb
+from fcn_follow.inference import sharing
 from fcn_follow.inference.engine import Answer, EngineSpec
 from fcn_follow.nodes import segmenter
+from fcn_follow.nodes.fleet import Fleet
 from fcn_follow.nodes.support import detections
 
 CAMERA = CameraIntrinsics(192, 128, 150.0, 150.0, 95.5, 63.5)  # twice the network's input of the test
@@ -446,6 +449,45 @@ def test_a_configuration_that_fails_is_refused_with_its_reason_and_may_be_tried_
     assert change_state(world, Transition.TRANSITION_CONFIGURE)
     assert change_state(world, Transition.TRANSITION_ACTIVATE)
     world.follows()
+
+
+def test_a_fleet_has_one_engine_and_a_segmenter_for_each_drone(domain_id, tmp_path, monkeypatch, cleanup):
+    engine = EngineByColour()
+    opened: list[Any] = []
+    choose = lambda *_: opened.append(1) or SimpleNamespace(engine=engine, reason="test")  # noqa: E731
+    monkeypatch.setattr(sharing, "choose_for", choose)
+    weights = write_weights(tmp_path / "any.safetensors")
+    rclpy.init(args=["--ros-args", "-p", f"weights:={weights}"], domain_id=domain_id)
+    cleanup.callback(rclpy.try_shutdown)
+    for names, expected in (([], "no namespace is given"), (["drone1", "/drone1"], "drone1 is named twice")):
+        monkeypatch.setattr("sys.argv", ["segmenters", *names])
+        with pytest.raises(UserError, match=expected):
+            Fleet()
+    monkeypatch.setattr("sys.argv", ["segmenters", "drone1", "drone2", "--ros-args", "-p", "frozen_s:=5.0"])
+    fleet = Fleet()
+    cleanup.callback(fleet.stop)
+    assert [node.get_fully_qualified_name() for node in fleet.nodes] == ["/drone1/segmenter", "/drone2/segmenter"]
+    assert len(opened) == 1
+    camera, executor = rclpy.create_node("cameras"), SingleThreadedExecutor()
+    for node in (*fleet.nodes, camera):
+        executor.add_node(node)
+    cleanup.callback(executor.shutdown)
+    heroes: dict[str, list[PointStamped]] = {"drone1": [], "drone2": []}
+    images = {}
+    for drone, received in heroes.items():
+        images[drone] = camera.create_publisher(Image, f"{drone}/image_raw", 1)
+        camera.create_subscription(PointStamped, f"{drone}/hero/centroid", received.append, 10)
+
+    def send() -> None:
+        for drone, people in (("drone1", [FOLLOWED]), ("drone2", [(HERO, 20, 40, 12, 50)])):
+            message = fill_image(Image(), picture(*people))
+            message.header.stamp = camera.get_clock().now().to_msg()
+            images[drone].publish(message)
+        for _ in range(10):
+            executor.spin_once(timeout_sec=0.02)
+
+    assert wait_until(lambda: all(len(received) > 2 for received in heroes.values()), send, 30.0)
+    assert {received[-1].point.x for received in heroes.values()} == {89.5, 25.5}
 
 
 def test_a_picture_that_does_not_change_is_reported_and_followed_all_the_same(started):

@@ -18,9 +18,9 @@ ACTIVE = "active"
 class ManagedNode(LifecycleNodeMixin, ParameterNode):  # type: ignore[misc]
     """A node whose four steps are transitions; one that raises an exception is undone, and its transition refused."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, **options: Any) -> None:
         """Raises UserError like ParameterNode."""
-        ParameterNode.__init__(self, name)
+        ParameterNode.__init__(self, name, **options)
         LifecycleNodeMixin.__init__(self)
         self._change_state = self._service_change_state.callback
         self._service_change_state.callback = self._on_change_state

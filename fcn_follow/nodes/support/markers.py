@@ -14,7 +14,7 @@ from fcn_follow.following.follower import FollowerStep
 from fcn_follow.following.states import State
 
 PERIOD_S = 0.1
-PATH_S = 60.0
+PATH_S, PATH_STEP_S = 60.0, 1.0  # few points, for rclpy takes long over each
 LIFETIME = Duration(nanosec=500_000_000)  # a marker that is no longer true vanishes
 BODY_WIDTH_M = 0.5
 GREY = (0.7, 0.7, 0.7)
@@ -25,15 +25,18 @@ class FollowMarkers:
     """Makes the markers of steps at PERIOD_S; the paths are those of the last PATH_S that somebody watched."""
 
     def __init__(self) -> None:
-        self._hero_path: deque[Point] = deque(maxlen=round(PATH_S / PERIOD_S))
-        self._drone_path: deque[Point] = deque(maxlen=round(PATH_S / PERIOD_S))
-        self._made_s = -math.inf
+        self._hero_path: deque[Point] = deque(maxlen=round(PATH_S / PATH_STEP_S))
+        self._drone_path: deque[Point] = deque(maxlen=round(PATH_S / PATH_STEP_S))
+        self._made_s = self._kept_s = -math.inf
 
     def of(self, step: FollowerStep, header: Header, hero_height_m: float) -> MarkerArray | None:
         """The markers of a step, with a header of odom now; None if the last ones are newer than PERIOD_S."""
         if 0.0 <= step.now_s - self._made_s < PERIOD_S or step.vehicle is None:
             return None
         self._made_s = step.now_s
+        keeps = not 0.0 <= step.now_s - self._kept_s < PATH_STEP_S
+        if keeps:
+            self._kept_s = step.now_s
         colour = COLOURS.get(step.state, GREY)
 
         def marker(name: str, kind: int, size: tuple[float, float, float], alpha: float = 1.0) -> Marker:
@@ -45,15 +48,13 @@ class FollowMarkers:
         drone.pose.position = _point(step.vehicle.position_m)
         half_rad = step.vehicle.yaw_rad / 2
         drone.pose.orientation = Quaternion(z=math.sin(half_rad), w=math.cos(half_rad))
-        self._drone_path.append(drone.pose.position)
         drone_path = marker("drone path", Marker.LINE_STRIP, (0.03, 0.0, 0.0), 0.6)
-        drone_path.points = list(self._drone_path)
+        drone_path.points = _with(self._drone_path, drone.pose.position, keeps)
         words = marker("state", Marker.TEXT_VIEW_FACING, (0.0, 0.0, 0.4))
         words.pose.position = _point(step.vehicle.position_m, up_m=0.8)
         words.text = f"{step.state.value}: {step.reason}"
         markers = [drone, drone_path, words]
         if (hero := step.hero) is not None:
-            self._hero_path.append(_point(hero.position_odom_m))
             body = marker("hero", Marker.CYLINDER, (BODY_WIDTH_M, BODY_WIDTH_M, hero_height_m), 0.8)
             body.pose.position = _point(hero.position_odom_m)
             sigma_m = hero.position_sigma_m
@@ -65,9 +66,17 @@ class FollowMarkers:
             ahead = [place + speed for place, speed in zip(hero.position_odom_m, hero.velocity_odom_m_s, strict=True)]
             velocity.points = [_point(hero.position_odom_m), Point(x=ahead[0], y=ahead[1], z=ahead[2])]
             hero_path = marker("hero path", Marker.LINE_STRIP, (0.05, 0.0, 0.0), 0.6)
-            hero_path.points = list(self._hero_path)
+            hero_path.points = _with(self._hero_path, body.pose.position, keeps)
             markers += [body, doubt, velocity, hero_path]
         return MarkerArray(markers=markers)
+
+
+def _with(path: deque[Point], newest: Point, keeps: bool) -> list[Point]:
+    """The path up to now; only with `keeps` is the newest point a part of it later."""
+    points = [*path, newest]
+    if keeps:
+        path.append(newest)
+    return points
 
 
 def _point(position_m: tuple[float, float, float], up_m: float = 0.0) -> Point:

@@ -45,8 +45,8 @@ def run_node(make_node: Callable[[], Any], *, by_events: bool = False) -> int:
     standard error and exit code 1; any other exception of a callback stops the node the same way, with its traceback.
 
     Args:
-        make_node: makes the rclpy node; its method `stop()` publishes the last messages (zero commands) and ends its
-            threads.
+        make_node: makes the rclpy node, or several as `nodes` of an object; its method `stop()` publishes the last
+            messages (zero commands) and ends its threads.
         by_events: take the executor of `make_executor`; it logs every exception of a callback, `Finished` too.
     """
     stopping = False
@@ -69,7 +69,8 @@ def run_node(make_node: Callable[[], Any], *, by_events: bool = False) -> int:
         if not stopping:
             node = make_node()
             executor = make_executor() if by_events else SingleThreadedExecutor()
-            executor.add_node(node)
+            for each in getattr(node, "nodes", (node,)):
+                executor.add_node(each)
             while not stopping:
                 executor.spin_once(timeout_sec=0.1)
     except (Finished, ExternalShutdownException):

@@ -1,0 +1,36 @@
+"""The segmenters of several drones in one process, on a ground machine: they share one network and its engine."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+
+from rclpy.utilities import remove_ros_args
+
+from fcn_follow.errors import UserError
+from fcn_follow.inference.sharing import EngineShare
+from fcn_follow.nodes.segmenter import SegmenterNode
+
+
+class Fleet:
+    """A segmenter in each namespace that the command line names."""
+
+    def __init__(self) -> None:
+        """Raises UserError where it names none, or one twice."""
+        namespaces = remove_ros_args(sys.argv)[1:]
+        twice = [name for name, count in Counter(name.strip("/") for name in namespaces).items() if count > 1]
+        if not namespaces or twice:
+            wrong = f"{twice[0]} is named twice" if twice else "no namespace is given"
+            raise UserError(f"{wrong}; name that of each drone: segmenters drone1 drone2")
+        share = EngineShare(len(namespaces))
+        self.nodes = [SegmenterNode(namespace=name, choose=share.choose) for name in namespaces]
+
+    def stop(self) -> None:
+        """End all workers."""
+        for node in self.nodes:
+            node.stop()
+
+    def destroy_node(self) -> None:
+        """Destroy all nodes."""
+        for node in self.nodes:
+            node.destroy_node()
