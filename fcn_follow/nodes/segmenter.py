@@ -1,8 +1,8 @@
 """The node `segmenter`: camera images in; label mask, hero and other people out, depth where the weights have it.
 
 segmentation/state (diagnostic_msgs/KeyValue, latched, on change and at 1 Hz) is `fault` with the reason while the drone
-must not fly by what is published, else `ok`. With a fault of the source, such as two cameras, hero and people are not
-published; the mask still is, for display.
+must not fly by what is published, `choosing` with the question while the user must say who the hero is, else `ok`.
+With a fault of the source, such as two cameras, hero and people are not published; the mask still is, for display.
 """
 
 from __future__ import annotations
@@ -35,10 +35,11 @@ from fcn_follow.nodes.support import detections, status
 from fcn_follow.nodes.support.latest import LatestFrame
 from fcn_follow.nodes.support.mount_from_tf import MountFromTf
 from fcn_follow.nodes.support.parameters import ParameterNode
+from fcn_follow.nodes.support.pointing import Pointing
 from fcn_follow.nodes.support.segmenter_health import SegmenterHealth
 from fcn_follow.nodes.support.segmenter_parameters import SegmenterParameters
 from fcn_follow.perception.overlay import draw_overlay
-from fcn_follow.perception.pipeline import HeroFinder
+from fcn_follow.perception.pipeline import POINTED, HeroFinder
 from fcn_follow.perception.segmenter import Segmenter
 from fcn_follow.perception.sight import Sight
 from fcn_follow.share import default_weights
@@ -78,13 +79,16 @@ class SegmenterNode(ParameterNode):
         output = flying_output(loaded.card)
         choice = choose_for(loaded, request, self.get_logger().info, output)
         self._inference_s = status.RollingFigures()
-        self._finder = HeroFinder(Segmenter(loaded, _TimedEngine(choice.engine, self._inference_s)), parameters)
+        self._pointing = Pointing(self, parameters.hero) if parameters.hero.selection == POINTED else None
+        segmenter = Segmenter(loaded, _TimedEngine(choice.engine, self._inference_s))
+        self._finder = HeroFinder(segmenter, parameters, self._pointing.selection if self._pointing else None)
         self._mount: MountFromTf[CameraParameters] = MountFromTf(self)
         self._engine = choice.engine
 
         self._latest = LatestFrame()
         self._health = SegmenterHealth()
-        self._fault = self._source_fault = ""
+        self._source_fault = ""
+        self._state = ("ok", "")
         self._ages_s = status.RollingFigures()
         self._perception_s = status.RollingFigures()
 
@@ -191,6 +195,8 @@ class SegmenterNode(ParameterNode):
             self._finder.reset()  # frames of a faulty source do not count for agreement
         else:
             self._publish_people_and_hero(header, sight, camera is not None)
+            if self._pointing and sight.choice:
+                self._pointing.take(header, sight.choice)
         self._ages_s.add(now_s, (self.get_clock().now().nanoseconds - stamp_ns) * 1e-9)
 
         self._health.pictures.take(message.data, stamp_ns, now_s)  # now, for the hero does not wait for it
@@ -230,13 +236,16 @@ class SegmenterNode(ParameterNode):
             else:
                 self.get_logger().info(f"no longer: {self._source_fault}")
             self._source_fault = source
-        fault = self._health.fault(time.monotonic())
-        if fault != self._fault:
-            self._fault = fault
+        if self._pointing:
+            self._health.asks = self._pointing.asks
+        state = self._health.state(time.monotonic())
+        if state != self._state:
+            self._state = state
             self._publish_state()
 
     def _publish_state(self) -> None:
-        self._state_publisher.publish(KeyValue(key="fault" if self._fault else "ok", value=self._fault))
+        key, value = self._state
+        self._state_publisher.publish(KeyValue(key=key, value=value))
 
     def _on_second(self) -> None:
         self._choose_transport()
@@ -254,6 +263,7 @@ class SegmenterNode(ParameterNode):
             "perception_median_ms": 1e3 * self._perception_s.percentile(50),
             "dropped": self._latest.dropped,
             **self._health.values(),
+            **({"pointing": self._pointing.notice} if self._pointing else {}),
             "device": self._engine.device_name,
             "engine": self._engine.spec.name,
             "precision": self._engine.spec.precision,

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from fcn_follow.geometry import HeroPosition, Vector3
 from fcn_follow.perception.blobs import Blob
+from fcn_follow.perception.selection import Choice
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class Sight:
     """The labels of a frame, the hero's blob and position (None where there is none), and everybody else.
 
     `people` are the middles of the other people's bodies in the camera's optical frame, in metres; `depth_m` is H x W
-    along the optical axis, where it was computed.
+    along the optical axis, where it was computed; `choice` is how the hero was chosen, where the user points at it.
     """
 
     labels: NDArray[np.uint8]
@@ -24,3 +25,4 @@ class Sight:
     position: HeroPosition | None
     people: tuple[Vector3, ...] = ()
     depth_m: NDArray[np.float32] | None = None
+    choice: Choice | None = None

@@ -135,7 +135,11 @@ def test_every_ros_package_that_is_imported_is_a_dependency():
 @pytest.mark.parametrize(
     ("node", "at_start"),
     [
-        ("segmenter", {"weights", "device", "engine", "precision", "threads", "image_transport", "reliability"}),
+        (
+            "segmenter",
+            {"weights", "device", "engine", "precision", "threads", "image_transport", "reliability"}
+            | {"hero.selection", "hero.appearance_file"},
+        ),
         (
             "follower",
             {"output", "start_enabled", "rate_hz", "reliability", "cmd_vel.type", "cmd_vel.frame_id", "mavros.topic"}
