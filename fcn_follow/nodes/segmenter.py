@@ -204,7 +204,8 @@ class SegmenterNode(ParameterNode):
         if self._depth_publisher and depth_wanted and sight.depth_m is not None:
             self._depth_publisher.publish(fill_image(Image(header=header), sight.depth_m))
         if self._overlay_publisher.get_subscription_count():
-            overlay = draw_overlay(image_rgb, sight.labels, sight.hero)
+            numbers = sight.choice.places_px if sight.choice else {}
+            overlay = draw_overlay(image_rgb, sight.labels, sight.hero, numbers)
             self._overlay_publisher.publish(fill_image(Image(header=header), overlay))
 
     def _publish_people_and_hero(self, header: Header, sight: Sight, camera_is_known: bool) -> None:

@@ -35,7 +35,8 @@ UNUSUAL = 0.06  # likeness below the usual that says that the hero is half hidde
 BREADTH, LARGER = 0.5, 1.08  # width of a person, and the height from which a blob may be more than the hero, in heights
 PART_OFFSETS = (0.0, -0.12, 0.12, -0.25, 0.25)  # of the hero in such a blob from the predicted place, in heights
 MARGIN_PART = 0.03  # by which a part must be more like the hero than the whole
-RIVAL_SHARE = 0.5  # of each frame in the likeness of others that is remembered
+RIVAL_SHARE = 0.3  # of each frame in the likeness of others that is remembered
+ALIKE_FRAMES = 3  # in which somebody must be almost as much like the hero as the hero
 ASK_S = 1.0  # doubts that are over sooner are not worth a question
 POINT_S = 5.0  # time for which a point waits while nobody is in the picture
 POINT_TOLERANCE = 0.1  # distance of a point from a person, in body heights
@@ -57,6 +58,11 @@ class Choice:
     asks: str = ""
     notice: str = ""
     learnt: Appearance | None = None
+
+    @property
+    def places_px(self) -> dict[int, tuple[float, float]]:
+        """The middle of each candidate by its number."""
+        return {each.number: each.centroid_px for each in self.candidates}
 
     def nearest_to_middle(self) -> Candidate | None:
         """The candidate nearest to the middle of the picture; None where there is nobody."""
@@ -133,6 +139,11 @@ class Selection:
         self.forget_place()
         self._rival = 0.0
 
+    @property
+    def appearance(self) -> Appearance | None:
+        """The look of the hero, once one has been chosen."""
+        return self._model
+
     def point(self, x_px: float, y_px: float) -> None:
         """The user points at a pixel; it counts with the next frame. It may be called from another thread."""
         self._point = (x_px, y_px)
@@ -140,6 +151,7 @@ class Selection:
     def forget_place(self) -> None:
         """The next frames do not continue the last: the hero must be recognised."""
         self._track: Track | None = None
+        self._alike_frames: dict[int, int] = {}
         self._beside: set[int] = set()
         self._streak: tuple[int, float] | None = None
         self._doubt: Doubt | None = None
@@ -246,8 +258,6 @@ class Selection:
         hero, doubt = self._followed(self._track, candidates, likeness, stamp_s)
         if hero is not None:
             self._track = self._track.moved_to(hero, stamp_s, likeness[hero.number] > self._usual - UNUSUAL)
-            others = [each for each in candidates if each is not hero and not _is_fragment(each, hero)]
-            self._remember_rival(max((likeness[each.number] for each in others), default=0.0))
         return hero, doubt
 
     def _followed(
@@ -262,25 +272,38 @@ class Selection:
             return None, ""
         hero = here[0]
         found = likeness[hero.number]
-        alike = {each.number for each in here[1:] if likeness[each.number] > found - MARGIN}
-        vanished = self._beside - {each.number for each in candidates} - {hero.number}
-        self._beside = alike
+        self._count_alike(hero, candidates, likeness)
+        vanished = self._beside - {each.number for each in candidates if each is not hero}
+        self._beside = {each.number for each in here[1:] if self._is_alike(each.number)}
         if vanished:
-            return self._contested(f"person {min(vanished)}, who looks like the hero, vanished beside the hero", found)
+            return self._contested(f"person {min(vanished)}, who looks like the hero, vanished beside the hero")
         for other in here[1:]:
             behind = found - likeness[other.number] + PLACE * (away[other.number] - away[hero.number])
-            if other.number in alike and behind < MARGIN:
-                numbers = f"{hero.number} and {other.number}"
-                return self._contested(f"people {numbers} look alike and are too near each other", found)
+            if behind < MARGIN:
+                doubt = f"people {hero.number} and {other.number} look alike and are too near each other"
+                return self._contested(doubt) if self._is_alike(other.number) else (None, doubt)
         others = [each for each in candidates if each not in here and likeness[each.number] > found + MARGIN]
         if others:
             place, look = hero.number, others[0].number
             return None, f"person {place} is where the hero must be, and person {look} looks more like the hero"
         return hero, ""
 
-    def _contested(self, doubt: str, likeness: float) -> tuple[None, str]:
+    def _count_alike(self, hero: Candidate, candidates: Sequence[Candidate], likeness: dict[int, float]) -> None:
+        """Note who is alike; somebody who touches the hero may have some of the hero's pixels, and does not count."""
+        for each in candidates:
+            if each is not hero and not _touch(each, hero):
+                self._remember_rival(likeness[each.number])
+                if likeness[each.number] > likeness[hero.number] - MARGIN:
+                    self._alike_frames[each.number] = self._alike_frames.get(each.number, 0) + 1
+                else:
+                    self._alike_frames.pop(each.number, None)
+
+    def _is_alike(self, number: int) -> bool:
+        return self._alike_frames.get(number, 0) >= ALIKE_FRAMES
+
+    def _contested(self, doubt: str) -> tuple[None, str]:
         """Nobody is the hero, and from now on appearance alone does not decide: the user must point."""
-        self._track, self._rival = None, max(self._rival, likeness)
+        self._track, self._rival = None, 1.0
         return None, doubt
 
     def _recognised(
@@ -294,7 +317,8 @@ class Selection:
         best = ranked[0]
         found = likeness[best.number]
         if len(ranked) > 1 and (second := likeness[ranked[1].number]) > found - MARGIN_ALONE:
-            self._remember_rival(second)
+            if not _touch(best, ranked[1]):
+                self._remember_rival(second)
             self._streak = None
             return None, f"people {best.number} and {ranked[1].number} both look like the hero"
         if self._rival > found - MARGIN_ALONE:
@@ -352,7 +376,7 @@ def _shows_one_whole(hero: Candidate, candidates: Sequence[Candidate], image_hei
     return not is_cut and not any(_touch(each, hero) for each in candidates if each is not hero)
 
 
-def _is_fragment(candidate: Candidate, hero: Candidate) -> bool:
+def is_fragment(candidate: Candidate, hero: Candidate) -> bool:
     """Whether a small blob beside the hero may be a piece of the hero."""
     return candidate.height_px < hero.height_px / 2 and _touch(candidate, hero)
 

@@ -42,10 +42,7 @@ class Pointing:
     def take(self, header: Header, choice: Choice) -> None:
         """Publish the candidates of an image, report what became of a point, and keep what was learnt."""
         self._choice, self._frame_id, self._looked_s = choice, header.frame_id, time.monotonic()
-        poses = [
-            Pose(position=Point(x=each.centroid_px[0], y=each.centroid_px[1], z=float(each.number)))
-            for each in choice.candidates
-        ]
+        poses = [Pose(position=Point(x=x, y=y, z=float(number))) for number, (x, y) in choice.places_px.items()]
         self._publisher.publish(PoseArray(header=header, poses=poses))
         if choice.notice:
             self._report(choice.notice)
