@@ -14,7 +14,7 @@ from fcn_follow.perception.appearance import Appearance, appearance_of
 from fcn_follow.perception.candidates import Candidate
 from fcn_follow.perception.pipeline import min_area_px
 from fcn_follow.perception.segmenter import Segmenter
-from fcn_follow.perception.selection import MARGIN_ALONE, Choice, Selection, is_fragment
+from fcn_follow.perception.selection import MARGIN_RIVAL, Choice, Selection, is_fragment
 
 CHOICE_S = 2.0
 """The picture in which the person is chosen is one of so many seconds: the one with the tallest person."""
@@ -44,7 +44,7 @@ class Enrolment:
         """Why the appearance alone will not do; empty where it will."""
         if not self.others:
             return "nobody else is in the clip: it is not known whether others can be told apart"
-        if self.margin < MARGIN_ALONE:
+        if self.margin < MARGIN_RIVAL:
             return "others in the clip look like this person: when the hero has been lost, the drone will hold and ask"
         return ""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,7 +18,7 @@ from fcn_follow.perception.ranging import LocatingParameters, blob_depth, locate
 from fcn_follow.perception.segmenter import Segmenter
 from fcn_follow.perception.selection import Selection
 from fcn_follow.perception.sight import Sight
-from fcn_follow.shared_parameters import HeroParameters
+from fcn_follow.shared_parameters import CameraParameters, HeroParameters
 
 TRAINED, POINTED = SELECTIONS = ("trained", "pointed")
 
@@ -90,7 +91,9 @@ class HeroFinder:
         else:
             labels = self._segmenter.segment(image_rgb)
         min_px = min_area_px(self._segmenter.card, labels)
-        choice = self.selection.choose(image_rgb, labels, stamp_s, min_px) if self.selection else None
+        choice = None
+        if self.selection:
+            choice = self.selection.choose(image_rgb, labels, stamp_s, min_px, horizon_px(camera, parameters.camera))
         labels = choice.labels if choice else labels
         hero = self._agreement.agreed(find_hero(labels, min_px), stamp_s, parameters.agreement)
         if camera is None:
@@ -101,6 +104,13 @@ class HeroFinder:
         followed = hero if position else None
         people = locate_people(labels, followed, camera, parameters, min_px, depth_m)
         return Sight(labels, hero, position, people, depth_m, choice)
+
+
+def horizon_px(camera: CameraIntrinsics | None, mount: CameraParameters) -> float:
+    """The row of the horizon in the image; NaN where the camera is not known or tilts with the body."""
+    if camera is None or not mount.stabilised:
+        return math.nan
+    return camera.cy_px - camera.fy_px * math.tan(mount.pitch_down_rad)
 
 
 def min_area_px(card: ModelCard, labels: NDArray[np.uint8]) -> float:

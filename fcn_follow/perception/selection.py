@@ -23,18 +23,19 @@ LEARN_S = 1.0
 """The appearance is learnt for this time from the pointing on."""
 MIN_LEARNT = 3  # frames
 ADAPT_S = 20.0  # time constant with which the appearance follows the light
-KEEP, MATCH, ALONE = 0.35, 0.2, 0.12
+KEEP, MATCH, ALONE = 0.35, 0.2, 0.1
 """By how much the likeness may be below the usual: of somebody with the hero's number at the hero's place, of anybody
 there, and of somebody elsewhere, where nothing but the look speaks for it."""
-MARGIN, MARGIN_ALONE = 0.12, 0.2  # by which the best must be better than the next: at the hero's place, elsewhere
+MARGIN, MARGIN_ALONE, MARGIN_RIVAL = 0.12, 0.15, 0.1
+"""By which the best must be better than the next: at the hero's place; elsewhere; than others of earlier frames."""
 PLACE = 0.5  # likeness that a distance of one body height is worth
 GATE = 0.7  # distance from the predicted place, in body heights, at which somebody is at the hero's place
 PLACE_S = 1.0  # time after the last sight for which the place is predicted
 CONFIRM_S = 0.2  # time for which somebody must be the only one who matches to be recognised
-UNUSUAL = 0.06  # likeness below the usual that says that the hero is half hidden, or not alone in the blob
+UNUSUAL = 0.04  # likeness below the usual that says that the hero is half hidden, or not alone in the blob
 BREADTH, LARGER = 0.5, 1.08  # width of a person, and the height from which a blob may be more than the hero, in heights
 PART_OFFSETS = (0.0, -0.12, 0.12, -0.25, 0.25)  # of the hero in such a blob from the predicted place, in heights
-MARGIN_PART = 0.03  # by which a part must be more like the hero than the whole
+MARGIN_PART = 0.01  # by which a part must be more like the hero than the whole
 RIVAL_SHARE = 0.3  # of each frame in the likeness of others that is remembered
 ALIKE_FRAMES = 3  # in which somebody must be almost as much like the hero as the hero
 ASK_S = 1.0  # doubts that are over sooner are not worth a question
@@ -72,13 +73,17 @@ class Choice:
 
 @dataclass(frozen=True)
 class Track:
-    """The hero's place: number, middle and height in pixels, velocity in pixels per second."""
+    """The hero's place: number, middle and height in pixels, velocity in pixels per second.
+
+    `feet_px` is the row of the feet, from the horizon down; 0 where the horizon is not known or too near.
+    """
 
     number: int
     stamp_s: float
     x_px: float
     y_px: float
     height_px: float
+    feet_px: float = 0.0
     x_px_s: float = 0.0
     y_px_s: float = 0.0
 
@@ -86,13 +91,17 @@ class Track:
         dt_s = stamp_s - self.stamp_s
         return self.x_px + self.x_px_s * dt_s, self.y_px + self.y_px_s * dt_s
 
+    def height_at(self, feet_px: float) -> float:
+        """The height with the feet so far below the horizon: on level ground it is in proportion to that."""
+        return self.height_px * feet_px / self.feet_px if self.feet_px and feet_px else self.height_px
+
     def distance(self, candidate: Candidate, stamp_s: float) -> float:
         """Of a candidate from the predicted place, in body heights."""
         x_px, y_px = self.predicted(stamp_s)
         x, y = candidate.centroid_px
         return math.hypot(x - x_px, y - y_px) / max(self.height_px, 1.0)
 
-    def moved_to(self, candidate: Candidate, stamp_s: float, looks_usual: bool) -> Track:
+    def moved_to(self, candidate: Candidate, stamp_s: float, feet_px: float, looks_usual: bool) -> Track:
         """The track after this sight of the hero: an alpha-beta filter whose alpha is 1.
 
         The height of one who does not look as usual, and may be half hidden or part of a larger blob, counts little.
@@ -102,9 +111,16 @@ class Track:
         predicted_x, predicted_y = self.predicted(stamp_s)
         gain = 0.3 / dt_s
         vx, vy = self.x_px_s + gain * (x - predicted_x), self.y_px_s + gain * (y - predicted_y)
-        height_gain = 0.3 if looks_usual and not candidate.is_part else 0.03
-        height_px = self.height_px + height_gain * (candidate.height_px - self.height_px)
-        return Track(candidate.number, stamp_s, x, y, height_px, vx, vy)
+        height_gain = 0.0 if candidate.is_part else 0.3 if looks_usual else 0.03
+        height_px = self.height_at(feet_px)
+        height_px += height_gain * (candidate.height_px - height_px)
+        return Track(candidate.number, stamp_s, x, y, height_px, feet_px, vx, vy)
+
+
+def below_horizon(candidate: Candidate, horizon_px: float) -> float:
+    """How far the feet are below the row of the horizon, in pixels; 0 where that is NaN or too near."""
+    feet_px = candidate.box.bottom_px - horizon_px
+    return feet_px if feet_px > candidate.height_px / 4 else 0.0
 
 
 @dataclass(frozen=True)
@@ -116,9 +132,10 @@ class Doubt:
     last_s: float
 
 
-def tracked(candidate: Candidate, stamp_s: float) -> Track:
+def tracked(candidate: Candidate, stamp_s: float, horizon_px: float) -> Track:
     """The track that begins with this sight."""
-    return Track(candidate.number, stamp_s, *candidate.centroid_px, candidate.height_px)
+    feet_px = below_horizon(candidate, horizon_px)
+    return Track(candidate.number, stamp_s, *candidate.centroid_px, candidate.height_px, feet_px)
 
 
 def nearest(candidates: Sequence[Candidate], x_px: float, y_px: float) -> Candidate | None:
@@ -138,6 +155,7 @@ class Selection:
         self._learnt_frames = 0
         self.forget_place()
         self._rival = 0.0
+        self._horizon_px = math.nan
 
     @property
     def appearance(self) -> Appearance | None:
@@ -158,7 +176,12 @@ class Selection:
         self._stamp_s = -math.inf
 
     def choose(
-        self, image_rgb: NDArray[np.uint8], labels: NDArray[np.uint8], stamp_s: float, min_area_px: float
+        self,
+        image_rgb: NDArray[np.uint8],
+        labels: NDArray[np.uint8],
+        stamp_s: float,
+        min_area_px: float,
+        horizon_px: float = math.nan,
     ) -> Choice:
         """The hero and the other people of a frame.
 
@@ -167,7 +190,9 @@ class Selection:
             labels: HxW uint8, of the image; every class but background is people.
             stamp_s: of the image.
             min_area_px: smaller blobs are nobody.
+            horizon_px: the row of the horizon, if it is known.
         """
+        self._horizon_px = horizon_px
         if stamp_s < self._stamp_s:
             self.forget_place()
         candidates = self._candidates.find(labels, stamp_s, min_area_px)
@@ -215,7 +240,7 @@ class Selection:
             by_distance = sorted(candidates, key=lambda each: each.distance_to(x, y))[:3]
             return f"refused: nobody is at {place}; the nearest: {'; '.join(each.words for each in by_distance)}"
         self.forget_place()
-        self._track = tracked(chosen, stamp_s)
+        self._track = tracked(chosen, stamp_s, self._horizon_px)
         self._model, self._rival = looks[chosen.number], 0.0
         self._learning_since_s, self._learnt_frames = stamp_s, 0
         return f"the hero is {chosen.words}"
@@ -228,20 +253,22 @@ class Selection:
         if track is None or self._model is None:
             return candidate
         x_px, y_px = track.predicted(stamp_s)
-        height_px, width_px = track.height_px, BREADTH * track.height_px
+        height_px = track.height_at(below_horizon(candidate, self._horizon_px))
+        width_px = BREADTH * height_px
         reaches = box.left_px - width_px < x_px < box.right_px + width_px and box.top_px < y_px < box.bottom_px
         is_larger = candidate.width_px > width_px or candidate.height_px > LARGER * height_px
         if not (reaches and is_larger):
             return candidate
         best, found = candidate, self._model.likeness(looks[candidate.number]) + MARGIN_PART
-        for offset in PART_OFFSETS:
-            x, half_px, tall_px = x_px + offset * height_px, width_px / 2, LARGER * height_px / 2
-            part = candidate.part(x - half_px, y_px - tall_px, x + half_px, y_px + tall_px)
-            if part is None or part.height_px < height_px / 2:
-                continue
-            look = appearance_of(image_rgb[part.window], part.mask)
-            if (likeness := self._model.likeness(look)) > found:
-                best, found, looks[candidate.number] = part, likeness, look
+        for feet_px in (float(box.bottom_px), min(float(box.bottom_px), y_px + height_px / 2)):
+            for offset in PART_OFFSETS:
+                x = x_px + offset * height_px
+                part = candidate.part(x - width_px / 2, feet_px - height_px, x + width_px / 2, feet_px)
+                if part is None or part.height_px < height_px / 2:
+                    continue
+                look = appearance_of(image_rgb[part.window], part.mask)
+                if (likeness := self._model.likeness(look)) > found:
+                    best, found, looks[candidate.number] = part, likeness, look
         return best
 
     def _find(
@@ -257,7 +284,9 @@ class Selection:
             return self._recognised(candidates, likeness, stamp_s)
         hero, doubt = self._followed(self._track, candidates, likeness, stamp_s)
         if hero is not None:
-            self._track = self._track.moved_to(hero, stamp_s, likeness[hero.number] > self._usual - UNUSUAL)
+            feet_px = below_horizon(hero, self._horizon_px)
+            looks_usual = likeness[hero.number] > self._usual - UNUSUAL
+            self._track = self._track.moved_to(hero, stamp_s, feet_px, looks_usual)
         return hero, doubt
 
     def _followed(
@@ -321,14 +350,14 @@ class Selection:
                 self._remember_rival(second)
             self._streak = None
             return None, f"people {best.number} and {ranked[1].number} both look like the hero"
-        if self._rival > found - MARGIN_ALONE:
+        if self._rival > found - MARGIN_RIVAL:
             self._streak = None
             return None, f"person {best.number} looks like the hero, and so does somebody who was seen before"
         if self._streak is None or self._streak[0] != best.number:
             self._streak = (best.number, stamp_s)
         if stamp_s - self._streak[1] < CONFIRM_S:
             return None, ""
-        self._track, self._streak = tracked(best, stamp_s), None
+        self._track, self._streak = tracked(best, stamp_s, self._horizon_px), None
         return best, ""
 
     def _question(self, hero: Candidate | None, doubt: str, stamp_s: float) -> str:
