@@ -12,9 +12,14 @@ from geometry_msgs.msg import PointStamped, PoseArray, TwistStamped
 from nav_msgs.msg import Odometry
 from ros_tools import ROOT
 from sensor_msgs.msg import Image
+from visualization_msgs.msg import MarkerArray
+
+from fcn_follow.following.explanation import COLUMNS
+from fcn_follow.following.parameters import FollowerParameters
+from fcn_follow.parameters import walk_parameters
 
 RVIZ = yaml.safe_load((ROOT / "config" / "follow.rviz").read_text())["Visualization Manager"]
-FOXGLOVE = json.loads((ROOT / "config" / "follow.foxglove.json").read_text())
+FOXGLOVE = json.loads((ROOT / "config" / "foxglove_layout.json").read_text())
 PUBLISHED = {
     f"/{topic.lstrip('/')}": message
     for path in (ROOT / "fcn_follow").rglob("*.py")
@@ -28,7 +33,10 @@ MESSAGES = {
     "/follow/state": KeyValue,
     "/segmentation/state": KeyValue,
 }
-SHOWN_BY = {"Image": Image, "PointStamped": PointStamped, "PoseArray": PoseArray, "Odometry": Odometry}
+SHOWN_BY = {
+    "Image": Image, "PointStamped": PointStamped, "PoseArray": PoseArray, "Odometry": Odometry,
+    "MarkerArray": MarkerArray,
+}  # fmt: skip
 """Message of each display of RViz that has a topic."""
 
 
@@ -42,6 +50,12 @@ def values_of(tree: object, *keys: str) -> list[str]:
     return here + [value for item in tree.values() for value in values_of(item, *keys)]
 
 
+def lines_of(tree: object) -> list[dict]:
+    """The paths of all plots."""
+    panels = tree["configById"].values()
+    return [path for panel in panels for path in panel.get("paths", [])]
+
+
 def leaves(layout: str | dict) -> list[str]:
     if isinstance(layout, str):
         return [layout]
@@ -50,18 +64,26 @@ def leaves(layout: str | dict) -> list[str]:
 
 def test_rviz_shows_topics_of_the_type_that_the_nodes_publish():
     shown = {d["Topic"]["Value"]: SHOWN_BY[d["Class"].partition("/")[2]] for d in RVIZ["Displays"] if "Topic" in d}
-    assert {"/segmentation/overlay", "/hero/position", "/people/positions", "/odom"} <= set(shown)
+    assert {"/segmentation/overlay", "/hero/position", "/people/positions", "/odom", "/follow/markers"} <= set(shown)
     assert {topic: message.__name__ for topic, message in shown.items()} == {topic: PUBLISHED[topic] for topic in shown}
 
 
 def test_foxglove_shows_topics_that_the_nodes_publish():
     topics = values_of(FOXGLOVE, "imageTopic", "calibrationTopic", "topicPath", "topicToRender")
-    assert "/segmentation/overlay" in topics
-    assert set(topics) <= set(PUBLISHED)
+    topics += FOXGLOVE["configById"]["3D!above"]["topics"]
+    assert {"/segmentation/overlay", "/follow/markers"} <= set(topics) <= set(PUBLISHED)
 
 
 @pytest.mark.parametrize("path", values_of(FOXGLOVE, "value"))
 def test_foxglove_plots_fields_that_the_messages_have(path):
+    if not path.startswith("/"):  # a line at the height of a default
+        defaults = {name: value for name, _, value in walk_parameters(FollowerParameters())}
+        (label,) = (each["label"] for each in lines_of(FOXGLOVE) if each["value"] == path)
+        assert abs(float(path)) == defaults[label.removeprefix("-")]
+        return
+    if found := re.fullmatch(r'/follow/debug\.status\[0\]\.values\[:\]{key=="(\w+)"}\.value', path):
+        assert found[1] in COLUMNS
+        return
     topic, *fields = path.split(".")
     message = MESSAGES[topic]()
     assert PUBLISHED[topic] == type(message).__name__

@@ -17,7 +17,7 @@ from ros_tools import ROOT
 tomllib = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
 PACKAGE = ElementTree.parse(ROOT / "package.xml").getroot()
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-DISTRIBUTIONS = {"cv2": "opencv-python-headless", "PIL": "pillow", "yaml": "pyyaml"}
+DISTRIBUTIONS = {"cv2": "opencv-python-headless", "PIL": "pillow", "yaml": "pyyaml", "foxglove": "foxglove-sdk"}
 """Of the modules that are not called as their distribution."""
 BROUGHT_ALONG = {"lz4", "backports", "google"}
 """Modules that rosbags (the first two) and onnx install."""

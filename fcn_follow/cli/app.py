@@ -21,6 +21,7 @@ COMMANDS = {
     "calibrate": "calibration:calibrate",
     "bag-info": "bags:bag_info",
     "score-bag": "bag_scoring:score_recording",
+    "score-bags": "many_bags:score_recordings",
     "label": "bag_scoring:label",
     "frames-to-bag": "bags:folder_to_bag",
     "bag-to-frames": "bags:bag_to_folder",

@@ -6,21 +6,22 @@ Each command imports the simulator when it runs: the help needs none of its libr
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Optional, TypeVar
 
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from fcn_follow.cli.options import WeightsFile
+from fcn_follow.cli.options import On, Resume, WeightsFile
 from fcn_follow.errors import UserError
 from fcn_follow.files import make_folder
 from fcn_follow.inference.choice import EngineRequest, candidates
 from fcn_follow.inference.exported import load_model
 from fcn_follow.lab.console import console, output, progress_bar
+from fcn_follow.lab.spread import Deaths, Journal, check_on
 from fcn_follow.networks.weights import require_metres
 from fcn_follow.perception.ranging import METHODS
 from fcn_follow.share import default_weights
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from fcn_follow.simulation.suite import EyesSpec
 
 
+FlightT = TypeVar("FlightT")
 fly = typer.Typer(no_args_is_help=True, add_completion=False)
 
 One = Annotated[str, typer.Option(help="Which scenario; `fcn-follow fly --list` lists them.")]
@@ -130,6 +132,8 @@ def suite(
     ranging: Ranging = METHODS[0],
     duration: Duration = None,
     processes: Processes = 2,
+    on: On = "",
+    resume: Resume = False,
 ) -> None:
     """Fly many scenarios with several seeds each; write tables, a report and what of the requirements is met."""
     from fcn_follow.simulation.flight_report import write_suite_report
@@ -139,11 +143,14 @@ def suite(
     scenarios = _scenarios(scenario, knows_depth=true_positions or ranging == "depth")
     eyes = _eyes(true_positions, weights, engine, ranging, pointed)
     make_folder(out, "--out")
-    flown: list[Figures] = []
-    with _stopped_by_ctrl_c(out):
-        for flight in _flights(scenarios, seeds, eyes, duration, processes):
-            flown.append(flight)
-            save_tables(out, flown, scenarios)
+    found: dict[int, Figures] = {}
+    deaths = Deaths()
+    with _stopped_by_ctrl_c(out), _journal(out, resume) as journal:
+        try:
+            found.update(_flights(scenarios, seeds, eyes, duration, check_on(on, processes), journal, deaths))
+        finally:
+            if flown := _in_order(found):
+                save_tables(out, flown, scenarios)
     write_suite_report(out / "suite.html", flown, scenarios)
     print_figures(flown)
     requirements = Table("requirement", "found", "met", title="Requirements")
@@ -151,6 +158,7 @@ def suite(
         requirements.add_row(row.requirement, row.found, "yes" if row.met else "no")
     output(150).print(requirements)
     console.print(f"tables and report: {out}")
+    _end(deaths)
 
 
 @fly.command()
@@ -162,6 +170,8 @@ def compare(
     engine: Engine = "torch",
     duration: Duration = None,
     processes: Processes = 2,
+    on: On = "",
+    resume: Resume = False,
 ) -> None:
     """Fly the same flights by each way to find the distance; write one table."""
     from fcn_follow.simulation.ranging_table import ranging_rows, save_ranging
@@ -169,12 +179,13 @@ def compare(
     scenarios = _scenarios(scenario, knows_depth=True)
     ways = [_eyes(False, weights, engine, method) for method in METHODS]
     make_folder(out, "--out")
-    flown: dict[str, list[Figures]] = {eyes.ranging: [] for eyes in ways}
-    with _stopped_by_ctrl_c(out):
+    flown: dict[str, list[Figures]] = {}
+    deaths = Deaths()
+    with _stopped_by_ctrl_c(out), _journal(out, resume) as journal:
         for eyes in ways:
-            for flight in _flights(scenarios, seeds, eyes, duration, processes):
-                flown[eyes.ranging].append(flight)
-                save_ranging(out, flown)
+            found = dict(_flights(scenarios, seeds, eyes, duration, check_on(on, processes), journal, deaths))
+            flown[eyes.ranging] = _in_order(found)
+            save_ranging(out, flown)
     table = Table(title="RMS distance error in metres, by how the distance is found")
     table.add_column("scenario")
     for eyes in ways:
@@ -184,6 +195,7 @@ def compare(
         table.add_row(row.scenario, *(f"{error_m:.2f}" + (" contact" if hit else "") for error_m, hit in cells))
     output(150).print(table)
     console.print(f"table: {out / 'ranging.json'}")
+    _end(deaths)
 
 
 @fly.command()
@@ -196,37 +208,44 @@ def faults(
     true_positions: TruePositions = False,
     ranging: Ranging = METHODS[0],
     processes: Processes = 2,
+    on: On = "",
+    resume: Resume = False,
 ) -> None:
     """Fly with random faults of sensors and links; exit with 1 where a flight did what must never happen."""
-    from fcn_follow.simulation.fault_flights import FaultFlight, Task, run, save_flights
-    from fcn_follow.simulation.suite import run_all
+    from fcn_follow.simulation.fault_flights import FaultFlight, Task, decoded, run, save_flights
 
     eyes = _eyes(true_positions, weights, engine, ranging)
     make_folder(out, "--out")
     tasks = [Task(seed, eyes) for seed in range(first_seed, first_seed + flights)]
-    flown: list[FaultFlight] = []
+    found: dict[int, FaultFlight] = {}
+    deaths = Deaths()
     table = Table(title="What went wrong")
     for column in ("seed", "scenario", "faults", "failures"):
         table.add_column(column)
-    with _stopped_by_ctrl_c(out), progress_bar() as progress:
+    with _stopped_by_ctrl_c(out), _journal(out, resume) as journal, progress_bar() as progress:
         bar = progress.add_task("flying", total=len(tasks))
-        for flight in run_all(run, tasks, processes):
-            flown.append(flight)
+        try:
+            for place, flight in journal.spread(run, tasks, check_on(on, processes), deaths, decoded):
+                found[place] = flight
+                progress.update(bar, advance=1, description=f"flew {flight.scenario} {flight.seed}")
+        finally:
+            flown = _in_order(found)
             save_flights(out, flown)
-            progress.update(bar, advance=1, description=f"flew {flight.scenario} {flight.seed}")
-            if flight.failures:
-                kinds = ", ".join(f"{fault.kind} at {fault.begin_s:g} s" for fault in flight.faults)
-                table.add_row(str(flight.seed), flight.scenario, kinds, "; ".join(flight.failures))
+    for flight in flown:
+        if flight.failures:
+            kinds = ", ".join(f"{fault.kind} at {fault.begin_s:g} s" for fault in flight.faults)
+            table.add_row(str(flight.seed), flight.scenario, kinds, "; ".join(flight.failures))
     failed = sum(bool(flight.failures) for flight in flown)
     if failed:
         output(150).print(table)
-    approach_m = min(flight.approach_m for flight in flown)
+    approach_m = min((flight.approach_m for flight in flown), default=math.inf)
     print(
         f"flights: {len(flown)}, faults: {sum(len(flight.faults) for flight in flown)}, flights that failed: {failed}, "
         f"contacts: {sum(bool(flight.contact) for flight in flown)}, nearest to a person while moving towards them: "
         f"{approach_m:.2f} m"
     )
     console.print(f"table: {out / 'faults.json'}")
+    _end(deaths)
     if failed:
         raise typer.Exit(1)
 
@@ -236,8 +255,24 @@ def _stopped_by_ctrl_c(out: Path) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        console.print(f"stopped; what was finished is in {out}")
+        console.print(f"stopped; what was finished is in {out}, and --resume keeps it")
         raise typer.Exit(130) from None
+
+
+def _journal(out: Path, resume: bool) -> closing[Journal]:
+    return closing(Journal(out / "flights.jsonl", resume=resume))
+
+
+def _in_order(found: Mapping[int, FlightT]) -> list[FlightT]:
+    return [found[place] for place in sorted(found)]
+
+
+def _end(deaths: Deaths) -> None:
+    """Report dead workers; exit with 1 where flights are missing."""
+    if deaths.count:
+        console.print(str(deaths), style="yellow")
+    if deaths.given_up:
+        raise typer.Exit(1)
 
 
 def _scenarios(names: str, *, knows_depth: bool) -> list[Scenario]:
@@ -261,7 +296,7 @@ def _eyes(true_positions: bool, weights: Path | None, engine: str, ranging: str,
         if pointed:
             raise UserError("--true-positions needs no pointing; leave out --pointed")
         return EyesSpec()
-    path = weights or default_weights()
+    path = (weights or default_weights()).resolve()  # the workers of a cluster are in other folders
     card = load_model(path).card
     candidates(EngineRequest(engine, precision="fp32"))
     if ranging == "depth":
@@ -270,18 +305,24 @@ def _eyes(true_positions: bool, weights: Path | None, engine: str, ranging: str,
 
 
 def _flights(
-    scenarios: list[Scenario], seeds: int, eyes: EyesSpec, duration_s: float | None, processes: int
-) -> Iterator[Figures]:
-    """The figures of each flight as it ends, under a progress bar."""
-    from fcn_follow.simulation.figures import figures
-    from fcn_follow.simulation.suite import Task, run, run_all
+    scenarios: list[Scenario],
+    seeds: int,
+    eyes: EyesSpec,
+    duration_s: float | None,
+    on: str,
+    journal: Journal,
+    deaths: Deaths,
+) -> Iterator[tuple[int, Figures]]:
+    """The place and the figures of each flight as it ends, under a progress bar."""
+    from fcn_follow.simulation.figures import Figures
+    from fcn_follow.simulation.suite import Task, run_to_figures
 
     tasks = [Task(scenario.name, seed, eyes, duration_s) for scenario in scenarios for seed in range(seeds)]
     with progress_bar() as progress:
         task = progress.add_task("flying", total=len(tasks))
-        for log in run_all(run, tasks, processes):
-            progress.update(task, advance=1, description=f"flew {log.scenario.name} {log.seed}")
-            yield figures(log)
+        for place, flight in journal.spread(run_to_figures, tasks, on, deaths, lambda kept: Figures(**kept)):
+            progress.update(task, advance=1, description=f"flew {flight.scenario} {flight.seed}")
+            yield place, flight
 
 
 def print_figures(flown: list[Figures]) -> None:

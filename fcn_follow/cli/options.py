@@ -25,6 +25,15 @@ Split = Annotated[
     typer.Option(help="YAML file of the runs that choose and that judge; default: config/split.yaml."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the figures as JSON on standard output.")]
+On = Annotated[
+    str,
+    typer.Option(
+        help="Instead of --processes: ray, or ray://HOST of a Ray cluster whose machines have this package and see the "
+        "same files.",
+        show_default=False,
+    ),
+]
+Resume = Annotated[bool, typer.Option("--resume", help="Keep what an earlier run in --out has finished.")]
 Recipe = Annotated[str, typer.Option(help="Recipe: a name in config/recipes, or a YAML file; see docs/training.md.")]
 NetworkName = Annotated[str, typer.Option(help="Network by name, instead of that of the recipe.", show_default=False)]
 Settings = Annotated[

@@ -47,6 +47,10 @@ def run(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="In the simulator: other people, textures, wind.")] = 0,
     record: Annotated[bool, typer.Option("--record", help="Record all topics as rosbag2 (mcap) in --out.")] = False,
+    foxglove: Annotated[
+        bool,
+        typer.Option("--foxglove", help="Serve all topics to Foxglove in a browser (port 8765); needs foxglove-sdk."),
+    ] = False,
     rate: Annotated[
         float, typer.Option(metavar="HZ", help="Frames per second, up to 1000; 0: by the stamps of the source.")
     ] = 0.0,
@@ -109,7 +113,7 @@ def run(
     if not (math.isfinite(duration) and duration >= 0):
         raise typer.BadParameter(f"{duration:g}: allowed is 0 or more seconds", param_hint="--duration")
     options = RunOptions(
-        source=source, scenario=scenario, vehicle=vehicle, seed=seed, record=record, rate_hz=rate,
+        source=source, scenario=scenario, vehicle=vehicle, seed=seed, record=record, foxglove=foxglove, rate_hz=rate,
         duration_s=duration, loop=loop, calibration=calibration, weights=weights, ranging=ranging, pointed=pointed,
         hero=hero, device=device, engine=engine, params=params, network=network, out=out,
     )  # fmt: skip

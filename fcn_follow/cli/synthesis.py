@@ -11,8 +11,10 @@ from typing import Annotated, Optional
 
 import typer
 
+from fcn_follow.cli.options import On
 from fcn_follow.errors import UserError
 from fcn_follow.lab.console import console, progress_bar
+from fcn_follow.lab.spread import Deaths, check_on
 
 
 def synthesize(
@@ -30,6 +32,7 @@ def synthesize(
     hero_shoes: Annotated[Optional[str], typer.Option(help="Colour of the hero's shoes.")] = None,  # noqa: UP045
     hero_skin: Annotated[Optional[str], typer.Option(help="Colour of the hero's skin.")] = None,  # noqa: UP045
     processes: Annotated[int, typer.Option(help="Processes that draw at the same time.", min=1, max=64)] = 2,
+    on: On = "",
 ) -> None:
     """Make training frames with masks and depth; after Ctrl-C the same command continues."""
     from fcn_follow.simulation.synthesize import SynthesisOptions
@@ -38,15 +41,18 @@ def synthesize(
     given = {"top": hero_top, "hair": hero_hair, "bottom": hero_bottom, "shoes": hero_shoes, "skin": hero_skin}
     clothes = {name: colour for name, colour in given.items() if colour is not None}
     width_px, height_px = _size(size)
+    deaths = Deaths()
     options = SynthesisOptions(count, width_px, height_px, seed, no_hero, far, clothes, seated, behind_wall)
     with progress_bar() as progress:
         task = progress.add_task("synthesizing", total=count)
         try:
-            for done in write_frames(options, out, processes):
+            for done in write_frames(options, out, check_on(on, processes), deaths):
                 progress.update(task, completed=done)
         except KeyboardInterrupt:
             console.print("stopped; the same command continues from here")
             raise typer.Exit(130) from None
+    if deaths.count:
+        console.print(str(deaths), style="yellow")
     console.print(f"{count} frames in {out}")
 
 

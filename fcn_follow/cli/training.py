@@ -25,6 +25,7 @@ from fcn_follow.lab.data.split import FrameRef, all_frames, fraction_of, refuse_
 from fcn_follow.lab.scoring.evaluation import LabelledFrame, labelled_frames
 from fcn_follow.lab.training.recipe import TrainingParameters, read_recipe
 from fcn_follow.lab.training.record import write_record
+from fcn_follow.lab.training.team import join_team
 from fcn_follow.lab.training.trainer import MAIN_FIGURES, EpochReport, Trainer
 from fcn_follow.networks.registry import network_info
 from fcn_follow.networks.weights import CLASSES, METRES, ModelCard, load_weights
@@ -70,7 +71,12 @@ def train(
     resume: Annotated[bool, typer.Option(help="Continue from the checkpoint beside --out.")] = False,
     notes: Annotated[str, typer.Option(help="A line for the model card.", show_default=False)] = "",
 ) -> None:
-    """Train a network; Ctrl-C keeps the best weights so far, and --resume continues from the last whole epoch."""
+    """Train a network; Ctrl-C keeps the best weights so far, and --resume continues from the last whole epoch.
+
+    On several GPUs or machines: torchrun --nproc-per-node GPUS -m fcn_follow train ...
+    """
+    team = join_team(find_device(device))
+    console.quiet = not team.is_first
     parameters = read_parameters(recipe, network, setting or [])
     if out.suffix != ".safetensors":
         raise UserError(f"--out {out}: weights files end in .safetensors")
@@ -103,9 +109,11 @@ def train(
     if resume:
         trainer.resume()
         console.print(f"resumed after epoch {len(trainer.history)} of {parameters.epochs}")
-    _fit(trainer, tensorboard)
+    _fit(trainer, tensorboard if team.is_first else None)
     if trainer.best_epoch < 0:
         raise UserError("stopped before the first evaluation on the held-out runs; there are no weights yet")
+    if not team.is_first:
+        return
     write_record(out, parameters, trainer.card, trainer.history)
     figures = {report.epoch: report.figures for report in trainer.history}.get(trainer.best_epoch, {})
     console.print(f"best after epoch {trainer.best_epoch + 1}: {figures_text(figures)}; {out}")

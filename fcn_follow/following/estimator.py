@@ -24,6 +24,7 @@ from fcn_follow.following.parameters import EstimatorParameters
 from fcn_follow.geometry import Vector3
 
 HISTORY_S = 2.0
+MAX_REPEATED = 16  # measurements after a late one; with more a step would take too long
 LINE_BEGIN_S, LINE_FULL_S = 0.4, 0.8  # time unseen at which a prediction begins to use the line, and uses it alone
 MIN_LINE_S = 1.0
 MAX_LINE_SIGMA = 2.5  # a line that contradicts the filter by more is not used
@@ -47,7 +48,7 @@ class Outcome(Enum):
     CANDIDATE = "candidate"
     """No hero is known, or the hero is elsewhere: it may be confirmed by later ones."""
     LATE = "late"
-    """Its stamp is that of another measurement, or older than the history."""
+    """Its stamp is that of another measurement, older than the history, or before too many newer ones."""
     OUT_OF_REACH = "out of reach"
     """The hero cannot have run there."""
 
@@ -112,7 +113,7 @@ class HeroEstimator:
         measurement = Measurement.of(stamp_s, position_m, camera_m, self.parameters)
         after = [belief for belief in self._beliefs if belief.stamp_s >= stamp_s]
         before = self._beliefs[: len(self._beliefs) - len(after)]
-        if after and (not before or after[0].stamp_s == stamp_s):
+        if after and (not before or after[0].stamp_s == stamp_s or len(after) > MAX_REPEATED):
             self.late += 1
             return Outcome.LATE
         if self._beliefs and not self._is_within_reach(measurement):

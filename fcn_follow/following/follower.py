@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fcn_follow.coordinates import hero_in_odom
-from fcn_follow.following.estimator import HeroEstimate, HeroEstimator
+from fcn_follow.following.estimator import HeroEstimate, HeroEstimator, Outcome
 from fcn_follow.following.guard import Guard, Heights
+from fcn_follow.following.hero_height import HeroHeight
 from fcn_follow.following.inbox import Counters, Inbox
 from fcn_follow.following.law import RelativePosition, relative_position
 from fcn_follow.following.limits import Limiter, limit_lead
@@ -37,7 +38,7 @@ class FollowerStep:
     holding). `wanted` is the command before the limits, `limited_by` the names of the limits that changed it. hero is
     the estimate predicted to now in odom (or in the dead-reckoned frame), relative the drone seen from it.
     yaw_odom_rad is the drone's yaw, None without odometry. request is "", "land" or "return", for a person or an
-    autopilot. fault is why the drone must not move, empty without a fault.
+    autopilot. fault is why the drone must not move, empty without a fault. vehicle is the drone where the hero is.
     """
 
     now_s: float
@@ -52,6 +53,7 @@ class FollowerStep:
     request: str = ""
     yaw_odom_rad: float | None = None
     fault: str = ""
+    vehicle: VehiclePose | None = None
 
     @property
     def is_flying(self) -> bool:
@@ -99,6 +101,7 @@ class Follower:
         self._frozen.reset()
         self._camera_rate.reset()
         self._pitch = PitchMonitor()
+        self._hero_height = HeroHeight()
         self._inbox.clear()
         self._steering = Steering()
         self._state, self._reason, self._state_since_s = State.IDLE, str(Reason.RESET), -math.inf
@@ -198,6 +201,7 @@ class Follower:
             request,
             vehicle.yaw_rad if self.odometry.heard else None,
             str(guarded.fault or fault),
+            vehicle,
         )
 
     def _advance_clock(self, now_s: float) -> float | None:
@@ -245,7 +249,9 @@ class Follower:
             self._frame_s = max(self._frame_s, stamp_s)
             self._camera_rate.see(stamp_s)
         for hero in self._inbox.take_heroes(now_s, timeouts):
-            self.guard.see_hero(hero.stamp_s, hero.position_camera_m)
+            nearest = min(1.0, self._hero_height.share)
+            x, y, z = (nearest * value for value in hero.position_camera_m)
+            self.guard.see_hero(hero.stamp_s, (x, y, z))
             self._camera_rate.see(hero.stamp_s)
             self._frozen.see(hero.stamp_s, hero.position_camera_m)
             pose = self._history.at(hero.stamp_s)
@@ -253,13 +259,23 @@ class Follower:
                 self.counters.without_pose += 1
                 continue
             self._frame_s = max(self._frame_s, hero.stamp_s)
-            position, seen_from = hero_in_odom(
+            position_m, camera_m = hero_in_odom(
                 hero.position_camera_m, camera.mount, camera.stabilised, pose.position_m, pose.attitude_rad
             )
-            self.estimator.observe(hero.stamp_s, position, seen_from, timeouts.coast_s)
+            self._observe_position(hero.stamp_s, position_m, camera_m)
         if self.estimator.is_contradicted:
             self.estimator.reset()
             self._contradicted_s = now_s
+
+    def _observe_position(self, stamp_s: float, position_m: Vector3, camera_m: Vector3) -> None:
+        """Pass a position in odom to the estimator, at the distance of the hero's true height."""
+        ray_m = [place - camera for place, camera in zip(position_m, camera_m, strict=True)]
+        x, y, z = (camera + self._hero_height.share * way for camera, way in zip(camera_m, ray_m, strict=True))
+        outcome = self.estimator.observe(stamp_s, (x, y, z), camera_m, self.parameters.timeouts.coast_s)
+        if outcome is Outcome.ACCEPTED and self.odometry.heard:
+            feet_m = position_m[2] - self.parameters.hero.height_m / 2
+            max_change = self.parameters.estimator.height_correction
+            self._hero_height.see(stamp_s, camera_m[2], feet_m, math.hypot(ray_m[0], ray_m[1]), max_change)
 
     @property
     def _history(self) -> VehicleHistory:
@@ -269,7 +285,7 @@ class Follower:
         """All present faults as one text."""
         timeouts = self.parameters.timeouts
         command = self._limiter.command
-        expected = reckoned if self._state in MOVING else None
+        expected = reckoned if self._state in MOVING and not odometry else None
         disobedience = self.odometry.disobedience(expected, command, now_s, timeouts) if self.enabled else ""
         contradicted = Reason.HERO_CONTRADICTED if now_s - self._contradicted_s < MIN_CONTRADICTED_S else ""
         frozen = self._frozen.fault(timeouts.frozen_s)
@@ -320,6 +336,7 @@ class Follower:
     def _whole_reason(self, now_s: float) -> str:
         """The reason of the state, with the doubt while tracking, or why input is refused while it is missing."""
         if self._state is State.TRACKING:
-            return f"{self._reason}; {self._pitch.doubt}" if self._pitch.doubt else str(self._reason)
+            hints = (self._pitch.doubt, self._hero_height.told(self.parameters.hero.height_m))
+            return "; ".join(filter(None, (str(self._reason), *hints)))
         refusal = self._inbox.refusal(now_s)
         return f"{self._reason}; refused: {refusal}" if refusal and self._reason in MISSING_INPUT else str(self._reason)

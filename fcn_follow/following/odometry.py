@@ -113,13 +113,13 @@ class Odometry:
     ) -> str:
         """The fault if the drone has for too long not moved as `expected`, which is dead-reckoned from the commands.
 
-        expected is None while it is not flown: a pilot or the autopilot itself may move it.
+        expected is None while it is not flown, for a pilot or the autopilot itself may move it, and during a `fault`.
         Odometry that stays the same to the last digit while the drone should move, and is still commanded to, is a
         fault, too: a drone that stops faster than expected stands still.
         """
         pose = self.newest
         turns = moves = freezes = False
-        if pose is not None and expected is not None and not self.fault(now_s, timeouts):
+        if pose is not None and expected is not None:
             turns = abs(pose.yaw_rate_rad_s - expected.yaw_rate_rad_s) > DISOBEDIENCE_RAD_S
             moves = not turns and _velocities_differ(pose, expected)  # a spin turns the axes of the velocity
             should_move = command != ZERO_COMMAND and math.hypot(*expected.velocity_m_s) > MOVING_M_S

@@ -196,6 +196,13 @@ class EstimatorParameters:
         0.012, "standard deviation of the measured direction", unit="rad", minimum=0.0005, maximum=0.5
     )
     base_noise_m: float = parameter(0.03, "standard deviation at zero range", unit="m", minimum=0.001, maximum=5.0)
+    height_correction: float = parameter(
+        0.12,
+        "maximum correction of hero.height_m, as a share of it, by the ground under the hero's feet in the first "
+        "seconds; needs odom; 0: none",
+        minimum=0.0,
+        maximum=0.3,
+    )
     gate_sigma: float = parameter(
         4.5, "Mahalanobis distance beyond which a measurement is an outlier", minimum=1.0, maximum=100.0
     )

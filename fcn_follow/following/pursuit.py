@@ -33,7 +33,7 @@ class Pursuit:
 
     def __init__(self, hero: HeroEstimate) -> None:
         self.position_m = PlaneVector(*hero.position_odom_m[:2])
-        self.motion = _begun(hero)
+        self.motion = _begun(hero, MAX_BEGIN_M_S)
 
     def step(self, hero: HeroEstimate, frequency_rad_s: float, limits: Limits, dt_s: float) -> None:
         """Follow the estimate for dt_s, and remain within MAX_BEHIND_M of it."""
@@ -50,9 +50,10 @@ class Pursuit:
         self.position_m += self.motion.velocity * dt_s
         if behind_m > MAX_BEHIND_M:
             self.position_m += behind * (1.0 - MAX_BEHIND_M / behind_m)
-            self.motion = _begun(hero)
+            self.motion = _begun(hero, max(MAX_BEGIN_M_S, abs(self.motion.velocity)))
 
 
-def _begun(hero: HeroEstimate) -> PlaneMotion:
+def _begun(hero: HeroEstimate, max_m_s: float) -> PlaneMotion:
+    """The hero's velocity, at most max_m_s: what the pursued hero has reached within its limits is no phantom."""
     velocity = PlaneVector(*hero.velocity_odom_m_s[:2])
-    return PlaneMotion(velocity * min(1.0, MAX_BEGIN_M_S / max(abs(velocity), MAX_BEGIN_M_S)))
+    return PlaneMotion(velocity * min(1.0, max_m_s / max(abs(velocity), max_m_s)))

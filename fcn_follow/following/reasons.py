@@ -42,7 +42,11 @@ class Reason(_Text):
     )
     PITCH_DOUBTFUL = (
         "the hero's feet seem to be {:.1f} m {} the ground of the start: is camera.pitch_down_rad too {} by {:.0f} "
-        "degrees, or the ground not level?"
+        "degrees, hero.height_m wrong, or the ground not level?"
+    )
+    HERO_HEIGHT = (
+        "the hero seems to be {:.2f} m tall, not {:.2f} m (hero.height_m), by the ground under its feet; its distance "
+        "is corrected"
     )
     ODOMETRY_STALE = "odometry is stale"
     ODOMETRY_REFUSED = "odometry is refused: {}"

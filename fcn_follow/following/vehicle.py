@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from dataclasses import dataclass
+from itertools import takewhile
 
 from fcn_follow.coordinates import roll_pitch_yaw, rotated, rotated_by, wrapped
 from fcn_follow.following.plausibility import is_unit_quaternion
@@ -117,7 +118,8 @@ class VehicleHistory:
 
     def since(self, stamp_s: float) -> list[VehiclePose]:
         """The poses from stamp_s on, oldest first."""
-        return [pose for pose in self._poses if pose.stamp_s >= stamp_s]
+        newer = list(takewhile(lambda pose: pose.stamp_s >= stamp_s, reversed(self._poses)))
+        return newer[::-1]
 
     def last(self, number: int) -> list[VehiclePose]:
         """The newest poses, up to `number` of them, oldest first."""

@@ -167,7 +167,7 @@ def deployed_graph(weights: LoadedWeights, output: Output) -> Graph:
     graph = graph.then("probabilities", Probabilities(card.flip_average))
     if output is Output.PROBABILITIES:
         return graph
-    graph = graph.then("codes", Codes(thresholds(card)))
+    graph = graph.then("codes", Codes(card.thresholds))
     return graph if output is Output.CODES else graph.then("codes_and_depth", WithDepth(), network_output)
 
 
@@ -185,8 +185,3 @@ def check_output(card: ModelCard, output: Output) -> None:
 def flying_output(card: ModelCard) -> Output:
     """The output that the nodes use: with depth if it is in metres."""
     return Output.CODES_AND_DEPTH if card.depth == METRES else Output.CODES
-
-
-def thresholds(card: ModelCard) -> tuple[float, float]:
-    """The least probabilities of the hero in a candidate pixel and in a sure pixel."""
-    return card.hero_probability_threshold, max(card.hero_probability_threshold, card.hero_confirm_probability)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import hashlib
 import importlib.metadata
 import os
@@ -29,6 +30,13 @@ def find_device(device: str) -> torch.device:
             "or install a CUDA build of PyTorch and the NVIDIA driver"
         )
     return torch.device("cuda" if device != "cpu" and present else "cpu")
+
+
+def release_memory() -> None:
+    """Give back what engines held that nothing refers to any more, a GPU's memory too."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def usable_cores() -> int:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fcn_follow.errors import UserError
-from fcn_follow.inference.engine import Answer, EngineSpec, Output, check_output, deployed_graph, thresholds
+from fcn_follow.inference.engine import Answer, EngineSpec, Output, check_output, deployed_graph
 from fcn_follow.inference.interpreter import Interpreter
 from fcn_follow.inference.operations import Codes
 from fcn_follow.networks.sources.mask_depth import class_logits
@@ -51,7 +51,7 @@ class EagerEngine:
         self._dtype = _dtype(spec)
         check_output(weights.card, output)
         self._output = output
-        self._codes = Codes(thresholds(weights.card))
+        self._codes = Codes(weights.card.thresholds)
         module = PlainNetwork(weights)
         self._module = module.to(spec.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 

@@ -67,6 +67,11 @@ class ModelCard:
     notes: str = ""
     graph: dict[str, Any] | None = None
 
+    @property
+    def thresholds(self) -> tuple[float, float]:
+        """The least probabilities of the hero in a candidate pixel and in a sure pixel."""
+        return self.hero_probability_threshold, max(self.hero_probability_threshold, self.hero_confirm_probability)
+
 
 @dataclass(frozen=True)
 class LoadedWeights:

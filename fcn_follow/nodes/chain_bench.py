@@ -30,6 +30,7 @@ from sensor_msgs.msg import CameraInfo, Image
 
 from fcn_follow.errors import UserError
 from fcn_follow.images.messages import fill_camera_info, fill_image, image_to_rgb
+from fcn_follow.images.resize import resize_image
 from fcn_follow.inference.choice import EngineRequest
 from fcn_follow.inference.engine import flying_output
 from fcn_follow.inference.exported import choose_for, load_model
@@ -42,7 +43,7 @@ from fcn_follow.perception.hero import find_hero
 from fcn_follow.perception.labels import labels_of_codes
 from fcn_follow.perception.people import locate_people
 from fcn_follow.perception.pipeline import HeroFinder, min_area_px
-from fcn_follow.perception.segmenter import Segmenter, resized_for_network
+from fcn_follow.perception.segmenter import Segmenter
 from fcn_follow.share import dds_environment, default_weights, share_directory
 from fcn_follow.simulation.camera import pinhole
 from fcn_follow.simulation.renderer_bench import crowded_frame
@@ -221,7 +222,7 @@ def measure_steps(width_px: int, height_px: int, weights: Path | None) -> ChainS
     message = fill_image(Image(), crowded_frame(width_px, height_px))
     serialised = serialize_message(message)
     image_rgb = image_to_rgb(message)
-    small = resized_for_network(image_rgb, *size)
+    small = resize_image(image_rgb, *size)
     codes = engine.run(small[None]).classes[0].copy()
     coarse = labels_of_codes(codes)
     labels = resized_nearest(coarse, height_px, width_px)
@@ -231,7 +232,7 @@ def measure_steps(width_px: int, height_px: int, weights: Path | None) -> ChainS
     works: dict[str, Callable[[], object]] = {
         "message from bytes": lambda: deserialize_message(serialised, Image),
         "message to pixels": lambda: image_to_rgb(message),
-        "resizing to the network's input": lambda: resized_for_network(image_rgb, *size),
+        "resizing to the network's input": lambda: resize_image(image_rgb, *size),
         "inference": lambda: engine.run(small[None]),
         "labels, with blobs confirmed": lambda: labels_of_codes(codes),
         "labels enlarged to the image": lambda: resized_nearest(coarse, height_px, width_px),

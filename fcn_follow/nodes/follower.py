@@ -6,7 +6,8 @@ works even when no hero is seen), segmentation/state (diagnostic_msgs/KeyValue: 
 with the question), odom (nav_msgs/Odometry, optional), stick (geometry_msgs/Twist, optional).
 Out: cmd_vel or the topic of another output; follow/state (diagnostic_msgs/KeyValue: state and reason, latched, on
 change and at 1 Hz), follow/request (std_msgs/String, latched: land or return, at the end of a search),
-follow/debug (diagnostic_msgs/DiagnosticArray, each step while it has a subscriber), /diagnostics at 1 Hz.
+follow/debug (diagnostic_msgs/DiagnosticArray, each step while it has a subscriber), follow/markers
+(visualization_msgs/MarkerArray, 10 a second while it has a subscriber), /diagnostics at 1 Hz.
 Services: ~/enable (std_srvs/SetBool), ~/reset (std_srvs/Trigger).
 
 A command is stamped with the current time. The stamp of the image that it results from is in follow/debug.
@@ -27,8 +28,9 @@ from nav_msgs.msg import Odometry
 from rclpy.clock import Clock, ClockType
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
 from rclpy.time import Time as RosTime
-from std_msgs.msg import String
+from std_msgs.msg import Header, String
 from std_srvs.srv import SetBool, Trigger
+from visualization_msgs.msg import MarkerArray
 
 from fcn_follow.autopilots.output import make_output, output_topic
 from fcn_follow.errors import UserError
@@ -41,6 +43,7 @@ from fcn_follow.geometry import ZERO_COMMAND, HeroPosition, VelocityCommand
 from fcn_follow.nodes.support.autopilot_host import NodeHost
 from fcn_follow.nodes.support.faults import Faults
 from fcn_follow.nodes.support.follower_parameters import FollowerNodeParameters
+from fcn_follow.nodes.support.markers import FollowMarkers
 from fcn_follow.nodes.support.mount_from_tf import MountFromTf
 from fcn_follow.nodes.support.odometry_message import vehicle_state
 from fcn_follow.nodes.support.parameters import ParameterNode
@@ -106,6 +109,8 @@ class FollowerNode(ParameterNode):
         self._states = self.create_publisher(KeyValue, "follow/state", LATCHED)
         self._requests = self.create_publisher(String, "follow/request", LATCHED)
         self._debug = self.create_publisher(DiagnosticArray, "follow/debug", 10)
+        self._marker_publisher = self.create_publisher(MarkerArray, "follow/markers", 1)
+        self._markers = FollowMarkers()
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self.create_service(SetBool, "~/enable", self._on_enable)
         self.create_service(Trigger, "~/reset", self._on_reset)
@@ -355,7 +360,7 @@ class FollowerNode(ParameterNode):
             self._output.announce("fcn_follow: hero lost, searching", is_warning=True)
 
     def _publish(self, step: FollowerStep) -> None:
-        """Publish state and request on change, and debug while it has a subscriber."""
+        """Publish state and request on change, and debug and markers while they have a subscriber."""
         if self._reported != (step.state, step.reason):
             self._reported = (step.state, step.reason)
             if not self._faults.text:
@@ -368,6 +373,10 @@ class FollowerNode(ParameterNode):
             self._requests.publish(String(data=step.request))
         if self._debug.get_subscription_count():
             self._debug.publish(diagnostics(self, OK, step.reason, explain(step)))
+        if self._marker_publisher.get_subscription_count():
+            header = Header(stamp=self.get_clock().now().to_msg(), frame_id=self._settings.odom_frame)
+            if markers := self._markers.of(step, header, self._settings.hero.height_m):
+                self._marker_publisher.publish(markers)
 
     def _publish_state(self, step: FollowerStep) -> None:
         self._states.publish(KeyValue(key=step.state.value, value=step.reason))

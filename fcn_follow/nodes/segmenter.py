@@ -3,6 +3,9 @@
 segmentation/state (diagnostic_msgs/KeyValue, latched, on change and at 1 Hz) is `fault` with the reason while the drone
 must not fly by what is published, `choosing` with the question while the user must say who the hero is, else `ok`.
 With a fault of the source, such as two cameras, hero and people are not published; the mask still is, for display.
+
+It is a managed node: configuring loads and measures the engines, activating subscribes, deactivating unsubscribes and
+frees nothing, cleaning up frees. By default it does the first two by itself.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ import math
 import threading
 import time
 import traceback
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +30,15 @@ from std_msgs.msg import Header
 
 from fcn_follow.errors import UserError
 from fcn_follow.images.messages import MessageError, compressed_to_rgb, fill_image, image_to_rgb
-from fcn_follow.inference.choice import EngineRequest
+from fcn_follow.inference.choice import Choice, EngineRequest
 from fcn_follow.inference.engine import Answer, Engine, Output, flying_output
 from fcn_follow.inference.exported import choose_for, load_model
-from fcn_follow.networks.weights import require_metres
+from fcn_follow.inference.machine import release_memory
+from fcn_follow.networks.weights import ModelCard, require_metres
 from fcn_follow.nodes.support import detections, status
 from fcn_follow.nodes.support.latest import LatestFrame
+from fcn_follow.nodes.support.managed import ACTIVE, ManagedNode
 from fcn_follow.nodes.support.mount_from_tf import MountFromTf
-from fcn_follow.nodes.support.parameters import ParameterNode
 from fcn_follow.nodes.support.pointing import Pointing
 from fcn_follow.nodes.support.segmenter_health import SegmenterHealth
 from fcn_follow.nodes.support.segmenter_parameters import SegmenterParameters
@@ -64,33 +68,61 @@ class _TimedEngine:
         return answer
 
 
-class SegmenterNode(ParameterNode):
+@dataclass(frozen=True)
+class _Eyes:
+    """What configuring loads."""
+
+    weights_name: str
+    card: ModelCard
+    choice: Choice
+    finder: HeroFinder
+
+
+class SegmenterNode(ManagedNode):
     """Wires messages to `HeroFinder`; the work runs in a thread beside the executor."""
 
     def __init__(self) -> None:
         super().__init__("segmenter")
         self._settings = self.declare(SegmenterParameters(), self._take_parameters)
+        self._mount: MountFromTf[CameraParameters] = MountFromTf(self)
+        self._health = SegmenterHealth()
+        self._latest = LatestFrame()
+        self._source_fault = ""
+        self._state = ("", "")
+        hero = self._settings.hero
+        self._pointing = Pointing(self, hero) if hero.selection == POINTED else None
+        self._inference_s, self._ages_s, self._perception_s = (status.RollingFigures() for _ in range(3))
+        self._state_publisher = self.create_publisher(KeyValue, "segmentation/state", LATCHED)
+        self._diagnostics_publisher = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self._raw_topic = self.resolve_topic_name("image_raw")
+        self._compressed_topic = self._raw_topic + "/compressed"
+        self._camera_topic = self.resolve_topic_name("camera_info")
+        self._eyes: _Eyes | None = None
+        self._own_publishers = frozenset(self.publishers)
+        self._subscription: Any = None
+        self._subscribed_to: type[Any] | None = None
+        self._cameras: Any = None
+        self._worker: threading.Thread | None = None
+        steady = Clock(clock_type=ClockType.STEADY_TIME)  # a simulated clock may stop
+        self.create_timer(WATCH_PERIOD_S, self._watch, clock=steady)
+        self.create_timer(1.0, self._on_second, clock=steady)
+        if self._settings.autostart:
+            self.start()
+        else:
+            self._watch()
+
+    def configure(self) -> None:
+        """Load the weights, measure or open the engines, and make the publishers of the results."""
         parameters = self._settings
         weights = Path(parameters.weights or default_weights()).expanduser()
         loaded = load_model(weights)
-        self._weights_name, self._card = weights.name, loaded.card
-        self._refuse_ranging_without_depth(parameters)
+        _refuse_ranging_without_depth(parameters, weights.name, loaded.card)
         request = EngineRequest(parameters.engine, parameters.device, parameters.precision, parameters.threads)
         output = flying_output(loaded.card)
         choice = choose_for(loaded, request, self.get_logger().info, output)
-        self._inference_s = status.RollingFigures()
-        self._pointing = Pointing(self, parameters.hero) if parameters.hero.selection == POINTED else None
-        segmenter = Segmenter(loaded, _TimedEngine(choice.engine, self._inference_s))
-        self._finder = HeroFinder(segmenter, parameters, self._pointing.selection if self._pointing else None)
-        self._mount: MountFromTf[CameraParameters] = MountFromTf(self)
-        self._engine = choice.engine
-
-        self._latest = LatestFrame()
-        self._health = SegmenterHealth()
-        self._source_fault = ""
-        self._state = ("ok", "")
-        self._ages_s = status.RollingFigures()
-        self._perception_s = status.RollingFigures()
+        selection = self._pointing.selection if self._pointing else None
+        finder = HeroFinder(Segmenter(loaded, _TimedEngine(choice.engine, self._inference_s)), parameters, selection)
+        self._eyes = _Eyes(weights.name, loaded.card, choice, finder)
 
         qos = QoSProfile(depth=1, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.RELIABLE)
         self._mask_publisher = self.create_publisher(Image, "segmentation/label_mask", qos)
@@ -100,46 +132,53 @@ class SegmenterNode(ParameterNode):
         self._centroid_publisher = self.create_publisher(PointStamped, "hero/centroid", qos)
         self._people_publisher = self.create_publisher(PoseArray, "people/positions", qos)
         self._position_publisher = self.create_publisher(PointStamped, "hero/position", qos)
-        self._detections = detections.make_publisher(self)
-        self._state_publisher = self.create_publisher(KeyValue, "segmentation/state", LATCHED)
-        self._diagnostics_publisher = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self._detections = detections.make_publisher(self, loaded.card.hero_probability_threshold)
 
-        reliability = ReliabilityPolicy[parameters.reliability.upper()]
+    def activate(self) -> None:
+        """Subscribe to the camera, and begin to work."""
+        reliability = ReliabilityPolicy[self._settings.reliability.upper()]
         self._input = QoSProfile(depth=1, history=HistoryPolicy.KEEP_LAST, reliability=reliability)
-        self._raw_topic = self.resolve_topic_name("image_raw")
-        self._compressed_topic = self._raw_topic + "/compressed"
-        self._subscription: Any = None
-        self._subscribed_to: type[Any] | None = None
+        self._health = SegmenterHealth()
+        self._latest = LatestFrame()
+        eyes = self._eyes
+        assert eyes is not None
+        eyes.finder.reset()
         self._choose_transport()
-        cameras = self.create_subscription(CameraInfo, "camera_info", self._health.camera.take, self._input)
-        self._camera_topic = cameras.topic_name
-        steady = Clock(clock_type=ClockType.STEADY_TIME)  # a simulated clock may stop
-        self.create_timer(WATCH_PERIOD_S, self._watch, clock=steady)
-        self.create_timer(1.0, self._on_second, clock=steady)
+        self._cameras = self.create_subscription(CameraInfo, "camera_info", self._health.camera.take, self._input)
+        self._state = self._health_state()
         self._publish_state()
-        self._worker = threading.Thread(target=self._work, name="segmenter", daemon=True)
+        self._worker = threading.Thread(
+            target=self._work, args=(self._latest, eyes.finder), name="segmenter", daemon=True
+        )
         self._worker.start()
         self.get_logger().info(
-            f"ready: {self._weights_name} ({loaded.card.network}) by {choice.reason}; waiting for {self._raw_topic}"
+            f"ready: {eyes.weights_name} ({eyes.card.network}) by {eyes.choice.reason}; waiting for {self._raw_topic}"
         )
+
+    def deactivate(self) -> None:
+        """End the work and unsubscribe."""
+        self.stop()
+        for subscription in filter(None, (self._subscription, self._cameras)):
+            self.destroy_subscription(subscription)
+        self._subscription = self._subscribed_to = self._cameras = None
+
+    def clean_up(self) -> None:
+        """Free network and engine, and destroy the publishers of the results."""
+        for publisher in set(self.publishers) - self._own_publishers:
+            self.destroy_publisher(publisher)
+        self._eyes = None
+        release_memory()
 
     def stop(self) -> None:
         """End the worker."""
         self._latest.close()
-        self._worker.join(timeout=5.0)
+        if self._worker is not None:
+            self._worker.join(timeout=5.0)
 
     def _take_parameters(self, parameters: SegmenterParameters) -> None:
-        self._refuse_ranging_without_depth(parameters)
+        if self._eyes is not None:
+            _refuse_ranging_without_depth(parameters, self._eyes.weights_name, self._eyes.card)
         self._settings = parameters
-
-    def _refuse_ranging_without_depth(self, parameters: SegmenterParameters) -> None:
-        if parameters.ranging.method == "depth":
-            try:
-                require_metres(self._card)
-            except UserError as error:
-                raise UserError(
-                    f"ranging.method depth does not go with weights {self._weights_name}: {error}"
-                ) from error
 
     def _choose_transport(self) -> None:
         """Subscribe to raw or compressed images; with auto, to those that are published."""
@@ -162,12 +201,12 @@ class SegmenterNode(ParameterNode):
         self._health.message(_nanoseconds(message.header.stamp), now_ns, time.monotonic())
         self._latest.put(message)
 
-    def _work(self) -> None:
+    def _work(self, frames: LatestFrame, finder: HeroFinder) -> None:
         work = self._health.work
-        while (message := self._latest.take()) is not None:
+        while (message := frames.take()) is not None:
             work.started(time.monotonic())
             try:
-                self._process(message)
+                self._process(message, frames, finder)
             except MessageError as error:
                 work.undecodable(error)
                 self.get_logger().warning(f"a message was dropped: {error}", throttle_duration_sec=1.0)
@@ -178,7 +217,7 @@ class SegmenterNode(ParameterNode):
             else:
                 work.done(time.monotonic())
 
-    def _process(self, message: Any) -> None:
+    def _process(self, message: Any, frames: LatestFrame, finder: HeroFinder) -> None:
         image_rgb = compressed_to_rgb(message) if isinstance(message, CompressedImage) else image_to_rgb(message)
         header = message.header
         stamp_ns = _nanoseconds(header.stamp)
@@ -186,13 +225,15 @@ class SegmenterNode(ParameterNode):
         depth_wanted = self._depth_publisher is not None and self._depth_publisher.get_subscription_count() > 0
         settings = self._settings
         mounted = self._mount.mounted(settings.camera, header.frame_id)
-        self._finder.parameters = replace(settings, camera=mounted)
+        finder.parameters = replace(settings, camera=mounted)
         begun_s = time.monotonic()
-        sight = self._finder.look(image_rgb, camera, stamp_ns * 1e-9, depth_wanted=depth_wanted)
+        sight = finder.look(image_rgb, camera, stamp_ns * 1e-9, depth_wanted=depth_wanted)
+        if frames.closed:  # deactivated meanwhile
+            return
         now_s = time.monotonic()
         self._perception_s.add(now_s, now_s - begun_s)
         if self._health.source_fault():
-            self._finder.reset()  # frames of a faulty source do not count for agreement
+            finder.reset()  # frames of a faulty source do not count for agreement
         else:
             self._publish_people_and_hero(header, sight, camera is not None)
             if self._pointing and sight.choice:
@@ -222,10 +263,26 @@ class SegmenterNode(ParameterNode):
             position = PointStamped(header=header)
             position.point.x, position.point.y, position.point.z = sight.position.position_camera_m
             self._position_publisher.publish(position)
-        self._detections.publish(header, hero)
+        self._detections.publish(header, hero, sight.hero_score, sight.choice)
 
     def _watch(self) -> None:
-        """Look for a second camera, and report changes of the state."""
+        """Report changes of the state."""
+        state = self.lifecycle_state
+        if state == ACTIVE:
+            self._watch_source()
+            now = self._health_state()
+        else:
+            now = ("fault", f"the segmenter is {state}; a lifecycle manager has to activate it")
+        if now != self._state:
+            self._state = now
+            self._publish_state()
+
+    def _health_state(self) -> tuple[str, str]:
+        self._health.asks = self._pointing.asks if self._pointing else ""
+        return self._health.state(time.monotonic())
+
+    def _watch_source(self) -> None:
+        """Look for a second camera, and log changes of what is wrong with the source."""
         counts = {topic: self.count_publishers(topic) for topic in (self._subscription.topic_name, self._camera_topic)}
         self._health.several = [
             f"{count} publishers on {topic}; stop all but one" for topic, count in counts.items() if count > 1
@@ -237,25 +294,22 @@ class SegmenterNode(ParameterNode):
             else:
                 self.get_logger().info(f"no longer: {self._source_fault}")
             self._source_fault = source
-        if self._pointing:
-            self._health.asks = self._pointing.asks
-        state = self._health.state(time.monotonic())
-        if state != self._state:
-            self._state = state
-            self._publish_state()
 
     def _publish_state(self) -> None:
         key, value = self._state
         self._state_publisher.publish(KeyValue(key=key, value=value))
 
     def _on_second(self) -> None:
-        self._choose_transport()
+        if self._subscribed_to is not None:
+            self._choose_transport()
         wanted = {self._raw_topic: Image, self._compressed_topic: CompressedImage, self._camera_topic: CameraInfo}
         self._health.wrong_types = status.wrong_topic_types(self, wanted)
         self._watch()
         self._publish_state()
         now_s = time.monotonic()
         level, summary = self._health.level_and_summary(now_s, self._settings, self._raw_topic)
+        if self.lifecycle_state != ACTIVE:
+            level, summary = status.WARN, self._state[1]
         values = {
             "rate_hz": self._ages_s.rate_hz(now_s),
             "age_median_ms": 1e3 * self._ages_s.percentile(50),
@@ -265,13 +319,26 @@ class SegmenterNode(ParameterNode):
             "dropped": self._latest.dropped,
             **self._health.values(),
             **({"pointing": self._pointing.notice} if self._pointing else {}),
-            "device": self._engine.device_name,
-            "engine": self._engine.spec.name,
-            "precision": self._engine.spec.precision,
-            "weights": self._weights_name,
-            "network": self._card.network,
+            "lifecycle": self.lifecycle_state,
         }
+        if (eyes := self._eyes) is not None:
+            engine = eyes.choice.engine
+            values |= {
+                "device": engine.device_name,
+                "engine": engine.spec.name,
+                "precision": engine.spec.precision,
+                "weights": eyes.weights_name,
+                "network": eyes.card.network,
+            }
         self._diagnostics_publisher.publish(status.diagnostics(self, level, summary, values))
+
+
+def _refuse_ranging_without_depth(parameters: SegmenterParameters, weights_name: str, card: ModelCard) -> None:
+    if parameters.ranging.method == "depth":
+        try:
+            require_metres(card)
+        except UserError as error:
+            raise UserError(f"ranging.method depth does not go with weights {weights_name}: {error}") from error
 
 
 def _nanoseconds(stamp: Stamp) -> int:

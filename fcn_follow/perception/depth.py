@@ -7,7 +7,7 @@ length, an object that looks the same is twice as far away.
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -16,13 +16,6 @@ from numpy.typing import NDArray
 from fcn_follow.networks.weights import ModelCard
 
 Number = TypeVar("Number", np.uint8, np.float32)
-
-
-class LabelsAndDepth(NamedTuple):
-    """labels uint8 H x W (0 background, 1 other people, 2 hero); depth_m float32 H x W along the optical axis."""
-
-    labels: NDArray[np.uint8]
-    depth_m: NDArray[np.float32]
 
 
 def metres_per_unit(card: ModelCard, focal_y_px: float, height_px: int) -> float:

@@ -9,12 +9,15 @@ people are likelier than background, and 2 more for each threshold that the hero
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from fcn_follow.classes import HERO
 from fcn_follow.networks.weights import ModelCard
+from fcn_follow.perception.blobs import Box
 
 CANDIDATE, SURE = 2, 4  # the lowest codes of pixels above the lower and above the upper threshold
 
@@ -50,6 +53,26 @@ def labels_of_codes(codes: NDArray[np.uint8]) -> NDArray[np.uint8]:
     candidate, sure = codes >= CANDIDATE, codes >= SURE
     labels[_blobs_with(candidate, sure, bool((candidate == sure).all()))] = HERO
     return labels
+
+
+def hero_score(codes: NDArray[np.uint8], box: Box, image_shape: tuple[int, ...], card: ModelCard) -> float:
+    """The least that the mean probability of the hero's pixels can be, between the card's two thresholds.
+
+    The codes tell of each pixel which thresholds its probability reaches, not the probability itself.
+
+    Args:
+        codes: uint8 H x W of the network's size.
+        box: the hero's, in an image whose shape is `image_shape`.
+        image_shape: begins with height and width.
+        card: with the thresholds.
+    """
+    y_scale, x_scale = codes.shape[0] / image_shape[0], codes.shape[1] / image_shape[1]
+    rows = slice(int(box.top_px * y_scale), math.ceil(box.bottom_px * y_scale))
+    columns = slice(int(box.left_px * x_scale), math.ceil(box.right_px * x_scale))
+    part = codes[rows, columns]
+    candidates, sure = np.count_nonzero(part >= CANDIDATE), np.count_nonzero(part >= SURE)
+    lower, upper = card.thresholds
+    return lower + (upper - lower) * sure / candidates if candidates else lower
 
 
 def _blobs_with(candidate: NDArray[np.bool_], sure: NDArray[np.bool_], all_sure: bool) -> NDArray[np.bool_]:

@@ -13,6 +13,7 @@ from fcn_follow.networks.weights import ModelCard
 from fcn_follow.parameters import fixed_parameter
 from fcn_follow.perception.agreement import Agreement, AgreementParameters
 from fcn_follow.perception.hero import find_hero
+from fcn_follow.perception.labels import hero_score
 from fcn_follow.perception.people import locate_people
 from fcn_follow.perception.ranging import LocatingParameters, blob_depth, locate_hero
 from fcn_follow.perception.segmenter import Segmenter
@@ -85,25 +86,26 @@ class HeroFinder:
             depth_wanted: compute the depth even if the position does not need it; the engine must give it.
         """
         parameters = self.parameters
-        depth_m = None
-        if camera is not None and (depth_wanted or parameters.ranging.method == "depth"):
-            labels, depth_m = self._segmenter.segment_with_depth(image_rgb, camera.fy_px)
-        else:
-            labels = self._segmenter.segment(image_rgb)
+        with_depth = camera is not None and (depth_wanted or parameters.ranging.method == "depth")
+        labels, codes, depth_m = self._segmenter.look(image_rgb, camera.fy_px if camera and with_depth else None)
         min_px = min_area_px(self._segmenter.card, labels)
         choice = None
         if self.selection:
             choice = self.selection.choose(image_rgb, labels, stamp_s, min_px, horizon_px(camera, parameters.camera))
         labels = choice.labels if choice else labels
         hero = self._agreement.agreed(find_hero(labels, min_px), stamp_s, parameters.agreement)
+        score = 0.0
+        if hero is not None:
+            card = self._segmenter.card
+            score = choice.hero_likeness if choice else hero_score(codes, hero.box, labels.shape, card)
         if camera is None:
-            return Sight(labels, hero, None, choice=choice)
+            return Sight(labels, hero, None, hero_score=score, choice=choice)
         position = None
         if hero is not None:
             position = locate_hero(hero, camera, parameters, stamp_s, blob_depth(hero, labels, depth_m))
         followed = hero if position else None
         people = locate_people(labels, followed, camera, parameters, min_px, depth_m)
-        return Sight(labels, hero, position, people, depth_m, choice)
+        return Sight(labels, hero, position, people, depth_m, score, choice)
 
 
 def horizon_px(camera: CameraIntrinsics | None, mount: CameraParameters) -> float:

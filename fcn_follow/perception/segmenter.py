@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
+from fcn_follow.images.resize import resize_image
 from fcn_follow.inference.engine import Answer, Engine
 from fcn_follow.networks.weights import ModelCard
-from fcn_follow.perception.depth import LabelsAndDepth, metres_per_unit, resized_nearest
+from fcn_follow.perception.depth import metres_per_unit, resized_nearest
 from fcn_follow.perception.labels import labels_of_codes
 
-BILINEAR = Image.BILINEAR  # type: ignore[attr-defined]  # the name in every version of Pillow
 _WARM_UP = 3
+
+
+class Segmented(NamedTuple):
+    """An image by a network.
+
+    labels are uint8 H x W of the image's size: 0 background, 1 other people, 2 hero, as `labels_of_codes` makes them
+    from codes uint8 of the network's size, a view that the next image overwrites. depth_m is float32 H x W along the
+    optical axis, None where it is not wanted.
+    """
+
+    labels: NDArray[np.uint8]
+    codes: NDArray[np.uint8]
+    depth_m: NDArray[np.float32] | None
 
 
 class HasCard(Protocol):
@@ -40,42 +52,28 @@ class Segmenter:
             self.segment(blank)
 
     def segment(self, image_rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The labels of an image.
+        """The labels of an image, as `look` gives them."""
+        return self.look(image_rgb).labels
+
+    def look(self, image_rgb: NDArray[np.uint8], focal_y_px: float | None = None) -> Segmented:
+        """The labels of an image, and its depth.
 
         Args:
             image_rgb: HxWx3 uint8 of any size.
-
-        Returns:
-            HxW uint8, the image's size: 0 background, 1 other people, 2 hero, as `labels_of_codes` makes them.
-        """
-        answer = self._answer(image_rgb)
-        return resized_nearest(labels_of_codes(answer.classes[0]), *image_rgb.shape[:2])
-
-    def segment_with_depth(self, image_rgb: NDArray[np.uint8], focal_y_px: float) -> LabelsAndDepth:
-        """The labels and the depth of an image, by an engine that gives both.
-
-        Args:
-            image_rgb: HxWx3 uint8 of any size.
-            focal_y_px: the camera's vertical focal length in pixels of this image.
+            focal_y_px: the camera's vertical focal length in pixels of this image; None if no depth is wanted, which
+                the engine must give.
         """
         height_px, width_px = image_rgb.shape[:2]
         answer = self._answer(image_rgb)
-        assert answer.depth is not None
-        with np.errstate(over="ignore"):  # an infinite depth gives no position
-            depth_m = np.exp(answer.depth[0]) * np.float32(metres_per_unit(self.card, focal_y_px, height_px))
-        labels = labels_of_codes(answer.classes[0])
-        return LabelsAndDepth(
-            resized_nearest(labels, height_px, width_px), resized_nearest(depth_m, height_px, width_px)
-        )
+        codes, depth_m = answer.classes[0], None
+        if focal_y_px is not None:
+            assert answer.depth is not None
+            with np.errstate(over="ignore"):  # an infinite depth gives no position
+                depth_m = np.exp(answer.depth[0]) * np.float32(metres_per_unit(self.card, focal_y_px, height_px))
+            depth_m = resized_nearest(depth_m, height_px, width_px)
+        return Segmented(resized_nearest(labels_of_codes(codes), height_px, width_px), codes, depth_m)
 
     def _answer(self, image_rgb: NDArray[np.uint8]) -> Answer:
         """The engine's answer for one image, at the network's size."""
-        resized = resized_for_network(image_rgb, self.card.input_height_px, self.card.input_width_px)
+        resized = resize_image(image_rgb, self.card.input_height_px, self.card.input_width_px)
         return self.engine.run(resized[None])
-
-
-def resized_for_network(image_rgb: NDArray[np.uint8], height_px: int, width_px: int) -> NDArray[np.uint8]:
-    """An image HxWx3 in a network's size: Pillow's antialiased bilinear, as the networks are trained and scored."""
-    if image_rgb.shape[:2] == (height_px, width_px):
-        return image_rgb
-    return np.asarray(Image.fromarray(image_rgb).resize((width_px, height_px), BILINEAR))

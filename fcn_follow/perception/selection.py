@@ -9,7 +9,7 @@ again, for appearance alone does not tell the two apart.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -48,17 +48,24 @@ NOBODY_CHOSEN = "no hero is chosen: point at a person (topic hero/point, service
 class Choice:
     """The result for a frame.
 
-    `labels` has the hero as class 2 and everybody else as class 1. `asks` is the question to the user, while there is
-    one; `notice` what has become of a pointing, in the frame in which that is known; `learnt` the appearance, in the
-    frame in which it is complete.
+    `labels` has the hero as class 2 and everybody else as class 1. `likeness` is that of each candidate to the hero,
+    from 0 to 1, by number, once one was chosen. `asks` is the question to the user, while there is one; `notice` what
+    has become of a pointing, in the frame in which that is known; `learnt` the appearance, in the frame in which it is
+    complete.
     """
 
     labels: NDArray[np.uint8]
     candidates: tuple[Candidate, ...]
     hero: int | None
+    likeness: Mapping[int, float]
     asks: str = ""
     notice: str = ""
     learnt: Appearance | None = None
+
+    @property
+    def hero_likeness(self) -> float:
+        """The hero's likeness in this frame; 0 without a hero."""
+        return self.likeness.get(self.hero, 0.0) if self.hero is not None else 0.0
 
     @property
     def places_px(self) -> dict[int, tuple[float, float]]:
@@ -193,6 +200,7 @@ class Selection:
             horizon_px: the row of the horizon, if it is known.
         """
         self._horizon_px = horizon_px
+        self._likeness: Mapping[int, float] = {}
         if stamp_s < self._stamp_s:
             self.forget_place()
         candidates = self._candidates.find(labels, stamp_s, min_area_px)
@@ -211,6 +219,7 @@ class Selection:
             chosen,
             candidates,
             hero.number if hero else None,
+            self._likeness,
             asks,
             notice,
             learnt,
@@ -277,7 +286,7 @@ class Selection:
         """The hero, or None and the doubt, which is empty where the hero is not in sight."""
         if self._model is None:
             return None, NOBODY_CHOSEN
-        likeness = {number: self._model.likeness(look) for number, look in looks.items()}
+        likeness = self._likeness = {number: self._model.likeness(look) for number, look in looks.items()}
         if self._track is not None and stamp_s - self._track.stamp_s > PLACE_S:
             self._track, self._beside = None, set()
         if self._track is None:

@@ -17,7 +17,8 @@ class Sight:
     """The labels of a frame, the hero's blob and position (None where there is none), and everybody else.
 
     `people` are the middles of the other people's bodies in the camera's optical frame, in metres; `depth_m` is H x W
-    along the optical axis, where it was computed; `choice` is how the hero was chosen, where the user points at it.
+    along the optical axis, where it was computed. `hero_score` is the least that the mean probability of the hero's
+    pixels can be. Where the user points at the hero, `choice` is how it was chosen, and the score its likeness.
     """
 
     labels: NDArray[np.uint8]
@@ -25,4 +26,5 @@ class Sight:
     position: HeroPosition | None
     people: tuple[Vector3, ...] = ()
     depth_m: NDArray[np.float32] | None = None
+    hero_score: float = 0.0
     choice: Choice | None = None

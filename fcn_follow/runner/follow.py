@@ -31,6 +31,7 @@ from fcn_follow.share import dds_environment, share_directory
 
 if TYPE_CHECKING:
     from fcn_follow.nodes.flight_watcher import FlightWatcher
+    from fcn_follow.nodes.foxglove_server import FoxgloveServer
     from fcn_follow.runner.flight_recorder import FlightRecorder
 
 START_TIMEOUT_S = 120.0
@@ -53,6 +54,7 @@ class RunOptions:
     """What flies the simulator's drone, of the simulator's parameter; None: internal."""
     seed: int
     record: bool
+    foxglove: bool
     rate_hz: float
     """Frames per second of the source; 0: by its stamps."""
     duration_s: float
@@ -126,6 +128,7 @@ class Runner:
             video_hz = (self._options.rate_hz or DEFAULT_VIDEO_HZ) if self._options.source else 0.0
             recorder = FlightRecorder(self._options.out, video_hz)
             watcher = FlightWatcher(recorder)
+            viewers = self._serve_viewers() if self._options.foxglove else None
             bag = BagRecorder(self._options.out / "bag") if self._options.record else None
             try:
                 self._start_nodes(watcher)
@@ -136,9 +139,21 @@ class Runner:
                 recorder.close()
                 if bag is not None:
                     bag.close()
+                if viewers is not None:
+                    viewers.close()
         self._report(watcher, recorder)
         for problem in [*recorder.problems, *(bag.problems if bag is not None else ())]:
             self._console.print(plain(problem), soft_wrap=True)
+
+    def _serve_viewers(self) -> FoxgloveServer:
+        from fcn_follow.nodes.foxglove_server import FoxgloveServer
+
+        server = FoxgloveServer(network=self._options.network)
+        layout = share_directory() / "config" / "foxglove_layout.json"
+        self._console.print(
+            plain(f"Foxglove: open a connection to {server.url}; the layout is {layout}"), soft_wrap=True
+        )
+        return server
 
     def _start_nodes(self, watcher: FlightWatcher) -> None:
         self._console.print("Starting the segmenter and the follower ...")

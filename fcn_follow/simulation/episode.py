@@ -99,7 +99,7 @@ class Episode:
         rng = np.random.default_rng([seed, 3])
         self._sensor_rng, wind_rng, odometry_rng = (np.random.default_rng([seed, stream]) for stream in (4, 5, 6))
         cast = cast or Cast()
-        self._hero_outfit = cast.hero
+        self._hero_outfit = replace(cast.hero, height_m=scenario.hero_height_m or cast.hero.height_m)
         self.route = Route(scenario.start_m, scenario.legs)
         x, y = (place + offset for place, offset in zip(scenario.start_m, scenario.drone_from_hero_m, strict=True))
         start = (x, y, self._ground(*scenario.start_m) + START_HEIGHT_M)
@@ -114,7 +114,7 @@ class Episode:
         dressed = cast.crowd[: len(self._outfits)]
         self._outfits[: len(dressed)] = dressed
         self._others = [other.route(rng) for other in scenario.others]
-        self._outfits += [cast.hero if other.is_twin else random_outfit(rng) for other in scenario.others]
+        self._outfits += [self._hero_outfit if other.is_twin else random_outfit(rng) for other in scenario.others]
         self._gimbal_rad = np.zeros(2)
         if scenario.lookalike and self.crowd.walkers:
             self._outfits[0] = (*cast.crowd, LOOKALIKE)[0]

@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -151,6 +152,12 @@ def _expected_velocities(moments: Sequence[Moment]) -> Iterator[tuple[float, flo
         wanted_x, wanted_y = rotated(moment.command.forward_m_s, moment.command.left_m_s, moment.drone_yaw_rad)
         x, y, last_s = x + share * (wanted_x - x), y + share * (wanted_y - y), moment.now_s
         yield x, y
+
+
+def decoded(kept: dict[str, Any]) -> FaultFlight:
+    """A flight of what JSON has kept of one."""
+    faults = tuple(Fault(**fault) for fault in kept["faults"])
+    return FaultFlight(**{**kept, "faults": faults, "unnamed": tuple(kept["unnamed"])})
 
 
 def save_flights(out: Path, flights: Sequence[FaultFlight]) -> None:

@@ -72,6 +72,8 @@ def _errors(flights: Sequence[Figures]) -> Iterator[Judgement]:
         ("storm", 2.0),
         ("hill", 1.0),
         ("stairs", 1.0),
+        ("tall", 0.6),
+        ("short", 0.6),
     ):
         found_m = mean([f.distance_rms_m for f in flights if f.scenario == name])
         if not math.isnan(found_m):

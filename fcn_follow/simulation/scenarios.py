@@ -69,6 +69,8 @@ class Scenario:
     """How late the gimbal takes out roll and pitch."""
     pitch_error_rad: float = 0.0
     """By how much the camera looks further down than the parameter says."""
+    hero_height_m: float | None = None
+    """Another height than that of the hero's outfit."""
     must_report: str = ""
     """A text of the reason that the follower must give."""
     occlusion_s: float = 0.0
@@ -222,6 +224,14 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario(
         "wrong_pitch", "the camera looks 5 degrees further down than its parameter says", (-18.0, -5.0),
         _row((17.0, -5.5, 1.4)), crowd=0, pitch_error_rad=math.radians(5.0), must_report="camera.pitch_down_rad",
+    ),
+    Scenario(
+        "tall", "a hero of 1.9 m, where the parameter says 1.7 m", (-18.0, -5.0), _row((17.0, -5.5, 1.4)), crowd=0,
+        hero_height_m=1.9,
+    ),
+    Scenario(
+        "short", "a hero of 1.5 m, where the parameter says 1.7 m", (-18.0, -5.0), _row((17.0, -5.5, 1.4)), crowd=0,
+        hero_height_m=1.5,
     ),
 )  # fmt: skip
 

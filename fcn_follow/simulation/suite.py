@@ -6,24 +6,18 @@ import csv
 import io
 import json
 import math
-import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TypeVar
 
 from fcn_follow.files import write_whole
 from fcn_follow.simulation.episode import CameraSetup
 from fcn_follow.simulation.eyes import Eyes, TrueEyes
-from fcn_follow.simulation.figures import Figures, scenario_means
+from fcn_follow.simulation.figures import Figures, figures, scenario_means
 from fcn_follow.simulation.flight import FlightLog, fly
 from fcn_follow.simulation.outfits import Cast, pointed_cast
 from fcn_follow.simulation.requirements import judge
 from fcn_follow.simulation.scenarios import Scenario, find_scenario
-from fcn_follow.simulation.synthesize import ignore_ctrl_c
-
-TaskT = TypeVar("TaskT")
-FlownT = TypeVar("FlownT")
 
 
 @dataclass(frozen=True)
@@ -69,14 +63,9 @@ def run(task: Task) -> FlightLog:
     )
 
 
-def run_all(fly_one: Callable[[TaskT], FlownT], tasks: Sequence[TaskT], processes: int) -> Iterator[FlownT]:
-    """Fly all tasks and yield their results, in the order of the tasks."""
-    if processes == 1:
-        yield from map(fly_one, tasks)
-        return
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(processes, ignore_ctrl_c) as pool:
-        yield from pool.imap(fly_one, tasks)
+def run_to_figures(task: Task) -> Figures:
+    """The figures of a task, flown in this process."""
+    return figures(run(task))
 
 
 def save_tables(out: Path, all_figures: Sequence[Figures], scenarios: Sequence[Scenario]) -> None:

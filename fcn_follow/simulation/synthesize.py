@@ -7,8 +7,6 @@ options writes the same bytes. The town changes its textures and trees every FRA
 from __future__ import annotations
 
 import json
-import multiprocessing
-import signal
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -21,6 +19,7 @@ from numpy.typing import NDArray
 
 from fcn_follow.errors import UserError
 from fcn_follow.files import write_whole
+from fcn_follow.lab.spread import Deaths, spread
 from fcn_follow.simulation.camera import expose
 from fcn_follow.simulation.outfits import HERO, Outfit, dressed, parse_colour
 from fcn_follow.simulation.random_scene import Scene, SceneRequest, draw_scene, low_walls
@@ -64,8 +63,10 @@ class SynthesisOptions:
             parse_colour(colour)
 
 
-def synthesize(options: SynthesisOptions, out: Path, processes: int = 1) -> Iterator[int]:
+def synthesize(options: SynthesisOptions, out: Path, on: str = "1", deaths: Deaths | None = None) -> Iterator[int]:
     """Write the frames into `out` and yield the number of finished ones, first those of an earlier run.
+
+    `on` and `deaths` are those of lab.spread; a folder `out` must be seen by all machines.
 
     Raises UserError where `out` holds other files or frames of other options, or cannot be written.
     """
@@ -75,7 +76,7 @@ def synthesize(options: SynthesisOptions, out: Path, processes: int = 1) -> Iter
         blocks = range(done // FRAMES_PER_TOWN, -(-options.count // FRAMES_PER_TOWN))
         work = [(block, max(done, block * FRAMES_PER_TOWN)) for block in blocks]
         with (out / "frames.jsonl").open("a", encoding="utf-8") as listing:
-            for line in _lines(options, out, work, processes):
+            for line in _lines(options, out.resolve(), work, on, deaths or Deaths()):
                 listing.write(line + "\n")
                 listing.flush()
                 done += 1
@@ -84,19 +85,21 @@ def synthesize(options: SynthesisOptions, out: Path, processes: int = 1) -> Iter
         raise UserError(f"cannot write to {out}: {error.strerror or error}; frames that are complete stay") from error
 
 
-def _lines(options: SynthesisOptions, out: Path, work: list[tuple[int, int]], processes: int) -> Iterator[str]:
-    if processes == 1:
+def _lines(options: SynthesisOptions, out: Path, work: list[tuple[int, int]], on: str, deaths: Deaths) -> Iterator[str]:
+    """The lines of the listing, in order."""
+    if on == "1":
         for item in work:
             yield from _block(options, out, *item)
         return
-    with multiprocessing.get_context("spawn").Pool(processes, ignore_ctrl_c) as pool:
-        for lines in pool.imap(partial(_whole_block, options, out), work):
-            yield from lines
-
-
-def ignore_ctrl_c() -> None:
-    """Ignore Ctrl-C in a worker process: a terminal sends it to all processes, and the parent handles it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    early: dict[int, list[str]] = {}
+    place = 0
+    for done, lines in spread(partial(_whole_block, options, out), work, on, deaths):
+        early[done] = lines
+        while place in early:
+            yield from early.pop(place)
+            place += 1
+    if deaths.given_up:
+        raise UserError(f"{deaths}; the frames before the first of them stay, and the same command goes on from there")
 
 
 def _whole_block(options: SynthesisOptions, out: Path, item: tuple[int, int]) -> list[str]:

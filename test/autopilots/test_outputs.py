@@ -47,9 +47,11 @@ class FakeHost:
         return self.time_ns
 
 
-@pytest.fixture
-def px4_msgs(monkeypatch):
+@pytest.fixture(params=["stand-in", "installed"])
+def px4_msgs(request, monkeypatch):
     """The package that PX4's users build themselves."""
+    if request.param == "installed":
+        return pytest.importorskip("px4_msgs.msg", reason="px4_msgs is built in a workspace of PX4's users")
     package, messages = ModuleType("px4_msgs"), ModuleType("px4_msgs.msg")
     messages.OffboardControlMode = type("OffboardControlMode", (SimpleNamespace,), {})
     messages.TrajectorySetpoint = type("TrajectorySetpoint", (SimpleNamespace,), dict.fromkeys(SETPOINT_1_14))
@@ -169,11 +171,11 @@ def test_px4_receives_setpoints_and_a_life_sign_until_the_output_is_closed(px4_m
     ((period_s, life_sign),) = host.timers
     life_sign()
     (_, setpoint), (_, mode) = host.sent
-    assert setpoint.velocity == [2.0, 1.0, -3.0] and setpoint.yawspeed == -0.5
+    assert list(setpoint.velocity) == [2.0, 1.0, -3.0] and setpoint.yawspeed == -0.5
     assert (setpoint.timestamp, mode.timestamp, period_s) == (5000, 5000, 0.1)
     assert mode.velocity and not (mode.position or mode.acceleration or mode.attitude or mode.body_rate)
     output.idle(STAMP, 0.0)
-    assert host.sent[-1][1].velocity == [0.0, 0.0, 0.0], "Offboard needs setpoints all the time"
+    assert list(host.sent[-1][1].velocity) == [0.0, 0.0, 0.0], "Offboard needs setpoints all the time"
     host.time_ns += 3_000_000_000
     assert "nothing comes on" in output.fault(0.0)
     output.close()
@@ -197,14 +199,16 @@ def test_px4_flies_the_same_way_at_every_heading():
     assert north == pytest.approx([1.0, 0.0, 0.0]), "a drone that looks north flies north"
 
 
-def test_messages_of_px4_before_1_14_are_refused_by_name(px4_msgs):
-    px4_msgs.TrajectorySetpoint = type("TrajectorySetpoint", (SimpleNamespace,), dict.fromkeys(SETPOINT_1_13))
+def test_messages_of_px4_before_1_14_are_refused_by_name(px4_msgs, monkeypatch):
+    before = type("TrajectorySetpoint", (SimpleNamespace,), dict.fromkeys(SETPOINT_1_13))
+    monkeypatch.setattr(px4_msgs, "TrajectorySetpoint", before)
     with pytest.raises(UserError, match=r"PX4 1\.14 or later; .* has no position, velocity, as in PX4 1\.13"):
         make_output(FakeHost(), OutputParameters("px4"))
 
 
 def test_px4_without_its_package_is_reported(monkeypatch):
-    monkeypatch.setitem(sys.modules, "px4_msgs", None)
+    for name in ("px4_msgs", "px4_msgs.msg"):
+        monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(UserError, match="needs the ROS package px4_msgs"):
         make_output(FakeHost(), OutputParameters("px4"))
 

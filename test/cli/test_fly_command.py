@@ -64,6 +64,24 @@ def test_a_suite_leaves_tables_and_a_page(tmp_path):
     assert "Requirements" in done.stdout
 
 
+def test_a_suite_goes_on_where_it_was_stopped_and_flies_nothing_twice(tmp_path):
+    def suite(seeds: int, *more: str) -> list[dict[str, str]]:
+        arguments = ["--scenario", "straight,u_turn", "--seeds", seeds, "--true-positions", "--duration", 1]
+        done = fcn_follow("fly", "suite", *arguments, "--processes", 1, "--out", tmp_path, *more)
+        assert done.returncode == 0, done.stderr
+        with (tmp_path / "flights.csv").open() as file:
+            return list(csv.DictReader(file))
+
+    first = suite(1)
+    journal = tmp_path / "flights.jsonl"
+    lines = journal.read_text().splitlines(keepends=True)
+    journal.write_text(lines[0] + lines[1][:40])  # killed while it wrote
+    rows = suite(2, "--resume")
+    assert [(row["scenario"], row["seed"]) for row in rows] == [(s, n) for s in ("straight", "u_turn") for n in "01"]
+    assert [rows[0], rows[2]] == first
+    assert journal.read_text().startswith(lines[0]) and len(journal.read_text().splitlines()) == 4
+
+
 def test_the_scenarios_are_listed():
     done = fcn_follow("fly", "--list")
     assert done.returncode == 0

@@ -140,6 +140,16 @@ class TestEstimator:
         x, y, _ = estimator.predict(7.0).position_odom_m
         assert math.hypot(x - (5.0 + 2.5 * 3.0), y - 10.0) < 1.5
 
+    def test_a_measurement_before_many_newer_ones_is_late(self):
+        """Each would have to be repeated: hundreds of late measurements in one step took half a second."""
+        estimator = HeroEstimator(EstimatorParameters())
+        for index in range(100):
+            estimator.observe(index * 0.02, (6.0, 0.0, 1.0), (0.0, 0.0, 1.5), 3.0)
+        outcomes = [estimator.observe(1.97 - 0.02 * n, (6.0, 0.0, 1.0), (0.0, 0.0, 1.5), 3.0) for n in range(40)]
+        assert outcomes[0] is Outcome.ACCEPTED
+        assert outcomes[-1] is Outcome.LATE
+        assert outcomes.count(Outcome.ACCEPTED) <= 16
+
     def test_late_measurements_are_put_in_their_place(self):
         def late(each):
             each[20], each[23] = each[23], each[20]

@@ -97,6 +97,17 @@ def test_the_closing_speed_is_a_gain_near_the_end_and_can_stop_far_from_it():
     assert closing_speed(0.0, 5.0, 2.5) == 0.0
 
 
+def test_a_hero_who_sprints_away_is_pursued_at_its_speed():
+    """From 1.5 to 6 m/s at 3.5 m/s², more than the drone may: the pursued hero falls behind and then catches up."""
+    pursuit, x_m = Pursuit(hero(0.0, 1.5)), 0.0
+    for index in range(400):
+        speed_m_s = min(6.0, 1.5 + 3.5 * index * STEP_S)
+        x_m += speed_m_s * STEP_S
+        pursuit.step(hero(x_m, speed_m_s), 2.0, Limits(), STEP_S)
+    assert pursuit.motion.velocity.x == pytest.approx(6.0, abs=0.1)
+    assert abs(pursuit.position_m.x - x_m) < 0.3
+
+
 def test_an_overruled_motion_in_the_plane_leaves_a_climb_as_it_was():
     limiter, climb = Limiter(), VelocityCommand(up_m_s=1.0)
     for _ in range(100):

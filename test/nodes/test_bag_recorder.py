@@ -13,8 +13,8 @@ from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import String
 
 from fcn_follow.lab.recordings.reading import open_bag
-from fcn_follow.nodes import bag_recorder
 from fcn_follow.nodes.bag_recorder import BagRecorder
+from fcn_follow.nodes.support import every_topic
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_types_that_rosbags_does_not_know_are_recorded_by_the_definitions_of_the
     ros, tmp_path, monkeypatch
 ):
     """As vision_msgs and px4_msgs: here rosbags knows no type at all."""
-    monkeypatch.setattr(bag_recorder, "get_typestore", lambda _: get_typestore(Stores.EMPTY))
+    monkeypatch.setattr(every_topic, "get_typestore", lambda _: get_typestore(Stores.EMPTY))
     node = rclpy.create_node("camera")
     publisher = node.create_publisher(CameraInfo, "/camera_info", 10)
     recorder = BagRecorder(tmp_path / "bag")

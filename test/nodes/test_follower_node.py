@@ -6,6 +6,7 @@ import math
 import os
 import sys
 import time
+from itertools import pairwise
 from types import ModuleType, SimpleNamespace
 
 import pytest
@@ -21,6 +22,7 @@ from ros_tools import finish, interrupt, start_node, wait_until
 from rosgraph_msgs.msg import Clock
 from std_msgs.msg import String
 from std_srvs.srv import SetBool
+from visualization_msgs.msg import MarkerArray
 
 from fcn_follow.geometry import ZERO_COMMAND
 from fcn_follow.nodes.follower import FollowerNode
@@ -383,3 +385,54 @@ def test_px4_gets_setpoints_of_the_follower_once_there_is_odometry(domain_id, mo
     assert len(setpoints) > count
     assert not any(any(each.velocity) or each.yawspeed for each in setpoints[count:])
     rclpy.try_shutdown()
+
+
+def test_markers_show_hero_drone_paths_and_state_while_somebody_listens(rig, follower):
+    follower("-p", "odom_frame:=odom")
+    rig.hero_odom_m = (9.0, 2.0)
+    arrays = []
+    fly(rig, rig.show_odom)
+    rig.node.create_subscription(MarkerArray, "follow/markers", arrays.append, 10)
+    assert wait_until(lambda: len(arrays) > 5, rig.show_odom)
+    by_name = {marker.ns: marker for marker in arrays[-1].markers}
+    assert {marker.header.frame_id for marker in by_name.values()} == {"odom"}
+    hero, drone = by_name["hero"].pose.position, by_name["drone"].pose.position
+    assert (hero.x, hero.y) == pytest.approx(rig.hero_odom_m, abs=0.3)
+    assert (drone.x, drone.y, drone.z) == pytest.approx(rig.place, abs=0.5)
+    assert by_name["hero"].scale.z == 1.7
+    doubt = by_name["two standard deviations of the hero"]
+    assert 0.0 < doubt.scale.x < 4.0 and doubt.pose.position.z == pytest.approx(hero.z - 0.85)
+    assert len(by_name["drone path"].points) == len(by_name["hero path"].points) >= 5
+    assert by_name["state"].text.startswith("tracking")
+    stamps_s = [array.markers[0].header.stamp.sec + 1e-9 * array.markers[0].header.stamp.nanosec for array in arrays]
+    assert min(later - earlier for earlier, later in pairwise(stamps_s)) > 0.08
+
+
+def test_px4_hears_the_follower_over_dds_in_its_own_messages(rig, follower):
+    px4 = pytest.importorskip("px4_msgs.msg", reason="px4_msgs is built in a workspace of PX4's users")
+    setpoints, modes = [], []
+
+    def take(setpoint):
+        setpoints.append(setpoint)
+        north, east, down = map(float, setpoint.velocity)
+        command = TwistStamped()
+        command.header.frame_id = "map"
+        command.twist.linear.x, command.twist.linear.y, command.twist.linear.z = east, north, -down
+        command.twist.angular.z = -float(setpoint.yawspeed)
+        rig.commands.append(command)
+
+    rig.node.create_subscription(px4.TrajectorySetpoint, "fmu/in/trajectory_setpoint", take, BEST_EFFORT)
+    rig.node.create_subscription(px4.OffboardControlMode, "fmu/in/offboard_control_mode", modes.append, BEST_EFFORT)
+    status = rig.node.create_publisher(px4.VehicleStatus, "fmu/out/vehicle_status", 1)
+    rig.hero_odom_m = (9.0, 2.0)
+    follower("-p", "output:=px4", "-p", "vehicle.response_s:=0.1")
+
+    def show():
+        status.publish(px4.VehicleStatus(nav_state=14, arming_state=2))
+        rig.show_odom()
+        rig.spin()
+
+    flies = wait_until(lambda: rig.state() == "tracking" and setpoints and setpoints[-1].velocity[1] > 0.3, show)
+    assert flies, (rig.states[-5:], setpoints[-1:])
+    assert modes[-1].velocity and not modes[-1].position
+    assert math.isnan(setpoints[-1].position[0]) and setpoints[-1].yawspeed < 0.0

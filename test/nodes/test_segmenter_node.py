@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import threading
 import time
@@ -16,6 +17,8 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from drawn_frames import write_weights
 from geometry_msgs.msg import PointStamped, PoseArray
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.signals import SignalHandlerOptions
@@ -28,6 +31,7 @@ from fcn_follow.geometry import CameraIntrinsics
 from fcn_follow.images.messages import fill_camera_info, fill_image, image_to_rgb
 from fcn_follow.inference.engine import Answer, EngineSpec
 from fcn_follow.nodes import segmenter
+from fcn_follow.nodes.support import detections
 
 CAMERA = CameraIntrinsics(192, 128, 150.0, 150.0, 95.5, 63.5)  # twice the network's input of the test
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -197,6 +201,31 @@ def test_people_are_published_with_the_images_header_and_before_the_hero(started
     world.until(lambda: world.received["people/positions"] and world.received["people/positions"][-1].poses == [])
 
 
+@pytest.mark.skipif(detections.vision_msgs is None, reason="vision_msgs comes with a ROS install, or is built")
+def test_vision_msgs_carry_the_hero_of_each_frame_and_the_labels_to_whoever_comes_late(started):
+    from vision_msgs.msg import Detection2DArray, LabelInfo
+
+    world = started()
+    arrays: list[Any] = []
+    world.node.create_subscription(Detection2DArray, "hero/detections", arrays.append, 10)
+    world.until(lambda: arrays and len(arrays[-1].detections) == 1)
+    (seen,) = arrays[-1].detections
+    assert seen.header == arrays[-1].header and seen.header.frame_id == "front_camera"
+    assert (seen.id, seen.results[0].hypothesis.class_id) == ("hero", "hero")
+    assert seen.results[0].hypothesis.score == 0.999999  # every pixel is sure by the test's card
+    assert (seen.bbox.size_x, seen.bbox.size_y) == pytest.approx((20, 80), abs=2)
+    assert (seen.bbox.center.position.x, seen.bbox.center.position.y) == pytest.approx((89.5, 59.5), abs=1)
+
+    world.rgb = picture()
+    world.until(lambda: len(arrays[-1].detections) == 0)
+    assert arrays[-1].header.frame_id == "front_camera"
+    infos: list[Any] = []
+    world.node.create_subscription(LabelInfo, "segmentation/label_info", infos.append, LATCHED)
+    world.until(lambda: infos, world.spin)
+    assert [each.class_name for each in infos[0].class_map] == ["background", "other people", "hero"]
+    assert infos[0].threshold == pytest.approx(0.999999)
+
+
 def test_a_hero_whom_temporal_agreement_withholds_is_one_of_the_people(started):
     world = started(agreement__frames=10, agreement__seen=10)
     world.rgb = picture(FOLLOWED)
@@ -358,6 +387,64 @@ def test_frames_that_cannot_be_decoded_are_an_error_and_silence_is_stale(started
     world.until(lambda: world.status()["level"] == str(DiagnosticStatus.STALE[0]), world.spin)
     assert world.status()["message"].startswith("no frames on /image_raw for")
     world.images = good
+    world.follows()
+
+
+def change_state(world: World, transition: int) -> bool:
+    """As a lifecycle manager does it, by the service."""
+    client = world.node.create_client(ChangeState, "segmenter/change_state")
+    assert wait_until(client.service_is_ready, world.spin)
+    request = ChangeState.Request()
+    request.transition.id = transition
+    future = client.call_async(request)
+    assert wait_until(future.done, world.spin, 30.0)
+    return future.result().success
+
+
+def test_a_lifecycle_manager_configures_activates_deactivates_and_cleans_up(started):
+    world = started(autostart="false")
+    words = "the segmenter is {}; a lifecycle manager has to activate it"
+    world.until(lambda: world.state() == ("fault", words.format("unconfigured")))
+    assert world.node.count_publishers("segmentation/label_mask") == 0
+    assert not change_state(world, Transition.TRANSITION_ACTIVATE), "it is not configured"
+    assert change_state(world, Transition.TRANSITION_CONFIGURE)
+    assert not change_state(world, Transition.TRANSITION_CONFIGURE), "it is"
+    world.until(lambda: world.status().get("lifecycle") == "inactive" and world.status()["engine"] == "torch")
+    assert world.status()["level"] == str(DiagnosticStatus.WARN[0])
+    assert world.state() == ("fault", words.format("inactive"))
+    assert world.node.count_subscribers("image_raw") == 0
+    assert change_state(world, Transition.TRANSITION_ACTIVATE)
+    world.follows()
+    world.until(lambda: world.status()["lifecycle"] == "active" and world.status()["message"] == "segmenting")
+
+    assert change_state(world, Transition.TRANSITION_DEACTIVATE)
+    now_ns = world.node.get_clock().now().nanoseconds
+    world.until(lambda: world.state() == ("fault", words.format("inactive")))
+    assert world.node.count_subscribers("image_raw") == 0
+    assert not any(world.since(topic, now_ns) for topic in ("segmentation/label_mask", "hero/position"))
+    assert change_state(world, Transition.TRANSITION_ACTIVATE)
+    world.follows()
+
+    assert change_state(world, Transition.TRANSITION_DEACTIVATE)
+    assert change_state(world, Transition.TRANSITION_CLEANUP)
+    world.until(lambda: "engine" not in world.status() and world.status()["lifecycle"] == "unconfigured")
+    holders = [type(each) for each in gc.get_referrers(world.engine)]
+    assert segmenter._TimedEngine not in holders, "the engine can be freed"
+    assert world.node.count_publishers("segmentation/label_mask") == 0
+    assert change_state(world, Transition.TRANSITION_CONFIGURE)
+    assert change_state(world, Transition.TRANSITION_ACTIVATE)
+    world.follows()
+    assert change_state(world, Transition.TRANSITION_ACTIVE_SHUTDOWN)
+    world.until(lambda: world.state() == ("fault", words.format("finalized")))
+
+
+def test_a_configuration_that_fails_is_refused_with_its_reason_and_may_be_tried_again(started, tmp_path, capfd):
+    world = started(autostart="false", weights=tmp_path / "later.safetensors")
+    assert not change_state(world, Transition.TRANSITION_CONFIGURE)
+    assert "a transition was refused" in (text := capfd.readouterr().err) and "later.safetensors" in text
+    write_weights(tmp_path / "later.safetensors")
+    assert change_state(world, Transition.TRANSITION_CONFIGURE)
+    assert change_state(world, Transition.TRANSITION_ACTIVATE)
     world.follows()
 
 

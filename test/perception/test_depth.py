@@ -13,8 +13,7 @@ from fcn_follow.inference.engine import EngineSpec, Output
 from fcn_follow.inference.torch_engines import EagerEngine
 from fcn_follow.networks.registry import build_network
 from fcn_follow.networks.weights import METRES, PER_IMAGE, LoadedWeights, ModelCard, load_weights, save_weights
-from fcn_follow.perception.depth import LabelsAndDepth
-from fcn_follow.perception.segmenter import Segmenter
+from fcn_follow.perception.segmenter import Segmented, Segmenter
 
 SEPARABLE = ModelCard("mask_depth_separable", 32, 32, depth=METRES, depth_focal_px=25.0)
 
@@ -28,9 +27,9 @@ class RedHeroAtItsGreyLevel(torch.nn.Module):
         return torch.stack([green, torch.full_like(red, -9.0), red, log_depth], 1)
 
 
-def look(weights: LoadedWeights, image: np.ndarray, focal_y_px: float) -> LabelsAndDepth:
+def look(weights: LoadedWeights, image: np.ndarray, focal_y_px: float) -> Segmented:
     engine = EagerEngine(EngineSpec(), weights, Output.CODES_AND_DEPTH, batch=1)
-    return Segmenter(weights, engine).segment_with_depth(image, focal_y_px)
+    return Segmenter(weights, engine).look(image, focal_y_px)
 
 
 @pytest.mark.parametrize(("height_px", "width_px"), [(32, 32), (64, 96), (50, 31)])
@@ -41,7 +40,7 @@ def test_depth_in_metres_has_the_images_size_and_follows_the_focal_length(height
     weights = LoadedWeights(RedHeroAtItsGreyLevel(), SEPARABLE)
     focal_px = 25.0 * height_px / 32
     for magnified in (1.0, 2.0):
-        labels, depth_m = look(weights, image, focal_px * magnified)
+        labels, _, depth_m = look(weights, image, focal_px * magnified)
         assert labels.shape == depth_m.shape == (height_px, width_px)
         assert (labels.dtype, depth_m.dtype) == (np.uint8, np.float32)
         assert (labels[:, 0] == 2).all() and (labels[:, -1] == 0).all()

@@ -49,11 +49,11 @@ def test_every_engine_gives_labels_and_depth_in_one_pass(lived, engine):
     opened = open_engine(EngineSpec(engine), lived, Output.CODES_AND_DEPTH)
     assert Verification(lived).problem(opened) == ""
     segmenter = Segmenter(lived, opened)
-    labels, depth_m = segmenter.segment_with_depth(image, 55.0)
+    labels, _, depth_m = segmenter.look(image, 55.0)
     assert (labels == answer[:3].argmax(0)).mean() > 0.999
     np.testing.assert_allclose(depth_m, np.exp(answer[3]) * 55.0 / CARD.depth_focal_px, rtol=1e-3)
     assert np.array_equal(segmenter.segment(image), labels)
-    larger = segmenter.segment_with_depth(np.repeat(np.repeat(image, 3, 0), 3, 1), 3 * 55.0)
+    larger = segmenter.look(np.repeat(np.repeat(image, 3, 0), 3, 1), 3 * 55.0)
     assert larger.labels.shape == larger.depth_m.shape == (144, 192)
     assert larger.depth_m.dtype == np.float32
     assert np.median(larger.depth_m) == pytest.approx(np.median(depth_m), rel=0.05)
@@ -65,7 +65,7 @@ def test_an_exported_network_gives_depth_too(lived, tmp_path, suffix):
     model = load_model(tmp_path / f"eyes{suffix}")
     chosen = choose_for(model, EngineRequest("openvino", precision="fp32"), output=Output.CODES_AND_DEPTH)
     assert Verification(lived).problem(chosen.engine) == ""
-    assert Segmenter(model, chosen.engine).segment_with_depth(np.zeros((120, 160, 3), np.uint8), 150.0).depth_m.any()
+    assert Segmenter(model, chosen.engine).look(np.zeros((120, 160, 3), np.uint8), 150.0).depth_m.any()
 
 
 def test_a_depth_that_differs_is_a_problem(lived):

@@ -9,6 +9,8 @@ from fcn_follow.geometry import CameraIntrinsics
 from fcn_follow.inference.engine import Answer, EngineSpec
 from fcn_follow.networks.weights import ModelCard
 from fcn_follow.perception.agreement import AgreementParameters
+from fcn_follow.perception.blobs import Box, find_blobs
+from fcn_follow.perception.labels import hero_score, labels_of_codes
 from fcn_follow.perception.pipeline import HeroFinder, HeroFinderParameters, min_area_px
 from fcn_follow.perception.ranging import BODY_BEHIND_SURFACE_M, RangingParameters
 from fcn_follow.perception.segmenter import Segmenter
@@ -51,12 +53,28 @@ def picture(*people: tuple[int, int, int, int, int], factor: int = 1) -> np.ndar
 HERO, OTHER = (0, 35, 20, 10, 20), (2, 60, 25, 8, 17)
 
 
+def test_the_score_is_the_least_that_the_mean_probability_can_be():
+    """Against probabilities: 200 pixels of the hero, 150 of them sure."""
+    card = ModelCard("any", 60, 80, hero_probability_threshold=0.5, hero_confirm_probability=0.9)
+    probability = np.full((60, 80), 0.2)
+    probability[20:40, 35:45] = 0.97
+    probability[20:25, 35:45] = 0.6
+    lower, upper = card.thresholds
+    codes = (2 * (probability >= lower) + 2 * (probability >= upper)).astype(np.uint8)
+    box = find_blobs(labels_of_codes(codes).repeat(8, 0).repeat(8, 1), 2)[0].box
+    score = hero_score(codes, box, (480, 640), card)
+    assert score == pytest.approx((50 * 0.5 + 150 * 0.9) / 200)
+    assert score <= probability[20:40, 35:45].mean()
+    assert hero_score(codes, Box(0, 0, 8, 8), (480, 640), card) == 0.5
+
+
 def test_a_frame_gives_labels_hero_position_and_people():
     sight = finder().look(picture(HERO, OTHER), CAMERA, 12.5)
     assert sight.hero is not None and sight.position is not None
     assert set(np.unique(sight.labels)) == {0, 1, 2}
     assert sight.hero.area_px == 200
     assert sight.position.stamp_s == 12.5
+    assert sight.hero_score == 0.5  # both thresholds of the card
     assert sight.position.position_camera_m[2] == pytest.approx(1.7 * 60 / 20)
     assert [place[2] for place in sight.people] == pytest.approx([1.7 * 60 / 17])
     assert sight.depth_m is None

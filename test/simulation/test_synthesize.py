@@ -71,7 +71,7 @@ def test_a_stopped_run_goes_on_and_ends_in_the_same_bytes(made, tmp_path):
 
 
 def test_two_processes_write_the_same_bytes(made, tmp_path):
-    list(synthesize(OPTIONS, tmp_path / "two", processes=2))
+    list(synthesize(OPTIONS, tmp_path / "two", on="2"))
     assert digests(tmp_path / "two") == digests(made)
 
 

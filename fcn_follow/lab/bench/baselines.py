@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fcn_follow.errors import UserError
-from fcn_follow.inference.engine import Answer, Engine, EngineSpec, thresholds
+from fcn_follow.inference.engine import Answer, Engine, EngineSpec
 from fcn_follow.inference.operations import Codes
 from fcn_follow.inference.torch_engines import DTYPES, PlainNetwork, cpu_threads, keep_compiled_code_private
 from fcn_follow.networks.weights import LoadedWeights
@@ -30,7 +30,7 @@ class _FrameToCodes(nn.Module):
     def __init__(self, weights: LoadedWeights) -> None:
         super().__init__()
         self._plain = PlainNetwork(weights)
-        self._codes = Codes(thresholds(weights.card))
+        self._codes = Codes(weights.card.thresholds)
 
     def forward(self, images: Tensor) -> Tensor:
         return self._codes.run(self._plain(images)[0])

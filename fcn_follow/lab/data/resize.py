@@ -1,4 +1,7 @@
-"""The resizing of images and masks in the Follow-Me score: Pillow's antialiased bilinear in uint8."""
+"""The resizing of images and masks in training and in the Follow-Me score: Pillow's antialiased bilinear in uint8.
+
+The nodes use images/resize.py, which is faster and rounds otherwise; the score's rule asks for Pillow.
+"""
 
 from __future__ import annotations
 

@@ -33,6 +33,7 @@ from fcn_follow.lab.training.objective import Objective, learned_depth
 from fcn_follow.lab.training.recipe import TrainingParameters
 from fcn_follow.lab.training.sampling import epoch_indices, frame_weights, highest_false_hero
 from fcn_follow.lab.training.schedule import learning_rate
+from fcn_follow.lab.training.team import Team
 from fcn_follow.networks.registry import build_network
 from fcn_follow.networks.sources.mask_depth import class_logits
 from fcn_follow.networks.tensor_file import save_tensors
@@ -78,15 +79,18 @@ class Trainer:
 
     def __post_init__(self) -> None:
         parameters = self.parameters
+        self.team = Team()
+        self.team.check(parameters.batch_size)
         torch.manual_seed(parameters.seed)
         torch.set_flush_denormal(True)  # gradients become denormal, which a CPU computes very slowly
         self.generator = torch.Generator(self.device).manual_seed(parameters.seed)
         self.order = torch.Generator().manual_seed(parameters.seed)
         self.network = build_network(parameters.network).to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.forward = torch.compile(self.network) if parameters.compile else self.network
         self.average = copy.deepcopy(self.network).eval() if parameters.ema_decay else self.network
         self.objective = Objective(parameters, self.device)
         self.frozen = freeze_all_but(self.network, parameters.learn)
+        forward = self.team.wrapped(self.network)  # knows which layers are frozen
+        self.forward = torch.compile(forward) if parameters.compile else forward
         kind = torch.optim.AdamW if parameters.optimizer == "adamw" else torch.optim.Adam
         learning = [tensor for tensor in self.network.parameters() if tensor.requires_grad]
         self.optimizer = kind(learning, lr=parameters.learning_rate, weight_decay=parameters.weight_decay, eps=1e-7)
@@ -167,13 +171,14 @@ class Trainer:
         return normalise(images).contiguous(memory_format=torch.channels_last), targets
 
     def batch_loss(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """The loss of one batch, with the teacher's part, and the network's output."""
+        """The loss of one batch, with the teacher's share, and the network's output."""
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.parameters.precision == "bf16"):
-            output = self.forward(images).float()
+            output = self.team.whole(self.forward(self.team.part(images)).float())
         loss: Tensor = self.objective(output, targets)
         if self.teacher is not None:
             with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
-                answer = torch.softmax(class_logits(self.teacher(images).float()), 1)
+                answer = torch.softmax(class_logits(self.teacher(self.team.part(images)).float()), 1)
+            answer = self.team.whole(answer)
             loss = loss + self.parameters.distillation * self.objective.mask(output, answer)
         return loss, output.detach()
 
@@ -186,7 +191,7 @@ class Trainer:
             group["lr"] = rate
         loss, output = self.batch_loss(images, targets)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        (loss * self.team.size).backward()  # type: ignore[no-untyped-call]  # the mean of the gradients is then the sum
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), 10.0)
         self.optimizer.step()
         return torch.where(norm.isfinite(), loss.detach(), norm), output
@@ -234,7 +239,8 @@ class Trainer:
                 self.generator.set_state(step.chance)
                 images, targets = self.batch(step.indices)
                 path = self.out.with_suffix(".nan-batch")
-                save_tensors(path, {"images": images, "targets": targets})
+                if self.team.is_first:
+                    save_tensors(path, {"images": images, "targets": targets})
                 raise UserError(
                     f"the loss is {loss}; the batch is in {path}. "
                     f"Lower the learning rate ({self.parameters.learning_rate:g})"
@@ -244,14 +250,18 @@ class Trainer:
         """The report with the figures of the held-out frames; the best weights so far are saved."""
         was_training = self.network.training
         self.average.eval()
-        score, figures = self.judge()
+        score, figures = self.judge() if self.team.is_first else (0.0, {})
+        score = self.team.of_first(score)
         self.network.train(was_training)
         if score > self.best_score:
             self.best_score, self.best_epoch = score, report.epoch
-            save_weights(self.out, self.average, dataclasses.replace(self.card, scores=figures))
+            if self.team.is_first:
+                save_weights(self.out, self.average, dataclasses.replace(self.card, scores=figures))
         return dataclasses.replace(report, score=score, figures=figures)
 
     def _save_checkpoint(self) -> None:
+        if not self.team.is_first:
+            return
         tensors = module_tensors("network", self.network) | optimizer_tensors(self.optimizer)
         if self.parameters.ema_decay:
             tensors |= module_tensors("average", self.average)

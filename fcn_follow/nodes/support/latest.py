@@ -12,7 +12,7 @@ class LatestFrame:
     def __init__(self) -> None:
         self.dropped = 0
         self._message: Any = None
-        self._closed = False
+        self.closed = False
         self._changed = threading.Condition()
 
     def put(self, message: Any) -> None:
@@ -26,12 +26,12 @@ class LatestFrame:
     def take(self) -> Any:
         """Wait for the message and return it; None once closed."""
         with self._changed:
-            self._changed.wait_for(lambda: self._message is not None or self._closed)
+            self._changed.wait_for(lambda: self._message is not None or self.closed)
             message, self._message = self._message, None
-            return None if self._closed else message
+            return None if self.closed else message
 
     def close(self) -> None:
         """Let `take` return None from now on."""
         with self._changed:
-            self._closed = True
+            self.closed = True
             self._changed.notify_all()

@@ -57,3 +57,7 @@ class NetworkParameters:
 @dataclass(frozen=True)
 class SegmenterParameters(HeroFinderParameters, NetworkParameters):
     """All parameters of the node `segmenter`."""
+
+    autostart: bool = fixed_parameter(
+        True, "configure and activate itself at the start; false: a lifecycle manager does, such as that of Nav2"
+    )

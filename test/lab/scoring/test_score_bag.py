@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -300,3 +301,23 @@ def test_damage_in_the_middle_of_a_bag_is_scored_up_to_there(tmp_path, weights):
     assert score["images"] + lost == 30 or "of 60 messages are lost" in " ".join(score["skipped"])
     assert score["skipped"]
     assert 5 < score["detection"]["frames"] < 30
+
+
+def test_many_bags_are_scored_as_each_alone_and_a_damaged_one_is_named(tmp_path, weights):
+    bags = [write_bag(tmp_path / name, flight(weights, count)) for name, count in (("a", 6), ("b", 9))]
+    (tmp_path / "c.mcap").write_bytes(b"no bag")
+    arguments = ("--weights", weights, "--out", tmp_path / "out", "--processes", 1)
+    done = fcn_follow("score-bags", *bags, tmp_path / "c.mcap", *arguments)
+    assert done.returncode == 1, "one could not be scored"
+    with (tmp_path / "out" / "bags.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [Path(row["bag"]).name for row in rows] == ["a", "b", "c.mcap"]
+    alone = [figures("score-bag", bag, "--weights", weights) for bag in bags]
+    assert [float(row["final_score"]) for row in rows[:2]] == [score["final_score"] for score in alone]
+    assert [row["frames"] for row in rows[:2]] == ["6", "9"] and "c.mcap" in rows[2]["problem"]
+
+    journal = tmp_path / "out" / "bags.jsonl"
+    before = journal.read_text().splitlines()
+    resumed = fcn_follow("score-bags", bags[1], bags[0], *arguments, "--resume")
+    assert resumed.returncode == 0, resumed.stderr
+    assert journal.read_text().splitlines() == before, "nothing was scored again"

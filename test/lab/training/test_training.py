@@ -1,6 +1,7 @@
 """Losses against their formulas, augmentation that moves image and mask as one, `fcn-follow train`."""
 
 import json
+import os
 import re
 import resource
 import signal
@@ -14,6 +15,7 @@ import pytest
 import torch
 from command_line import fcn_follow, process
 from frame_folders import marked_squares, write_frames
+from ros_tools import ROOT
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -30,6 +32,7 @@ from fcn_follow.lab.training.lr_finder import range_test
 from fcn_follow.lab.training.recipe import TrainingParameters, read_recipe
 from fcn_follow.lab.training.sampling import ALWAYS, epoch_indices, frame_weights, highest_false_hero
 from fcn_follow.lab.training.schedule import learning_rate
+from fcn_follow.lab.training.team import Team
 from fcn_follow.lab.training.tensorboard_log import TensorBoardLog
 from fcn_follow.lab.training.trainer import Trainer
 from fcn_follow.networks.registry import build_network
@@ -249,6 +252,58 @@ def test_a_training_repeats_by_seed_and_resumes_to_the_same_weights(data):
     assert "resumed after epoch" in resumed.stderr
     history = json.loads(again.with_suffix(".training.json").read_text())["history"]
     assert history == record["history"]
+
+
+def test_two_processes_train_as_one_does_and_resume_what_it_has_begun(data, monkeypatch):
+    """With losses that are no means over frames, batch norms, augmentation across frames, mining and a clipped norm."""
+    more = [
+        *("--set", "loss=cross_entropy + dice + hero_jaccard", "--set", "ema_decay=0.5", "--set", "hero_weight=4"),
+        *(
+            "--set",
+            "sampling=balanced",
+            "--set",
+            "mining=true",
+            "--set",
+            "augment.warp=0.5",
+            "--set",
+            "augment.mosaic=1",
+        ),
+    ]
+    alone, together = data / "alone.safetensors", data / "together.safetensors"
+    assert fcn_follow(*command(data, alone, *more)).returncode == 0
+    save = Trainer._save_checkpoint
+
+    def save_and_stop(trainer):
+        save(trainer)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "_save_checkpoint", save_and_stop)
+        assert "stopped" in fcn_follow(*command(data, together, *more)).stderr
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "fcn_follow"]
+    words = [sys.executable, *launcher, *map(str, command(data, together, *more, "--resume"))]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("resumed after epoch 1 of 3") == 1, "the first process speaks"
+
+    one, two = (load_checkpoint(path.with_suffix(".checkpoint")) for path in (alone, together))
+    losses = [[report["loss"] for report in each.notes["history"]] for each in (one, two)]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-5)
+    torch.testing.assert_close(two.tensors["alarms"], one.tensors["alarms"], rtol=1e-4, atol=1e-5)
+    # not the weights: the noise of a bias before a batch norm, whose gradient is zero, is a whole step of Adam
+    pictures = torch.rand(4, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    outputs = [load_weights(path).network(pictures) for path in (alone, together)]
+    torch.testing.assert_close(outputs[1], outputs[0], rtol=1e-3, atol=1e-4)
+
+
+def test_a_batch_that_cannot_be_divided_is_refused():
+    team = Team()
+    team.check(5)
+    team.size = 2
+    team.check(4)
+    with pytest.raises(UserError, match="batch_size 5 cannot be divided among 2 processes"):
+        team.check(5)
 
 
 def test_mining_draws_the_frames_that_mislead_and_forgets_none(tmp_path):

@@ -101,10 +101,10 @@ def test_the_hero_is_one_detection_with_the_images_header(monkeypatch, installed
     elif detections.vision_msgs is None:
         pytest.skip("vision_msgs comes with a ROS install")
     node = FakeNode()
-    publisher = detections.make_publisher(node)
+    publisher = detections.make_publisher(node, 0.5)
     header = Header(frame_id="camera")
-    publisher.publish(header, Blob(2, (14.0, 29.5), 150, Box(10, 20, 19, 40)))
-    publisher.publish(header, None)
+    publisher.publish(header, Blob(2, (14.0, 29.5), 150, Box(10, 20, 19, 40)), 0.75)
+    publisher.publish(header, None, 0.0)
     seen, unseen = node.sent["hero/detections"]
     assert seen.header == unseen.header == header
     assert len(unseen.detections) == 0
@@ -112,14 +112,16 @@ def test_the_hero_is_one_detection_with_the_images_header(monkeypatch, installed
     assert detection.header == header
     assert (detection.bbox.center.position.x, detection.bbox.center.position.y) == (14.0, 29.5)
     assert (detection.bbox.size_x, detection.bbox.size_y) == (9.0, 20.0)
-    assert detection.results[0].hypothesis.class_id == "hero"
+    hypothesis = detection.results[0].hypothesis
+    assert (detection.id, hypothesis.class_id, hypothesis.score) == ("hero", "hero", 0.75)
     (info,) = node.sent["segmentation/label_info"]
     named = [(each.class_id, each.class_name) for each in info.class_map]
     assert named == [(0, "background"), (1, "other people"), (2, "hero")]
+    assert info.threshold == 0.5
 
 
 def test_without_vision_msgs_nothing_is_published(monkeypatch):
     monkeypatch.setattr(detections, "vision_msgs", None)
     node = FakeNode()
-    detections.make_publisher(node).publish(Header(), None)
+    detections.make_publisher(node, 0.5).publish(Header(), None, 0.0)
     assert node.sent == {}
