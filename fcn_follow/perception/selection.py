@@ -35,6 +35,7 @@ CONFIRM_S = 0.2  # time for which somebody must be the only one who matches to b
 UNUSUAL = 0.04  # likeness below the usual that says that the hero is half hidden, or not alone in the blob
 BREADTH, LARGER = 0.5, 1.08  # width of a person, and the height from which a blob may be more than the hero, in heights
 PART_OFFSETS = (0.0, -0.12, 0.12, -0.25, 0.25)  # of the hero in such a blob from the predicted place, in heights
+MIN_PART = 0.7  # height of a part, in those of the whole
 MARGIN_PART = 0.01  # by which a part must be more like the hero than the whole
 RIVAL_SHARE = 0.3  # of each frame in the likeness of others that is remembered
 ALIKE_FRAMES = 3  # in which somebody must be almost as much like the hero as the hero
@@ -257,9 +258,12 @@ class Selection:
     def _cut_out(
         self, candidate: Candidate, looks: dict[int, Appearance], image_rgb: NDArray[np.uint8], stamp_s: float
     ) -> Candidate:
-        """The part of a blob that is the hero, where the whole is larger and less like the hero; else the whole."""
+        """The part of a blob that is the hero, where the whole is larger and less like the hero; else the whole.
+
+        Never much less than the whole: one who was learnt by the legs alone would seem far away, and be run into.
+        """
         track, box = self._track, candidate.box
-        if track is None or self._model is None:
+        if track is None or self._model is None or self._learning_since_s is not None:
             return candidate
         x_px, y_px = track.predicted(stamp_s)
         height_px = track.height_at(below_horizon(candidate, self._horizon_px))
@@ -273,7 +277,7 @@ class Selection:
             for offset in PART_OFFSETS:
                 x = x_px + offset * height_px
                 part = candidate.part(x - width_px / 2, feet_px - height_px, x + width_px / 2, feet_px)
-                if part is None or part.height_px < height_px / 2:
+                if part is None or part.height_px < max(height_px / 2, MIN_PART * candidate.height_px):
                     continue
                 look = appearance_of(image_rgb[part.window], part.mask)
                 if (likeness := self._model.likeness(look)) > found:
@@ -294,7 +298,8 @@ class Selection:
         hero, doubt = self._followed(self._track, candidates, likeness, stamp_s)
         if hero is not None:
             feet_px = below_horizon(hero, self._horizon_px)
-            looks_usual = likeness[hero.number] > self._usual - UNUSUAL
+            learns = self._learning_since_s is not None
+            looks_usual = learns or likeness[hero.number] > self._usual - UNUSUAL
             self._track = self._track.moved_to(hero, stamp_s, feet_px, looks_usual)
         return hero, doubt
 
@@ -305,11 +310,13 @@ class Selection:
         away = {each.number: track.distance(each, stamp_s) for each in candidates}
         here = [each for each in candidates if away[each.number] < GATE]
         here.sort(key=lambda each: PLACE * away[each.number] - likeness[each.number])
-        lowest = self._usual - (KEEP if here and here[0].number == track.number else MATCH)
-        if not here or likeness[here[0].number] < lowest:
+        if not here:
             return None, ""
         hero = here[0]
         found = likeness[hero.number]
+        is_same = hero.number == track.number
+        if found < self._usual - (KEEP if is_same else MATCH) and not (is_same and self._learning_since_s is not None):
+            return None, ""
         self._count_alike(hero, candidates, likeness)
         vanished = self._beside - {each.number for each in candidates if each is not hero}
         self._beside = {each.number for each in here[1:] if self._is_alike(each.number)}

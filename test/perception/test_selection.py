@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from people import BLACK, BLUE, RED, WHITE, WIDTH_PX, Person, scene
+from people import BLACK, BLUE, HEIGHT_PX, RED, WHITE, WIDTH_PX, Person, scene
 
 from fcn_follow.perception.appearance import Appearance
 from fcn_follow.perception.selection import (
@@ -229,3 +229,28 @@ def test_nobody_in_other_clothes_ever_becomes_the_hero(others, data):
         if choice.hero is not None:
             assert there
             assert hero_x(choice) == pytest.approx(hero_at[0], abs=WIDTH_PX)
+
+
+def test_one_of_whom_only_the_legs_were_seen_at_first_is_followed_as_a_whole():
+    """Taken for legs alone, the hero would seem twice as far away."""
+    film = Film()
+    film.selection.point(100, 140)
+    for frame in range(60):
+        image, labels = scene(person(100, HERO), person(220, OTHER), seed=frame)
+        if frame < 10:
+            labels[: 150 - HEIGHT_PX // 2, :150] = 0
+        choice = film.selection.choose(image, labels, frame / RATE_HZ, 30)
+        if frame > 30 and choice.hero is not None:
+            rows = np.nonzero((choice.labels == 2).any(axis=1))[0]
+            assert np.ptp(rows) + 1 == HEIGHT_PX
+    assert choice.hero is not None
+
+
+@pytest.mark.parametrize("horizon_px", [60.0, float("nan")])
+def test_somebody_behind_who_touches_the_hero_does_not_make_the_hero_taller(horizon_px):
+    film = pointed()
+    for frame in range(40):
+        image, labels = scene((100, 150 - 24, *OTHER), person(100, HERO), seed=frame)
+        choice = film.selection.choose(image, labels, film.now_s + frame / RATE_HZ, 30, horizon_px)
+        rows = np.nonzero((choice.labels == 2).any(axis=1))[0]
+        assert choice.hero is not None and np.ptp(rows) + 1 <= 1.2 * HEIGHT_PX
