@@ -88,13 +88,17 @@ class Candidates:
         Blobs of fewer than `min_area_px` pixels are noise. People who touch are parted where their blob is narrow.
         """
         people = (labels != BACKGROUND).view(np.uint8)
-        count, components, statistics, _ = cv2.connectedComponentsWithStats(people, connectivity=8)
+        x_px, y_px, wide_px, high_px = cv2.boundingRect(people)
+        if not wide_px:
+            return ()
+        crowd = people[y_px : y_px + high_px, x_px : x_px + wide_px]
+        count, components, statistics, _ = cv2.connectedComponentsWithStats(crowd, connectivity=8)
         parts: list[tuple[Box, NDArray[np.bool_]]] = []
         for index in range(1, count):
             left, top, width, height, area_px = (int(v) for v in statistics[index])
             if area_px >= min_area_px:
                 pixels = components[top : top + height, left : left + width] == index
-                parts += _parted(pixels, left, top)
+                parts += _parted(pixels, x_px + left, y_px + top)
         parts = [part for part in parts if part[1].sum() >= min_area_px]
         parts = sorted(parts, key=lambda part: -int(part[1].sum()))[:MAX_CANDIDATES]
         parts.sort(key=lambda part: part[0].left_px)

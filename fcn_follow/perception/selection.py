@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from fcn_follow.classes import BACKGROUND, HERO, OTHER_PEOPLE
+from fcn_follow.classes import HERO, OTHER_PEOPLE
 from fcn_follow.perception.appearance import Appearance, appearance_of
 from fcn_follow.perception.candidates import Candidate, Candidates
 
@@ -213,7 +213,7 @@ class Selection:
         whole = hero is not None and _shows_one_whole(hero, candidates, len(labels))
         learnt = self._learn(looks[hero.number] if hero and whole else None, stamp_s)
         self._stamp_s = stamp_s
-        chosen = np.where(labels == BACKGROUND, np.uint8(BACKGROUND), np.uint8(OTHER_PEOPLE))
+        chosen = np.minimum(labels, np.uint8(OTHER_PEOPLE))
         if hero is not None:
             chosen[hero.window][hero.mask] = HERO
         return Choice(
