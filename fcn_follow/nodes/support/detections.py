@@ -24,7 +24,7 @@ HERO_ID = "hero"
 class NoPublisher:
     """Replaces the publisher if vision_msgs is absent."""
 
-    def publish(self, header: Any, hero: Blob | None, score: float, choice: Choice | None) -> None:
+    def publish(self, header: Any, hero: Blob | None, score: float, choice: Choice | None = None) -> None:
         """Do nothing."""
 
 
@@ -44,7 +44,7 @@ class DetectionPublisher:
         info.threshold = threshold
         self._info_publisher.publish(info)
 
-    def publish(self, header: Any, hero: Blob | None, score: float, choice: Choice | None) -> None:
+    def publish(self, header: Any, hero: Blob | None, score: float, choice: Choice | None = None) -> None:
         """One Detection2DArray with the image's header: one detection, or none when the hero is not seen.
 
         `score` is the least that the mean probability of the hero's pixels can be. With a choice, the score is the
