@@ -23,6 +23,7 @@ from fcn_follow.simulation.renderer import OTHER_PERSON
 from fcn_follow.simulation.scenarios import Scenario
 
 FOLLOWER_STEP_S = 0.02
+OWN_SHARE = 0.1
 ASKING = "segmenter asks: "
 """The beginning of the reason while the user is asked who the hero is."""
 DRONE_RESPONSE_S = 0.3
@@ -66,7 +67,7 @@ class Look:
     centroid_error_px: float
     on_hero: bool
     on_other: bool
-    """Most of the found hero is somebody else."""
+    """Of the people's pixels in the found hero less than OWN_SHARE are the hero's."""
 
 
 @dataclass
@@ -183,7 +184,8 @@ def judged(frame: Frame, sight: Sight, now_s: float) -> Look:
     error, on_hero = math.nan, False
     on_other = False
     if sight.hero:
-        on_other = bool((found & truth).sum() < (found & (frame.labels == OTHER_PERSON)).sum())
+        others_px = int((found & (frame.labels == OTHER_PERSON)).sum())
+        on_other = int((found & truth).sum()) * (1.0 - OWN_SHARE) < OWN_SHARE * others_px
         x, y = sight.hero.centroid_px
         box = sight.hero.box
         on_hero = bool(truth[box.top_px : box.bottom_px, box.left_px : box.right_px].any())

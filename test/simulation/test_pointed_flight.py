@@ -12,7 +12,7 @@ from fcn_follow.errors import UserError
 from fcn_follow.perception.selection import NOBODY_CHOSEN
 from fcn_follow.simulation.episode import CameraSetup, Episode
 from fcn_follow.simulation.figures import SWAP_FRAMES, figures
-from fcn_follow.simulation.flight import ASKING, fly
+from fcn_follow.simulation.flight import ASKING, FlightLog, fly
 from fcn_follow.simulation.outfits import HERO, POINTED_HEROES, Cast, pointed_cast
 from fcn_follow.simulation.scenarios import find_scenario
 from fcn_follow.simulation.suite import EyesSpec, Task, run
@@ -30,16 +30,22 @@ def test_ten_heroes_have_two_lookalikes_each_and_none_is_the_trained_hero():
         assert cast.hero not in cast.crowd
 
 
-def test_the_one_pointed_at_is_followed_through_lookalikes_and_every_flight_is_the_same():
-    task = Task("lookalike", 1, EyesSpec(WEIGHTS, pointed=True), duration_s=1.6)
-    log = run(task)
+TASK = Task("lookalike", 1, EyesSpec(WEIGHTS, pointed=True), duration_s=1.6)
+
+
+@pytest.fixture(scope="module")
+def log() -> FlightLog:
+    return run(TASK)
+
+
+def test_the_one_pointed_at_is_followed_through_lookalikes_and_every_flight_is_the_same(log):
     seen = [look for look in log.looks if look.seen]
     assert len(seen) > 20
     assert all(look.on_hero and not look.on_other for look in seen)
     assert log.moments[-1].state == "tracking"
     found = figures(log)
     assert (found.swaps, found.right_person) == (0, 1.0)
-    again = run(dataclasses.replace(task, duration_s=0.5))
+    again = run(dataclasses.replace(TASK, duration_s=0.5))
     assert again.looks == log.looks[: len(again.looks)]
     assert [m.command for m in again.moments] == [m.command for m in log.moments[: len(again.moments)]]
 
@@ -56,13 +62,10 @@ def test_while_nobody_is_chosen_the_drone_holds_and_says_why():
     assert figures(log).asking > 0.8
 
 
-def test_somebody_else_for_hero_in_enough_frames_is_a_swap():
-    log = run(Task("straight", 0, EyesSpec(), duration_s=0.6))
+def test_somebody_else_for_hero_in_enough_frames_is_a_swap(log):
     looks = [dataclasses.replace(look, on_other=index >= 2) for index, look in enumerate(log.looks)]
-    log.looks[:] = looks[: 2 + SWAP_FRAMES]
-    assert figures(log).swaps == 1
-    log.looks[:] = looks[: 1 + SWAP_FRAMES]
-    assert figures(log).swaps == 0
+    for frames, swaps in ((SWAP_FRAMES, 1), (SWAP_FRAMES - 1, 0)):
+        assert figures(dataclasses.replace(log, looks=looks[: 2 + frames])).swaps == swaps
 
 
 def test_the_cast_of_a_flight_does_not_change_who_walks_where():
