@@ -28,6 +28,7 @@ COMMANDS = {
     "import-keras": "keras:import_keras",
     "export": "export:export_network",
     "fly": "fly:fly",
+    "enrol": "enrol:enrol",
     "synthesize": "synthesis:synthesize",
     "pictures": "synthesis:pictures",
     "gazebo-assets": "gazebo:gazebo_assets",

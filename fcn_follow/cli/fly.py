@@ -43,6 +43,10 @@ Engine = Annotated[str, typer.Option(help="What runs the network, in fp32 (see f
 TruePositions = Annotated[
     bool, typer.Option("--true-positions", help="Fly by the true hero position instead of a network.")
 ]
+Pointed = Annotated[
+    bool,
+    typer.Option("--pointed", help="Follow one of ten outfits, by the seed, at whom the user points at the start."),
+]
 Ranging = Annotated[str, typer.Option(help=f"How the distance is found: {', '.join(METHODS)}.")]
 Duration = Annotated[Optional[float], typer.Option(help="Seconds, instead of the scenario's own.", min=1)]  # noqa: UP045
 Processes = Annotated[int, typer.Option(help="Flights at the same time.", min=1, max=64)]
@@ -74,6 +78,7 @@ def one(
     weights: WeightsFile = None,
     engine: Engine = "torch",
     true_positions: TruePositions = False,
+    pointed: Pointed = False,
     ranging: Ranging = METHODS[0],
     duration: Duration = None,
     move: Annotated[
@@ -92,7 +97,7 @@ def one(
     if move is not None and move not in MOVES:
         raise UserError(f"--move {move}: allowed is {', '.join(MOVES)}")
     chosen = find_scenario(scenario)
-    eyes = _eyes(true_positions, weights, engine, ranging)
+    eyes = _eyes(true_positions, weights, engine, ranging, pointed)
     make_folder(out, "--out")
     columns = (
         TextColumn("{task.description}"),
@@ -123,6 +128,7 @@ def suite(
     weights: WeightsFile = None,
     engine: Engine = "torch",
     true_positions: TruePositions = False,
+    pointed: Pointed = False,
     ranging: Ranging = METHODS[0],
     duration: Duration = None,
     processes: Processes = 2,
@@ -135,7 +141,7 @@ def suite(
     from fcn_follow.simulation.suite import save_tables
 
     scenarios = _scenarios(scenario, knows_depth=true_positions or ranging == "depth")
-    eyes = _eyes(true_positions, weights, engine, ranging)
+    eyes = _eyes(true_positions, weights, engine, ranging, pointed)
     where = check_on(on, processes)
     make_folder(out, "--out")
     found: dict[int, Figures] = {}
@@ -281,7 +287,7 @@ def _scenarios(names: str, *, knows_depth: bool) -> list[Scenario]:
     return [scenario for scenario in SCENARIOS if knows_depth or not scenario.misleads_height]
 
 
-def _eyes(true_positions: bool, weights: Path | None, engine: str, ranging: str) -> EyesSpec:
+def _eyes(true_positions: bool, weights: Path | None, engine: str, ranging: str, pointed: bool = False) -> EyesSpec:
     """The perception of the flights. Raises UserError, before anything flies, for options that do not fit."""
     from fcn_follow.simulation.suite import EyesSpec
 
@@ -290,13 +296,15 @@ def _eyes(true_positions: bool, weights: Path | None, engine: str, ranging: str)
     if true_positions:
         if ranging != METHODS[0]:
             raise UserError("--true-positions is flown without any ranging")
+        if pointed:
+            raise UserError("--true-positions needs no pointing; leave out --pointed")
         return EyesSpec()
     path = (weights or default_weights()).resolve()  # the workers of a cluster are in other folders
     card = load_model(path).card
     candidates(EngineRequest(engine, precision="fp32"))
     if ranging == "depth":
         require_metres(card)
-    return EyesSpec(path, engine, ranging)
+    return EyesSpec(path, engine, ranging, pointed)
 
 
 def _flights(

@@ -70,6 +70,20 @@ def run(
         Optional[str],  # noqa: UP045
         typer.Option(callback=_one_of(*METHODS), help=f"How the hero's distance is found: {', '.join(METHODS)}."),
     ] = None,
+    pointed: Annotated[
+        bool,
+        typer.Option(
+            "--pointed",
+            help="Follow whom you point at: a digit in the live status, topic hero/point; default: trained.",
+        ),
+    ] = False,
+    hero: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(
+            metavar="JSON",
+            help="--pointed with this file of the hero's appearance: read, and written when you point.",
+        ),
+    ] = None,
     device: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(callback=_one_of("auto", "cpu", "cuda"), help="Where the network runs: auto, cpu or cuda."),
@@ -100,8 +114,8 @@ def run(
         raise typer.BadParameter(f"{duration:g}: allowed is 0 or more seconds", param_hint="--duration")
     options = RunOptions(
         source=source, scenario=scenario, vehicle=vehicle, seed=seed, record=record, foxglove=foxglove, rate_hz=rate,
-        duration_s=duration, loop=loop, calibration=calibration, weights=weights, ranging=ranging, device=device,
-        engine=engine, params=params, network=network, out=out,
+        duration_s=duration, loop=loop, calibration=calibration, weights=weights, ranging=ranging, pointed=pointed,
+        hero=hero, device=device, engine=engine, params=params, network=network, out=out,
     )  # fmt: skip
     runner: Runner | None = None
     interrupted = False

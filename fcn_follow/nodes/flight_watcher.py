@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections import deque
@@ -11,7 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, KeyValue
-from geometry_msgs.msg import PointStamped, TwistStamped
+from geometry_msgs.msg import PointStamped, PoseArray, TwistStamped
 from numpy.typing import NDArray
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
@@ -25,10 +26,12 @@ from fcn_follow.lab.scoring.overlap import Overlap
 from fcn_follow.nodes.pilot import Pilot
 from fcn_follow.nodes.support.frame_record import FrameRecord
 from fcn_follow.nodes.support.status import RollingFigures
+from fcn_follow.perception.candidates import MAX_CANDIDATES
 
 COMPLETE_AFTER_S = 1.0  # by then everything about an image has arrived
 REMEMBERED_FRAMES = 1000
 AGES_KEPT = 100_000
+PEOPLE_KEYS = "123456789"
 MAX_IMAGE_PX = 4096 * 4096
 
 
@@ -73,6 +76,8 @@ class FlightWatcher:
         self._command: VelocityCommand | None = None
         self._explanation: dict[str, str] = {}
         self._latest: FrameRecord | None = None
+        self._candidates: PoseArray | None = None
+        self._points = self._node.create_publisher(PointStamped, "hero/point", 1)
         reliable = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
         for topic, message_type, callback in (
             ("image_raw", Image, self._on_image),
@@ -80,6 +85,7 @@ class FlightWatcher:
             ("segmentation/label_mask", Image, self._on_mask),
             ("hero/centroid", PointStamped, self._on_centroid),
             ("hero/position", PointStamped, self._on_position),
+            ("hero/candidates", PoseArray, self._on_candidates),
             ("cmd_vel", TwistStamped, self._on_command),
             ("follow/state", KeyValue, self._on_state),
             ("follow/debug", DiagnosticArray, self._on_debug),
@@ -107,6 +113,21 @@ class FlightWatcher:
             self._unusable += 1
             self._why_unusable = str(error) or type(error).__name__
 
+    def press(self, key: str) -> None:
+        """A digit points at the person with this number; any other key is the pilot's."""
+        place = self._places_px().get(int(key)) if key in PEOPLE_KEYS else None
+        if place and self._candidates:
+            point = PointStamped(header=self._candidates.header)
+            point.point.x, point.point.y = place
+            self._points.publish(point)
+        else:
+            self.pilot.press(key)
+
+    @property
+    def has_candidates(self) -> bool:
+        """Whether the hero is chosen among people with numbers."""
+        return self._candidates is not None
+
     def segmenter_is_ready(self) -> bool:
         """Whether label masks are published."""
         return bool(self._node.count_publishers(self._node.resolve_topic_name("segmentation/label_mask")))
@@ -133,6 +154,9 @@ class FlightWatcher:
             "hero": self._hero_in_words(),
             "command": self._command_in_words(),
         }
+        if self._candidates:
+            people = (f"{number} at {x:.0f}, {y:.0f}" for number, (x, y) in self._places_px().items())
+            lines["people"] = "; ".join(people) or "nobody"
         if self.pilot.words:
             lines["set points"] = self.pilot.words
         if iou is not None:
@@ -204,6 +228,16 @@ class FlightWatcher:
 
     def _on_position(self, message: PointStamped) -> None:
         self._record(message.header).position_m = (message.point.x, message.point.y, message.point.z)
+
+    def _on_candidates(self, message: PoseArray) -> None:
+        self._candidates = message
+        self._record(message.header).numbers = self._places_px()
+
+    def _places_px(self) -> dict[int, tuple[float, float]]:
+        """The newest candidates' places in the picture by their numbers, of those with one digit."""
+        poses = self._candidates.poses[:MAX_CANDIDATES] if self._candidates else []
+        places = ((each.position.z, (each.position.x, each.position.y)) for each in poses)
+        return {int(n): place for n, place in places if n in range(1, 10) and all(map(math.isfinite, place))}
 
     def _on_command(self, message: TwistStamped) -> None:
         linear, angular = message.twist.linear, message.twist.angular

@@ -2,8 +2,8 @@
 
 In: hero/position (geometry_msgs/PointStamped, optical frame), people/positions (geometry_msgs/PoseArray: other people,
 towards whom the drone must not move), hero/centroid (PointStamped; only its stamp is used: it shows that the camera
-works even when no hero is seen), segmentation/state (diagnostic_msgs/KeyValue: `fault` with the reason), odom
-(nav_msgs/Odometry, optional), stick (geometry_msgs/Twist, optional).
+works even when no hero is seen), segmentation/state (diagnostic_msgs/KeyValue: `fault` with the reason, `choosing`
+with the question), odom (nav_msgs/Odometry, optional), stick (geometry_msgs/Twist, optional).
 Out: cmd_vel or the topic of another output; follow/state (diagnostic_msgs/KeyValue: state and reason, latched, on
 change and at 1 Hz), follow/request (std_msgs/String, latched: land or return, at the end of a search),
 follow/debug (diagnostic_msgs/DiagnosticArray, each step while it has a subscriber), follow/markers
@@ -295,7 +295,8 @@ class FollowerNode(ParameterNode):
         self._follower.observe_frame(_seconds(message))
 
     def _on_segmenter_state(self, message: KeyValue) -> None:
-        self._faults.set("segmenter", f"segmenter: {message.value or 'fault'}" if message.key == "fault" else "")
+        texts = {"fault": f"segmenter: {message.value or 'fault'}", "choosing": f"segmenter asks: {message.value}"}
+        self._faults.set("segmenter", texts.get(message.key, ""))
 
     def _is_of_the_camera(self, message: PointStamped | PoseArray) -> bool:
         """Whether a position is in the camera's frame, else a fault; the first frame that persists is the camera's."""

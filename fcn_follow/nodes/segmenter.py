@@ -1,8 +1,8 @@
 """The node `segmenter`: camera images in; label mask, hero and other people out, depth where the weights have it.
 
 segmentation/state (diagnostic_msgs/KeyValue, latched, on change and at 1 Hz) is `fault` with the reason while the drone
-must not fly by what is published, else `ok`. With a fault of the source, such as two cameras, hero and people are not
-published; the mask still is, for display.
+must not fly by what is published, `choosing` with the question while the user must say who the hero is, else `ok`.
+With a fault of the source, such as two cameras, hero and people are not published; the mask still is, for display.
 
 It is a managed node: configuring loads and measures the engines, activating subscribes, deactivating unsubscribes and
 frees nothing, cleaning up frees. By default it does the first two by itself.
@@ -40,10 +40,11 @@ from fcn_follow.nodes.support import detections, status
 from fcn_follow.nodes.support.latest import LatestFrame
 from fcn_follow.nodes.support.managed import ACTIVE, ManagedNode
 from fcn_follow.nodes.support.mount_from_tf import MountFromTf
+from fcn_follow.nodes.support.pointing import Pointing
 from fcn_follow.nodes.support.segmenter_health import SegmenterHealth
 from fcn_follow.nodes.support.segmenter_parameters import SegmenterParameters
 from fcn_follow.perception.overlay import draw_overlay
-from fcn_follow.perception.pipeline import HeroFinder
+from fcn_follow.perception.pipeline import POINTED, HeroFinder
 from fcn_follow.perception.segmenter import Segmenter
 from fcn_follow.perception.sight import Sight
 from fcn_follow.share import default_weights
@@ -89,7 +90,10 @@ class SegmenterNode(ManagedNode):
         self._mount: MountFromTf[CameraParameters] = MountFromTf(self)
         self._health = SegmenterHealth()
         self._latest = LatestFrame()
-        self._fault = self._source_fault = ""
+        self._source_fault = ""
+        self._state = ("", "")
+        hero = self._settings.hero
+        self._pointing = Pointing(self, hero) if hero.selection == POINTED else None
         self._inference_s, self._ages_s, self._perception_s = (status.RollingFigures() for _ in range(3))
         self._state_publisher = self.create_publisher(KeyValue, "segmentation/state", LATCHED)
         self._diagnostics_publisher = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
@@ -119,7 +123,8 @@ class SegmenterNode(ManagedNode):
         request = EngineRequest(parameters.engine, parameters.device, parameters.precision, parameters.threads)
         output = flying_output(loaded.card)
         choice = self._choose(loaded, request, self.get_logger().info, output)
-        finder = HeroFinder(Segmenter(loaded, _TimedEngine(choice.engine, self._inference_s)), parameters)
+        selection = self._pointing.selection if self._pointing else None
+        finder = HeroFinder(Segmenter(loaded, _TimedEngine(choice.engine, self._inference_s)), parameters, selection)
         self._eyes = _Eyes(weights.name, loaded.card, choice, finder)
 
         qos = QoSProfile(depth=1, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.RELIABLE)
@@ -143,7 +148,7 @@ class SegmenterNode(ManagedNode):
         eyes.finder.reset()
         self._choose_transport()
         self._cameras = self.create_subscription(CameraInfo, "camera_info", self._health.camera.take, self._input)
-        self._fault = ""
+        self._state = self._health_state()
         self._publish_state()
         self._worker = threading.Thread(
             target=self._work, args=(self._latest, eyes.finder), name="segmenter", daemon=True
@@ -234,6 +239,8 @@ class SegmenterNode(ManagedNode):
             finder.reset()  # frames of a faulty source do not count for agreement
         else:
             self._publish_people_and_hero(header, sight, camera is not None)
+            if self._pointing and sight.choice:
+                self._pointing.take(header, sight.choice)
         self._ages_s.add(now_s, (self.get_clock().now().nanoseconds - stamp_ns) * 1e-9)
 
         self._health.pictures.take(message.data, stamp_ns, now_s)  # now, for the hero does not wait for it
@@ -241,7 +248,8 @@ class SegmenterNode(ManagedNode):
         if self._depth_publisher and depth_wanted and sight.depth_m is not None:
             self._depth_publisher.publish(fill_image(Image(header=header), sight.depth_m))
         if self._overlay_publisher.get_subscription_count():
-            overlay = draw_overlay(image_rgb, sight.labels, sight.hero)
+            numbers = sight.choice.places_px if sight.choice else {}
+            overlay = draw_overlay(image_rgb, sight.labels, sight.hero, numbers)
             self._overlay_publisher.publish(fill_image(Image(header=header), overlay))
 
     def _publish_people_and_hero(self, header: Header, sight: Sight, camera_is_known: bool) -> None:
@@ -258,19 +266,23 @@ class SegmenterNode(ManagedNode):
             position = PointStamped(header=header)
             position.point.x, position.point.y, position.point.z = sight.position.position_camera_m
             self._position_publisher.publish(position)
-        self._detections.publish(header, hero, sight.hero_score)
+        self._detections.publish(header, hero, sight.hero_score, sight.choice)
 
     def _watch(self) -> None:
         """Report changes of the state."""
         state = self.lifecycle_state
         if state == ACTIVE:
             self._watch_source()
-            fault = self._health.fault(time.monotonic())
+            now = self._health_state()
         else:
-            fault = f"the segmenter is {state}; a lifecycle manager has to activate it"
-        if fault != self._fault:
-            self._fault = fault
+            now = ("fault", f"the segmenter is {state}; a lifecycle manager has to activate it")
+        if now != self._state:
+            self._state = now
             self._publish_state()
+
+    def _health_state(self) -> tuple[str, str]:
+        self._health.asks = self._pointing.asks if self._pointing else ""
+        return self._health.state(time.monotonic())
 
     def _watch_source(self) -> None:
         """Look for a second camera, and log changes of what is wrong with the source."""
@@ -287,7 +299,8 @@ class SegmenterNode(ManagedNode):
             self._source_fault = source
 
     def _publish_state(self) -> None:
-        self._state_publisher.publish(KeyValue(key="fault" if self._fault else "ok", value=self._fault))
+        key, value = self._state
+        self._state_publisher.publish(KeyValue(key=key, value=value))
 
     def _on_second(self) -> None:
         if self._subscribed_to is not None:
@@ -299,7 +312,7 @@ class SegmenterNode(ManagedNode):
         now_s = time.monotonic()
         level, summary = self._health.level_and_summary(now_s, self._settings, self._raw_topic)
         if self.lifecycle_state != ACTIVE:
-            level, summary = status.WARN, self._fault
+            level, summary = status.WARN, self._state[1]
         values = {
             "rate_hz": self._ages_s.rate_hz(now_s),
             "age_median_ms": 1e3 * self._ages_s.percentile(50),
@@ -308,6 +321,7 @@ class SegmenterNode(ManagedNode):
             "perception_median_ms": 1e3 * self._perception_s.percentile(50),
             "dropped": self._latest.dropped,
             **self._health.values(),
+            **({"pointing": self._pointing.notice} if self._pointing else {}),
             "lifecycle": self.lifecycle_state,
         }
         if (eyes := self._eyes) is not None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +16,16 @@ LABEL_WEIGHTS = np.array([0.0, 0.45, 0.45], np.float32)
 BOX_COLOUR_RGB = (255, 255, 0)
 
 
-def draw_overlay(image_rgb: NDArray[np.uint8], labels: NDArray[np.uint8], hero: Blob | None) -> NDArray[np.uint8]:
-    """A new HxWx3 uint8 image: others tinted blue, the hero orange, with the hero's box and a cross at the centroid."""
+def draw_overlay(
+    image_rgb: NDArray[np.uint8],
+    labels: NDArray[np.uint8],
+    hero: Blob | None,
+    numbers: Mapping[int, tuple[float, float]] = MappingProxyType({}),
+) -> NDArray[np.uint8]:
+    """A new HxWx3 uint8 image: others tinted blue, the hero orange, with the hero's box and a cross at the centroid.
+
+    `numbers` are written at their places in pixels: those of the people of whom one may be chosen.
+    """
     picture: NDArray[np.uint8] = image_rgb.copy()
     people = labels > 0
     weight = LABEL_WEIGHTS[labels[people]][:, None]
@@ -24,4 +35,8 @@ def draw_overlay(image_rgb: NDArray[np.uint8], labels: NDArray[np.uint8], hero: 
         cv2.rectangle(picture, (box.left_px, box.top_px), (box.right_px - 1, box.bottom_px - 1), BOX_COLOUR_RGB, 1)
         centre = (round(hero.centroid_px[0]), round(hero.centroid_px[1]))
         cv2.drawMarker(picture, centre, BOX_COLOUR_RGB, cv2.MARKER_CROSS, markerSize=9, thickness=1)
+    for number, (x_px, y_px) in numbers.items():
+        place = (round(x_px) - 5, round(y_px) + 5)
+        cv2.putText(picture, str(number), place, cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 0, 0), 3)
+        cv2.putText(picture, str(number), place, cv2.FONT_HERSHEY_SIMPLEX, 0.5, BOX_COLOUR_RGB, 1)
     return picture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -9,33 +10,64 @@ from numpy.typing import NDArray
 
 from fcn_follow.geometry import CameraIntrinsics
 from fcn_follow.networks.weights import ModelCard
+from fcn_follow.parameters import fixed_parameter
 from fcn_follow.perception.agreement import Agreement, AgreementParameters
 from fcn_follow.perception.hero import find_hero
 from fcn_follow.perception.labels import hero_score
 from fcn_follow.perception.people import locate_people
 from fcn_follow.perception.ranging import LocatingParameters, blob_depth, locate_hero
 from fcn_follow.perception.segmenter import Segmenter
+from fcn_follow.perception.selection import Selection
 from fcn_follow.perception.sight import Sight
+from fcn_follow.shared_parameters import CameraParameters, HeroParameters
+
+TRAINED, POINTED = SELECTIONS = ("trained", "pointed")
+
+
+@dataclass(frozen=True)
+class SelectedHeroParameters(HeroParameters):
+    """The person to follow, and how it is chosen."""
+
+    selection: str = fixed_parameter(
+        TRAINED,
+        "who the hero is: the person whom the weights were trained on, or any person at whom the user points (topic "
+        "hero/point, service ~/select_nearest)",
+        choices=SELECTIONS,
+    )
+    appearance_file: str = fixed_parameter(
+        "",
+        "for pointed: JSON file of the hero's appearance; read at start where it is there, so that nobody has to be "
+        "pointed at, and written when a new hero has been learnt; empty: none",
+    )
 
 
 @dataclass(frozen=True)
 class HeroFinderParameters(LocatingParameters):
     """How the hero is found in labels and located."""
 
+    hero: SelectedHeroParameters = field(default_factory=SelectedHeroParameters)
     agreement: AgreementParameters = field(default_factory=AgreementParameters)
 
 
 class HeroFinder:
-    """Looks at the frames of one camera, in their order; `parameters` may change between two frames."""
+    """Looks at the frames of one camera, in their order; `parameters` may change between two frames.
 
-    def __init__(self, segmenter: Segmenter, parameters: HeroFinderParameters) -> None:
+    With a `selection` the hero is whom the user points at, else the hero of the labels.
+    """
+
+    def __init__(
+        self, segmenter: Segmenter, parameters: HeroFinderParameters, selection: Selection | None = None
+    ) -> None:
         self.parameters = parameters
+        self.selection = selection
         self._segmenter = segmenter
         self._agreement = Agreement()
 
     def reset(self) -> None:
         """Forget the past frames."""
         self._agreement = Agreement()
+        if self.selection:
+            self.selection.forget_place()
 
     def look(
         self,
@@ -57,16 +89,30 @@ class HeroFinder:
         with_depth = camera is not None and (depth_wanted or parameters.ranging.method == "depth")
         labels, codes, depth_m = self._segmenter.look(image_rgb, camera.fy_px if camera and with_depth else None)
         min_px = min_area_px(self._segmenter.card, labels)
+        choice = None
+        if self.selection:
+            choice = self.selection.choose(image_rgb, labels, stamp_s, min_px, horizon_px(camera, parameters.camera))
+        labels = choice.labels if choice else labels
         hero = self._agreement.agreed(find_hero(labels, min_px), stamp_s, parameters.agreement)
-        score = hero_score(codes, hero.box, labels.shape, self._segmenter.card) if hero else 0.0
+        score = 0.0
+        if hero is not None:
+            card = self._segmenter.card
+            score = choice.hero_likeness if choice else hero_score(codes, hero.box, labels.shape, card)
         if camera is None:
-            return Sight(labels, hero, None, hero_score=score)
+            return Sight(labels, hero, None, hero_score=score, choice=choice)
         position = None
         if hero is not None:
             position = locate_hero(hero, camera, parameters, stamp_s, blob_depth(hero, labels, depth_m))
         followed = hero if position else None
         people = locate_people(labels, followed, camera, parameters, min_px, depth_m)
-        return Sight(labels, hero, position, people, depth_m, score)
+        return Sight(labels, hero, position, people, depth_m, score, choice)
+
+
+def horizon_px(camera: CameraIntrinsics | None, mount: CameraParameters) -> float:
+    """The row of the horizon in the image; NaN where the camera is not known or tilts with the body."""
+    if camera is None or not mount.stabilised:
+        return math.nan
+    return camera.cy_px - camera.fy_px * math.tan(mount.pitch_down_rad)
 
 
 def min_area_px(card: ModelCard, labels: NDArray[np.uint8]) -> float:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from fcn_follow.geometry import HeroPosition, Vector3
 from fcn_follow.perception.blobs import Blob
+from fcn_follow.perception.selection import Choice
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,7 @@ class Sight:
 
     `people` are the middles of the other people's bodies in the camera's optical frame, in metres; `depth_m` is H x W
     along the optical axis, where it was computed. `hero_score` is the least that the mean probability of the hero's
-    pixels can be.
+    pixels can be. Where the user points at the hero, `choice` is how it was chosen, and the score its likeness.
     """
 
     labels: NDArray[np.uint8]
@@ -26,3 +27,4 @@ class Sight:
     people: tuple[Vector3, ...] = ()
     depth_m: NDArray[np.float32] | None = None
     hero_score: float = 0.0
+    choice: Choice | None = None

@@ -34,7 +34,8 @@ def draw_panel(record: FrameRecord) -> NDArray[np.uint8]:
     factor = max(1, min(-(-MIN_SIDE_PX // min(labels.shape)), MAX_ENLARGED_SIDE_PX // max(labels.shape)))
     image_rgb, labels = (a.repeat(factor, axis=0).repeat(factor, axis=1) for a in (record.image_rgb, labels))
     seen = record.centroid is not None and record.centroid[2] > 0
-    picture = draw_overlay(image_rgb, labels, find_hero(labels) if seen else None)
+    numbers = {number: (factor * x, factor * y) for number, (x, y) in record.numbers.items()}
+    picture = draw_overlay(image_rgb, labels, find_hero(labels) if seen else None, numbers)
     strip = np.zeros((STRIP_HEIGHT_PX, picture.shape[1], 3), np.uint8)
     where = "hero not seen"
     if seen and record.position_m is not None:

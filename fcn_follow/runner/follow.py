@@ -25,6 +25,7 @@ from fcn_follow.nodes.support.interlock import (
 )
 from fcn_follow.nodes.support.processes import NodeProcess, start_node
 from fcn_follow.nodes.support.spinning import rclpy_running
+from fcn_follow.perception.pipeline import POINTED
 from fcn_follow.runner.keyboard import Keyboard
 from fcn_follow.share import dds_environment, share_directory
 
@@ -63,6 +64,10 @@ class RunOptions:
     """The calibration file of the source's camera."""
     weights: Path | None
     ranging: str | None
+    pointed: bool
+    """Whether the hero is whom the user points at."""
+    hero: Path | None
+    """The file of the hero's appearance, who then is pointed at, or has been before."""
     device: str | None
     engine: str | None
     params: Path | None
@@ -161,6 +166,10 @@ class Runner:
             segmenter["device"] = self._options.device
         if self._options.engine is not None:
             segmenter["engine"] = self._options.engine
+        if self._options.pointed or self._options.hero is not None:
+            segmenter["hero.selection"] = POINTED
+        if self._options.hero is not None:
+            segmenter["hero.appearance_file"] = str(self._options.hero.resolve())
         self._nodes["segmenter"] = start_node("segmenter", self._params, segmenter)
         follower: dict[str, object] = {}
         if self._options.vehicle != "odom" and commands_stay_on_cmd_vel(self._params):  # no vehicle listens there
@@ -225,7 +234,7 @@ class Runner:
             while not self.stopping and camera.exit_code is None:
                 watcher.spin(0.05)
                 for key in keyboard.pressed():
-                    watcher.pilot.press(key)
+                    watcher.press(key)
                 self._restart_nodes()
                 now_s = time.monotonic()
                 if self._options.duration_s and watcher.flight_time_s() >= self._options.duration_s:
@@ -283,7 +292,8 @@ def status_table(watcher: FlightWatcher) -> Table:
     table = Table(title="fcn_follow", show_header=False, min_width=64)
     for name, value in watcher.status().items():
         table.add_row(name, plain(value))
-    table.caption = f"{watcher.pilot.HELP}; Ctrl-C ends the flight"
+    people = "1 to 9: the hero; " if watcher.has_candidates else ""
+    table.caption = f"{people}{watcher.pilot.HELP}; Ctrl-C ends the flight"
     return table
 
 

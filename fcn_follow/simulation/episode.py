@@ -17,7 +17,7 @@ from fcn_follow.coordinates import quaternion_xyzw
 from fcn_follow.geometry import CameraIntrinsics, CameraMount, HeroPosition, Vector3, VehicleState, VelocityCommand
 from fcn_follow.simulation.camera import DelayLine, expose, pinhole
 from fcn_follow.simulation.drone import Drone, Odometry, OdometryNoise, rotation_matrix
-from fcn_follow.simulation.outfits import HERO, LOOKALIKE, Outfit, random_outfit
+from fcn_follow.simulation.outfits import LOOKALIKE, Cast, Outfit, random_outfit
 from fcn_follow.simulation.outside_drone import OutsideDrone
 from fcn_follow.simulation.people import BODY_HEIGHT_M, MIDDLE_M, SEATED_MIDDLE_M, pose_index
 from fcn_follow.simulation.renderer import HERO as HERO_LABEL
@@ -86,7 +86,7 @@ class Episode:
         scenario: Scenario,
         seed: int,
         camera: CameraSetup | None = None,
-        hero_outfit: Outfit = HERO,
+        cast: Cast | None = None,
         on_picture: Callable[[float, NDArray[np.uint8]], None] | None = None,
         flown_outside: bool = False,
     ) -> None:
@@ -98,8 +98,8 @@ class Episode:
         self._renderer = Renderer(self.world, self.camera.width_px, self.camera.height_px)
         rng = np.random.default_rng([seed, 3])
         self._sensor_rng, wind_rng, odometry_rng = (np.random.default_rng([seed, stream]) for stream in (4, 5, 6))
-        hero_outfit = replace(hero_outfit, height_m=scenario.hero_height_m or hero_outfit.height_m)
-        self._hero_outfit = hero_outfit
+        cast = cast or Cast()
+        self._hero_outfit = replace(cast.hero, height_m=scenario.hero_height_m or cast.hero.height_m)
         self.route = Route(scenario.start_m, scenario.legs)
         x, y = (place + offset for place, offset in zip(scenario.start_m, scenario.drone_from_hero_m, strict=True))
         start = (x, y, self._ground(*scenario.start_m) + START_HEIGHT_M)
@@ -111,11 +111,13 @@ class Episode:
         self._odometry = Odometry(OdometryNoise(), odometry_rng)
         self.crowd = Crowd(rng, self.town, scenario.crowd, scenario.crowd_region_m, (scenario.start_m, (x, y)))
         self._outfits = [random_outfit(rng) for _ in self.crowd.walkers]
+        dressed = cast.crowd[: len(self._outfits)]
+        self._outfits[: len(dressed)] = dressed
         self._others = [other.route(rng) for other in scenario.others]
-        self._outfits += [hero_outfit if other.is_twin else random_outfit(rng) for other in scenario.others]
+        self._outfits += [self._hero_outfit if other.is_twin else random_outfit(rng) for other in scenario.others]
         self._gimbal_rad = np.zeros(2)
         if scenario.lookalike and self.crowd.walkers:
-            self._outfits[0] = LOOKALIKE
+            self._outfits[0] = (*cast.crowd, LOOKALIKE)[0]
             beside = self.crowd.walkers[0]
             beside.x_m, beside.y_m = scenario.start_m[0] + 3.0, scenario.start_m[1] + 1.5
         delay_s = max(0.0, self.camera.latency_s + scenario.latency_s - LATENCY_S)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +14,12 @@ from fcn_follow.following.follower import MAX_STEP_S
 from fcn_follow.following.parameters import Limits
 from fcn_follow.following.reasons import GUARD_LIMITS, Limit
 from fcn_follow.geometry import VelocityCommand
-from fcn_follow.simulation.flight import FlightLog, Moment
+from fcn_follow.simulation.flight import ASKING, FlightLog, Moment
 
 IN_FRAME_PX = 4
 """A hero of at least this many pixels counts as in the frame, as in the Follow-Me score."""
 RIGHT_WITHIN_M = 1.5
+SWAP_FRAMES = 4
 _SETTLED_S = 5.0
 """Time to reach the set points; errors of distance, height and bearing count after it."""
 _STEADY_S, _STEADY_WITHIN_M_S, _WALKING_M_S = 5.0, 0.25, 0.5
@@ -43,6 +44,10 @@ class Figures:
     right_person: float
     """Share of the tracked time in which the follower's estimate is nearer than 1.5 m to the hero; where the estimate
     is not known (a flight over topics), the share of the found blobs that lie on the hero."""
+    swaps: int
+    """How often somebody else was the hero in SWAP_FRAMES frames in a row."""
+    asking: float
+    """Share of the time in which the user was asked who the hero is."""
     distance_rms_m: float
     height_rms_m: float
     bearing_rms_rad: float
@@ -87,6 +92,8 @@ def figures(log: FlightLog) -> Figures:
         seed=log.seed,
         hero_in_frame=len(shown) / len(log.looks) if log.looks else math.nan,
         right_person=_right_person(log),
+        swaps=sum(len(list(run)) >= SWAP_FRAMES for on, run in groupby(log.looks, lambda x: x.on_other) if on),
+        asking=mean([float(m.reason.startswith(ASKING)) for m in log.moments]),
         distance_rms_m=_rms([_level(m.drone_m, m.hero_m) - points.distance_m for m in settled]),
         height_rms_m=_rms([m.drone_m[2] - m.hero_m[2] - points.height_m for m in settled]),
         bearing_rms_rad=_rms([_bearing(m) for m in settled]),
@@ -263,6 +270,7 @@ def scenario_means(all_figures: Sequence[Figures]) -> list[dict[str, float | str
         "closest_person_m": min,
         "contacts": sum,
         "limit_violations": sum,
+        "swaps": sum,
         "reacquire_s": max,
         "reported_s": max,
         "peak_acceleration_m_s2": max,

@@ -17,10 +17,15 @@ from fcn_follow.simulation.episode import CameraSetup, Episode, Frame
 from fcn_follow.simulation.eyes import Eyes
 from fcn_follow.simulation.faults import Injector, Seen
 from fcn_follow.simulation.moves import Move
+from fcn_follow.simulation.outfits import Cast
 from fcn_follow.simulation.renderer import HERO as HERO_LABEL
+from fcn_follow.simulation.renderer import OTHER_PERSON
 from fcn_follow.simulation.scenarios import Scenario
 
 FOLLOWER_STEP_S = 0.02
+OWN_SHARE = 0.1
+ASKING = "segmenter asks: "
+"""The beginning of the reason while the user is asked who the hero is."""
 DRONE_RESPONSE_S = 0.3
 """The time constant of simulation/drone.py, as in config/simulator.yaml."""
 
@@ -61,6 +66,8 @@ class Look:
     iou: float
     centroid_error_px: float
     on_hero: bool
+    on_other: bool
+    """Of the people's pixels in the found hero less than OWN_SHARE are the hero's."""
 
 
 @dataclass
@@ -97,6 +104,7 @@ def fly(
     duration_s: float | None = None,
     injector: Injector | None = None,
     move: Move | None = None,
+    cast: Cast | None = None,
 ) -> FlightLog:
     """Fly a scenario to its end or to a contact; `watch` is called for every perceived frame, `move` moves set points.
 
@@ -107,12 +115,14 @@ def fly(
     parameters = follower_parameters(camera)
     log = FlightLog(scenario, seed, parameters)
     follower = Follower(parameters, enabled=True)
-    with Episode(scenario, seed, camera) as episode:
+    question = ""
+    with Episode(scenario, seed, camera, cast) as episode:
         for tick in range(round((duration_s or scenario.duration_s) / FOLLOWER_STEP_S)):
             now_s = round(tick * FOLLOWER_STEP_S, 6)
             looked = [(frame, eyes.look(frame)) for frame in episode.advance(now_s)]
             for frame, sight in looked:
                 log.looks.append(judged(frame, sight, now_s))
+                question = f"{ASKING}{sight.choice.asks}" if sight.choice and sight.choice.asks else ""
                 hero = sight.position.position_camera_m if sight.position else None
                 seen = injector.seen(now_s, Seen(frame.stamp_s, hero, sight.people))
                 if seen is not None:
@@ -128,7 +138,7 @@ def fly(
             if move is not None and (points := move(now_s)) != follower.parameters.set_points:
                 follower.set_parameters(dataclasses.replace(parameters, set_points=points))
             if injector.runs(now_s):
-                step = follower.step(now_s)
+                step = follower.step(now_s, question)
                 if injector.reaches_the_drone(now_s):
                     episode.command(step.command)
             estimate = step.hero.position_odom_m if step.hero else None
@@ -172,7 +182,10 @@ def judged(frame: Frame, sight: Sight, now_s: float) -> Look:
     found = sight.labels == HERO_LABEL
     union = int((truth | found).sum())
     error, on_hero = math.nan, False
+    on_other = False
     if sight.hero:
+        others_px = int((found & (frame.labels == OTHER_PERSON)).sum())
+        on_other = int((found & truth).sum()) * (1.0 - OWN_SHARE) < OWN_SHARE * others_px
         x, y = sight.hero.centroid_px
         box = sight.hero.box
         on_hero = bool(truth[box.top_px : box.bottom_px, box.left_px : box.right_px].any())
@@ -180,7 +193,8 @@ def judged(frame: Frame, sight: Sight, now_s: float) -> Look:
             rows, columns = np.nonzero(truth)
             error = float(math.hypot(columns.mean() - x, rows.mean() - y))
     iou = float((truth & found).sum() / union) if union else math.nan
-    return Look(frame.stamp_s, now_s - frame.stamp_s, int(truth.sum()), sight.hero is not None, iou, error, on_hero)
+    seen = sight.hero is not None
+    return Look(frame.stamp_s, now_s - frame.stamp_s, int(truth.sum()), seen, iou, error, on_hero, on_other)
 
 
 def _vector(values: np.ndarray) -> Vector3:

@@ -42,7 +42,7 @@ def fly_with_report(
             video.add(frame.rgb, sight.labels, sight.hero, *place, caption)
             on_frame(now.now_s)
 
-        log = fly(scenario, seed, eyes, camera, watch, duration_s, move=move)
+        log = fly(scenario, seed, eyes, camera, watch, duration_s, move=move, cast=spec.cast(seed))
     result = figures(log)
     page = out / f"{name}.html"
     write_flight_report(page, log, result, town, out / f"{name}.webm")

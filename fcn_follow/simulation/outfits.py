@@ -75,6 +75,14 @@ LOOKALIKE = Outfit(
 """Another person in red trousers."""
 
 
+@dataclass(frozen=True)
+class Cast:
+    """The hero of a flight, and people who are dressed for it; everybody else wears what the seed draws."""
+
+    hero: Outfit = HERO
+    crowd: tuple[Outfit, ...] = ()
+
+
 def dressed(outfit: Outfit, clothes: dict[str, str]) -> Outfit:
     """`outfit` with other colours of top, hair, bottom, shoes or skin, each as `parse_colour` reads it.
 
@@ -85,6 +93,24 @@ def dressed(outfit: Outfit, clothes: dict[str, str]) -> Outfit:
         same = [item.name for item in fields(outfit) if getattr(outfit, item.name) == old]
         outfit = replace(outfit, **dict.fromkeys(same, new))  # type: ignore[arg-type]
     return outfit
+
+
+POINTED_HEROES: tuple[Outfit, ...] = tuple(
+    dressed(LOOKALIKE, dict(zip(("top", "bottom", "hair"), colours.split(), strict=True)))
+    for colours in (
+        "blue black brown", "green navy blond", "yellow blue black", "grey black grey", "white beige brown",
+        "purple grey black", "orange olive blond", "black black black", "pink white brown", "teal brown black",
+    )
+)  # fmt: skip
+
+
+def pointed_cast(seed: int) -> Cast:
+    """One of POINTED_HEROES, with two lookalikes: one in the hero's top, one in the hero's trousers."""
+    index = seed % len(POINTED_HEROES)
+    hero, other = POINTED_HEROES[index], POINTED_HEROES[(index + 3) % len(POINTED_HEROES)]
+    in_top = replace(other, top=hero.top, sleeves=hero.sleeves, forearms=hero.forearms, height_m=1.8)
+    in_trousers = replace(hero, top=other.top, sleeves=other.sleeves, hair=other.hair, height_m=1.66)
+    return Cast(hero, (in_top, in_trousers))
 
 
 def random_outfit(rng: np.random.Generator) -> Outfit:

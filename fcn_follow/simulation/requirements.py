@@ -46,6 +46,8 @@ def _in_frame(flights: Sequence[Figures], scenarios: Sequence[Scenario]) -> Iter
             share[worst] >= 0.8,
         )  # fmt: skip
     right = mean([f.right_person for f in flights])
+    swaps = sum(f.swaps for f in flights)
+    yield Judgement("never somebody else for hero in four frames in a row", f"{swaps} times", swaps == 0)
     yield Judgement("on the right person, of the tracked time, at least 98 %", f"{right:.1%}", right >= 0.98)
 
 

@@ -15,17 +15,26 @@ from fcn_follow.simulation.episode import CameraSetup
 from fcn_follow.simulation.eyes import Eyes, TrueEyes
 from fcn_follow.simulation.figures import Figures, figures, scenario_means
 from fcn_follow.simulation.flight import FlightLog, fly
+from fcn_follow.simulation.outfits import Cast, pointed_cast
 from fcn_follow.simulation.requirements import judge
 from fcn_follow.simulation.scenarios import Scenario, find_scenario
 
 
 @dataclass(frozen=True)
 class EyesSpec:
-    """The perception of a flight: weights, engine and ranging method; without weights the truth."""
+    """The perception of a flight: weights, engine and ranging method; without weights the truth.
+
+    When `pointed`, the hero is one of POINTED_HEROES, by the seed, and whom the user points at.
+    """
 
     weights: Path | None = None
     engine: str = "torch"
     ranging: str = "apparent_height"
+    pointed: bool = False
+
+    def cast(self, seed: int) -> Cast:
+        """Who walks in a flight."""
+        return pointed_cast(seed) if self.pointed else Cast()
 
     def open(self, camera: CameraSetup) -> Eyes:
         """The perception for a camera. Raises UserError for weights that do not suit the ranging method."""
@@ -33,7 +42,7 @@ class EyesSpec:
             return TrueEyes(camera)
         from fcn_follow.simulation.network_eyes import NetworkEyes
 
-        return NetworkEyes(self.weights, camera, self.engine, self.ranging)
+        return NetworkEyes(self.weights, camera, self.engine, self.ranging, self.pointed)
 
 
 @dataclass(frozen=True)
@@ -49,7 +58,9 @@ class Task:
 def run(task: Task) -> FlightLog:
     """Fly one task in this process."""
     eyes = task.eyes.open(CameraSetup())
-    return fly(find_scenario(task.scenario), task.seed, eyes, duration_s=task.duration_s)
+    return fly(
+        find_scenario(task.scenario), task.seed, eyes, duration_s=task.duration_s, cast=task.eyes.cast(task.seed)
+    )
 
 
 def run_to_figures(task: Task) -> Figures:

@@ -137,7 +137,8 @@ def test_every_ros_package_that_is_imported_is_a_dependency():
     [
         (
             "segmenter",
-            {"weights", "device", "engine", "precision", "threads", "image_transport", "reliability", "autostart"},
+            {"weights", "device", "engine", "precision", "threads", "image_transport", "reliability", "autostart"}
+            | {"hero.selection", "hero.appearance_file"},
         ),
         (
             "follower",

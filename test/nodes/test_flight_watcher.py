@@ -10,7 +10,7 @@ import pytest
 import rclpy
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
-from geometry_msgs.msg import PointStamped, TwistStamped
+from geometry_msgs.msg import Point, PointStamped, Pose, PoseArray, TwistStamped
 from rclpy.serialization import serialize_message
 from rich.console import Console
 from ros_tools import wait_until
@@ -28,6 +28,7 @@ TOPICS = {
     "ground_truth/label_mask": Image,
     "hero/centroid": PointStamped,
     "hero/position": PointStamped,
+    "hero/candidates": PoseArray,
     "cmd_vel": TwistStamped,
     "follow/state": KeyValue,
     "follow/debug": DiagnosticArray,
@@ -111,6 +112,31 @@ def test_what_cannot_be_used_is_counted_and_the_flight_goes_on(flight, topic, me
     assert receive(flight, topic, message, lambda: "not usable" in status(flight))
     assert status(flight)["not usable"].startswith("1 messages; the last: ")
     assert receive(flight, "image_raw", picture(), lambda: flight.watcher.frames == 1)
+
+
+def test_a_digit_points_at_the_person_with_that_number(flight):
+    points: list[PointStamped] = []
+    segmenter = rclpy.create_node("segmenter")
+    heard = segmenter.create_subscription(PointStamped, "hero/point", points.append, 10)
+    assert not flight.watcher.has_candidates and "people" not in status(flight)
+    flight.watcher.press("1")
+    people = [(120.4, 60.0, 1.0), (30.0, 70.0, 7.0), (5.0, 5.0, 12.0)]
+    people += [(float("nan"), 5.0, 3.0), (1.0, 2.0, float("nan")), (1.0, 2.0, -1e300), (1.0, float("inf"), 4.0)]
+    candidates = PoseArray(header=Header(stamp=Time(sec=5), frame_id="camera"))
+    candidates.poses = [Pose(position=Point(x=x, y=y, z=z)) for x, y, z in people]
+    assert receive(flight, "hero/candidates", candidates, lambda: flight.watcher.has_candidates)
+    assert status(flight)["people"] == "1 at 120, 60; 7 at 30, 70"
+    assert "1 to 9: the hero" in str(status_table(flight.watcher).caption)
+    assert wait_until(heard.get_publisher_count, lambda: flight.watcher.spin(0.05))
+    for key in "372":
+        flight.watcher.press(key)
+    assert wait_until(lambda: points, lambda: (flight.watcher.spin(0.02), rclpy.spin_once(segmenter, timeout_sec=0.02)))
+    (point,) = points
+    assert (point.point.x, point.point.y, point.header.frame_id) == (30.0, 70.0, "camera")
+    assert receive(flight, "image_raw", picture(), lambda: len(flight.records.written) == 1)
+    assert flight.records.written[0].numbers == {1: (120.4, 60.0), 7: (30.0, 70.0)}
+    assert receive(flight, "hero/candidates", PoseArray(), lambda: status(flight)["people"] == "nobody")
+    assert "not usable" not in status(flight)
 
 
 def test_a_mask_that_comes_after_its_frame_was_handed_over_makes_no_second_record(flight):

@@ -136,6 +136,7 @@ def test_ctrl_c_ends_a_flight_as_it_should(domain_id, tmp_path):
             1,
             "folower.yaml: not a camera's calibration; it has image_width, image_height and camera_matrix",
         ),
+        (["--hero", "{tmp}/folower.yaml"], 1, "folower.yaml: the hero's appearance cannot be read: it is no JSON"),
         (["--scenario", "stright"], 1, "there is no scenario 'stright'; did you mean straight?"),
         (["--rate", "-3"], 2, "--rate: -3: allowed is 0 to 1000 Hz"),
         (["--spead", "3"], 2, "No such option: --spead"),

@@ -7,9 +7,10 @@ from typing import Any
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
-from fcn_follow.classes import HERO
+from fcn_follow.classes import HERO, OTHER_PEOPLE
 from fcn_follow.networks.weights import CLASSES
-from fcn_follow.perception.blobs import Blob
+from fcn_follow.perception.blobs import Blob, Box
+from fcn_follow.perception.selection import Choice
 
 try:
     from vision_msgs import msg as vision_msgs
@@ -23,7 +24,7 @@ HERO_ID = "hero"
 class NoPublisher:
     """Replaces the publisher if vision_msgs is absent."""
 
-    def publish(self, header: Any, hero: Blob | None, score: float) -> None:
+    def publish(self, header: Any, hero: Blob | None, score: float, choice: Choice | None = None) -> None:
         """Do nothing."""
 
 
@@ -43,25 +44,33 @@ class DetectionPublisher:
         info.threshold = threshold
         self._info_publisher.publish(info)
 
-    def publish(self, header: Any, hero: Blob | None, score: float) -> None:
+    def publish(self, header: Any, hero: Blob | None, score: float, choice: Choice | None = None) -> None:
         """One Detection2DArray with the image's header: one detection, or none when the hero is not seen.
 
-        `score` is the least that the mean probability of the hero's pixels can be.
+        `score` is the least that the mean probability of the hero's pixels can be. With a choice, the score is the
+        likeness to the hero at whom the user pointed, and the other candidates follow with their numbers.
         """
         message = vision_msgs.Detection2DArray(header=header)
         if hero is not None:
-            detection = vision_msgs.Detection2D(header=header, id=HERO_ID)
-            box = hero.box
-            detection.bbox.center.position.x = (box.left_px + box.right_px - 1) / 2
-            detection.bbox.center.position.y = (box.top_px + box.bottom_px - 1) / 2
-            detection.bbox.size_x = float(box.right_px - box.left_px)
-            detection.bbox.size_y = float(box.bottom_px - box.top_px)
-            hypothesis = vision_msgs.ObjectHypothesisWithPose()
-            hypothesis.hypothesis.class_id = CLASSES[HERO]
-            hypothesis.hypothesis.score = score
-            detection.results = [hypothesis]
-            message.detections = [detection]
+            message.detections.append(_detection(header, hero.box, HERO_ID, HERO, score))
+        for each in choice.candidates if choice else ():
+            if choice and (hero is None or each.number != choice.hero):
+                likeness = choice.likeness.get(each.number, 0.0)
+                message.detections.append(_detection(header, each.box, str(each.number), OTHER_PEOPLE, likeness))
         self._publisher.publish(message)
+
+
+def _detection(header: Any, box: Box, name: str, label: int, score: float) -> Any:
+    detection = vision_msgs.Detection2D(header=header, id=name)
+    detection.bbox.center.position.x = (box.left_px + box.right_px - 1) / 2
+    detection.bbox.center.position.y = (box.top_px + box.bottom_px - 1) / 2
+    detection.bbox.size_x = float(box.right_px - box.left_px)
+    detection.bbox.size_y = float(box.bottom_px - box.top_px)
+    hypothesis = vision_msgs.ObjectHypothesisWithPose()
+    hypothesis.hypothesis.class_id = CLASSES[label]
+    hypothesis.hypothesis.score = score
+    detection.results = [hypothesis]
+    return detection
 
 
 def make_publisher(node: Node, threshold: float) -> DetectionPublisher | NoPublisher:

@@ -53,6 +53,7 @@ class FrameRecord:
     position_m: Vector3 | None = None
     state: str = ""
     command: VelocityCommand | None = None
+    numbers: Mapping[int, tuple[float, float]] = field(default_factory=dict)
     explanation: Mapping[str, str] = field(default_factory=dict)
 
     def hero_overlap(self) -> Overlap | None:

@@ -14,7 +14,8 @@ from fcn_follow.nodes.support.work_watch import WorkWatch
 class SegmenterHealth:
     """The watches of camera, pictures, stamps and work, and faults of the ROS graph.
 
-    `several` and `wrong_types` are sentences about topics with two publishers or with messages of another type.
+    `several` and `wrong_types` are sentences about topics with two publishers or with messages of another type; `asks`
+    is the question who the hero is, empty while it is known.
     """
 
     def __init__(self) -> None:
@@ -24,6 +25,7 @@ class SegmenterHealth:
         self.work = WorkWatch()
         self.several: list[str] = []
         self.wrong_types: list[str] = []
+        self.asks = ""
         self._last_message_s = time.monotonic()
 
     def message(self, stamp_ns: int, now_ns: int, now_s: float) -> None:
@@ -39,6 +41,12 @@ class SegmenterHealth:
         """Why the output must not be flown by: faults of the source and of the work; empty if it may."""
         return "; ".join(filter(None, (self.source_fault(), self.work.fault(now_s))))
 
+    def state(self, now_s: float) -> tuple[str, str]:
+        """Key and value of segmentation/state."""
+        if fault := self.fault(now_s):
+            return "fault", fault
+        return ("choosing", self.asks) if self.asks else ("ok", "")
+
     def level_and_summary(self, now_s: float, parameters: SegmenterParameters, topic: str) -> tuple[bytes, str]:
         """The level of the diagnostics and its reason. Wrong stamps are reported once, in the next summary."""
         stamps = self.stamps.report()
@@ -50,7 +58,7 @@ class SegmenterHealth:
         camera = "" if self.camera.camera else "no camera_info: hero/position is not published"
         unchanged_s = self.pictures.unchanged_s
         still = f"the picture has not changed for {unchanged_s:.1f} s although new stamps come"
-        warnings = (camera, still if unchanged_s > parameters.frozen_s else "", stamps, self.stamps.too_slow)
+        warnings = (camera, still if unchanged_s > parameters.frozen_s else "", stamps, self.stamps.too_slow, self.asks)
         warning = "; ".join(filter(None, warnings))
         return (WARN, warning) if warning else (OK, "segmenting")
 

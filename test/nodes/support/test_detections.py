@@ -7,10 +7,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from people import BLACK, BLUE, HEIGHT_PX, RED, WHITE, WIDTH_PX, scene
 from std_msgs.msg import Header
 
 from fcn_follow.nodes.support import detections
 from fcn_follow.perception.blobs import Blob, Box
+from fcn_follow.perception.hero import find_hero
+from fcn_follow.perception.selection import Selection
 
 
 @dataclass(slots=True)
@@ -125,3 +128,25 @@ def test_without_vision_msgs_nothing_is_published(monkeypatch):
     node = FakeNode()
     detections.make_publisher(node, 0.5).publish(Header(), None, 0.0)
     assert node.sent == {}
+
+
+def test_candidates_of_whom_one_is_chosen_follow_with_their_numbers_and_likeness(monkeypatch):
+    monkeypatch.setattr(detections, "vision_msgs", STAND_IN)
+    node = FakeNode()
+    publisher = detections.make_publisher(node, 0.5)
+    selection = Selection()
+    people = ((50, 100, RED, BLACK), (140, 100, BLUE, WHITE))
+    choice = selection.choose(*scene(*people, size=(128, 192)), 0.0, 30)
+    publisher.publish(Header(), None, 0.0, choice)
+    selection.point(140, 70)
+    choice = selection.choose(*scene(*people, size=(128, 192)), 0.1, 30)
+    publisher.publish(Header(), find_hero(choice.labels), choice.hero_likeness, choice)
+    nobody, chosen = node.sent["hero/detections"]
+    assert [each.id for each in nobody.detections] == ["1", "2"]
+    assert {each.results[0].hypothesis.score for each in nobody.detections} == {0.0}
+    hero, other = chosen.detections
+    assert (hero.id, other.id) == ("hero", "1")
+    assert hero.results[0].hypothesis.score == pytest.approx(1.0)
+    assert other.results[0].hypothesis.class_id == "other people"
+    assert other.results[0].hypothesis.score < 0.2
+    assert (other.bbox.size_x, other.bbox.size_y) == (WIDTH_PX, HEIGHT_PX)

@@ -1,0 +1,91 @@
+"""`fcn-follow enrol`: the appearance of a person in a clip, for segmenter.hero.appearance_file."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Optional
+
+import cv2
+import numpy as np
+import typer
+
+from fcn_follow.cli.options import EngineName, WeightsFile
+from fcn_follow.errors import UserError
+from fcn_follow.files import write_whole
+from fcn_follow.inference.choice import EngineRequest
+from fcn_follow.inference.engine import Output
+from fcn_follow.inference.exported import choose_for, load_model, request_for
+from fcn_follow.lab.console import console
+from fcn_follow.lab.enrolment import Enrolment, TimedImage, picture_to_choose_in
+from fcn_follow.lab.enrolment import enrol as learn
+from fcn_follow.nodes.support.sources import open_source
+from fcn_follow.perception.candidates import Candidate
+from fcn_follow.perception.overlay import draw_overlay
+from fcn_follow.perception.segmenter import Segmenter
+from fcn_follow.perception.selection import Choice
+from fcn_follow.share import default_weights
+
+
+def enrol(
+    video: Annotated[str, typer.Argument(help="A clip of the person walking: video, folder or zip of frames, bag.")],
+    out: Annotated[Path, typer.Option(help="The appearance file to write.")],
+    number: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(help="The person's number in the picture that is written beside --out; default: it is asked for."),
+    ] = None,
+    largest: Annotated[bool, typer.Option("--largest", help="Take the tallest person of that picture.")] = False,
+    weights: WeightsFile = None,
+    engine: EngineName = "auto",
+) -> None:
+    """Learn a person's appearance from a clip, and report how well it tells this person from the others there."""
+    source = open_source(video)
+    if source.live:
+        raise UserError(f"{video}: a camera has no end; record a clip")
+    loaded = load_model(weights or default_weights())
+    request = request_for(loaded, EngineRequest(engine, precision="fp32"))
+    segmenter = Segmenter(loaded, choose_for(loaded, request, output=Output.CODES).engine)
+
+    def images() -> Iterator[TimedImage]:
+        skip: Callable[[str], None] = console.print
+        for frame in source.frames(skip):
+            yield frame.time_s, frame.image_rgb
+
+    (time_s, image_rgb), choice = picture_to_choose_in(images(), segmenter)
+    picture = out.with_suffix(".png")
+    encoded = cv2.imencode(".png", draw_overlay(image_rgb, choice.labels, None, choice.places_px)[..., ::-1])[1]
+    write_whole(picture, encoded.tobytes())
+    chosen = _chosen(choice, picture, number, largest)
+    found = learn(images(), segmenter, chosen, time_s)
+    write_whole(out, found.appearance.to_json())
+    for line in _report(found):
+        print(line)
+    print(f"written: {out}; fly with: scripts/follow --hero {out}")
+
+
+def _chosen(choice: Choice, picture: Path, number: int | None, largest: bool) -> Candidate:
+    """The candidate whom the options or the user name. Raises UserError where nobody has that number."""
+    if largest:
+        return max(choice.candidates, key=lambda each: each.height_px)
+    people = "; ".join(each.words for each in choice.candidates)
+    if number is None:
+        if not sys.stdin.isatty():
+            raise UserError(f"who is it? {picture} shows the numbers: {people}; give --number or --largest")
+        console.print(f"{picture} shows the numbers of the people: {people}")
+        number = typer.prompt("number of the person", type=int)
+    for each in choice.candidates:
+        if each.number == number:
+            return each
+    raise UserError(f"nobody has the number {number} in {picture}; there are: {people}")
+
+
+def _report(found: Enrolment) -> Iterator[str]:
+    own = np.percentile(found.own, [5, 50])
+    yield f"seen in {len(found.own)} of {found.frames} frames; the user would be asked in {found.asked}"
+    yield f"likeness of the person's frames: {own[1]:.2f} in the middle, {own[0]:.2f} at the 5th percentile"
+    if found.others:
+        other = np.percentile(found.others, [50, 95])
+        yield f"likeness of others in the clip: {other[0]:.2f} in the middle, {other[1]:.2f} at the 95th percentile"
+    if found.warning:
+        yield f"warning: {found.warning}"

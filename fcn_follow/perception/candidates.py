@@ -1,0 +1,174 @@
+"""Label mask -> the people in it, one by one and with numbers that stay, for a user who chooses one of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fcn_follow.classes import BACKGROUND
+from fcn_follow.perception.blobs import Box
+
+MAX_CANDIDATES = 24
+"""The largest of them."""
+WIDE = 0.6  # width of a blob, in its heights, from which it may be several people
+NECK = 0.6  # of the lower of two people's columns: a column with fewer pixels than that lies between them
+APART = 0.25  # distance of two people's middles, in the blob's heights
+SAME_PLACE = 0.6  # a person moves less than this, in body heights, from one frame to the next
+REMEMBERED_S = 2.0
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A person in a frame: its number, its box, its pixels in that box (bool), and their mean.
+
+    One who was cut out of a blob of several people `is_part` of it.
+    """
+
+    number: int
+    box: Box
+    mask: NDArray[np.bool_]
+    centroid_px: tuple[float, float]
+    is_part: bool = False
+
+    @property
+    def height_px(self) -> int:
+        return self.box.bottom_px - self.box.top_px
+
+    @property
+    def width_px(self) -> int:
+        return self.box.right_px - self.box.left_px
+
+    @property
+    def window(self) -> tuple[slice, slice]:
+        """The rows and columns of the box."""
+        return slice(self.box.top_px, self.box.bottom_px), slice(self.box.left_px, self.box.right_px)
+
+    @property
+    def words(self) -> str:
+        """Number and place for the user."""
+        return f"{self.number} at {self.centroid_px[0]:.0f}, {self.centroid_px[1]:.0f}"
+
+    def part(self, left_px: float, top_px: float, right_px: float, bottom_px: float) -> Candidate | None:
+        """The pixels within these bounds; None where there are none."""
+        box = self.box
+        first, last = max(0, round(left_px) - box.left_px), max(0, round(right_px) - box.left_px)
+        upper, lower = max(0, round(top_px) - box.top_px), max(0, round(bottom_px) - box.top_px)
+        pixels = self.mask[upper:lower, first:last]
+        rows, columns = np.flatnonzero(pixels.any(axis=1)), np.flatnonzero(pixels.any(axis=0))
+        if not len(rows):
+            return None
+        pixels = np.ascontiguousarray(pixels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
+        left, top = box.left_px + first + int(columns[0]), box.top_px + upper + int(rows[0])
+        cut = Box(left, top, left + pixels.shape[1], top + pixels.shape[0])
+        return Candidate(self.number, cut, pixels, _middle(cut, pixels), is_part=True)
+
+    def distance_to(self, x_px: float, y_px: float) -> float:
+        """From the box to a point, in body heights; 0 inside."""
+        box = self.box
+        across = max(box.left_px - x_px, 0.0, x_px - (box.right_px - 1))
+        along = max(box.top_px - y_px, 0.0, y_px - (box.bottom_px - 1))
+        return math.hypot(across, along) / self.height_px
+
+
+class Candidates:
+    """Finds the people of each frame; somebody who is seen again at about the same place keeps the number."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[float, float, float]] = {}  # stamp_s, x_px, y_px
+
+    def find(self, labels: NDArray[np.uint8], stamp_s: float, min_area_px: float) -> tuple[Candidate, ...]:
+        """The people of `labels` (HxW uint8, all classes but background), from left to right.
+
+        Blobs of fewer than `min_area_px` pixels are noise. People who touch are parted where their blob is narrow.
+        """
+        people = (labels != BACKGROUND).view(np.uint8)
+        x_px, y_px, wide_px, high_px = cv2.boundingRect(people)
+        if not wide_px:
+            return ()
+        crowd = people[y_px : y_px + high_px, x_px : x_px + wide_px]
+        count, components, statistics, _ = cv2.connectedComponentsWithStats(crowd, connectivity=8)
+        parts: list[tuple[Box, NDArray[np.bool_]]] = []
+        for index in range(1, count):
+            left, top, width, height, area_px = (int(v) for v in statistics[index])
+            if area_px >= min_area_px:
+                pixels = components[top : top + height, left : left + width] == index
+                parts += _parted(pixels, x_px + left, y_px + top)
+        parts = [part for part in parts if part[1].sum() >= min_area_px]
+        parts = sorted(parts, key=lambda part: -int(part[1].sum()))[:MAX_CANDIDATES]
+        parts.sort(key=lambda part: part[0].left_px)
+        middles = [_middle(*part) for part in parts]
+        heights = [box.bottom_px - box.top_px for box, _ in parts]
+        numbers = self._numbers(middles, heights, stamp_s)
+        return tuple(Candidate(n, *part, middle) for n, part, middle in zip(numbers, parts, middles, strict=True))
+
+    def _numbers(
+        self, middles_px: Sequence[tuple[float, float]], heights_px: Sequence[int], stamp_s: float
+    ) -> list[int]:
+        """The number of each person: the nearest known one's, else the lowest that is free."""
+        known = {n: place for n, place in self._known.items() if 0.0 <= stamp_s - place[0] <= REMEMBERED_S}
+        distances = sorted(
+            (math.hypot(x - place[1], y - place[2]) / height, index, number)
+            for index, ((x, y), height) in enumerate(zip(middles_px, heights_px, strict=True))
+            for number, place in known.items()
+        )
+        numbers: dict[int, int] = {}
+        for distance, index, number in distances:
+            if distance < SAME_PLACE and index not in numbers and number not in numbers.values():
+                numbers[index] = number
+        taken = {*known, *numbers.values()}
+        free = (number for number in range(1, len(taken) + len(middles_px) + 1) if number not in taken)
+        for index, (x, y) in enumerate(middles_px):
+            number = numbers[index] if index in numbers else next(free)
+            numbers[index] = number
+            known[number] = (stamp_s, x, y)
+        self._known = known
+        return [numbers[index] for index in range(len(middles_px))]
+
+
+def _middle(box: Box, pixels: NDArray[np.bool_]) -> tuple[float, float]:
+    moments = cv2.moments(pixels.view(np.uint8), binaryImage=True)
+    return box.left_px + moments["m10"] / moments["m00"], box.top_px + moments["m01"] / moments["m00"]
+
+
+def _parted(pixels: NDArray[np.bool_], left_px: int, top_px: int) -> list[tuple[Box, NDArray[np.bool_]]]:
+    """The blob's pixels, cut between two people: at the lowest column between two high ones, with a box for each."""
+    height, width = pixels.shape
+    cuts = [0, *(_necks(pixels) if width > WIDE * height else []), width]
+    parts = []
+    for begin, end in pairwise(cuts):
+        part = pixels[:, begin:end]
+        rows = np.flatnonzero(part.any(axis=1))
+        first, last = int(rows[0]), int(rows[-1]) + 1
+        box = Box(left_px + begin, top_px + first, left_px + end, top_px + last)
+        parts.append((box, np.ascontiguousarray(part[first:last])))
+    return parts
+
+
+def _necks(pixels: NDArray[np.bool_]) -> list[int]:
+    """The columns between two people of a blob."""
+    height = len(pixels)
+    span = max(1, round(APART * height))
+    smooth = cv2.blur(pixels.sum(axis=0, dtype=np.float32)[None], (max(1, span // 2) | 1, 1)).ravel()
+    higher = np.diff(smooth, prepend=0.0, append=0.0)
+    tops = np.flatnonzero((higher[:-1] >= 0.0) & (higher[1:] <= 0.0))
+    peaks: list[int] = []
+    for column in tops[np.argsort(-smooth[tops], kind="stable")]:
+        if all(abs(column - peak) >= span for peak in peaks) and all(
+            _lowest(smooth, column, peak)[1] < NECK * min(smooth[column], smooth[peak]) for peak in peaks
+        ):
+            peaks.append(int(column))
+    peaks.sort()
+    return [_lowest(smooth, a, b)[0] for a, b in pairwise(peaks)]
+
+
+def _lowest(columns: NDArray[np.float32], a: int, b: int) -> tuple[int, float]:
+    """The lowest column between two of them, and its value."""
+    begin, end = min(a, b), max(a, b)
+    at = begin + int(np.argmin(columns[begin : end + 1]))
+    return at, float(columns[at])
