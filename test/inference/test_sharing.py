@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from drawn_frames import write_weights
 
-from fcn_follow.inference.choice import EngineRequest
+from fcn_follow.inference import sharing
+from fcn_follow.inference.choice import Choice, EngineRequest
 from fcn_follow.inference.engine import Answer, EngineSpec, Output, open_engine
 from fcn_follow.inference.sharing import EngineShare, SharedEngine
 from fcn_follow.inference.verification import drawn_frames
@@ -83,11 +84,12 @@ def test_an_error_comes_to_whom_it_concerns_and_the_engine_goes_on_and_is_freed(
     assert not thread.is_alive()
 
 
-def test_those_with_the_same_wishes_share_and_others_do_not(weights):
+def test_those_with_the_same_wishes_share_and_others_do_not(weights, monkeypatch):
+    monkeypatch.setattr(sharing, "choose_for", lambda *_: Choice(Slow(), "measured"))
     share = EngineShare(2)
     choices = [
         share.choose(weights, EngineRequest("torch", "cpu", "fp32", threads), print, Output.CODES)
         for threads in (1, 1, 2)
     ]
     assert choices[0].engine is choices[1].engine is not choices[2].engine
-    assert choices[1].reason.endswith("; shared by up to 2 segmenters")
+    assert choices[1].reason == "measured; shared by up to 2 segmenters"
