@@ -30,6 +30,7 @@ COMMANDS = {
     "fly": "fly:fly",
     "enrol": "enrol:enrol",
     "synthesize": "synthesis:synthesize",
+    "compose-people": "people:compose_people",
     "pictures": "synthesis:pictures",
     "gazebo-assets": "gazebo:gazebo_assets",
     "bench": "bench:bench",

@@ -16,6 +16,8 @@ USES = {
     "hero_net_hd": "draws the hero more exactly than `hero_net`, in twice the time; it does not find more of them.",
     "mask_depth_separable": "`ranging.method: depth`, for a hero who sits or is half hidden: "
     "[docs/following.md](../docs/following.md).",
+    "people_net": "real people within 10 m in daylight; what not: [docs/people.md](../docs/people.md). "
+    "Fly a real drone by it only with a hand on the mode switch.",
 }
 COMPARED = "to compare with; `hero_net` has the better score."
 
@@ -35,5 +37,5 @@ def _section(path: Path) -> dict[str, object]:
         "source": info.source,
         "parameters": count_parameters(info.outline()).total,
         "size_mb": path.stat().st_size / 1e6,
-        "use": USES.get(card.network, COMPARED),
+        "use": USES.get(path.stem, COMPARED),
     }

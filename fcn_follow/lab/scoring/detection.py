@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from fcn_follow.classes import HERO
+from fcn_follow.classes import BACKGROUND, HERO
 from fcn_follow.lab.data.frames import UInt8Array
 from fcn_follow.lab.scoring.overlap import Overlap, Overlaps, overlaps
 from fcn_follow.perception.hero import find_hero
@@ -24,7 +24,8 @@ class FrameFinding:
     """One frame: the overlap of each class, and whether the hero was found.
 
     Areas are in pixels of the recorded frame. found: a hero was reported; right: its blob overlaps the true hero;
-    centroid_error_px is then the distance of the centroids, in pixels of the frame.
+    centroid_error_px is then the distance of the centroids, in pixels of the frame. false_people_px of background_px
+    true pixels of the background were taken for people or hero.
     """
 
     overlaps: Overlaps
@@ -33,6 +34,8 @@ class FrameFinding:
     found_px: float
     right: bool
     centroid_error_px: float | None
+    background_px: int = 0
+    false_people_px: int = 0
 
 
 @dataclass(frozen=True)
@@ -47,10 +50,14 @@ class SizeFigures:
 
 @dataclass(frozen=True)
 class DetectionFigures:
-    """Figures of a set of frames. An IoU is None where the class is in neither truth nor prediction."""
+    """Figures of a set of frames. An IoU is None where the class is in neither truth nor prediction.
+
+    background_as_people is the share of the background's pixels that were taken for people or hero.
+    """
 
     frames: int
     iou: dict[str, float | None]
+    background_as_people: float | None
     recall: float | None
     precision: float | None
     by_size_px: dict[str, SizeFigures]
@@ -68,6 +75,7 @@ def examine_frame(
     frame_hero_px is the true hero's area in the recorded frame; min_px the minimum area of a reported hero.
     """
     hero, true_hero = find_hero(predicted, min_px), find_hero(truth)
+    background = truth == BACKGROUND
     right, error = False, None
     if hero is not None and true_hero is not None:
         box = (slice(hero.box.top_px, hero.box.bottom_px), slice(hero.box.left_px, hero.box.right_px))
@@ -80,6 +88,8 @@ def examine_frame(
         found_px=hero.area_px * scale**2 if hero is not None else 0.0,
         right=right,
         centroid_error_px=error,
+        background_px=int(background.sum()),
+        false_people_px=int((predicted[background] != BACKGROUND).sum()),
     )
 
 
@@ -97,12 +107,16 @@ def detection_figures(findings: Sequence[FrameFinding]) -> DetectionFigures:
     reported = [finding for finding in findings if finding.found]
     errors = [finding.centroid_error_px for finding in with_hero if finding.centroid_error_px is not None]
     false_alarms = _share([finding.found for finding in without])
+    background_px = sum(finding.background_px for finding in findings)
     return DetectionFigures(
         frames=len(findings),
         iou={
             name: sum((finding.overlaps[label] for finding in findings), Overlap()).iou
             for label, name in enumerate(CLASS_NAMES)
         },
+        background_as_people=(
+            sum(finding.false_people_px for finding in findings) / background_px if background_px else None
+        ),
         recall=_share([finding.right for finding in with_hero]),
         precision=_share([finding.right for finding in reported]),
         by_size_px={

@@ -43,7 +43,9 @@ def print_evaluation(result: Evaluation, title: str) -> None:
     sizes.add_row("all", "", percent(detection.recall), "", percent(detection.precision))
     out.print(sizes)
     iou = ", ".join(f"{name} {'-' if value is None else f'{value:.4f}'}" for name, value in detection.iou.items())
-    out.print(f"IoU over all pixels: {iou}")
+    out.print(
+        f"IoU over all pixels: {iou}; {percent(detection.background_as_people)} of the background taken for people"
+    )
     if detection.centroid_error_px_median is not None:
         out.print(
             f"centroid error: median {detection.centroid_error_px_median:.2f} px, 90 % under "

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from fcn_follow.lab.scoring.evaluation import Evaluation
 
+SCORE, PEOPLE = "score", "people"
+"""What the best weights are: those with the best Follow-Me score, or of near heroes and all people."""
 
-def quality(result: Evaluation) -> float:
-    """Higher is better: the Follow-Me score, or with a depth head minus MSE(mask) + SSIM(depth)."""
+
+def quality(result: Evaluation, keep_by: str = SCORE) -> float:
+    """Higher is better: the Follow-Me score, or with a depth head minus MSE(mask) + SSIM(depth).
+
+    By PEOPLE the mean of the IoU of people over all pixels and of the near hero's.
+    """
+    if keep_by == PEOPLE:
+        return ((result.detection.iou["people"] or 0.0) + result.follow_me.folders["following_images"].iou_hero) / 2
     return result.follow_me.final_score if result.depth is None else -result.depth.mask_mse_depth_ssim
 
 

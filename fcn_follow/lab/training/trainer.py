@@ -157,7 +157,7 @@ class Trainer:
     def judge(self) -> tuple[float, dict[str, float]]:
         """Evaluate the weights, in eval mode, on the held-out frames: the score to keep weights by, and all figures."""
         result = evaluate(self.average, self.card, self.held_out)
-        return quality(result), card_scores(result)
+        return quality(result, self.parameters.keep_by), card_scores(result)
 
     def batch(self, indices: Tensor) -> tuple[Tensor, Tensor]:
         """Augmented, normalised images N x 3 x S x S and soft targets of the bank's frames at these indices.

@@ -146,6 +146,7 @@ def test_detection_figures_counted_by_hand():
     assert figures.iou["hero"] == pytest.approx(30 / (70 + 50 + 36 + 36))
     assert figures.by_size_px["101-300"].recall == 0.5
     assert figures.by_size_px["4-30"].frames == 0
+    assert figures.background_as_people == pytest.approx((20 + 36 + 36) / (2 * 1550 + 2 * 1600))
 
 
 def test_the_interval_of_the_score_holds_it_and_narrows_with_more_frames():

@@ -25,8 +25,10 @@ from fcn_follow.lab.data.augment import AugmentParameters, augment, to_tensors
 from fcn_follow.lab.data.bank import load_bank
 from fcn_follow.lab.data.frames import open_frames
 from fcn_follow.lab.data.split import all_frames
-from fcn_follow.lab.scoring.evaluation import labelled_frames
+from fcn_follow.lab.scoring.evaluation import judge_labels, labelled_frames, summarise
+from fcn_follow.lab.scoring.follow_me import Kind
 from fcn_follow.lab.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from fcn_follow.lab.training.judgement import PEOPLE, quality
 from fcn_follow.lab.training.losses import parse_loss
 from fcn_follow.lab.training.lr_finder import range_test
 from fcn_follow.lab.training.recipe import TrainingParameters, read_recipe
@@ -252,6 +254,19 @@ def test_a_training_repeats_by_seed_and_resumes_to_the_same_weights(data):
     assert "resumed after epoch" in resumed.stderr
     history = json.loads(again.with_suffix(".training.json").read_text())["history"]
     assert history == record["history"]
+
+
+def test_weights_are_kept_by_the_score_or_by_people_and_the_near_hero():
+    hero, people = np.zeros((40, 40), np.uint8), np.zeros((40, 40), np.uint8)
+    hero[:10], people[:10] = 2, 1
+    half_seen, all_background = people.copy(), np.zeros_like(people)
+    half_seen[:5] = 0
+    frames = [("a", Kind.NEAR, hero, hero), ("b", Kind.NONE, people, half_seen), ("c", Kind.NONE, people, people)]
+    result = summarise([judge_labels(*frame, 4) for frame in frames])
+    assert quality(result, PEOPLE) == pytest.approx((15 / 20 + 1.0) / 2)
+    assert quality(result) == pytest.approx(0.5)  # the score: no far frame
+    blind = summarise([judge_labels("a", Kind.NONE, all_background, all_background, 4)])
+    assert quality(blind, PEOPLE) == 0.0
 
 
 def test_two_processes_train_as_one_does_and_resume_what_it_has_begun(data, monkeypatch):
