@@ -317,13 +317,13 @@ def _flights(
     deaths: Deaths,
 ) -> Iterator[tuple[int, Figures]]:
     """The place and the figures of each flight as it ends, under a progress bar."""
-    from fcn_follow.simulation.figures import Figures
+    from fcn_follow.simulation.figures import figures_of_json
     from fcn_follow.simulation.suite import Task, run_to_figures
 
     tasks = [Task(scenario.name, seed, eyes, duration_s) for scenario in scenarios for seed in range(seeds)]
     with progress_bar() as progress:
         task = progress.add_task("flying", total=len(tasks))
-        for place, flight in journal.spread(run_to_figures, tasks, on, deaths, lambda kept: Figures(**kept)):
+        for place, flight in journal.spread(run_to_figures, tasks, on, deaths, figures_of_json):
             progress.update(task, advance=1, description=f"flew {flight.scenario} {flight.seed}")
             yield place, flight
 

@@ -7,6 +7,7 @@ command can go on where it was stopped.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import multiprocessing
 import re
@@ -15,6 +16,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -57,8 +59,14 @@ class Journal:
                 self._done[_key(entry["task"])] = entry["result"]
             self._file = path.open("ab")
             self._file.truncate(len(whole))
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-            raise UserError(f"{path}: {error}; without --resume it begins anew") from error
+        except OSError as error:
+            raise UserError(f"cannot use {path}: {error.strerror or error}") from error
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise self._damaged(path) from error
+
+    @staticmethod
+    def _damaged(path: Path) -> UserError:
+        return UserError(f"{path} is damaged or of another version; without --resume the command begins anew")
 
     def spread(
         self,
@@ -77,12 +85,16 @@ class Journal:
             deaths: as in `spread`.
             decode: makes a result of what JSON has kept of one; None where the task shall be done again.
 
-        Raises UserError where the disk is full.
+        Raises UserError where the disk is full, or the file holds what `decode` does not take.
         """
         keys = [_key(asdict(task)) for task in tasks]  # type: ignore[call-overload]
         left = []
         for place, key in enumerate(keys):
-            if key in self._done and (earlier := decode(self._done[key])) is not None:
+            try:
+                earlier = decode(self._done[key]) if key in self._done else None
+            except (TypeError, ValueError, KeyError, AttributeError) as error:
+                raise self._damaged(Path(self._file.name)) from error
+            if earlier is not None:
                 yield place, earlier
             else:
                 left.append(place)
@@ -109,7 +121,13 @@ class Journal:
 
 
 def _key(task: Mapping[str, Any]) -> str:
-    return json.dumps(task, sort_keys=True, default=str)
+    """The task as text; a file, such as weights, by its content too."""
+    return json.dumps(task, sort_keys=True, default=lambda value: [str(value), _content(value)])
+
+
+@cache
+def _content(path: Any) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if isinstance(path, Path) and path.is_file() else ""
 
 
 class _DiedError(Exception):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import sys
 from collections import Counter
 
+from rclpy.exceptions import InvalidNamespaceException
 from rclpy.utilities import remove_ros_args
+from rclpy.validate_namespace import validate_namespace
 
 from fcn_follow.errors import UserError
 from fcn_follow.inference.sharing import EngineShare
@@ -22,6 +24,12 @@ class Fleet:
         if not namespaces or twice:
             wrong = f"{twice[0]} is named twice" if twice else "no namespace is given"
             raise UserError(f"{wrong}; name that of each drone: segmenters drone1 drone2")
+        for name in namespaces:
+            try:
+                validate_namespace("/" + name.strip("/"))
+            except InvalidNamespaceException as error:
+                reason = str(error).splitlines()[0]
+                raise UserError(f"namespace {name}: {reason}") from error
         share = EngineShare(len(namespaces))
         self.nodes = [SegmenterNode(namespace=name, choose=share.choose) for name in namespaces]
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from itertools import groupby, pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,6 +78,14 @@ class Figures:
     mean_iou: float
     centroid_error_px: float
     duration_s: float
+
+
+def figures_of_json(kept: dict[str, Any]) -> Figures:
+    """Figures that were kept as JSON. Raises TypeError or ValueError for anything else."""
+    found = Figures(**kept)
+    if not all(isinstance(value, str if name == "scenario" else (int, float)) for name, value in kept.items()):
+        raise TypeError("a figure is no number")
+    return found
 
 
 def figures(log: FlightLog) -> Figures:

@@ -7,11 +7,11 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from deadly import DEADLY, DEADLY_ONCE, IMPOSSIBLE, Number, square
+from deadly import DEADLY, DEADLY_ONCE, IMPOSSIBLE, Number, OfFile, of_file, square
 from ros_tools import ROOT
 
 from fcn_follow.errors import UserError
-from fcn_follow.lab.spread import MAX_DEATHS, Deaths, Journal, check_on, spread
+from fcn_follow.lab.spread import MAX_DEATHS, Deaths, Journal, _content, check_on, spread
 
 
 @pytest.fixture(params=["2", "ray"])
@@ -65,7 +65,7 @@ def test_what_is_finished_is_kept_and_the_rest_is_done_on_resuming(tmp_path):
         assert dict(journal.spread(square, tasks[:1], "1", Deaths(), dict)) == {0: {"square": 0}}
     assert len(path.read_text().splitlines()) == 1
     path.write_text("[1]\n")
-    with pytest.raises(UserError, match=r"results.jsonl: .*without --resume it begins anew"):
+    with pytest.raises(UserError, match=r"results.jsonl .*without --resume the command begins anew"):
         Journal(path, resume=True)
 
 
@@ -76,3 +76,33 @@ def test_where_to_run_is_checked(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(UserError, match="needs Ray, which is not installed: pip install"):
         list(spread(square, [], "ray", Deaths()))
+
+
+def test_a_file_that_is_no_longer_the_same_makes_another_task(tmp_path):
+    """Weights that were replaced under their name: the earlier results are of others."""
+    path, notes = tmp_path / "results.jsonl", tmp_path / "notes"
+    for content, times in (("old", 1), ("new", 2), ("new", 2)):
+        notes.mkdir(exist_ok=True)
+        weights = tmp_path / "weights"
+        weights.write_text(content)
+        _content.cache_clear()
+        with closing(Journal(path, resume=True)) as journal:
+            results = dict(journal.spread(of_file, [OfFile(weights, notes)], "1", Deaths(), dict))
+        assert results == {0: {"content": content}}
+        assert len(list(notes.iterdir())) == times
+
+
+@pytest.mark.parametrize(
+    "text", ['{"task": 1}\n', "[]\n", "nonsense\n", '{"task": {"value": 1, "notes": ["%s", ""]}, "result": 5}\n']
+)
+def test_a_damaged_journal_is_one_sentence(tmp_path, text):
+    path = tmp_path / "results.jsonl"
+    path.write_text(text % tmp_path if "%s" in text else text)
+    reason = "results.jsonl is damaged or of another version; without --resume"
+    with pytest.raises(UserError, match=reason), closing(Journal(path, resume=True)) as journal:
+        list(journal.spread(square, [Number(1, tmp_path)], "1", Deaths(), lambda kept: dict(**kept)))
+
+
+def test_a_folder_is_no_journal(tmp_path):
+    with pytest.raises(UserError, match=f"cannot use {tmp_path}: Is a directory"):
+        Journal(tmp_path, resume=False)

@@ -459,7 +459,11 @@ def test_a_fleet_has_one_engine_and_a_segmenter_for_each_drone(domain_id, tmp_pa
     weights = write_weights(tmp_path / "any.safetensors")
     rclpy.init(args=["--ros-args", "-p", f"weights:={weights}"], domain_id=domain_id)
     cleanup.callback(rclpy.try_shutdown)
-    for names, expected in (([], "no namespace is given"), (["drone1", "/drone1"], "drone1 is named twice")):
+    for names, expected in (
+        ([], "no namespace is given"),
+        (["drone1", "/drone1"], "drone1 is named twice"),
+        (["1bad/../x"], "namespace 1bad/../x: "),
+    ):
         monkeypatch.setattr("sys.argv", ["segmenters", *names])
         with pytest.raises(UserError, match=expected):
             Fleet()

@@ -83,7 +83,7 @@ def test_a_file_that_cannot_be_used_is_refused_with_the_reason_and_what_to_do(tm
         read_appearance(path)
     message = str(refused.value)
     assert message.startswith(f"{path}: the hero's appearance cannot be read: ")
-    assert reason in message and message.endswith("delete it and point at the hero anew")
+    assert reason in message and message.endswith("give another, or point at the hero anew")
     assert len(message) < 500
 
 

@@ -29,3 +29,17 @@ def square(number: Number) -> dict[str, int]:
     if number.value == IMPOSSIBLE:
         raise UserError("this is impossible")
     return {"square": number.value**2}
+
+
+@dataclass(frozen=True)
+class OfFile:
+    """A task that reads a file; `notes` is a folder in which each call leaves a file."""
+
+    path: Path
+    notes: Path
+
+
+def of_file(task: OfFile) -> dict[str, str]:
+    """What the file holds."""
+    (task.notes / str(len(list(task.notes.iterdir())))).touch()
+    return {"content": task.path.read_text()}

@@ -7,6 +7,7 @@ person. In other frames a photograph stays as it is, with its person where the p
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -72,11 +73,12 @@ class Composer:
     def write(self, out: Path) -> Iterator[int]:
         """Write images/ and masks/ into `out` and yield the number of finished frames, first those of an earlier run.
 
-        Raises UserError where `out` holds something else or frames of other options, or cannot be written.
+        Raises UserError where `out` holds something else or frames of other options or sources, or cannot be written.
         """
         manifest = out / "manifest.json"
         options = {name: value for name, value in asdict(self.options).items() if name != "count"}  # it may grow
-        text = json.dumps({"made_by": "fcn-follow compose-people", **options}, indent=1) + "\n"
+        made = {"made_by": "fcn-follow compose-people", **options, "sources": self._sources()}
+        text = json.dumps(made, indent=1) + "\n"
         if out.exists() and not (manifest.is_file() and manifest.read_bytes() == text.encode()):
             raise UserError(f"{out} is there and holds no earlier part of this run; give another folder")
         write_whole(manifest, text)
@@ -90,6 +92,15 @@ class Composer:
                 _write(out / "masks" / f"{run}_mask_{index:06d}.png", mask)
                 _write(image, rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(35, 96))])
             yield index + 1
+
+    def _sources(self) -> str:
+        """The SHA-256 of the people and of the names of the backgrounds."""
+        digest = hashlib.sha256()
+        for photo in self.photos:
+            digest.update(bytes([photo.alone]) + photo.person.tobytes())
+        for ref in (ref for refs in self.sets for ref in refs):
+            digest.update(ref.name.encode() + b"\n")
+        return digest.hexdigest()
 
     def frame(self, rng: Generator) -> tuple[UInt8Array, UInt8Array]:
         """A frame S x S x 3 RGB and its labels S x S."""

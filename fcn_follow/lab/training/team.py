@@ -75,9 +75,14 @@ class Team:
 def join_team(device: torch.device) -> Team:
     """Join the processes of torchrun, if it has started this one, each with the GPU of its number.
 
-    Raises UserError where there are fewer GPUs than processes.
+    Raises UserError where there are fewer GPUs than processes, or something else has started several.
     """
-    if dist.is_available() and dist.is_torchelastic_launched() and int(os.environ["WORLD_SIZE"]) > 1:
+    size = os.environ.get("WORLD_SIZE", "1")
+    if not size.isdecimal():
+        raise UserError(f"WORLD_SIZE is '{size}' and no number; start several processes by torchrun")
+    if int(size) > 1 and not (dist.is_available() and dist.is_torchelastic_launched()):
+        raise UserError(f"WORLD_SIZE is {size}, but torchrun has not started this process; use torchrun, or unset it")
+    if int(size) > 1:
         if device.type == "cuda":
             number = int(os.environ["LOCAL_RANK"])
             if number >= torch.cuda.device_count():

@@ -20,4 +20,4 @@ def read_appearance(path: Path) -> Appearance:
         reason = str(error.strerror or error)
     except (UnicodeDecodeError, UserError) as error:
         reason = str(error)
-    raise UserError(f"{path}: the hero's appearance cannot be read: {reason}; delete it and point at the hero anew")
+    raise UserError(f"{path}: the hero's appearance cannot be read: {reason}; give another, or point at the hero anew")
