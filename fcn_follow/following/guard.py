@@ -174,13 +174,16 @@ class Guard:
         )
 
     def _remember(self, last: Sequence[_Person], seen: Sequence[_Person]) -> None:
-        """Remember the persons of the last image, and those already remembered, who match nobody in the new one."""
-        unmatched, missed = list(seen), []
+        """Remember the persons of the last image, and those already remembered, who match nobody in the new one.
+
+        Who was missed for long where the camera looks is forgotten for good, also when the drone then flies past.
+        """
+        pose, unmatched, missed = self.history.newest, list(seen), []
         for person in (*last, *self._remembered):
             nearest = min(unmatched, key=lambda each: _away_m(person, each), default=None)
             if nearest is not None and _may_be(person, nearest):
                 unmatched.remove(nearest)
-            else:
+            elif pose is None or pose.stamp_s - person.stamp_s <= _memory_s(person, pose):
                 missed.append(person)
         self._remembered = tuple(missed[:MAX_REMEMBERED])
 

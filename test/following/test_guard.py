@@ -201,6 +201,20 @@ def test_somebody_who_is_missed_where_the_camera_looks_is_soon_forgotten(unseen_
     assert (passed.command.forward_m_s > 0.0) is free
 
 
+def test_who_was_forgotten_does_not_come_back_when_the_drone_flies_past():
+    """One false detection 7.5 m ahead; the pictures since show that nobody is there, and the drone passes the place."""
+    guard, ahead = Guard(with_set(vehicle__response_s=0.1)), VelocityCommand(forward_m_s=5.0)
+    settled(guard, ahead, 3.0)
+    guard.see_people(2.98, [(1.3, 0.0, 7.5)])
+    passed = []
+    for index in range(1, 90):
+        now_s = 2.98 + index * 0.02
+        guard.advance(now_s)
+        guard.see_people(now_s, [])
+        passed.append(guard.check(ahead, now_s, 0.02).command.forward_m_s)
+    assert min(passed[45:]) > 1.0, "from 0.9 s on it only speeds up again"
+
+
 def test_a_picture_that_comes_late_does_not_hide_who_was_seen_since():
     guard = Guard(FollowerParameters())
     guard.advance(0.0)
