@@ -39,7 +39,7 @@ def enrol(
     weights: WeightsFile = None,
     engine: EngineName = "auto",
 ) -> None:
-    """Learn a person's appearance from a clip, and report how well it tells this person from the others there."""
+    """Learn a person's appearance from a clip, and report how well it separates this person from the others there."""
     source = open_source(video)
     if source.live:
         raise UserError(f"{video}: a camera has no end; record a clip")

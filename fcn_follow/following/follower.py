@@ -336,7 +336,7 @@ class Follower:
     def _whole_reason(self, now_s: float) -> str:
         """The reason of the state, with the doubt while tracking, or why input is refused while it is missing."""
         if self._state is State.TRACKING:
-            hints = (self._pitch.doubt, self._hero_height.told(self.parameters.hero.height_m))
+            hints = (self._pitch.doubt, self._hero_height.report(self.parameters.hero.height_m))
             return "; ".join(filter(None, (str(self._reason), *hints)))
         refusal = self._inbox.refusal(now_s)
         return f"{self._reason}; refused: {refusal}" if refusal and self._reason in MISSING_INPUT else str(self._reason)

@@ -1,7 +1,7 @@
 """The hero's true height, from the ground under its feet.
 
 The distance by apparent height is proportional to `hero.height_m`. With odometry the camera's height above the ground
-of the start is known, so a hero who is taller or shorter than that stands below or above this ground:
+of the start is known. The feet of a taller hero seem to be below this ground, those of a shorter one above it:
 
     feet above the ground = (1 - measured / true distance) * camera height + pitch error * distance + step of the ground
 
@@ -22,8 +22,8 @@ FEET_SIGMA_M = 0.3  # of one frame: its error lasts for a step of the hero, some
 MEASURED_S, MIN_MEASUREMENTS = 3.0, 15
 MIN_DISTANCE_M = 2.0  # nearer, the first estimates can be of anything
 CHANGE_1_S = 0.03  # so slowly the distances change that the drone does not notice
-MIN_TOLD = 0.03
-BEYOND = 1.4  # the feet of a hero who is off by more than this times the bound: the pitch or the ground is the reason
+MIN_REPORTED = 0.03
+BEYOND = 1.4  # times the bound: with a larger error the pitch or the ground is the reason
 
 
 class HeroHeight:
@@ -55,9 +55,9 @@ class HeroHeight:
                 self._target = self._solved(max_change)
         self._last_s = stamp_s
 
-    def told(self, height_m: float) -> str:
-        """What the user is told about a hero who is taller or shorter than height_m, empty if it is not."""
-        if self._target is None or abs(self._target - 1.0) < MIN_TOLD:
+    def report(self, height_m: float) -> str:
+        """The report of a hero who is taller or shorter than height_m, empty without one."""
+        if self._target is None or abs(self._target - 1.0) < MIN_REPORTED:
             return ""
         return Reason.HERO_HEIGHT.with_figures(height_m * self._target, height_m)
 

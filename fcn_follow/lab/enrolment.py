@@ -1,4 +1,4 @@
-"""The appearance of a person in a clip, and how well it tells this person from the others there."""
+"""The appearance of a person in a clip, and how well it separates this person from the others there."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Enrolment:
     def warning(self) -> str:
         """Why the appearance alone will not do; empty where it will."""
         if not self.others:
-            return "nobody else is in the clip: it is not known whether others can be told apart"
+            return "nobody else is in the clip: whether others look alike is not known"
         if self.margin < MARGIN_RIVAL:
             return "others in the clip look like this person: when the hero has been lost, the drone will hold and ask"
         return ""

@@ -28,6 +28,7 @@ TaskT = TypeVar("TaskT")
 ResultT = TypeVar("ResultT")
 MAX_DEATHS = 3
 RAY_PORT = 10001
+_PIECE_BYTES = 1 << 20
 IN_FLIGHT = 2  # tasks for each CPU of a cluster, so that none waits for its next
 
 
@@ -127,7 +128,14 @@ def _key(task: Mapping[str, Any]) -> str:
 
 @cache
 def _content(path: Any) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest() if isinstance(path, Path) and path.is_file() else ""
+    """The SHA-256 of a file, read in pieces: a recording may be larger than the memory; empty for anything else."""
+    if not (isinstance(path, Path) and path.is_file()):
+        return ""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(_PIECE_BYTES):
+            digest.update(piece)
+    return digest.hexdigest()
 
 
 class _DiedError(Exception):

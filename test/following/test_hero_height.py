@@ -47,7 +47,7 @@ def test_the_correction_is_bounded(true_m):
 def test_a_pitch_that_is_wrong_by_more_than_a_height_can_be_changes_nothing(pitch_error_rad):
     height = measured(HEIGHT_M, pitch_error_rad=pitch_error_rad)
     assert height.share == 1.0
-    assert not height.told(HEIGHT_M)
+    assert not height.report(HEIGHT_M)
 
 
 def test_a_hill_on_the_way_changes_nothing():
@@ -60,11 +60,11 @@ def test_a_hill_on_the_way_changes_nothing():
 def test_the_distance_changes_slowly_and_the_user_is_told():
     before = measured(1.9, frames=55)
     assert before.share == 1.0
-    assert not before.told(HEIGHT_M)
+    assert not before.report(HEIGHT_M)
     later = measured(1.9, frames=90)
     assert 1.0 < later.share < 1.06
-    assert "1.8" in measured(1.9).told(HEIGHT_M)
-    assert "hero.height_m" in measured(1.9).told(HEIGHT_M)
+    assert "1.8" in measured(1.9).report(HEIGHT_M)
+    assert "hero.height_m" in measured(1.9).report(HEIGHT_M)
 
 
 def test_a_hero_who_is_too_near_or_far_apart_in_time_tells_nothing():
