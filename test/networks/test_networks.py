@@ -208,6 +208,22 @@ def test_upsampling_is_tensorflow_1s_resize_bilinear():
     assert result[0, 0].tolist() == expected
 
 
+@pytest.mark.slow  # compiling takes half a minute
+def test_upsampling_learns_the_same_under_torch_compile():
+    def gradient(network):
+        first.zero_grad()
+        network(image).square().sum().backward()
+        return first.weight.grad.clone()
+
+    torch.manual_seed(1)
+    first = Conv2dSame(3, 8, 3)
+    network = torch.nn.Sequential(first, BilinearUpsample2x(), Conv2dSame(8, 3, 1)).to(
+        memory_format=torch.channels_last
+    )
+    image = torch.randn(2, 3, 8, 8)
+    assert torch.allclose(gradient(torch.compile(network)), gradient(network), rtol=1e-4, atol=1e-4)
+
+
 def test_separable_convolution_is_depthwise_then_pointwise_then_relu():
     layer = SeparableConv2dSame(4, 6, stride=2)
     x = torch.randn(2, 4, 9, 9)

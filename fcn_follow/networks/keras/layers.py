@@ -108,7 +108,12 @@ class BilinearUpsample2x(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[2:]
-        padded = F.pad(x, (0, 1, 0, 1), mode="replicate")
+        if torch.compiler.is_compiling() and x.requires_grad:
+            # torch.compile expects other strides of replicate's gradient than it has in channels_last
+            padded = torch.cat([x, x[:, :, -1:]], 2)
+            padded = torch.cat([padded, padded[..., -1:]], 3)
+        else:
+            padded = F.pad(x, (0, 1, 0, 1), mode="replicate")
         # corners to corners, h + 1 pixels become 2h + 1: a scale of exactly one half, in one pass over memory
         enlarged = F.interpolate(padded, (2 * height + 1, 2 * width + 1), mode="bilinear", align_corners=True)
         return enlarged[:, :, :-1, :-1]
