@@ -21,6 +21,13 @@ NECK = 0.6  # of the lower of two people's columns: a column with fewer pixels t
 APART = 0.25  # distance of two people's middles, in the blob's heights
 SAME_PLACE = 0.6  # a person moves less than this, in body heights, from one frame to the next
 REMEMBERED_S = 2.0
+PIECE, PIECE_SLIMNESS = 0.25, 1.4  # height of a lone head or foot in those of the person; its height in widths
+MIN_PIECE = 0.3  # area of a piece, in the least of a person
+NECK_GAP, LEG_GAP, STRIDE = 0.1, 0.45, 0.25  # from head or foot to the body, and across, in heights of the person
+MAX_SLIMNESS, MIN_SLIMNESS = 4.5, 1.2  # height of a person in widths
+
+Part = tuple[Box, NDArray[np.bool_]]
+"""A box and the pixels in it."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +92,8 @@ class Candidates:
     def find(self, labels: NDArray[np.uint8], stamp_s: float, min_area_px: float) -> tuple[Candidate, ...]:
         """The people of `labels` (HxW uint8, all classes but background), from left to right.
 
-        Blobs of fewer than `min_area_px` pixels are noise. People who touch are parted where their blob is narrow.
+        Blobs of fewer than `min_area_px` pixels are noise. People who touch are parted where their blob is narrow; a
+        lone head or foot belongs to the body below or above it.
         """
         people = (labels != BACKGROUND).view(np.uint8)
         x_px, y_px, wide_px, high_px = cv2.boundingRect(people)
@@ -93,13 +101,13 @@ class Candidates:
             return ()
         crowd = people[y_px : y_px + high_px, x_px : x_px + wide_px]
         count, components, statistics, _ = cv2.connectedComponentsWithStats(crowd, connectivity=8)
-        parts: list[tuple[Box, NDArray[np.bool_]]] = []
+        parts: list[Part] = []
         for index in range(1, count):
             left, top, width, height, area_px = (int(v) for v in statistics[index])
-            if area_px >= min_area_px:
+            if area_px >= MIN_PIECE * min_area_px:
                 pixels = components[top : top + height, left : left + width] == index
                 parts += _parted(pixels, x_px + left, y_px + top)
-        parts = [part for part in parts if part[1].sum() >= min_area_px]
+        parts = [part for part in _joined(parts) if part[1].sum() >= min_area_px]
         parts = sorted(parts, key=lambda part: -int(part[1].sum()))[:MAX_CANDIDATES]
         parts.sort(key=lambda part: part[0].left_px)
         middles = [_middle(*part) for part in parts]
@@ -136,7 +144,7 @@ def _middle(box: Box, pixels: NDArray[np.bool_]) -> tuple[float, float]:
     return box.left_px + moments["m10"] / moments["m00"], box.top_px + moments["m01"] / moments["m00"]
 
 
-def _parted(pixels: NDArray[np.bool_], left_px: int, top_px: int) -> list[tuple[Box, NDArray[np.bool_]]]:
+def _parted(pixels: NDArray[np.bool_], left_px: int, top_px: int) -> list[Part]:
     """The blob's pixels, cut between two people: at the lowest column between two high ones, with a box for each."""
     height, width = pixels.shape
     cuts = [0, *(_necks(pixels) if width > WIDE * height else []), width]
@@ -148,6 +156,55 @@ def _parted(pixels: NDArray[np.bool_], left_px: int, top_px: int) -> list[tuple[
         box = Box(left_px + begin, top_px + first, left_px + end, top_px + last)
         parts.append((box, np.ascontiguousarray(part[first:last])))
     return parts
+
+
+def _joined(parts: list[Part]) -> list[Part]:
+    """The parts, where heads and feet that the network found apart from their bodies are joined to these."""
+    joined: list[Part] = []
+    for piece in sorted(parts, key=lambda part: part[0].top_px - part[0].bottom_px):
+        bodies = [index for index, body in enumerate(joined) if _is_piece_of(piece[0], body[0])]
+        if bodies:
+            nearest = min(bodies, key=lambda index: abs(_middle_column(piece[0]) - _middle_column(joined[index][0])))
+            joined[nearest] = _union(joined[nearest], piece)
+        else:
+            joined.append(piece)
+    return joined
+
+
+def _is_piece_of(piece: Box, body: Box) -> bool:
+    """Whether it may be the head or a foot of this body: at an end, small, and no upright person itself."""
+    whole = _around(body, piece)
+    height, width = whole.bottom_px - whole.top_px, whole.right_px - whole.left_px
+    piece_height, piece_width = piece.bottom_px - piece.top_px, piece.right_px - piece.left_px
+    is_small = piece_height <= PIECE * height and piece_height <= PIECE_SLIMNESS * piece_width
+    is_head = piece.top_px < body.top_px and body.top_px - piece.bottom_px <= NECK_GAP * height
+    is_low = piece.top_px >= body.bottom_px - PIECE * height  # beside the other foot too
+    is_foot = is_low and piece.top_px - body.bottom_px <= LEG_GAP * height
+    x_px = _middle_column(piece)
+    is_in_line = body.left_px - STRIDE * height <= x_px <= body.right_px + STRIDE * height
+    return is_small and (is_head or is_foot) and is_in_line and MIN_SLIMNESS * width <= height <= MAX_SLIMNESS * width
+
+
+def _middle_column(box: Box) -> float:
+    return (box.left_px + box.right_px) / 2
+
+
+def _around(first: Box, second: Box) -> Box:
+    return Box(
+        min(first.left_px, second.left_px),
+        min(first.top_px, second.top_px),
+        max(first.right_px, second.right_px),
+        max(first.bottom_px, second.bottom_px),
+    )
+
+
+def _union(first: Part, second: Part) -> Part:
+    whole = _around(first[0], second[0])
+    pixels = np.zeros((whole.bottom_px - whole.top_px, whole.right_px - whole.left_px), np.bool_)
+    for box, mask in (first, second):
+        top, left = box.top_px - whole.top_px, box.left_px - whole.left_px
+        pixels[top : top + mask.shape[0], left : left + mask.shape[1]] |= mask
+    return whole, pixels
 
 
 def _necks(pixels: NDArray[np.bool_]) -> list[int]:

@@ -55,6 +55,37 @@ def test_one_who_spreads_arms_and_legs_stays_one():
     assert len(Candidates().find(labels, 0.0, 30)) == 1
 
 
+def boxes(labels: np.ndarray) -> list[tuple[int, int, int, int]]:
+    found = [each.box for each in Candidates().find(labels, 0.0, 12)]
+    return [(box.left_px, box.top_px, box.right_px, box.bottom_px) for box in found]
+
+
+def test_feet_and_head_that_are_found_apart_from_the_body_make_one_person():
+    labels = np.zeros((240, 320), np.uint8)
+    labels[86:124, 118:134] = 2  # white trousers on asphalt are background
+    labels[141:147, 110:118] = 1
+    labels[138:143, 136:142] = 1
+    labels[76:84, 122:129] = 1
+    assert boxes(labels) == [(110, 76, 142, 147)]
+    (person,) = Candidates().find(labels, 0.0, 12)
+    assert int(person.mask.sum()) == int((labels > 0).sum())
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        (slice(66, 78), slice(122, 126)),  # somebody far away, over the head
+        (slice(180, 188), slice(118, 130)),  # something on the ground before the feet
+        (slice(138, 146), slice(175, 185)),  # or beside them
+    ],
+)
+def test_what_is_no_head_and_no_foot_stays_alone(other):
+    labels = np.zeros((240, 320), np.uint8)
+    labels[86:146, 115:135] = 2
+    labels[other] = 1
+    assert (115, 86, 135, 146) in boxes(labels) and len(boxes(labels)) == 2
+
+
 def test_numbers_stay_with_people_who_walk_and_are_not_given_again_at_once():
     finder = Candidates()
     for frame in range(10):
