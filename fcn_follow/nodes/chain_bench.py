@@ -1,7 +1,7 @@
 """The live chain measured from outside: images over DDS into segmenter and follower, commands back.
 
-follow/debug reports with each command the stamp of the image that it results from: the age of an image at its command
-is measured.
+follow/debug follows each command with the stamp of the image that it results from: the age of an image when its command
+arrives is measured.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 import random
 import statistics
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import rclpy
+from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import TwistStamped
 from numpy.typing import NDArray
@@ -118,7 +120,7 @@ class _Camera(Node):  # type: ignore[misc]
         quality = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
         self._images = self.create_publisher(Image, "image_raw", quality)
         self._infos = self.create_publisher(CameraInfo, "camera_info", quality)
-        self.create_subscription(TwistStamped, "cmd_vel", lambda _: None, QoSProfile(depth=20))  # the vehicle
+        self.create_subscription(TwistStamped, "cmd_vel", self._on_command, QoSProfile(depth=20))
         self.create_subscription(DiagnosticArray, "follow/debug", self._on_debug, QoSProfile(depth=20))
         self.create_subscription(Image, "segmentation/label_mask", self._on_mask, QoSProfile(depth=5))
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, QoSProfile(depth=20))
@@ -128,6 +130,7 @@ class _Camera(Node):  # type: ignore[misc]
         self.masks: set[int] = set()
         self.ages_ms: dict[int, float] = {}
         self.received_at_s: list[float] = []
+        self._commands: deque[tuple[int, int]] = deque(maxlen=20)  # stamp and arrival in ns
 
     def clear(self) -> None:
         for found in (self.sent_us, self.masks, self.ages_ms, self.received_at_s):
@@ -146,6 +149,9 @@ class _Camera(Node):  # type: ignore[misc]
         self._images.publish(image)
         self._infos.publish(info)
 
+    def _on_command(self, message: TwistStamped) -> None:
+        self._commands.append((_nanoseconds(message.header.stamp), self.get_clock().now().nanoseconds))
+
     def _on_debug(self, message: DiagnosticArray) -> None:
         values = {pair.key: pair.value for status in message.status for pair in status.values}
         stamp_s = float(values.get("image_stamp_s", "nan"))
@@ -154,9 +160,12 @@ class _Camera(Node):  # type: ignore[misc]
         microseconds = round(stamp_s * 1e6)
         near = (self.sent_us.get(microseconds + offset) for offset in (0, -1, 1))
         stamp_ns = next((each for each in near if each is not None), None)
-        if stamp_ns is not None and stamp_ns not in self.ages_ms:  # the first command that results from this image
-            self.ages_ms[stamp_ns] = 1e-6 * (self.get_clock().now().nanoseconds - stamp_ns)
-            self.received_at_s.append(time.monotonic())
+        explained_ns = _nanoseconds(message.header.stamp)
+        arrival_ns = next((arrival for stamp, arrival in reversed(self._commands) if stamp <= explained_ns), None)
+        if stamp_ns is None or arrival_ns is None or stamp_ns in self.ages_ms:  # the first command of an image counts
+            return
+        self.ages_ms[stamp_ns] = 1e-6 * (arrival_ns - stamp_ns)
+        self.received_at_s.append(time.monotonic())
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         values = {pair.key: pair.value for status in message.status for pair in status.values}
@@ -164,7 +173,7 @@ class _Camera(Node):  # type: ignore[misc]
             reported.append(float(values.get(key, "nan")))
 
     def _on_mask(self, message: Image) -> None:
-        self.masks.add(message.header.stamp.sec * 10**9 + message.header.stamp.nanosec)
+        self.masks.add(_nanoseconds(message.header.stamp))
 
 
 @dataclass(frozen=True)
@@ -292,6 +301,11 @@ def _measure_one(
         memory_mb=_memory_mb(processes),
         memory_growth_mb=_memory_mb(processes) - memory_mb,
     )
+
+
+def _nanoseconds(stamp: Time) -> int:
+    nanoseconds: int = stamp.sec * 10**9 + stamp.nanosec
+    return nanoseconds
 
 
 def _median(values: Sequence[float]) -> float:
