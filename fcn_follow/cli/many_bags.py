@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,7 +15,7 @@ from fcn_follow.cli.bags import ImageTopic, Tolerance, TruthTopic
 from fcn_follow.cli.options import Device, EngineName, On, Precision, Resume, WeightsFile
 from fcn_follow.cli.scoring import scored_network
 from fcn_follow.errors import UserError
-from fcn_follow.files import make_folder, write_whole
+from fcn_follow.files import make_folder, write_csv
 from fcn_follow.inference.choice import REFERENCE, EngineRequest
 from fcn_follow.inference.exported import load_model
 from fcn_follow.lab.console import console, output, progress_bar
@@ -106,7 +104,7 @@ def score_recordings(
     for place in deaths.given_up:
         found[place] = {"problem": "the worker died each time"}
     rows = [_row(tasks[place].bag, found[place]) for place in sorted(found)]
-    _write(out / "bags.csv", rows)
+    write_csv(out / "bags.csv", COLUMNS, (row.values() for row in rows))
     table = Table(*(column.replace("_", " ") for column in COLUMNS), title=f"{path.name} on {len(rows)} recordings")
     for row in rows:
         table.add_row(*(f"{value:.4f}" if isinstance(value, float) else str(value) for value in row.values()))
@@ -127,11 +125,3 @@ def _row(bag: Path, figures: dict[str, Any]) -> dict[str, Any]:
     detection = figures.get("detection", {})
     values = {**figures, **detection, "bag": str(bag)}
     return {column: "" if (value := values.get(column)) is None else value for column in COLUMNS}
-
-
-def _write(path: Path, rows: list[dict[str, Any]]) -> None:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS)
-    writer.writeheader()
-    writer.writerows(rows)
-    write_whole(path, text.getvalue())
