@@ -61,6 +61,12 @@ def test_a_flying_node_loads_only_what_it_flies_with(node):
     assert not set(NOT_IN_THE_AIR) & set(loaded.stdout.split())
 
 
+def test_the_runner_needs_no_pytorch():
+    """It takes a second and 300 MB, and only the segmenter uses it."""
+    needed = reached(["fcn_follow.runner.follow", "fcn_follow.cli.run"])
+    assert not [module for module in needed if any(name.split(".")[0] == "torch" for name in imports(module))]
+
+
 def test_no_test_imports_another():
     for path in (ROOT / "test").rglob("*.py"):
         assert not re.search(r"^\s*(from|import) test_", path.read_text(encoding="utf-8"), re.MULTILINE), path

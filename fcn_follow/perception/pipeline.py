@@ -17,11 +17,9 @@ from fcn_follow.perception.labels import hero_score
 from fcn_follow.perception.people import locate_people
 from fcn_follow.perception.ranging import LocatingParameters, blob_depth, locate_hero
 from fcn_follow.perception.segmenter import Segmenter
-from fcn_follow.perception.selection import Selection
+from fcn_follow.perception.selection import SELECTIONS, TRAINED, Selection
 from fcn_follow.perception.sight import Sight
 from fcn_follow.shared_parameters import CameraParameters, HeroParameters
-
-TRAINED, POINTED = SELECTIONS = ("trained", "pointed")
 
 
 @dataclass(frozen=True)
