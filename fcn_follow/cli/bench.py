@@ -18,8 +18,8 @@ from rich.text import Text
 from fcn_follow.cli.options import Device, Json, WeightsFile, WeightsFiles
 from fcn_follow.errors import UserError
 from fcn_follow.inference.choice import check_threads
-from fcn_follow.inference.engine import PRECISIONS
 from fcn_follow.inference.exported import load_model
+from fcn_follow.inference.kinds import PRECISIONS
 from fcn_follow.inference.machine import find_device, library_versions, machine_name
 from fcn_follow.lab.bench.engines import Limits, Plan, Speed, contenders, measure
 from fcn_follow.lab.console import console, output

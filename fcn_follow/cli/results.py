@@ -11,7 +11,7 @@ from rich.text import Text
 
 from fcn_follow.cli.bench import shipped_weights
 from fcn_follow.cli.options import WeightsFiles
-from fcn_follow.inference.engine import missing_for
+from fcn_follow.inference.kinds import missing_for
 from fcn_follow.lab.bench.engines import Limits, Plan, Speed, measure
 from fcn_follow.lab.console import console, output
 from fcn_follow.networks.summary import count_macs, count_parameters

@@ -25,6 +25,7 @@ from ros_tools import (
     finish,
     interrupt,
     is_alive,
+    loads_pytorch,
     start,
     udp_addresses,
     wait_until,
@@ -252,6 +253,7 @@ def test_no_node_outlives_a_killed_runner(domain_id, tmp_path):
     runner, _ = flying(domain_id, tmp_path)
     nodes = children(runner.pid)
     assert len(nodes) == 3
+    assert [name for name, pid in (*nodes.items(), ("runner", runner.pid)) if loads_pytorch(pid)] == ["segmenter"]
     runner.kill()
     assert wait_until(lambda: not any(map(is_alive, nodes.values())), lambda: time.sleep(0.05))
 

@@ -19,7 +19,8 @@ from torch import Tensor, nn
 
 from fcn_follow.errors import UserError
 from fcn_follow.inference.choice import ALLOWED, REFERENCE
-from fcn_follow.inference.engine import ENGINES, Answer, Engine, EngineSpec, Output, missing_for, open_engine
+from fcn_follow.inference.engine import Answer, Engine, EngineSpec, Output, open_engine
+from fcn_follow.inference.kinds import ENGINES, missing_for
 from fcn_follow.inference.torch_engines import CompiledEngine
 from fcn_follow.inference.verification import Verification, drawn_frames
 from fcn_follow.lab.bench.baselines import BASELINES
