@@ -15,6 +15,7 @@ from pathlib import Path
 
 import cv2
 import pytest
+from command_line import fcn_follow
 from drawn_frames import write_calibration, write_frames, write_weights
 from mavlink_vehicle import Vehicle, free_port
 from ros_tools import (
@@ -119,12 +120,7 @@ def test_ctrl_c_ends_a_flight_as_it_should(domain_id, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "code", "expected"),
     [
-        (["--weights", "{tmp}/missing.safetensors"], 1, "missing.safetensors: there is no such weights file"),
-        (
-            ["--weights", "{tmp}/good.safetensors", "--source", "{tmp}/nowhere"],
-            1,
-            "there is no such folder, zip, video or",
-        ),
+        (["--source", "{tmp}/nowhere"], 1, "there is no such folder, zip, video or"),
         (["--params", "{tmp}/nowhere.yaml"], 1, "nowhere.yaml: there is no such parameter file"),
         (["--params", "{tmp}/folower.yaml"], 1, "there is no node 'folower'; did you mean follower?"),
         (["--source", "{tmp}/run", "--scenario", "crowd"], 1, "--scenario is of the simulator"),
@@ -137,25 +133,41 @@ def test_ctrl_c_ends_a_flight_as_it_should(domain_id, tmp_path):
             1,
             "folower.yaml: not a camera's calibration; it has image_width, image_height and camera_matrix",
         ),
-        (["--hero", "{tmp}/folower.yaml"], 1, "folower.yaml: the hero's appearance cannot be read: it is no JSON"),
         (["--scenario", "stright"], 1, "there is no scenario 'stright'; did you mean straight?"),
         (["--rate", "-3"], 2, "--rate: -3: allowed is 0 to 1000 Hz"),
         (["--spead", "3"], 2, "No such option: --spead"),
     ],
 )
-def test_a_mistake_is_one_line_and_a_non_zero_exit(domain_id, tmp_path, arguments, code, expected):
+def test_a_mistake_is_one_line_and_a_non_zero_exit(tmp_path, arguments, code, expected):
     (tmp_path / "folower.yaml").write_text("drone1: {folower: {ros__parameters: {limits: {speed_m_s: 1.0}}}}")
     (tmp_path / "mavlink.yaml").write_text("/**/follower: {ros__parameters: {output: mavlink}}")
-    write_weights(tmp_path / "good.safetensors")
     write_frames(tmp_path / "run", 1)
-    arguments = [argument.replace("{tmp}", str(tmp_path)) for argument in arguments]
+    done = fcn_follow("run", "--out", tmp_path / "out", *(each.replace("{tmp}", str(tmp_path)) for each in arguments))
+    assert done.returncode == code
+    assert expected in last_line(done.stdout + done.stderr)
+    assert "Traceback" not in done.stdout + done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--weights", "nowhere.safetensors"], "nowhere.safetensors: there is no such weights file"),
+        (["--hero", "README.md"], "README.md: the hero's appearance cannot be read: it is no JSON"),
+    ],
+)
+def test_a_mistake_that_the_segmenter_finds_is_one_line_and_a_non_zero_exit(domain_id, tmp_path, arguments, expected):
     runner = start_runner(domain_id, tmp_path / "out", *arguments)
     output = finish(runner)
-    assert runner.returncode == code
+    assert runner.returncode == 1
     assert "Traceback" not in output
-    *_, last = [line for line in output.splitlines() if not line.startswith("╰")]  # the box of a usage error
-    assert expected in last
+    assert expected in last_line(output)
     assert not list(tmp_path.glob("out/*"))
+
+
+def last_line(output: str) -> str:
+    """Without the box of a usage error."""
+    return [line for line in output.splitlines() if not line.startswith("╰")][-1]
 
 
 def test_another_simulator_flies_the_drone(domain_id, ros, tmp_path):
