@@ -103,12 +103,7 @@ def test_ctrl_c_ends_a_flight_as_it_should(domain_id, tmp_path):
     weights = write_weights(tmp_path / "nowhere.safetensors")
     out = tmp_path / "out"
     runner = start_runner(domain_id, out, "--source", frames, "--rate", "10", "--loop", "--weights", weights)
-    printed: list[str] = []
-    assert runner.stdout is not None
-    for line in runner.stdout:
-        printed.append(line)
-        if "label masks" in line:
-            break
+    printed = listen(runner, "label masks")
     time.sleep(0.5)
     output = "".join(printed) + interrupt(runner)
     assert runner.returncode == 0, output
@@ -225,15 +220,6 @@ def flying(domain_id: int, tmp_path: Path, *arguments: object) -> tuple[subproce
     return runner, listen(runner, "masks/s")
 
 
-def flying_in_the_simulator(
-    domain_id: int, tmp_path: Path, *arguments: object
-) -> tuple[subprocess.Popen[str], list[str]]:
-    """A runner that follows a hero who walks on, and what it has printed up to that."""
-    flight = ("--scenario", "stop_and_go", "--duration", "200")
-    runner = start_runner(domain_id, tmp_path / "out", *flight, *arguments, engine="openvino")
-    return runner, listen(runner, "tracking")
-
-
 def listen(runner: subprocess.Popen[str], text: str) -> list[str]:
     """Its lines up to one that has `text`."""
     printed: list[str] = []
@@ -252,26 +238,24 @@ def wait_for_node(runner: subprocess.Popen[str], name: str, other_than: int = 0)
 
 
 @pytest.mark.parametrize("network", [False, True], ids=["default", "--network"])
-def test_nothing_listens_to_the_network_but_by_the_option(network, domain_id, tmp_path):
+def test_nothing_listens_to_the_network_but_by_the_option_and_no_node_outlives_its_runner(network, domain_id, tmp_path):
     runner, _ = flying(domain_id, tmp_path, *(["--network"] if network else []))
     nodes = children(runner.pid)
     assert set(nodes) == {"segmenter", "follower", "player"}
     for pid in (runner.pid, *nodes.values()):
         assert (udp_addresses(pid) == {LOOPBACK}) is not network
-    interrupt(runner)
-
-
-def test_no_node_outlives_a_killed_runner(domain_id, tmp_path):
-    runner, _ = flying(domain_id, tmp_path)
-    nodes = children(runner.pid)
-    assert len(nodes) == 3
     assert [name for name, pid in (*nodes.items(), ("runner", runner.pid)) if loads_pytorch(pid)] == ["segmenter"]
     runner.kill()
     assert wait_until(lambda: not any(map(is_alive, nodes.values())), lambda: time.sleep(0.05))
 
 
 def test_what_dies_in_flight_starts_again_and_following_goes_on(domain_id, tmp_path):
-    runner, printed = flying_in_the_simulator(domain_id, tmp_path)
+    """The runner enables the follower, each time anew, where no vehicle can hear it."""
+    params = tmp_path / "waits.yaml"
+    params.write_text("/**/follower: {ros__parameters: {start_enabled: false}}")
+    flight = ("--scenario", "stop_and_go", "--duration", "200", "--params", params)
+    runner = start_runner(domain_id, tmp_path / "out", *flight, engine="openvino")
+    printed = listen(runner, "tracking")
     for name in ("segmenter", "follower"):
         os.kill(wait_for_node(runner, name), signal.SIGKILL)
         printed += listen(runner, f"the {name} was killed by signal 9; it starts again")
@@ -328,14 +312,6 @@ def test_no_message_ends_the_flight(ros, domain_id, tmp_path):
     assert runner.returncode == 0, output
     assert "Traceback" not in output and "\x1b[31m" not in output
     assert re.search(r"not usable +│ \d+ messages; the last: ", output)
-
-
-def test_the_runner_enables_the_follower_where_no_vehicle_can_hear_it(domain_id, tmp_path):
-    params = tmp_path / "waits.yaml"
-    params.write_text("/**/follower: {ros__parameters: {start_enabled: false}}")
-    runner, _ = flying_in_the_simulator(domain_id, tmp_path, "--params", params)
-    interrupt(runner)
-    assert runner.returncode == 0
 
 
 def test_the_runner_enables_nothing_that_could_move_a_vehicle(domain_id, tmp_path):
