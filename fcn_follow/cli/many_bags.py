@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from fcn_follow.cli.bags import ImageTopic, Tolerance, TruthTopic
 from fcn_follow.cli.options import Device, EngineName, On, Precision, Resume, WeightsFile
@@ -18,7 +17,7 @@ from fcn_follow.errors import UserError
 from fcn_follow.files import make_folder, write_csv
 from fcn_follow.inference.choice import REFERENCE, EngineRequest
 from fcn_follow.inference.exported import load_model
-from fcn_follow.lab.console import console, output, progress_bar
+from fcn_follow.lab.console import console, output, progress_bar, table_of
 from fcn_follow.lab.recordings.reading import open_bag
 from fcn_follow.lab.recordings.topics import choose_topics
 from fcn_follow.lab.scoring.bag import Losses, Reading, bag_frames, score_bag
@@ -105,7 +104,7 @@ def score_recordings(
         found[place] = {"problem": "the worker died each time"}
     rows = [_row(tasks[place].bag, found[place]) for place in sorted(found)]
     write_csv(out / "bags.csv", COLUMNS, (row.values() for row in rows))
-    table = Table(*(column.replace("_", " ") for column in COLUMNS), title=f"{path.name} on {len(rows)} recordings")
+    table = table_of(f"{path.name} on {len(rows)} recordings", (column.replace("_", " ") for column in COLUMNS))
     for row in rows:
         table.add_row(*(f"{value:.4f}" if isinstance(value, float) else str(value) for value in row.values()))
     output(150).print(table)
