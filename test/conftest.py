@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 from ros_tools import STARTED, start_node
 
-LONGEST = [Path(__file__).parent / name for name in ("runner", "nodes", "lab", "cli")]
-"""The folders whose tests take longest: begun last, they would keep one worker busy and the other waiting."""
+LONGEST = [Path(__file__).parent / name for name in ("autopilots", "runner", "nodes", "lab", "cli")]
+"""The folders whose tests take longest: begun last, they would keep one worker busy and the others waiting."""
 DOMAINS = range(1, 97)
 """`bench chain` takes those above."""
 DOMAINS_OF_A_WORKER = 16

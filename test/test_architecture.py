@@ -61,6 +61,13 @@ def test_a_flying_node_loads_only_what_it_flies_with(node):
     assert not set(NOT_IN_THE_AIR) & set(loaded.stdout.split())
 
 
+def test_the_runner_and_the_parameters_of_all_nodes_need_no_pytorch():
+    """It takes a second at each start and 200 MB, and only the segmenter uses it."""
+    modules = "fcn_follow.cli.run, fcn_follow.runner.follow, fcn_follow.nodes.support.parameter_file"
+    program = f"import sys, {modules}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], cwd=ROOT).returncode == 0
+
+
 def test_no_test_imports_another():
     for path in (ROOT / "test").rglob("*.py"):
         assert not re.search(r"^\s*(from|import) test_", path.read_text(encoding="utf-8"), re.MULTILINE), path

@@ -10,7 +10,7 @@ import torch
 from made_weights import lived_in
 
 from fcn_follow import files
-from fcn_follow.files import private_folder, write_whole, written_aside
+from fcn_follow.files import private_folder, write_csv, write_whole, written_aside
 from fcn_follow.inference.cache import cache_folder, write_trials
 from fcn_follow.inference.engine import EngineSpec, open_engine
 from fcn_follow.networks.registry import build_network
@@ -44,8 +44,9 @@ def test_what_was_there_stays_when_writing_fails(tmp_path):
 
 @pytest.mark.parametrize("write", [
     lambda path: write_whole(path, "new"),
+    lambda path: write_csv(path, ["new"], []),
     lambda path: save_weights(path, build_network("fcn_001"), ModelCard("fcn_001", 40, 56)),
-], ids=["text", "weights"])  # fmt: skip
+], ids=["text", "table", "weights"])  # fmt: skip
 def test_no_link_is_followed(tmp_path, write):
     """A part file of a guessable name could be laid as a link to something precious before it is written."""
     victim = tmp_path / "victim"

@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from fcn_follow.cli.options import Json
 from fcn_follow.errors import UserError
 from fcn_follow.images.messages import MessageError
-from fcn_follow.lab.console import console, output, progress_bar
+from fcn_follow.lab.console import console, output, progress_bar, table_of
 from fcn_follow.lab.data.frames import open_frames
 from fcn_follow.lab.recordings.frame_folders import FrameFolder, decoded, frames_to_bag, true_labels
 from fcn_follow.lab.recordings.info import TopicInfo
@@ -87,9 +86,7 @@ def bag_info(bag: BagPath, as_json: Json = False) -> None:
     messages = sum(topic.messages for topic in topics)
     when = f"{duration_s:.2f} s from {start:%Y-%m-%d %H:%M:%S} UTC"
     out.print(f"{bag}: {storage}, {messages} messages in {when}")
-    table = Table("topic", "type", "images")
-    for column in ("messages", "Hz", "MB", "gaps", "backwards"):
-        table.add_column(column, justify="right")
+    table = table_of("", ("topic", "type", "images"), ("messages", "Hz", "MB", "gaps", "backwards"))
     for topic in topics:
         unread = f" ({topic.announced - topic.messages} lost)" if topic.announced > topic.messages else ""
         table.add_row(

@@ -12,17 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
 from fcn_follow.cli.options import Device, Json, WeightsFile, WeightsFiles
 from fcn_follow.errors import UserError
 from fcn_follow.inference.choice import check_threads
-from fcn_follow.inference.engine import PRECISIONS
 from fcn_follow.inference.exported import load_model
+from fcn_follow.inference.kinds import PRECISIONS
 from fcn_follow.inference.machine import find_device, library_versions, machine_name
 from fcn_follow.lab.bench.engines import Limits, Plan, Speed, contenders, measure
-from fcn_follow.lab.console import console, output
+from fcn_follow.lab.console import console, output, table_of
 from fcn_follow.share import default_weights, share_directory
 
 if TYPE_CHECKING:
@@ -122,10 +121,8 @@ def simulator() -> None:
     """Measure how many frames per second the simulator draws."""
     from fcn_follow.simulation.renderer_bench import measure_renderer
 
-    table = Table(title="Simulator's renderer on one core, frames per second")
-    table.add_column("size")
-    for column in ("shadows", "RGB", "RGB and labels"):
-        table.add_column(column, justify="right")
+    title = "Simulator's renderer on one core, frames per second"
+    table = table_of(title, ["size"], ("shadows", "RGB", "RGB and labels"))
     for row in measure_renderer():
         shadows = "yes" if row.shadows else "no"
         table.add_row(f"{row.width_px}x{row.height_px}", shadows, f"{row.rgb_hz:.1f}", f"{row.rgb_and_labels_hz:.1f}")
@@ -201,13 +198,10 @@ def shipped_weights() -> list[Path]:
 
 def _print_engines(speeds: list[Speed], limits: Limits) -> None:
     out = output(150)
-    table = Table(title=f"Engines on {machine_name()}; each frame by all of them in turn")
-    for column in ("network", "engine", "precision"):
-        table.add_column(column)
-    for column in (
-        "size", "threads", "batch", "best ms", "median ms", "p99 ms", "frames/s", "x plain PyTorch", "of the limit",
-    ):  # fmt: skip
-        table.add_column(column, justify="right")
+    table = table_of(
+        f"Engines on {machine_name()}; each frame by all of them in turn", ("network", "engine", "precision"),
+        ("size", "threads", "batch", "best ms", "median ms", "p99 ms", "frames/s", "x plain PyTorch", "of the limit"),
+    )  # fmt: skip
     for row in speeds:
         where = (f"{row.width_px}x{row.height_px}", str(row.threads), str(row.batch))
         times = (f"{row.best_ms:.2f}", f"{row.median_ms:.2f}", f"{row.p99_ms:.2f}", f"{row.frames_per_s:.0f}")
@@ -223,12 +217,10 @@ def _print_engines(speeds: list[Speed], limits: Limits) -> None:
 
 
 def _print_chain(speeds: list[ChainSpeed]) -> None:
-    table = Table(title="Live chain: image over DDS, segmenter, follower, command")
-    for column in (
+    table = table_of("Live chain: image over DDS, segmenter, follower, command", (), (
         "camera", "Hz", "s", "sent", "masks", "commands", "age median ms", "age p99 ms", "at first", "at last",
         "perception ms", "inference ms", "cores", "MB", "MB more",
-    ):  # fmt: skip
-        table.add_column(column, justify="right")
+    ))  # fmt: skip
     for row in speeds:
         table.add_row(
             f"{row.width_px}x{row.height_px}", f"{row.rate_hz:g}", f"{row.seconds:g}", str(row.sent), str(row.masks),
@@ -241,21 +233,16 @@ def _print_chain(speeds: list[ChainSpeed]) -> None:
 
 
 def _print_steps(steps: list[ChainSteps]) -> None:
-    table = Table(title="Steps of a frame, each alone, in milliseconds")
-    table.add_column("step")
-    for column in steps:
-        table.add_column(f"{column.width_px}x{column.height_px}", justify="right")
+    sizes = (f"{column.width_px}x{column.height_px}" for column in steps)
+    table = table_of("Steps of a frame, each alone, in milliseconds", ["step"], sizes)
     for name in steps[0].steps_ms:
         table.add_row(name, *(f"{column.steps_ms[name]:.2f}" for column in steps))
     output(150).print(table)
 
 
 def _print_scoring(speeds: list[ScoringSpeed]) -> None:
-    table = Table(title=f"Scoring on {speeds[0].cores} cores, frames per second")
-    for column in ("network", "engine"):
-        table.add_column(column)
-    for column in ("decoding alone", "network alone", "scoring", "of decoding alone", "of the limit"):
-        table.add_column(column, justify="right")
+    numbers = ("decoding alone", "network alone", "scoring", "of decoding alone", "of the limit")
+    table = table_of(f"Scoring on {speeds[0].cores} cores, frames per second", ("network", "engine"), numbers)
     for speed in speeds:
         for row in speed.engines:
             rates = (f"{rate:.0f}" for rate in (speed.decoding_hz, row.network_hz, row.scoring_hz))

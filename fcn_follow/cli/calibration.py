@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
-from rich.table import Table
 
 from fcn_follow.cli.options import Device, Split
 from fcn_follow.cli.scoring import CHOOSING, read_split_of, scored_refs
 from fcn_follow.errors import UserError
 from fcn_follow.inference.machine import find_device
-from fcn_follow.lab.console import console, output, progress_bar
+from fcn_follow.lab.console import console, output, progress_bar, table_of
 from fcn_follow.lab.scoring.calibration import (
     RULES,
     Level,
@@ -81,9 +80,9 @@ def calibrate(
 
 
 def _print(curve: Sequence[Level], best: Level) -> None:
-    table = Table(title=f"Confirming probability, seen from {best.area_px} px on, on the runs that choose (* chosen)")
-    for column in ("confirm", "score", "near IoU", "far IoU", "false alarms / 1000", *(f"{s} px" for s in SIZE_NAMES)):
-        table.add_column(column, justify="right")
+    title = f"Confirming probability, seen from {best.area_px} px on, on the runs that choose (* chosen)"
+    numbers = ("confirm", "score", "near IoU", "far IoU", "false alarms / 1000", *(f"{s} px" for s in SIZE_NAMES))
+    table = table_of(title, (), numbers)
     for i, level in enumerate(curve):
         if i % ROWS_BETWEEN and level != best:
             continue

@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Annotated, Optional, TypeVar
 
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from fcn_follow.cli.options import On, Resume, WeightsFile
 from fcn_follow.errors import UserError
 from fcn_follow.files import make_folder
 from fcn_follow.inference.choice import EngineRequest, candidates
 from fcn_follow.inference.exported import load_model
-from fcn_follow.lab.console import console, output, progress_bar
+from fcn_follow.lab.console import console, output, progress_bar, table_of
 from fcn_follow.lab.spread import Deaths, Journal, check_on
 from fcn_follow.networks.weights import require_metres
 from fcn_follow.perception.ranging import METHODS
@@ -154,7 +153,7 @@ def suite(
                 save_tables(out, flown, scenarios)
     write_suite_report(out / "suite.html", flown, scenarios)
     print_figures(flown)
-    requirements = Table("requirement", "found", "met", title="Requirements")
+    requirements = table_of("Requirements", ("requirement", "found", "met"))
     for row in judge(flown, scenarios):
         requirements.add_row(row.requirement, row.found, "yes" if row.met else "no")
     output(150).print(requirements)
@@ -188,10 +187,8 @@ def compare(
             found = dict(_flights(scenarios, seeds, eyes, duration, where, journal, deaths))
             flown[eyes.ranging] = _in_order(found)
             save_ranging(out, flown)
-    table = Table(title="RMS distance error in metres, by how the distance is found")
-    table.add_column("scenario")
-    for eyes in ways:
-        table.add_column(eyes.ranging.replace("_", " "), justify="right")
+    title = "RMS distance error in metres, by how the distance is found"
+    table = table_of(title, ["scenario"], (eyes.ranging.replace("_", " ") for eyes in ways))
     for row in ranging_rows(flown):
         cells = zip(row.distance_rms_m.values(), row.contacts.values(), strict=True)
         table.add_row(row.scenario, *(f"{error_m:.2f}" + (" contact" if hit else "") for error_m, hit in cells))
@@ -222,9 +219,7 @@ def faults(
     tasks = [Task(seed, eyes) for seed in range(first_seed, first_seed + flights)]
     found: dict[int, FaultFlight] = {}
     deaths = Deaths()
-    table = Table(title="What went wrong")
-    for column in ("seed", "scenario", "faults", "failures"):
-        table.add_column(column)
+    table = table_of("What went wrong", ("seed", "scenario", "faults", "failures"))
     with _stopped_by_ctrl_c(out), _journal(out, resume) as journal, progress_bar() as progress:
         bar = progress.add_task("flying", total=len(tasks))
         try:
@@ -332,15 +327,13 @@ def print_figures(flown: list[Figures]) -> None:
     """One row a scenario on standard output."""
     from fcn_follow.simulation.figures import scenario_means
 
-    table = Table(title="Flights; worst of the seeds for re-acquiring, closest, contacts and limits, else the mean")
-    table.add_column("scenario")
     shown = {"hero_in_frame": "in frame", "right_person": "right person", "distance_rms_m": "distance RMS m",
              "height_rms_m": "height RMS m", "bearing_rms_rad": "bearing RMS rad", "reacquire_s": "re-acquire s",
              "steady_acceleration_rms_m_s2": "steady acc. RMS m/s²", "steady_speed_std_m_s": "steady speed std m/s",
              "closest_person_m": "closest m", "contacts": "contacts", "limit_violations": "limits",
              "mean_iou": "IoU"}  # fmt: skip
-    for title in shown.values():
-        table.add_column(title, justify="right")
+    title = "Flights; worst of the seeds for re-acquiring, closest, contacts and limits, else the mean"
+    table = table_of(title, ["scenario"], shown.values())
     for row in scenario_means(flown):
         table.add_row(str(row["scenario"]), *(_cell(name, float(row[name])) for name in shown))
     output(170).print(table)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,16 +9,15 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from fcn_follow.cli.bags import ImageTopic, Tolerance, TruthTopic
 from fcn_follow.cli.options import Device, EngineName, On, Precision, Resume, WeightsFile
 from fcn_follow.cli.scoring import scored_network
 from fcn_follow.errors import UserError
-from fcn_follow.files import make_folder, write_whole
+from fcn_follow.files import make_folder, write_csv
 from fcn_follow.inference.choice import REFERENCE, EngineRequest
 from fcn_follow.inference.exported import load_model
-from fcn_follow.lab.console import console, output, progress_bar
+from fcn_follow.lab.console import console, output, progress_bar, table_of
 from fcn_follow.lab.recordings.reading import open_bag
 from fcn_follow.lab.recordings.topics import choose_topics
 from fcn_follow.lab.scoring.bag import Losses, Reading, bag_frames, score_bag
@@ -106,8 +103,8 @@ def score_recordings(
     for place in deaths.given_up:
         found[place] = {"problem": "the worker died each time"}
     rows = [_row(tasks[place].bag, found[place]) for place in sorted(found)]
-    _write(out / "bags.csv", rows)
-    table = Table(*(column.replace("_", " ") for column in COLUMNS), title=f"{path.name} on {len(rows)} recordings")
+    write_csv(out / "bags.csv", COLUMNS, (row.values() for row in rows))
+    table = table_of(f"{path.name} on {len(rows)} recordings", (column.replace("_", " ") for column in COLUMNS))
     for row in rows:
         table.add_row(*(f"{value:.4f}" if isinstance(value, float) else str(value) for value in row.values()))
     output(150).print(table)
@@ -127,11 +124,3 @@ def _row(bag: Path, figures: dict[str, Any]) -> dict[str, Any]:
     detection = figures.get("detection", {})
     values = {**figures, **detection, "bag": str(bag)}
     return {column: "" if (value := values.get(column)) is None else value for column in COLUMNS}
-
-
-def _write(path: Path, rows: list[dict[str, Any]]) -> None:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS)
-    writer.writeheader()
-    writer.writerows(rows)
-    write_whole(path, text.getvalue())

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from fcn_follow.errors import UserError
-from fcn_follow.lab.console import output
+from fcn_follow.lab.console import output, table_of
 from fcn_follow.networks.registry import NETWORKS, NetworkInfo, network_info
 from fcn_follow.networks.summary import convolution_pairs, count_macs, count_parameters, layer_table
 
@@ -32,11 +31,8 @@ def models(
     if name:
         _print_layers(network_info(name), size)
         return
-    table = Table(title=f"Networks (multiply-accumulates at {REFERENCE_PX}x{REFERENCE_PX})")
-    for column in ("name", "source"):
-        table.add_column(column)
-    for column in ("parameters", "trainable", "MMACs", "input", "published score"):
-        table.add_column(column, justify="right")
+    numbers = ("parameters", "trainable", "MMACs", "input", "published score")
+    table = table_of(f"Networks (multiply-accumulates at {REFERENCE_PX}x{REFERENCE_PX})", ("name", "source"), numbers)
     for info in NETWORKS.values():
         network = info.outline()
         count = count_parameters(network)
@@ -52,11 +48,9 @@ def models(
 def _print_pairs(standard: NetworkInfo, other: NetworkInfo, size: int) -> None:
     """Print parameters and multiply-accumulates of each convolution of two similar networks, and the totals."""
     networks = standard.outline(), other.outline()
-    table = Table(title=f"{standard.name} and {other.name}, each convolution at {size}x{size}")
-    table.add_column("convolution")
-    table.add_column("output")
-    for column in ("parameters", other.name, "times", "MMACs", other.name, "times"):
-        table.add_column(column, justify="right")
+    title = f"{standard.name} and {other.name}, each convolution at {size}x{size}"
+    numbers = ("parameters", other.name, "times", "MMACs", other.name, "times")
+    table = table_of(title, ("convolution", "output"), numbers)
 
     def add(name: str, output: str, parameters: tuple[int, int], macs: tuple[int, int]) -> None:
         table.add_row(

@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
 from fcn_follow.cli.bench import shipped_weights
 from fcn_follow.cli.options import WeightsFiles
-from fcn_follow.inference.engine import missing_for
+from fcn_follow.inference.kinds import missing_for
 from fcn_follow.lab.bench.engines import Limits, Plan, Speed, measure
-from fcn_follow.lab.console import console, output
+from fcn_follow.lab.console import console, output, table_of
 from fcn_follow.networks.summary import count_macs, count_parameters
 from fcn_follow.networks.weights import load_weights
 
@@ -38,9 +37,7 @@ def results(
         lines = [columns, ["---"] * len(columns), *([row.get(name, "") for name in columns] for row in rows)]
         print("\n".join(f"| {' | '.join(line)} |" for line in lines))
         return
-    table = Table(title="Weights, their held-out figures, and milliseconds per frame here")
-    for name in columns:
-        table.add_column(name, justify="left" if name == "weights" else "right")
+    table = table_of("Weights, their held-out figures, and milliseconds per frame here", columns[:1], columns[1:])
     for row in rows:
         table.add_row(*(row.get(name, "") for name in columns))
     output(200).print(table)

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fcn_follow.files import written_aside
-from fcn_follow.inference.engine import ENGINES, PRECISIONS, EngineSpec
+from fcn_follow.inference.engine import EngineSpec
+from fcn_follow.inference.kinds import ENGINES, PRECISIONS
 from fcn_follow.share import cache_directory, make_cache
 
 MAX_BYTES = 100_000

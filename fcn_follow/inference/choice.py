@@ -9,16 +9,8 @@ from dataclasses import dataclass
 
 from fcn_follow.errors import UserError
 from fcn_follow.inference.cache import Trial, read_trials, write_trials
-from fcn_follow.inference.engine import (
-    PRECISIONS,
-    Engine,
-    EngineSpec,
-    Output,
-    check_installed,
-    flying_output,
-    missing_for,
-    open_engine,
-)
+from fcn_follow.inference.engine import Engine, EngineSpec, Output, flying_output, open_engine
+from fcn_follow.inference.kinds import PRECISIONS, check_installed, missing_for
 from fcn_follow.inference.machine import find_device, library_versions, machine_name, usable_cores, weights_digest
 from fcn_follow.inference.verification import Verification
 from fcn_follow.networks.weights import LoadedWeights

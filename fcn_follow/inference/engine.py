@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -14,13 +13,12 @@ from numpy.typing import NDArray
 
 from fcn_follow.errors import UserError
 from fcn_follow.inference.graph import Graph
+from fcn_follow.inference.kinds import ENGINES, check_installed
 from fcn_follow.inference.operations import Codes, FirstChannels, Probabilities, WithDepth, WithMirrored
 from fcn_follow.inference.rewriting import rewritten
 from fcn_follow.inference.tracing import graph_of
 from fcn_follow.networks.registry import NETWORKS
 from fcn_follow.networks.weights import METRES, LoadedWeights, ModelCard, require_metres
-
-PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 
 
 class Output(str, Enum):
@@ -78,43 +76,6 @@ class Engine(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class EngineKind:
-    """The class of an engine, the packages that it needs, and the command that installs them.
-
-    An engine that needs none is PyTorch and takes the network itself; the others take it as ONNX.
-    """
-
-    module: str
-    class_name: str
-    needs: tuple[str, ...] = ()
-    install: str = ""
-
-
-_HERE = "fcn_follow.inference"
-ENGINES = {
-    "torch": EngineKind(f"{_HERE}.torch_engines", "EagerEngine"),
-    "torch-compiled": EngineKind(f"{_HERE}.torch_engines", "CompiledEngine"),
-    "onnxruntime": EngineKind(
-        f"{_HERE}.onnxruntime_engine", "OnnxRuntimeEngine", ("onnx", "onnxruntime"),
-        "pip install onnx onnxruntime (with a CUDA GPU: onnx onnxruntime-gpu)",
-    ),
-    "openvino": EngineKind(
-        f"{_HERE}.openvino_engine", "OpenVinoEngine", ("onnx", "openvino"), "pip install onnx openvino"
-    ),
-    "tensorrt": EngineKind(
-        f"{_HERE}.onnxruntime_engine", "TensorRtEngine", ("onnx", "onnxruntime", "tensorrt"),
-        "pip install onnx onnxruntime-gpu tensorrt",
-    ),
-}  # fmt: skip
-
-
-def missing_for(name: str) -> str:
-    """The command that installs what an engine misses, or an empty text."""
-    kind = ENGINES[name]
-    return "" if all(importlib.util.find_spec(package) for package in kind.needs) else kind.install
-
-
 def open_engine(spec: EngineSpec, weights: LoadedWeights, output: Output = Output.CODES, batch: int = 1) -> Engine:
     """The engine of a spec with a network, for `batch` frames of the card's size.
 
@@ -143,14 +104,6 @@ def _make(spec: EngineSpec, network: LoadedWeights | bytes | Path, output: Outpu
     kind = ENGINES[spec.name]
     engine: Engine = getattr(importlib.import_module(kind.module), kind.class_name)(spec, network, output, batch)
     return engine
-
-
-def check_installed(name: str) -> None:
-    """Raise UserError for an engine that is unknown or not installed."""
-    if name not in ENGINES:
-        raise UserError(f"engine {name!r} is not known; allowed is auto, {', '.join(ENGINES)}")
-    if install := missing_for(name):
-        raise UserError(f"engine {name} is not installed; its install line is: {install}")
 
 
 def deployed_graph(weights: LoadedWeights, output: Output) -> Graph:

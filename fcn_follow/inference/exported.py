@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from fcn_follow.errors import UserError, shown
 from fcn_follow.inference.choice import ALLOWED, REFERENCE, Choice, EngineRequest, choose_engine, is_accelerated
-from fcn_follow.inference.engine import EngineSpec, Output, check_installed, missing_for, open_model
+from fcn_follow.inference.engine import EngineSpec, Output, open_model
 from fcn_follow.inference.foreign import MAX_MODEL_BYTES, openvino_metadata, read_onnx
+from fcn_follow.inference.kinds import check_installed, missing_for
 from fcn_follow.inference.machine import weights_digest
 from fcn_follow.inference.verification import FRAMES, answers_of, difference, drawn_frames
 from fcn_follow.networks.weights import CARD_KEY, LoadedWeights, ModelCard, card_of, load_weights, read_card

@@ -13,9 +13,9 @@ from pathlib import Path
 import torch
 
 from fcn_follow.errors import UserError
+from fcn_follow.inference.kinds import DEVICES
 from fcn_follow.networks.weights import LoadedWeights
 
-DEVICES = ("auto", "cpu", "cuda")
 PACKAGES = ("torch", "openvino", "onnxruntime", "onnx", "tensorrt")
 
 

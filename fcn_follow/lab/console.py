@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
 from rich.text import Text
 
 from fcn_follow.errors import one_line
@@ -31,6 +33,14 @@ def progress_bar() -> Progress:
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(),
         console=console,
     )  # fmt: skip
+
+
+def table_of(title: str, words: Iterable[str], numbers: Iterable[str] = ()) -> Table:
+    """A table without rows: columns of words by their heads, then columns of numbers."""
+    table = Table(*words, title=title)
+    for head in numbers:
+        table.add_column(head, justify="right")
+    return table
 
 
 def output(width: int) -> Console:

@@ -18,9 +18,10 @@ import torch
 
 from fcn_follow.errors import UserError
 from fcn_follow.files import write_whole, written_aside
-from fcn_follow.inference.engine import Output, check_installed, deployed_graph, flying_output
+from fcn_follow.inference.engine import Output, deployed_graph, flying_output
 from fcn_follow.inference.exported import EXPORT_KEY, SUFFIXES, VERSION
 from fcn_follow.inference.interpreter import Interpreter
+from fcn_follow.inference.kinds import check_installed
 from fcn_follow.inference.machine import weights_digest
 from fcn_follow.inference.verification import Verification
 from fcn_follow.networks.weights import CARD_KEY, LoadedWeights

@@ -7,6 +7,7 @@ import os
 import queue
 import threading
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 
@@ -20,7 +21,7 @@ from fcn_follow.lab.data.frames import UInt8Array
 _WAITING = 32
 
 
-class Video:
+class Video(AbstractContextManager["Video"]):
     """One video; each call of `add` adds an image. It gets its name when closed without an error.
 
     Encoding takes 10 ms per image and runs in another thread; `add` waits only when that is far behind.
@@ -69,9 +70,6 @@ class Video:
         self._encoder.join()
         self._writer.release()
         self._writer = None
-
-    def __enter__(self) -> Video:
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None

@@ -22,8 +22,8 @@ from fcn_follow.networks.sources.vit import vit_segmenter
 class NetworkInfo:
     """A network of the registry: its constructor, its square input in pixels, its origin.
 
-    published_score is the Follow-Me score that its source states, if any. Height and width of the input must be
-    multiples of size_multiple. The output has mask_channels logits, and one more channel if has_depth.
+    published_score is the Follow-Me score that its source states, if any. The output has mask_channels logits, and one
+    more channel if has_depth.
     """
 
     name: str
@@ -31,7 +31,6 @@ class NetworkInfo:
     input_px: int
     source: str
     published_score: float | None = None
-    size_multiple: int = 1
     mask_channels: int = 3
     has_depth: bool = False
 
@@ -41,6 +40,7 @@ class NetworkInfo:
             return self.build()
 
 
+THREE_CLASSES = "source 003 with three classes"
 NETWORKS = {
     info.name: info
     for info in (
@@ -63,43 +63,17 @@ NETWORKS = {
         ),
         NetworkInfo("fcn_002_256_k1", partial(fcn_002, 256, 1), 160, "source 002, its text"),
         NetworkInfo("mask_depth_separable", MaskDepthSeparable, 160, "this project", has_depth=True),
-        NetworkInfo(
-            "mask_depth_transposed",
-            partial(MaskDepth, "transposed", 1),
-            160,
-            "source 003, first network",
-            size_multiple=2,
-            mask_channels=1,
-            has_depth=True,
+        *(
+            NetworkInfo(f"mask_depth_{up}", partial(MaskDepth, up, 1), 160, source, mask_channels=1, has_depth=True)
+            for up, source in (("transposed", "source 003, first network"), ("shuffle", "source 003, second network"))
         ),
-        NetworkInfo(
-            "mask_depth_shuffle",
-            partial(MaskDepth, "shuffle", 1),
-            160,
-            "source 003, second network",
-            size_multiple=2,
-            mask_channels=1,
-            has_depth=True,
+        *(
+            NetworkInfo(f"mask_depth_{up}_classes", partial(MaskDepth, up, 3), 160, THREE_CLASSES, has_depth=True)
+            for up in ("transposed", "shuffle")
         ),
-        NetworkInfo(
-            "mask_depth_transposed_classes",
-            partial(MaskDepth, "transposed", 3),
-            160,
-            "source 003 with three classes",
-            size_multiple=2,
-            has_depth=True,
-        ),
-        NetworkInfo(
-            "mask_depth_shuffle_classes",
-            partial(MaskDepth, "shuffle", 3),
-            160,
-            "source 003 with three classes",
-            size_multiple=2,
-            has_depth=True,
-        ),
-        NetworkInfo("segnet", segnet, 160, "source 004", size_multiple=16),
-        NetworkInfo("segnet_separable", segnet_separable, 160, "source 004, depthwise", size_multiple=16),
-        NetworkInfo("vit_segmenter", vit_segmenter, 128, "source 004, its series", size_multiple=16),
+        NetworkInfo("segnet", segnet, 160, "source 004"),
+        NetworkInfo("segnet_separable", segnet_separable, 160, "source 004, depthwise"),
+        NetworkInfo("vit_segmenter", vit_segmenter, 128, "source 004, its series"),
     )
 }
 

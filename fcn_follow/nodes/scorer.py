@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import threading
 from dataclasses import dataclass
@@ -14,7 +12,7 @@ from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 
 from fcn_follow.classes import HERO
-from fcn_follow.files import write_whole
+from fcn_follow.files import write_csv, write_whole
 from fcn_follow.images.messages import MessageError, UInt8Array
 from fcn_follow.inference.exported import read_model_card
 from fcn_follow.lab.recordings.reading import stamp_ns, stamp_text
@@ -72,9 +70,7 @@ class ScorerNode(ParameterNode):
             folder = Path(self._settings.report).expanduser()
             figures = {"frames": len(result.frames), "dropped": dropped, **result.figures()}
             write_whole(folder / "live.json", json.dumps(figures, indent=1) + "\n")
-            text = io.StringIO(newline="")
-            csv.writer(text).writerows([CSV_COLUMNS, *(csv_row(frame) for frame in result.frames)])
-            write_whole(folder / "live.csv", text.getvalue())
+            write_csv(folder / "live.csv", CSV_COLUMNS, map(csv_row, result.frames))
 
     def _on_truth(self, message: Image) -> None:
         self._true_masks += 1

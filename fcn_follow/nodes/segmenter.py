@@ -44,8 +44,9 @@ from fcn_follow.nodes.support.pointing import Pointing
 from fcn_follow.nodes.support.segmenter_health import SegmenterHealth
 from fcn_follow.nodes.support.segmenter_parameters import SegmenterParameters
 from fcn_follow.perception.overlay import draw_overlay
-from fcn_follow.perception.pipeline import POINTED, HeroFinder
+from fcn_follow.perception.pipeline import HeroFinder
 from fcn_follow.perception.segmenter import Segmenter
+from fcn_follow.perception.selection import POINTED
 from fcn_follow.perception.sight import Sight
 from fcn_follow.share import default_weights
 from fcn_follow.shared_parameters import CameraParameters

@@ -10,14 +10,17 @@ people are likelier than background, and 2 more for each threshold that the hero
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from fcn_follow.classes import HERO
-from fcn_follow.networks.weights import ModelCard
 from fcn_follow.perception.blobs import Box
+
+if TYPE_CHECKING:
+    from fcn_follow.networks.weights import ModelCard  # brings PyTorch
 
 CANDIDATE, SURE = 2, 4  # the lowest codes of pixels above the lower and above the upper threshold
 

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fcn_follow.geometry import CameraIntrinsics
-from fcn_follow.networks.weights import ModelCard
 from fcn_follow.parameters import fixed_parameter
 from fcn_follow.perception.agreement import Agreement, AgreementParameters
 from fcn_follow.perception.hero import find_hero
 from fcn_follow.perception.labels import hero_score
 from fcn_follow.perception.people import locate_people
 from fcn_follow.perception.ranging import LocatingParameters, blob_depth, locate_hero
-from fcn_follow.perception.segmenter import Segmenter
-from fcn_follow.perception.selection import Selection
+from fcn_follow.perception.selection import SELECTIONS, TRAINED, Selection
 from fcn_follow.perception.sight import Sight
 from fcn_follow.shared_parameters import CameraParameters, HeroParameters
 
-TRAINED, POINTED = SELECTIONS = ("trained", "pointed")
+if TYPE_CHECKING:  # both bring PyTorch
+    from fcn_follow.networks.weights import ModelCard
+    from fcn_follow.perception.segmenter import Segmenter
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,8 @@ from fcn_follow.classes import HERO, OTHER_PEOPLE
 from fcn_follow.perception.appearance import Appearance, appearance_of
 from fcn_follow.perception.candidates import Candidate, Candidates
 
+TRAINED, POINTED = SELECTIONS = ("trained", "pointed")
+"""Who the hero is: the person whom the weights know, or whom the user points at."""
 LEARN_S = 1.0
 """The appearance is learnt for this time from the pointing on."""
 MIN_LEARNT = 3  # frames

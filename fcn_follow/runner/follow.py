@@ -25,7 +25,7 @@ from fcn_follow.nodes.support.interlock import (
 )
 from fcn_follow.nodes.support.processes import NodeProcess, start_node
 from fcn_follow.nodes.support.spinning import rclpy_running
-from fcn_follow.perception.pipeline import POINTED
+from fcn_follow.perception.selection import POINTED
 from fcn_follow.runner.keyboard import Keyboard
 from fcn_follow.share import dds_environment, share_directory
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from types import TracebackType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,7 +73,7 @@ def _mounted(camera: CameraSetup, pitch_error_rad: float) -> CameraSetup:
     return replace(camera, mount=mount)
 
 
-class Episode:
+class Episode(AbstractContextManager["Episode"]):
     """`advance` moves the world and returns the frames that arrived. Close it, or use `with`.
 
     `on_picture` gets the stamp and the picture of a frame that arrives at once, before its truth is drawn. With
@@ -127,10 +127,7 @@ class Episode:
         self._frames_due = 0
         self.dropped = 0
 
-    def __enter__(self) -> Episode:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, value: object, trace: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
+from contextlib import AbstractContextManager
 from pathlib import Path
-from types import TracebackType
+from typing import Any
 
 import cv2
 import numpy as np
@@ -21,7 +22,7 @@ _MAP_SIDE_M = 44.0
 _SHOWN_PATH = 240
 
 
-class FlightVideo:
+class FlightVideo(AbstractContextManager["FlightVideo"]):
     """Writes one WebM (VP8) file, an image for each call of `add`; it gets its name when closed without an error."""
 
     def __init__(self, path: Path, town: Town, rate_hz: float, height_px: int, half_view_rad: float) -> None:
@@ -64,10 +65,5 @@ class FlightVideo:
         """Finish the file and move it to its name."""
         self._video.close()
 
-    def __enter__(self) -> FlightVideo:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._video.__exit__(kind, value, trace)
+    def __exit__(self, *error: Any) -> None:
+        self._video.__exit__(*error)

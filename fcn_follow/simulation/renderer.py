@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,7 +71,7 @@ def look(position_m: Sequence[float], yaw_rad: float, pitch_down_rad: float, rol
     )
 
 
-class Renderer:
+class Renderer(AbstractContextManager["Renderer"]):
     """Draws a world at one size. Close it, or use `with`: it holds a drawing context.
 
     Raises UserError where neither OSMesa nor EGL works.
@@ -89,9 +90,6 @@ class Renderer:
         self._free_camera = mujoco.MjvCamera()
         self._label_of_geom = np.zeros(self._model.ngeom + 1, np.uint8)
         self._mesh_turn = _rotations(self._model.mesh_quat)
-
-    def __enter__(self) -> Renderer:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.close()

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from fcn_follow.files import write_whole
+from fcn_follow.files import write_csv, write_whole
 from fcn_follow.simulation.episode import CameraSetup
 from fcn_follow.simulation.eyes import Eyes, TrueEyes
 from fcn_follow.simulation.figures import Figures, figures, scenario_means
@@ -70,17 +68,13 @@ def run_to_figures(task: Task) -> Figures:
 
 def save_tables(out: Path, all_figures: Sequence[Figures], scenarios: Sequence[Scenario]) -> None:
     """Write flights.csv and suite.json; UserError where that fails."""
-    table = io.StringIO()
-    writer = csv.DictWriter(table, [item.name for item in fields(Figures)])
-    writer.writeheader()
-    for row in all_figures:
-        writer.writerow({name: rounded(value) for name, value in asdict(row).items()})
+    flights = [{name: rounded(value) for name, value in asdict(row).items()} for row in all_figures]
     summary = {
         "requirements": [asdict(judgement) for judgement in judge(all_figures, scenarios)],
-        "scenarios": [{k: rounded(v) for k, v in row.items()} for row in scenario_means(all_figures)],
-        "flights": [{k: rounded(v) for k, v in asdict(row).items()} for row in all_figures],
+        "scenarios": [{name: rounded(value) for name, value in row.items()} for row in scenario_means(all_figures)],
+        "flights": flights,
     }
-    write_whole(out / "flights.csv", table.getvalue())
+    write_csv(out / "flights.csv", [item.name for item in fields(Figures)], (row.values() for row in flights))
     write_whole(out / "suite.json", json.dumps(summary, indent=1) + "\n")
 
 

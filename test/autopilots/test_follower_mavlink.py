@@ -65,6 +65,16 @@ def watch(vehicle: Vehicle) -> list[tuple[str, str]]:
     return states
 
 
+def walk_off(vehicle: Vehicle, states: list[tuple[str, str]]) -> None:
+    """The hero is followed where it stands for three seconds, and then on its walk for four."""
+    vehicle.path = standing(6.0, 6.0)
+    assert wait_until(lambda: bool(states) and states[-1][0] == "tracking", vehicle.live)
+    live_for(vehicle, 3.0)
+    vehicle.path = walking(vehicle.time_s, (6.0, 6.0), (6.0, 200.0))
+    live_for(vehicle, 4.0)
+    assert wait_until(lambda: states[-1][0] == "tracking", vehicle.live)
+
+
 def test_flies_only_an_armed_autopilot_in_guided(vehicle, port, follower):
     process = follower(*mavlink_on(port))
     states = watch(vehicle)
@@ -246,9 +256,7 @@ def test_a_lost_tcp_peer_never_blocks_the_node_and_is_found_again(ros, follower)
 def test_resuming_is_a_fresh_engagement_with_its_ramp(vehicle, port, follower, how):
     process = follower(*mavlink_on(port))
     states = watch(vehicle)
-    begin_s = vehicle.time_s + 8.0
-    vehicle.path = walking(begin_s, (6.0, 6.0), (6.0, 200.0))
-    assert wait_until(lambda: vehicle.time_s > begin_s + 4.0 and states[-1][0] == "tracking", vehicle.live)
+    walk_off(vehicle, states)
     if how == "the link is cut":
         vehicle.is_cut = True
         live_for(vehicle, 2.0)
@@ -282,9 +290,7 @@ def test_the_zeros_at_the_end_wait_until_a_cut_link_returns(vehicle, port, follo
     """The hero is gone when it does, so that no new command replaces the last one from before."""
     follower(*mavlink_on(port))
     states = watch(vehicle)
-    begin_s = vehicle.time_s + 8.0
-    vehicle.path = walking(begin_s, (6.0, 6.0), (6.0, 200.0))
-    assert wait_until(lambda: vehicle.time_s > begin_s + 4.0 and states[-1][0] == "tracking", vehicle.live)
+    walk_off(vehicle, states)
     vehicle.is_cut, vehicle.path = True, None
     live_for(vehicle, 1.2)
     assert vehicle.moved(), "it flies on with the last command that came"

@@ -25,17 +25,8 @@ WEIGHTS = ROOT / "weights" / "hero_net.safetensors"
 
 
 def test_one_flight_leaves_a_page_and_a_video(tmp_path):
-    done = process(
-        "fly",
-        "one",
-        "--scenario",
-        "turns",
-        "--true-positions",
-        "--duration",
-        3,
-        "--out",
-        tmp_path / "out",
-    )
+    arguments = ["--scenario", "turns", "--true-positions", "--duration", 3]
+    done = process("fly", "one", *arguments, "--out", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     assert "turns" in done.stdout and "100.0 %" in done.stdout
     page = (tmp_path / "out" / "turns_0.html").read_text()
@@ -52,8 +43,7 @@ def test_one_flight_leaves_a_page_and_a_video(tmp_path):
 
 def test_a_suite_leaves_tables_and_a_page(tmp_path):
     arguments = ["--scenario", "straight,u_turn", "--seeds", 1, "--true-positions", "--duration", 2]
-    arguments += ["--processes", 2]
-    done = process("fly", "suite", *arguments, "--out", tmp_path)
+    done = fcn_follow("fly", "suite", *arguments, "--processes", 2, "--out", tmp_path)
     assert done.returncode == 0, done.stderr
     with (tmp_path / "flights.csv").open() as file:
         rows = list(csv.DictReader(file))

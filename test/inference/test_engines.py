@@ -22,7 +22,8 @@ from fcn_follow.inference import choice as choosing
 from fcn_follow.inference import engine as engines
 from fcn_follow.inference.cache import cache_folder
 from fcn_follow.inference.choice import EngineRequest, candidates, choose_engine
-from fcn_follow.inference.engine import ENGINES, Answer, EngineSpec, Output, open_engine
+from fcn_follow.inference.engine import Answer, EngineSpec, Output, open_engine
+from fcn_follow.inference.kinds import ENGINES
 from fcn_follow.inference.verification import Verification, drawn_frames
 from fcn_follow.lab.scoring.prefetch import map_in_order
 from fcn_follow.networks.registry import build_network

@@ -46,7 +46,7 @@ def test_the_whole_loop_flies_a_vehicle_of_mavlink(ros, domain_id):
         *FILES,
         *parameter_arguments({"scenario": "straight", "mavlink.address": f"udpin:127.0.0.1:{ports[1]}"}),
     )
-    segmenter = start_node("segmenter", domain_id, *FILES)
+    segmenter = start_node("segmenter", domain_id, *FILES, "-p", "engine:=openvino")
     follower = start_node(
         "follower",
         domain_id,

@@ -58,9 +58,16 @@ class Listener:
         self.node: Node = rclpy.create_node("listener")
         self.received: dict[str, list[Any]] = {}
 
-    def listen(self, message_type: type, topic: str) -> None:
-        self.received[topic] = []
-        self.node.create_subscription(message_type, topic, self.received[topic].append, 10)
+    def listen(self, message_type: type, *topics: str) -> None:
+        for topic in topics:
+            self.received[topic] = []
+            self.node.create_subscription(message_type, topic, self.received[topic].append, 10)
+
+    def camera(self) -> tuple[Any, Any]:
+        """Publishers of images and camera_info."""
+        return self.node.create_publisher(Image, "image_raw", 1), self.node.create_publisher(
+            CameraInfo, "camera_info", 1
+        )
 
     def spin(self) -> None:
         rclpy.spin_once(self.node, timeout_sec=0.05)
@@ -143,15 +150,9 @@ def test_player_segmenter_and_follower_seen_by_a_plain_subscriber(tmp_path, doma
 
 
 def test_segmenter_publishes_mask_centroid_position_and_overlay(listener, domain_id, hero_weights):
-    for message_type, topic in (
-        (Image, "segmentation/label_mask"),
-        (Image, "segmentation/overlay"),
-        (PointStamped, "hero/centroid"),
-        (PointStamped, "hero/position"),
-    ):
-        listener.listen(message_type, topic)
-    images = listener.node.create_publisher(Image, "image_raw", 1)
-    infos = listener.node.create_publisher(CameraInfo, "camera_info", 1)
+    listener.listen(Image, "segmentation/label_mask", "segmentation/overlay")
+    listener.listen(PointStamped, "hero/centroid", "hero/position")
+    images, infos = listener.camera()
     segmenter = start_node("segmenter", domain_id, *parameter_arguments({"weights": hero_weights}))
     assert listener.wait(images.get_subscription_count)
     assert listener.wait(infos.get_subscription_count)
@@ -182,8 +183,7 @@ def test_segmenter_publishes_mask_centroid_position_and_overlay(listener, domain
 
 def test_no_hero_is_nan_nan_0_and_no_position(listener, domain_id, tmp_path):
     weights = write_weights(tmp_path / "nowhere.safetensors")
-    listener.listen(PointStamped, "hero/centroid")
-    listener.listen(PointStamped, "hero/position")
+    listener.listen(PointStamped, "hero/centroid", "hero/position")
     images = listener.node.create_publisher(Image, "image_raw", 1)
     segmenter = start_node("segmenter", domain_id, *parameter_arguments({"weights": weights}))
     assert wait_until(lambda: bool(listener.received["hero/centroid"]), lambda: listener.send(images, image(7)))
@@ -226,8 +226,7 @@ def test_with_agreement_the_first_frame_alone_shows_no_hero_and_the_second_does(
 def test_a_segmenter_that_was_killed_and_started_again_goes_on(listener, domain_id, hero_weights):
     listener.listen(KeyValue, "segmentation/state")
     listener.listen(PointStamped, "hero/position")
-    images = listener.node.create_publisher(Image, "image_raw", 1)
-    infos = listener.node.create_publisher(CameraInfo, "camera_info", 1)
+    images, infos = listener.camera()
 
     def send() -> None:
         infos.publish(fill_camera_info(CameraInfo(), CAMERA))
@@ -246,14 +245,9 @@ def test_a_segmenter_that_was_killed_and_started_again_goes_on(listener, domain_
 
 
 def test_bad_messages_are_dropped_counted_and_reported_and_the_node_goes_on(listener, domain_id, hero_weights):
-    for message_type, topic in (
-        (Image, "segmentation/label_mask"),
-        (PointStamped, "hero/centroid"),
-        (PointStamped, "hero/position"),
-    ):
-        listener.listen(message_type, topic)
-    images = listener.node.create_publisher(Image, "image_raw", 1)
-    infos = listener.node.create_publisher(CameraInfo, "camera_info", 1)
+    listener.listen(Image, "segmentation/label_mask")
+    listener.listen(PointStamped, "hero/centroid", "hero/position")
+    images, infos = listener.camera()
     given = {"weights": hero_weights, "stale_after_s": 0.5}
     segmenter = start_node("segmenter", domain_id, *parameter_arguments(given))
     assert listener.wait(lambda: images.get_subscription_count() and infos.get_subscription_count())
@@ -338,8 +332,8 @@ def test_the_player_skips_a_damaged_frame_counts_it_and_ends(listener, domain_id
     frames = write_frames(tmp_path / "run", 6)
     damaged = frames / "images" / "1_run1cam1_00003.jpeg"
     damaged.write_bytes(damaged.read_bytes()[:300])
-    for message_type, topic in ((Image, "image_raw"), (CameraInfo, "camera_info"), (Image, "ground_truth/label_mask")):
-        listener.listen(message_type, topic)
+    listener.listen(Image, "image_raw", "ground_truth/label_mask")
+    listener.listen(CameraInfo, "camera_info")
     given = {"source": frames, "rate_hz": 20.0, "horizontal_fov_deg": 90.0}
     player = start_node("player", domain_id, *parameter_arguments(given))
     assert listener.wait(lambda: player.poll() is not None)

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from ros_tools import ROOT, interrupt, parameter_arguments, start_node, wait_until
+from ros_tools import ROOT, interrupt, loads_pytorch, parameter_arguments, start_node, wait_until
 
 
 @pytest.mark.usefixtures("ros")
@@ -100,6 +100,7 @@ def test_masks_that_are_none_do_not_end_the_simulation(domain_id, tmp_path):
         mask.header.stamp = stamps[-1]
         masks.publish(mask)
         rclpy.spin_once(node, timeout_sec=0.1)
+    assert not loads_pytorch(simulator.pid)
     before = len(stamps)
     assert wait_until(lambda: len(stamps) > before + 5, lambda: rclpy.spin_once(node, timeout_sec=0.1))
     output = interrupt(simulator, timeout_s=60.0)

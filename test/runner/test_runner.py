@@ -15,6 +15,7 @@ from pathlib import Path
 
 import cv2
 import pytest
+from command_line import fcn_follow
 from drawn_frames import write_calibration, write_frames, write_weights
 from mavlink_vehicle import Vehicle, free_port
 from ros_tools import (
@@ -25,6 +26,7 @@ from ros_tools import (
     finish,
     interrupt,
     is_alive,
+    loads_pytorch,
     start,
     udp_addresses,
     wait_until,
@@ -101,12 +103,7 @@ def test_ctrl_c_ends_a_flight_as_it_should(domain_id, tmp_path):
     weights = write_weights(tmp_path / "nowhere.safetensors")
     out = tmp_path / "out"
     runner = start_runner(domain_id, out, "--source", frames, "--rate", "10", "--loop", "--weights", weights)
-    printed: list[str] = []
-    assert runner.stdout is not None
-    for line in runner.stdout:
-        printed.append(line)
-        if "label masks" in line:
-            break
+    printed = listen(runner, "label masks")
     time.sleep(0.5)
     output = "".join(printed) + interrupt(runner)
     assert runner.returncode == 0, output
@@ -118,12 +115,7 @@ def test_ctrl_c_ends_a_flight_as_it_should(domain_id, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "code", "expected"),
     [
-        (["--weights", "{tmp}/missing.safetensors"], 1, "missing.safetensors: there is no such weights file"),
-        (
-            ["--weights", "{tmp}/good.safetensors", "--source", "{tmp}/nowhere"],
-            1,
-            "there is no such folder, zip, video or",
-        ),
+        (["--source", "{tmp}/nowhere"], 1, "there is no such folder, zip, video or"),
         (["--params", "{tmp}/nowhere.yaml"], 1, "nowhere.yaml: there is no such parameter file"),
         (["--params", "{tmp}/folower.yaml"], 1, "there is no node 'folower'; did you mean follower?"),
         (["--source", "{tmp}/run", "--scenario", "crowd"], 1, "--scenario is of the simulator"),
@@ -136,25 +128,41 @@ def test_ctrl_c_ends_a_flight_as_it_should(domain_id, tmp_path):
             1,
             "folower.yaml: not a camera's calibration; it has image_width, image_height and camera_matrix",
         ),
-        (["--hero", "{tmp}/folower.yaml"], 1, "folower.yaml: the hero's appearance cannot be read: it is no JSON"),
         (["--scenario", "stright"], 1, "there is no scenario 'stright'; did you mean straight?"),
         (["--rate", "-3"], 2, "--rate: -3: allowed is 0 to 1000 Hz"),
         (["--spead", "3"], 2, "No such option: --spead"),
     ],
 )
-def test_a_mistake_is_one_line_and_a_non_zero_exit(domain_id, tmp_path, arguments, code, expected):
+def test_a_mistake_is_one_line_and_a_non_zero_exit(tmp_path, arguments, code, expected):
     (tmp_path / "folower.yaml").write_text("drone1: {folower: {ros__parameters: {limits: {speed_m_s: 1.0}}}}")
     (tmp_path / "mavlink.yaml").write_text("/**/follower: {ros__parameters: {output: mavlink}}")
-    write_weights(tmp_path / "good.safetensors")
     write_frames(tmp_path / "run", 1)
-    arguments = [argument.replace("{tmp}", str(tmp_path)) for argument in arguments]
+    done = fcn_follow("run", "--out", tmp_path / "out", *(each.replace("{tmp}", str(tmp_path)) for each in arguments))
+    assert done.returncode == code
+    assert expected in last_line(done.stdout + done.stderr)
+    assert "Traceback" not in done.stdout + done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--weights", "nowhere.safetensors"], "nowhere.safetensors: there is no such weights file"),
+        (["--hero", "README.md"], "README.md: the hero's appearance cannot be read: it is no JSON"),
+    ],
+)
+def test_a_mistake_that_the_segmenter_finds_is_one_line_and_a_non_zero_exit(domain_id, tmp_path, arguments, expected):
     runner = start_runner(domain_id, tmp_path / "out", *arguments)
     output = finish(runner)
-    assert runner.returncode == code
+    assert runner.returncode == 1
     assert "Traceback" not in output
-    *_, last = [line for line in output.splitlines() if not line.startswith("╰")]  # the box of a usage error
-    assert expected in last
+    assert expected in last_line(output)
     assert not list(tmp_path.glob("out/*"))
+
+
+def last_line(output: str) -> str:
+    """Without the box of a usage error."""
+    return [line for line in output.splitlines() if not line.startswith("╰")][-1]
 
 
 def test_another_simulator_flies_the_drone(domain_id, ros, tmp_path):
@@ -212,15 +220,6 @@ def flying(domain_id: int, tmp_path: Path, *arguments: object) -> tuple[subproce
     return runner, listen(runner, "masks/s")
 
 
-def flying_in_the_simulator(
-    domain_id: int, tmp_path: Path, *arguments: object
-) -> tuple[subprocess.Popen[str], list[str]]:
-    """A runner that follows a hero who walks on, and what it has printed up to that."""
-    flight = ("--scenario", "stop_and_go", "--duration", "200")
-    runner = start_runner(domain_id, tmp_path / "out", *flight, *arguments, engine="openvino")
-    return runner, listen(runner, "tracking")
-
-
 def listen(runner: subprocess.Popen[str], text: str) -> list[str]:
     """Its lines up to one that has `text`."""
     printed: list[str] = []
@@ -239,25 +238,24 @@ def wait_for_node(runner: subprocess.Popen[str], name: str, other_than: int = 0)
 
 
 @pytest.mark.parametrize("network", [False, True], ids=["default", "--network"])
-def test_nothing_listens_to_the_network_but_by_the_option(network, domain_id, tmp_path):
+def test_nothing_listens_to_the_network_but_by_the_option_and_no_node_outlives_its_runner(network, domain_id, tmp_path):
     runner, _ = flying(domain_id, tmp_path, *(["--network"] if network else []))
     nodes = children(runner.pid)
     assert set(nodes) == {"segmenter", "follower", "player"}
     for pid in (runner.pid, *nodes.values()):
         assert (udp_addresses(pid) == {LOOPBACK}) is not network
-    interrupt(runner)
-
-
-def test_no_node_outlives_a_killed_runner(domain_id, tmp_path):
-    runner, _ = flying(domain_id, tmp_path)
-    nodes = children(runner.pid)
-    assert len(nodes) == 3
+    assert [name for name, pid in (*nodes.items(), ("runner", runner.pid)) if loads_pytorch(pid)] == ["segmenter"]
     runner.kill()
     assert wait_until(lambda: not any(map(is_alive, nodes.values())), lambda: time.sleep(0.05))
 
 
 def test_what_dies_in_flight_starts_again_and_following_goes_on(domain_id, tmp_path):
-    runner, printed = flying_in_the_simulator(domain_id, tmp_path)
+    """The runner enables the follower, each time anew, where no vehicle can hear it."""
+    params = tmp_path / "waits.yaml"
+    params.write_text("/**/follower: {ros__parameters: {start_enabled: false}}")
+    flight = ("--scenario", "stop_and_go", "--duration", "200", "--params", params)
+    runner = start_runner(domain_id, tmp_path / "out", *flight, engine="openvino")
+    printed = listen(runner, "tracking")
     for name in ("segmenter", "follower"):
         os.kill(wait_for_node(runner, name), signal.SIGKILL)
         printed += listen(runner, f"the {name} was killed by signal 9; it starts again")
@@ -314,14 +312,6 @@ def test_no_message_ends_the_flight(ros, domain_id, tmp_path):
     assert runner.returncode == 0, output
     assert "Traceback" not in output and "\x1b[31m" not in output
     assert re.search(r"not usable +│ \d+ messages; the last: ", output)
-
-
-def test_the_runner_enables_the_follower_where_no_vehicle_can_hear_it(domain_id, tmp_path):
-    params = tmp_path / "waits.yaml"
-    params.write_text("/**/follower: {ros__parameters: {start_enabled: false}}")
-    runner, _ = flying_in_the_simulator(domain_id, tmp_path, "--params", params)
-    interrupt(runner)
-    assert runner.returncode == 0
 
 
 def test_the_runner_enables_nothing_that_could_move_a_vehicle(domain_id, tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
@@ -27,11 +28,20 @@ def fcn_follow(*arguments: object) -> subprocess.CompletedProcess[str]:
     """In this process, without the seconds that a new one takes to import PyTorch; prints and ends like a process."""
     command = ["fcn-follow", *map(str, arguments)]
     code: Any = 0
-    with patch.object(sys, "argv", command), redirect_stdout(StringIO()) as out, redirect_stderr(StringIO()) as errors:
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    with (
+        patch.object(sys, "argv", command),
+        patch.dict(os.environ),
+        redirect_stdout(StringIO()) as out,
+        redirect_stderr(StringIO()) as errors,
+    ):
         try:
             main()
         except SystemExit as end:
             code = end.code or 0
+        finally:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
     return subprocess.CompletedProcess(command, code, out.getvalue(), errors.getvalue())
 
 

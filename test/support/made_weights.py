@@ -14,6 +14,12 @@ from fcn_follow.networks.weights import METRES, ModelCard, save_weights
 CAMERA = CameraIntrinsics(160, 120, 150.0, 150.0, 79.5, 59.5)
 CARD = ModelCard("mask_depth_separable", 48, 64, depth=METRES, depth_focal_px=60.0)
 
+SIZE_MULTIPLES = {
+    **{f"mask_depth_{name}": 2 for name in ("transposed", "shuffle", "transposed_classes", "shuffle_classes")},
+    **dict.fromkeys(("segnet", "segnet_separable", "vit_segmenter"), 16),
+}
+"""What must divide height and width of the input; of the other networks they may be any."""
+
 
 def lived_in(network: torch.nn.Module, lowest_gamma: float = 0.4) -> torch.nn.Module:
     """The network as after a training: norms with statistics and weights of their own."""

@@ -160,6 +160,11 @@ def stat_of(pid: int) -> list[str]:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
 
 
+def loads_pytorch(pid: int) -> bool:
+    """Whether a process has PyTorch in its memory, which only a segmenter needs: 1.2 s at each start, and 200 MB."""
+    return "libtorch" in Path(f"/proc/{pid}/maps").read_text()
+
+
 def udp_addresses(pid: int) -> set[str]:
     """The local addresses of a process's UDP sockets, as /proc/net writes them."""
     targets = []

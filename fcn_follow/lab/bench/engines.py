@@ -19,7 +19,8 @@ from torch import Tensor, nn
 
 from fcn_follow.errors import UserError
 from fcn_follow.inference.choice import ALLOWED, REFERENCE
-from fcn_follow.inference.engine import ENGINES, Answer, Engine, EngineSpec, Output, missing_for, open_engine
+from fcn_follow.inference.engine import Answer, Engine, EngineSpec, Output, open_engine
+from fcn_follow.inference.kinds import ENGINES, missing_for
 from fcn_follow.inference.torch_engines import CompiledEngine
 from fcn_follow.inference.verification import Verification, drawn_frames
 from fcn_follow.lab.bench.baselines import BASELINES
@@ -241,7 +242,7 @@ def _interleaved(
                 row,
                 best_ms=1e3 * shortest_s[spec],
                 median_ms=1e3 * statistics.median(times_s[spec]),
-                p99_ms=1e3 * sorted(times_s[spec])[max(0, -(-99 * rounds // 100) - 1)],
+                p99_ms=1e3 * float(np.percentile(times_s[spec], 99)),
                 frames_per_s=batch / shortest_s[spec],
                 times_faster=shortest_s.get(specs[0], 0.0) / shortest_s[spec],  # 0 where the reference has a problem
                 macs=macs,

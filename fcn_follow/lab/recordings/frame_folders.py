@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -63,7 +64,7 @@ def frames_to_bag(
     return written
 
 
-class FrameFolder:
+class FrameFolder(AbstractContextManager["FrameFolder"]):
     """A new folder of frames in the training format, images/ and masks/; it gets its name when closed without an error.
 
     Raises UserError where the name is taken or the folder cannot be written.
@@ -100,9 +101,6 @@ class FrameFolder:
             path.write_bytes(data)
         except OSError as error:
             raise UserError(f"cannot write {self._path}: {error.strerror or error}") from error
-
-    def __enter__(self) -> FrameFolder:
-        return self
 
     def __exit__(self, kind: type[BaseException] | None, value: object, trace: TracebackType | None) -> None:
         with self._folder:

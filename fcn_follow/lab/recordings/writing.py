@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -20,7 +21,7 @@ STORAGES = {"mcap": StoragePlugin.MCAP, "sqlite3": StoragePlugin.SQLITE3}
 FRAME_ID = "camera_optical_frame"
 
 
-class BagWriter:
+class BagWriter(AbstractContextManager["BagWriter"]):
     """A new bag, for a with statement; it gets its name when closed without an error.
 
     Raises UserError where the name is taken or the folder cannot be written.
@@ -51,9 +52,6 @@ class BagWriter:
         if topic not in self._connections:
             self._connections[topic] = self._writer.add_connection(topic, kind, typestore=TYPES)
         self._writer.write(self._connections[topic], recorded_ns, TYPES.serialize_cdr(message, kind))
-
-    def __enter__(self) -> BagWriter:
-        return self
 
     def __exit__(self, kind: type[BaseException] | None, value: object, trace: TracebackType | None) -> None:
         try:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from fcn_follow.classes import HERO, OTHER_PEOPLE
-from fcn_follow.files import write_whole
+from fcn_follow.files import write_csv, write_whole
 from fcn_follow.lab.data.frames import UInt8Array
 from fcn_follow.lab.pages import jpeg_url, render, svg
 from fcn_follow.lab.recordings.reading import stamp_text
@@ -88,23 +86,17 @@ def write_bag_report(folder: Path, title: str, score: BagScore, worst: WorstPict
         worst=[(name, jpeg_url(picture)) for name, picture in worst.pictures(score.network.frames)],
     )
     write_whole(folder / "report.html", page)
-    write_bag_csv(folder / "frames.csv", score.results)
+    write_csv(folder / "frames.csv", [*CSV_COLUMNS, *FLIGHT_COLUMNS], map(_csv_row, score.results))
 
 
-def write_bag_csv(path: Path, results: Sequence[BagResult]) -> None:
-    """A row for each frame: the columns of `score --report`, and those of the flight."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow([*CSV_COLUMNS, *FLIGHT_COLUMNS])
-    for result in results:
-        flight = result.in_flight
-        row = [stamp_text(result.stamp_ns)]
-        if flight is not None:
-            finding = flight.published.finding
-            row += [f"{flight.published.score.iou[HERO]:.6f}", str(int(finding.found)), str(int(finding.right)),
-                    f"{1e3 * flight.latency_s:.3f}", str(int(flight.identical))]  # fmt: skip
-        writer.writerow([*csv_row(result.network), *row, *[""] * (len(FLIGHT_COLUMNS) - len(row))])
-    write_whole(path, text.getvalue())
+def _csv_row(result: BagResult) -> list[str]:
+    """The columns of `score --report`, and those of the flight."""
+    row = [stamp_text(result.stamp_ns)]
+    if flight := result.in_flight:
+        finding = flight.published.finding
+        row += [f"{flight.published.score.iou[HERO]:.6f}", str(int(finding.found)), str(int(finding.right)),
+                f"{1e3 * flight.latency_s:.3f}", str(int(flight.identical))]  # fmt: skip
+    return [*csv_row(result.network), *row, *[""] * (len(FLIGHT_COLUMNS) - len(row))]
 
 
 def _evaluations(score: BagScore) -> list[tuple[str, Evaluation]]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from pathlib import Path
-from types import TracebackType
+from typing import Any
 
 import cv2
 import numpy as np
@@ -18,7 +19,7 @@ from fcn_follow.perception.overlay import draw_overlay
 MIN_HZ, MAX_HZ = 1.0, 60.0
 
 
-class BagVideo:
+class BagVideo(AbstractContextManager["BagVideo"]):
     """Writes a WebM file at the rate of the first two stamps."""
 
     def __init__(self, path: Path) -> None:
@@ -44,16 +45,11 @@ class BagVideo:
             self._video = Video(self._path, min(max(rate_hz, MIN_HZ), MAX_HZ))
             self._video.add(picture)
 
-    def __enter__(self) -> BagVideo:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: Any) -> None:
         if self._video is None and self._first is not None:
             self._begin(self._first[0])
         if self._video is not None:
-            self._video.__exit__(kind, value, trace)
+            self._video.__exit__(*error)
 
 
 def _panel(frame: BagFrame, labels: UInt8Array, result: BagResult) -> UInt8Array:

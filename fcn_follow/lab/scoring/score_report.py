@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,7 +10,7 @@ import numpy as np
 from torch import nn
 
 from fcn_follow.classes import HERO, OTHER_PEOPLE
-from fcn_follow.files import write_whole
+from fcn_follow.files import write_csv
 from fcn_follow.inference.engine import Engine
 from fcn_follow.lab.data.frames import UInt8Array
 from fcn_follow.lab.data.split import FrameRef
@@ -34,7 +32,7 @@ def write_report(
 ) -> None:
     """Write frames.csv and worst_frames.png into a folder; each row of the image is frame, truth, prediction."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_csv(folder / "frames.csv", result.frames)
+    write_csv(folder / "frames.csv", CSV_COLUMNS, map(csv_row, result.frames))
     by_name = {ref.name: ref for ref in refs}
     rows = [_row(network, card, by_name[frame.name], frame) for frame in worst_frames(result.frames)]
     if rows:
@@ -54,13 +52,6 @@ def worst_frames(frames: Sequence[FrameResult]) -> list[FrameResult]:
     heroes = sorted((frame for frame in frames if frame.score.truth_seen), key=lambda frame: frame.score.iou[HERO])
     first = alarms[: max(WORST // 2, WORST - len(heroes))]
     return first + heroes[: WORST - len(first)]
-
-
-def write_csv(path: Path, frames: Sequence[FrameResult]) -> None:
-    """A row for each frame."""
-    text = io.StringIO(newline="")
-    csv.writer(text).writerows([CSV_COLUMNS, *map(csv_row, frames)])
-    write_whole(path, text.getvalue())
 
 
 def csv_row(frame: FrameResult) -> list[str]:

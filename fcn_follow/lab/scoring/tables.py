@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from rich.console import Console
-from rich.table import Table
 
-from fcn_follow.lab.console import output
+from fcn_follow.lab.console import output, table_of
 from fcn_follow.lab.scoring.depth_figures import FOLLOWED_M, DepthFigures
 from fcn_follow.lab.scoring.evaluation import Evaluation
 
@@ -13,10 +12,8 @@ from fcn_follow.lab.scoring.evaluation import Evaluation
 def print_evaluation(result: Evaluation, title: str) -> None:
     """Print the figures as tables on standard output."""
     out = output(110)
-    score_table = Table(title=f"Follow-Me score of {title}; JPEGs decoded by libjpeg-turbo")
-    score_table.add_column("frames of")
-    for column in ("frames", "IoU background", "IoU people", "IoU hero", "found", "missed", "false alarms"):
-        score_table.add_column(column, justify="right")
+    numbers = ("frames", "IoU background", "IoU people", "IoU hero", "found", "missed", "false alarms")
+    score_table = table_of(f"Follow-Me score of {title}; JPEGs decoded by libjpeg-turbo", ["frames of"], numbers)
     for name, folder in result.follow_me.folders.items():
         score_table.add_row(
             name, str(folder.frames), f"{folder.iou_background:.4f}", f"{folder.iou_people:.4f}",
@@ -32,10 +29,7 @@ def print_evaluation(result: Evaluation, title: str) -> None:
         f"have {low:.3f} to {high:.3f}\n"
     )
     detection = result.detection
-    sizes = Table(title="The hero by its true size in the frame")
-    sizes.add_column("pixels")
-    for column in ("frames", "found", "reported", "right"):
-        sizes.add_column(column, justify="right")
+    sizes = table_of("The hero by its true size in the frame", ["pixels"], ("frames", "found", "reported", "right"))
     for name, figures in detection.by_size_px.items():
         sizes.add_row(
             name, str(figures.frames), percent(figures.recall), str(figures.reported), percent(figures.precision)
@@ -61,9 +55,7 @@ def print_evaluation(result: Evaluation, title: str) -> None:
 
 
 def _print_depth(out: Console, depth: DepthFigures) -> None:
-    table = Table(title=f"Depth of {depth.frames} frames")
-    for column in ("pixels", "RMSE m", "abs rel", "ratio under 1.25"):
-        table.add_column(column, justify="right")
+    table = table_of(f"Depth of {depth.frames} frames", (), ("pixels", "RMSE m", "abs rel", "ratio under 1.25"))
     for name, errors in (("all", depth.all), ("the hero's", depth.hero)):
         if errors is not None:
             table.add_row(name, f"{errors.rmse_m:.2f}", f"{errors.abs_rel:.3f}", percent(errors.delta_1_25))

@@ -85,9 +85,11 @@ class ParameterNode(Node):  # type: ignore[misc]
 
     def _refuse_those_of_others(self, unknown: Collection[str]) -> None:
         """Raise UserError for a parameter of another node of this package, which a section /** gives to all."""
+        if not unknown:
+            return
         from fcn_follow.nodes.support.parameter_file import SECTIONS  # here: it imports the parameters of all nodes
 
-        for section, parameters in SECTIONS.items() if unknown else ():
+        for section, parameters in SECTIONS.items():
             for name, _, _ in walk_parameters(parameters):
                 if name in unknown:
                     node = section.rpartition("/")[2]

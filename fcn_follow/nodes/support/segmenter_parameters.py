@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fcn_follow.inference.engine import ENGINES, PRECISIONS
-from fcn_follow.inference.machine import DEVICES
+from fcn_follow.inference.kinds import DEVICES, ENGINES, PRECISIONS
 from fcn_follow.parameters import fixed_parameter, parameter
 from fcn_follow.perception.pipeline import HeroFinderParameters
 

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
 
@@ -54,10 +55,10 @@ class RollingFigures:
             return (len(self._values) - 1) / span_s if span_s > 0 else 0.0
 
     def percentile(self, percent: float) -> float:
-        """The value that `percent` of the window's values do not exceed; NaN without values."""
+        """A percentile of the window's values; NaN without values."""
         with self._lock:
-            ordered = sorted(value for _, value in self._values)
-        return ordered[max(0, math.ceil(percent / 100.0 * len(ordered)) - 1)] if ordered else math.nan
+            values = [value for _, value in self._values]
+        return float(np.percentile(values, percent)) if values else math.nan
 
     def _forget(self, now_s: float) -> None:
         while self._values and now_s - self._values[0][0] > self._window_s:

@@ -28,13 +28,22 @@ HERO_NET = str(ROOT / "weights" / "hero_net.safetensors")
 FCN_001 = str(ROOT / "weights" / "fcn_001.safetensors")
 
 
+def measured(options: str) -> dict:
+    """What `bench engines` prints for fcn_001."""
+    return figures("bench", "engines", "--weights", FCN_001, *options.split())
+
+
 def test_engines_are_measured_against_plain_pytorch_in_one_run():
-    result = figures("bench", "engines", "--weights", FCN_001, "--size", "64", "--rounds", "10", "--batch", "1,3")
+    result = measured("--size 64 --rounds 10 --batch 3")
     assert result["command"].startswith("fcn-follow bench engines --weights fcn_001.safetensors --size 64")
     rows = {(r["engine"], r["precision"], r["batch"]): r for r in result["engines"]}
-    assert {("torch", "fp32", 1), ("openvino", "fp32", 1), ("onnxruntime", "fp32", 3), ("openvino", "bf16", 3)} <= set(
-        rows
-    )
+    assert {("torch", "fp32", 3), ("onnxruntime", "fp32", 3), ("openvino", "bf16", 3)} <= rows.keys()
+    more = measured("--size 64 --rounds 5 --batch 1,3 --precision fp32 --engines openvino")
+    batches = {(r["engine"], r["batch"]): r for r in more["engines"]}
+    assert batches.keys() == {("torch", 1), ("torch", 3), ("openvino", 1), ("openvino", 3)}
+    for engine, batch in batches:
+        found, base = batches[engine, batch], batches["torch", batch]
+        assert found["times_faster"] == pytest.approx(base["best_ms"] / found["best_ms"])
     for row in rows.values():
         base = rows["torch", "fp32", row["batch"]]
         assert not row["problem"]
@@ -59,20 +68,7 @@ def test_the_graph_without_torch_compile_gives_what_plain_pytorch_gives():
 
 @pytest.mark.slow
 def test_torch_compile_of_the_plain_network_is_measured_too():
-    (_, row) = figures(
-        "bench",
-        "engines",
-        "--weights",
-        FCN_001,
-        "--size",
-        "64",
-        "--precision",
-        "fp32",
-        "--rounds",
-        "5",
-        "--engines",
-        "torch.compile",
-    )["engines"]
+    (_, row) = measured("--size 64 --precision fp32 --rounds 5 --engines torch.compile")["engines"]
     assert (row["engine"], row["ours"], row["problem"]) == ("torch.compile", False, "")
     assert row["best_ms"] > 0
 
@@ -80,20 +76,9 @@ def test_torch_compile_of_the_plain_network_is_measured_too():
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 def test_a_gpu_is_measured_with_and_without_replay():
-    rows = figures(
-        "bench",
-        "engines",
-        "--device",
-        "cuda",
-        "--weights",
-        FCN_001,
-        "--rounds",
-        "5",
-        "--precision",
-        "fp16",
-        "--engines",
-        "torch-compiled,compiled-only,replayed-only",
-    )["engines"]
+    rows = measured("--device cuda --rounds 5 --precision fp16 --engines torch-compiled,compiled-only,replayed-only")[
+        "engines"
+    ]
     assert [(row["engine"], row["problem"]) for row in rows] == [
         ("torch", ""), ("torch-compiled", ""), ("compiled-only", ""), ("replayed-only", "")
     ]  # fmt: skip
@@ -101,9 +86,7 @@ def test_a_gpu_is_measured_with_and_without_replay():
 
 def test_a_contender_that_is_not_installed_says_so(monkeypatch):
     monkeypatch.setattr(bench_engines, "missing_for", lambda name: "pip install it" if name == "onnxruntime" else "")
-    rows = figures(
-        "bench", "engines", "--weights", FCN_001, "--size", "32", "--rounds", "5", "--engines", "torch.onnx,openvino"
-    )["engines"]
+    rows = measured("--size 32 --rounds 5 --engines torch.onnx,openvino")["engines"]
     assert {row["engine"]: row["problem"] for row in rows if row["precision"] == "fp32"} == {
         "torch": "", "torch.onnx": "not installed: pip install it", "openvino": ""
     }  # fmt: skip
@@ -117,9 +100,7 @@ def test_a_reference_that_a_device_computes_otherwise_is_reported_and_the_others
         return "is off" if engine.spec == EngineSpec() else sound(self, engine)
 
     monkeypatch.setattr(Verification, "problem", problem)
-    rows = figures("bench", "engines", "--weights", FCN_001, "--size", "32", "--rounds", "5", "--engines", "openvino")[
-        "engines"
-    ]
+    rows = measured("--size 32 --rounds 5 --engines openvino")["engines"]
     by_engine = {row["engine"]: row for row in rows if row["precision"] == "fp32"}
     assert by_engine["torch"]["problem"] == "is off"
     assert by_engine["openvino"]["best_ms"] > 0

@@ -171,18 +171,8 @@ def test_ctrl_c_gives_the_figures_so_far(tmp_path):
         (topic, time_ns + turn * 100 * PERIOD_NS, message)
         for turn in range(10) for topic, time_ns, message in _shifted(camera_and_truth(100), turn * 100 * PERIOD_NS)
     ])  # fmt: skip
-    command = [
-        sys.executable,
-        "-m",
-        "fcn_follow",
-        "score-bag",
-        bag,
-        "--weights",
-        weights,
-        "--json",
-        "--report",
-        tmp_path,
-    ]
+    command = [sys.executable, "-m", "fcn_follow", "score-bag", bag, "--weights", weights, "--json"]
+    command += ["--report", tmp_path]
     process = subprocess.Popen(
         [str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1", "FORCE_COLOR": "1", "COLUMNS": "100"},
