@@ -109,7 +109,7 @@ def train(
     if resume:
         trainer.resume()
         console.print(f"resumed after epoch {len(trainer.history)} of {parameters.epochs}")
-    _fit(trainer, tensorboard if team.is_first else None)
+    fit(trainer, tensorboard if team.is_first else None)
     if trainer.best_epoch < 0:
         raise UserError("stopped before the first evaluation on the held-out runs; there are no weights yet")
     if not team.is_first:
@@ -191,7 +191,7 @@ def _teacher(path: Path | None, device: str) -> nn.Module | None:
     return None if path is None else load_weights(path).network.to(find_device(device))
 
 
-def _fit(trainer: Trainer, tensorboard: Path | None) -> None:
+def fit(trainer: Trainer, tensorboard: Path | None = None) -> None:
     """Run the training with a progress bar, and TensorBoard where a folder is given; Ctrl-C ends it early."""
     board = _board(tensorboard, trainer)
     steps = trainer.steps_per_epoch
@@ -203,7 +203,7 @@ def _fit(trainer: Trainer, tensorboard: Path | None) -> None:
             done = len(trainer.history)
             seen = f", best score {trainer.best_score:.3f}" if trainer.best_epoch >= 0 else ""
             text = f"epoch {done + 1}/{epochs}, loss {loss:.4f}{seen}"
-            progress.update(task, completed=done * steps + step, description=text)
+            progress.update(task, completed=trainer.scheduled(done, step), description=text)
             if board:
                 board.step(step, loss)
 

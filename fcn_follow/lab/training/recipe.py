@@ -26,6 +26,9 @@ class TrainingParameters:
     workers: int = parameter(2, "threads that decode frames", minimum=1, maximum=64)
 
     epochs: int = parameter(40, "epochs", minimum=1, maximum=100_000)
+    minutes: float = parameter(
+        0.0, "end after so many minutes, to which the schedule is then squeezed; 0: no limit", unit="min", minimum=0.0
+    )
     steps_per_epoch: int = parameter(0, "steps in an epoch; 0 for one pass over the frames", minimum=0, maximum=10**6)
     batch_size: int = parameter(32, "frames in a step", minimum=1, maximum=4096)
     sampling: str = parameter(
