@@ -18,7 +18,7 @@ from fcn_follow.files import write_whole
 from fcn_follow.inference.choice import EngineRequest
 from fcn_follow.inference.engine import Output
 from fcn_follow.inference.exported import choose_for, load_model, request_for
-from fcn_follow.lab.console import console
+from fcn_follow.lab.console import console, progress_bar
 from fcn_follow.lab.enrolment import Enrolment, TimedImage, picture_to_choose_in
 from fcn_follow.lab.enrolment import enrol as learn
 from fcn_follow.lab.own_person import ClipFrames
@@ -74,7 +74,9 @@ def enrol(
     chosen = _chosen(choice, picture, number, largest)
     parameters = own_person.own_parameters(segmenter.card, minutes, seed)
     clip = ClipFrames(parameters.frame_px)
-    found = learn(images(), segmenter, chosen, time_s, clip.add if start else lambda *_: None)
+    with progress_bar() as progress:
+        watched = progress.track(images(), description="watching the clip")
+        found = learn(watched, segmenter, chosen, time_s, clip.add if start else lambda *_: None)
     write_whole(out, found.appearance.to_json())
     for line in _report(found):
         print(line)

@@ -49,7 +49,12 @@ def default_start() -> Path:
 
 
 def check_finetuning(model: Model, weights: Path, out: Path) -> LoadedWeights:
-    """The weights to start from. Raises UserError where they cannot be trained, or would be overwritten."""
+    """The weights to start from.
+
+    Raises UserError where they cannot be trained, or would be overwritten, or the simulator has nothing to draw with.
+    """
+    from fcn_follow.simulation import graphics  # noqa: F401 - here: the help needs no simulator
+
     target = weights_beside(out)
     if target == out:
         raise UserError(
@@ -128,7 +133,7 @@ def own_parameters(start: ModelCard, minutes: float, seed: int) -> TrainingParam
 
 def _simulated(count: int, seed: int, parameters: TrainingParameters) -> FrameBank:
     """Frames of the simulator, in which nobody is this person."""
-    from fcn_follow.simulation.synthesize import SynthesisOptions, synthesize  # here: the help needs no simulator
+    from fcn_follow.simulation.synthesize import SynthesisOptions, synthesize  # here: as above
 
     side_px = parameters.frame_px
     options = SynthesisOptions(count, side_px, side_px, seed, no_hero_share=_NO_HERO, far_share=_FAR)

@@ -23,6 +23,7 @@ from fcn_follow.lab.data.bank import FrameBank, load_bank
 from fcn_follow.lab.data.frames import open_frames
 from fcn_follow.lab.data.split import FrameRef, all_frames, fraction_of, refuse_leak, split_by_run, split_by_share
 from fcn_follow.lab.scoring.evaluation import LabelledFrame, labelled_frames
+from fcn_follow.lab.training.judgement import HERO
 from fcn_follow.lab.training.recipe import TrainingParameters, read_recipe
 from fcn_follow.lab.training.record import write_record
 from fcn_follow.lab.training.team import join_team
@@ -211,9 +212,9 @@ def fit(trainer: Trainer, tensorboard: Path | None = None) -> None:
             if board:
                 board.epoch(report)
             if report.score is not None:
-                progress.console.print(
-                    f"epoch {report.epoch + 1}: loss {report.loss:.4f}, {figures_text(report.figures)}", highlight=False
-                )
+                of_hero = trainer.parameters.keep_by == HERO
+                figures = f"IoU of the hero {report.score:.4f}" if of_hero else figures_text(report.figures)
+                progress.console.print(f"epoch {report.epoch + 1}: loss {report.loss:.4f}, {figures}", highlight=False)
 
         try:
             trainer.fit(on_step, on_epoch)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fcn_follow.errors import UserError, shown
 from fcn_follow.lab.data.augment import AugmentParameters
-from fcn_follow.lab.training.judgement import PEOPLE, SCORE
+from fcn_follow.lab.training.judgement import HERO, PEOPLE, SCORE
 from fcn_follow.networks.weights import METRES, PER_IMAGE
 from fcn_follow.parameters import parameter, with_values
 from fcn_follow.yaml_text import read_yaml
@@ -71,8 +71,8 @@ class TrainingParameters:
     evaluate_epochs: int = parameter(1, "epochs between two evaluations on the held-out runs", minimum=1, maximum=10**6)
     keep_by: str = parameter(
         SCORE,
-        "score: keep the weights with the best score; people: by IoU of people and near IoU",
-        choices=(SCORE, PEOPLE),
+        "score: keep the weights with the best score; people: by IoU of people and near IoU; hero: by IoU of the hero",
+        choices=(SCORE, PEOPLE, HERO),
     )
     early_stop_epochs: int = parameter(
         0, "stop after this many epochs without a better score; 0: never", minimum=0, maximum=10**6

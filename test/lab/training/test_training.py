@@ -30,7 +30,7 @@ from fcn_follow.lab.scoring.evaluation import judge_labels, labelled_frames, sum
 from fcn_follow.lab.scoring.follow_me import Kind
 from fcn_follow.lab.training import trainer as trainer_module
 from fcn_follow.lab.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from fcn_follow.lab.training.judgement import PEOPLE, quality
+from fcn_follow.lab.training.judgement import HERO, PEOPLE, quality
 from fcn_follow.lab.training.losses import parse_loss
 from fcn_follow.lab.training.lr_finder import range_test
 from fcn_follow.lab.training.recipe import TrainingParameters, read_recipe
@@ -258,7 +258,7 @@ def test_a_training_repeats_by_seed_and_resumes_to_the_same_weights(data):
     assert history == record["history"]
 
 
-def test_weights_are_kept_by_the_score_or_by_people_and_the_near_hero():
+def test_weights_are_kept_by_the_score_or_by_people_and_the_near_hero_or_by_the_hero():
     hero, people = np.zeros((40, 40), np.uint8), np.zeros((40, 40), np.uint8)
     hero[:10], people[:10] = 2, 1
     half_seen, all_background = people.copy(), np.zeros_like(people)
@@ -267,6 +267,8 @@ def test_weights_are_kept_by_the_score_or_by_people_and_the_near_hero():
     result = summarise([judge_labels(*frame, 4) for frame in frames])
     assert quality(result, PEOPLE) == pytest.approx((15 / 20 + 1.0) / 2)
     assert quality(result) == pytest.approx(0.5)  # the score: no far frame
+    alarmed = summarise([judge_labels(*frame, 4) for frame in (*frames, ("d", Kind.NONE, people, hero))])
+    assert (quality(result, HERO), quality(alarmed, HERO)) == (1.0, 0.5)
     blind = summarise([judge_labels("a", Kind.NONE, all_background, all_background, 4)])
     assert quality(blind, PEOPLE) == 0.0
 
