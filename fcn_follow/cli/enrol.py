@@ -43,7 +43,7 @@ def enrol(
         typer.Option("--finetune", help="Train weights too whose hero is this person, beside --out; from people_net."),
     ] = False,
     minutes: Annotated[
-        float, typer.Option(help="The longest time to train; Ctrl-C keeps the best so far.", min=0.1)
+        float, typer.Option(help="The longest time to train; Ctrl-C keeps the best so far.", min=0.1, max=1440)
     ] = 10,
     seed: Annotated[int, typer.Option(help="Of the training.", min=0)] = 1,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the training that was stopped.")] = False,
@@ -72,16 +72,16 @@ def enrol(
     encoded = cv2.imencode(".png", draw_overlay(image_rgb, choice.labels, None, choice.places_px)[..., ::-1])[1]
     write_whole(picture, encoded.tobytes())
     chosen = _chosen(choice, picture, number, largest)
-    parameters = own_person.own_parameters(segmenter.card, minutes, seed)
-    clip = ClipFrames(parameters.frame_px)
+    parameters = own_person.own_parameters(start.card, minutes, seed) if start else None
+    clip = ClipFrames(parameters.frame_px) if parameters else None
     with progress_bar() as progress:
         watched = progress.track(images(), description="watching the clip")
-        found = learn(watched, segmenter, chosen, time_s, clip.add if start else lambda *_: None)
+        found = learn(watched, segmenter, chosen, time_s, clip.add if clip else lambda *_: None)
     write_whole(out, found.appearance.to_json())
     for line in _report(found):
         print(line)
     print(f"written: {out}; fly with: scripts/follow --hero {out}")
-    if start:
+    if start and clip and parameters:
         own_person.finetune(clip, start, weights, out, parameters, resume)
 
 
