@@ -41,6 +41,7 @@ OTHERS_TRAINING, OTHERS_CHOOSING = 500, 80
 """Frames of the simulator."""
 _NO_HERO, _FAR = 0.3, 0.5
 _INPUT_MULTIPLE_PX = 16
+FORGETS = "other people are found less well than by {}, and the drone keeps away only from those it finds"
 
 
 def default_start() -> Path:
@@ -96,7 +97,7 @@ def finetune(
         f"recoloured as somebody else, and {OTHERS_TRAINING} frames of the simulator as other people; chosen on "
         f"{len(held_out)} others, of a later stretch of the clip among them. Started from {weights.name}",
         notes="for following this one person, in these clothes. The masks of the clip are those of "
-        f"{weights.name}: no truth, and no measure of a flight",
+        f"{weights.name}: no truth, and no measure of a flight; {FORGETS.format(weights.name)}",
     )
     device = find_device("auto")
     trainer = Trainer(parameters, bank, held_out, weights_beside(out), card, device)
@@ -118,7 +119,7 @@ def finetune(
     print(f"  {weights.name}: {before}")
     print(f"  {trainer.out.name}: {after}")
     print(f"  {trainer.out.name}, the person in other clothes (recoloured): {disguise.others_words}")
-    for warning in after.warnings:
+    for warning in (*after.warnings, FORGETS.format(weights.name)):
         print(f"warning: {warning}")
     print(f"written: {trainer.out}; fly with: scripts/follow --weights {trainer.out}")
 

@@ -142,7 +142,8 @@ def test_weights_are_trained_whose_hero_is_the_person(clip, small, tmp_path):
     assert "one person" in card.data and "Started from any.safetensors" in card.data
     assert card.command.startswith("fcn-follow enrol ") and "clip_person_found" in card.scores
     assert "16 frames seen" in out and "which are no truth" in out and f"scripts/follow --weights {path}" in out
-    assert "others taken for the person" in out
+    assert "others taken for the person" in out and "warning: other people are found less well than by any" in out
+    assert "other people are found less well than by any.safetensors" in card.notes
 
     bank = Seen.last.bank
     times = np.array([float(name.split("/")[1]) for name in bank.names if name.startswith("clip/")])
