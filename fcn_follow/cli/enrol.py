@@ -11,15 +11,17 @@ import cv2
 import numpy as np
 import typer
 
+from fcn_follow.cli import own_person
 from fcn_follow.cli.options import EngineName, WeightsFile
 from fcn_follow.errors import UserError
 from fcn_follow.files import write_whole
 from fcn_follow.inference.choice import EngineRequest
 from fcn_follow.inference.engine import Output
 from fcn_follow.inference.exported import choose_for, load_model, request_for
-from fcn_follow.lab.console import console
+from fcn_follow.lab.console import console, progress_bar
 from fcn_follow.lab.enrolment import Enrolment, TimedImage, picture_to_choose_in
 from fcn_follow.lab.enrolment import enrol as learn
+from fcn_follow.lab.own_person import ClipFrames
 from fcn_follow.nodes.support.sources import open_source
 from fcn_follow.perception.candidates import Candidate
 from fcn_follow.perception.overlay import draw_overlay
@@ -36,14 +38,27 @@ def enrol(
         typer.Option(help="The person's number in the picture that is written beside --out; default: it is asked for."),
     ] = None,
     largest: Annotated[bool, typer.Option("--largest", help="Take the tallest person of that picture.")] = False,
+    finetune: Annotated[
+        bool,
+        typer.Option("--finetune", help="Train weights too whose hero is this person, beside --out; from people_net."),
+    ] = False,
+    minutes: Annotated[
+        float, typer.Option(help="The longest time to train; Ctrl-C keeps the best so far.", min=0.1, max=1440)
+    ] = 10,
+    seed: Annotated[int, typer.Option(help="Of the training.", min=0)] = 1,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the training that was stopped.")] = False,
     weights: WeightsFile = None,
     engine: EngineName = "auto",
 ) -> None:
     """Learn a person's appearance from a clip, and report how well it separates this person from the others there."""
+    if resume and not finetune:
+        raise UserError("--resume goes on with a training: give --finetune")
     source = open_source(video)
     if source.live:
         raise UserError(f"{video}: a camera has no end; record a clip")
-    loaded = load_model(weights or default_weights())
+    weights = weights or (own_person.default_start() if finetune else default_weights())
+    loaded = load_model(weights)
+    start = own_person.check_finetuning(loaded, weights, out) if finetune else None
     request = request_for(loaded, EngineRequest(engine, precision="fp32"))
     segmenter = Segmenter(loaded, choose_for(loaded, request, output=Output.CODES).engine)
 
@@ -57,11 +72,17 @@ def enrol(
     encoded = cv2.imencode(".png", draw_overlay(image_rgb, choice.labels, None, choice.places_px)[..., ::-1])[1]
     write_whole(picture, encoded.tobytes())
     chosen = _chosen(choice, picture, number, largest)
-    found = learn(images(), segmenter, chosen, time_s)
+    parameters = own_person.own_parameters(start.card, minutes, seed) if start else None
+    clip = ClipFrames(parameters.frame_px) if parameters else None
+    with progress_bar() as progress:
+        watched = progress.track(images(), description="watching the clip")
+        found = learn(watched, segmenter, chosen, time_s, clip.add if clip else lambda *_: None)
     write_whole(out, found.appearance.to_json())
     for line in _report(found):
         print(line)
     print(f"written: {out}; fly with: scripts/follow --hero {out}")
+    if start and clip and parameters:
+        own_person.finetune(clip, start, weights, out, parameters, resume)
 
 
 def _chosen(choice: Choice, picture: Path, number: int | None, largest: bool) -> Candidate:

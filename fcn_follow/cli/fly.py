@@ -46,6 +46,12 @@ Pointed = Annotated[
     bool,
     typer.Option("--pointed", help="Follow one of ten outfits, by the seed, at whom the user points at the start."),
 ]
+Outfits = Annotated[
+    bool,
+    typer.Option(
+        "--outfits", help="Dress hero and lookalikes as --pointed does; the hero is still that of the weights."
+    ),
+]
 Ranging = Annotated[str, typer.Option(help=f"How the distance is found: {', '.join(METHODS)}.")]
 Duration = Annotated[Optional[float], typer.Option(help="Seconds, instead of the scenario's own.", min=1)]  # noqa: UP045
 Processes = Annotated[int, typer.Option(help="Flights at the same time.", min=1, max=64)]
@@ -78,6 +84,7 @@ def one(
     engine: Engine = "torch",
     true_positions: TruePositions = False,
     pointed: Pointed = False,
+    outfits: Outfits = False,
     ranging: Ranging = METHODS[0],
     duration: Duration = None,
     move: Annotated[
@@ -87,17 +94,22 @@ def one(
             "that from the set point of the start."
         ),
     ] = None,
+    record: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Folder for the camera's frames and their true masks, which `enrol` or `score` then read."),
+    ] = None,
 ) -> None:
     """Fly one scenario; write a report with a video."""
-    from fcn_follow.simulation.fly_with_report import fly_with_report
+    from fcn_follow.simulation.fly_with_report import FrameRecorder, fly_with_report
     from fcn_follow.simulation.moves import MOVES
     from fcn_follow.simulation.scenarios import find_scenario
 
     if move is not None and move not in MOVES:
         raise UserError(f"--move {move}: allowed is {', '.join(MOVES)}")
     chosen = find_scenario(scenario)
-    eyes = _eyes(true_positions, weights, engine, ranging, pointed)
+    eyes = _eyes(true_positions, weights, engine, ranging, pointed, outfits)
     make_folder(out, "--out")
+    recorder = FrameRecorder(record) if record else None
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -114,6 +126,7 @@ def one(
             duration,
             lambda now_s: progress.update(task, completed=now_s),
             MOVES[move] if move else None,
+            recorder.add if recorder else None,
         )
     print_figures([result])
     console.print(f"report: {page}")
@@ -128,6 +141,7 @@ def suite(
     engine: Engine = "torch",
     true_positions: TruePositions = False,
     pointed: Pointed = False,
+    outfits: Outfits = False,
     ranging: Ranging = METHODS[0],
     duration: Duration = None,
     processes: Processes = 2,
@@ -140,7 +154,7 @@ def suite(
     from fcn_follow.simulation.suite import save_tables
 
     scenarios = _scenarios(scenario, knows_depth=true_positions or ranging == "depth")
-    eyes = _eyes(true_positions, weights, engine, ranging, pointed)
+    eyes = _eyes(true_positions, weights, engine, ranging, pointed, outfits)
     where = check_on(on, processes)
     make_folder(out, "--out")
     found: dict[int, Figures] = {}
@@ -282,7 +296,14 @@ def _scenarios(names: str, *, knows_depth: bool) -> list[Scenario]:
     return [scenario for scenario in SCENARIOS if knows_depth or not scenario.misleads_height]
 
 
-def _eyes(true_positions: bool, weights: Path | None, engine: str, ranging: str, pointed: bool = False) -> EyesSpec:
+def _eyes(
+    true_positions: bool,
+    weights: Path | None,
+    engine: str,
+    ranging: str,
+    pointed: bool = False,
+    outfits: bool = False,
+) -> EyesSpec:
     """The perception of the flights. Raises UserError, before anything flies, for options that do not fit."""
     from fcn_follow.simulation.suite import EyesSpec
 
@@ -293,13 +314,13 @@ def _eyes(true_positions: bool, weights: Path | None, engine: str, ranging: str,
             raise UserError("--true-positions is flown without any ranging")
         if pointed:
             raise UserError("--true-positions needs no pointing; leave out --pointed")
-        return EyesSpec()
+        return EyesSpec(outfits=outfits)
     path = (weights or default_weights()).resolve()  # the workers of a cluster are in other folders
     card = load_model(path).card
     candidates(EngineRequest(engine, precision="fp32"))
     if ranging == "depth":
         require_metres(card)
-    return EyesSpec(path, engine, ranging, pointed)
+    return EyesSpec(path, engine, ranging, pointed, outfits)
 
 
 def _flights(

@@ -23,6 +23,7 @@ from fcn_follow.lab.data.bank import FrameBank, load_bank
 from fcn_follow.lab.data.frames import open_frames
 from fcn_follow.lab.data.split import FrameRef, all_frames, fraction_of, refuse_leak, split_by_run, split_by_share
 from fcn_follow.lab.scoring.evaluation import LabelledFrame, labelled_frames
+from fcn_follow.lab.training.judgement import HERO
 from fcn_follow.lab.training.recipe import TrainingParameters, read_recipe
 from fcn_follow.lab.training.record import write_record
 from fcn_follow.lab.training.team import join_team
@@ -109,7 +110,7 @@ def train(
     if resume:
         trainer.resume()
         console.print(f"resumed after epoch {len(trainer.history)} of {parameters.epochs}")
-    _fit(trainer, tensorboard if team.is_first else None)
+    fit(trainer, tensorboard if team.is_first else None)
     if trainer.best_epoch < 0:
         raise UserError("stopped before the first evaluation on the held-out runs; there are no weights yet")
     if not team.is_first:
@@ -191,7 +192,7 @@ def _teacher(path: Path | None, device: str) -> nn.Module | None:
     return None if path is None else load_weights(path).network.to(find_device(device))
 
 
-def _fit(trainer: Trainer, tensorboard: Path | None) -> None:
+def fit(trainer: Trainer, tensorboard: Path | None = None) -> None:
     """Run the training with a progress bar, and TensorBoard where a folder is given; Ctrl-C ends it early."""
     board = _board(tensorboard, trainer)
     steps = trainer.steps_per_epoch
@@ -203,7 +204,7 @@ def _fit(trainer: Trainer, tensorboard: Path | None) -> None:
             done = len(trainer.history)
             seen = f", best score {trainer.best_score:.3f}" if trainer.best_epoch >= 0 else ""
             text = f"epoch {done + 1}/{epochs}, loss {loss:.4f}{seen}"
-            progress.update(task, completed=done * steps + step, description=text)
+            progress.update(task, completed=trainer.scheduled(done, step), description=text)
             if board:
                 board.step(step, loss)
 
@@ -211,9 +212,9 @@ def _fit(trainer: Trainer, tensorboard: Path | None) -> None:
             if board:
                 board.epoch(report)
             if report.score is not None:
-                progress.console.print(
-                    f"epoch {report.epoch + 1}: loss {report.loss:.4f}, {figures_text(report.figures)}", highlight=False
-                )
+                of_hero = trainer.parameters.keep_by == HERO
+                figures = f"IoU of the hero {report.score:.4f}" if of_hero else figures_text(report.figures)
+                progress.console.print(f"epoch {report.epoch + 1}: loss {report.loss:.4f}, {figures}", highlight=False)
 
         try:
             trainer.fit(on_step, on_epoch)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,6 +20,8 @@ CHOICE_S = 2.0
 """The picture in which the person is chosen is one of so many seconds: the one with the tallest person."""
 
 TimedImage = tuple[float, NDArray[np.uint8]]
+OnChoice = Callable[[float, NDArray[np.uint8], Choice, float], None]
+"""Gets time, image, choice and the likeness that the person usually has."""
 
 
 @dataclass
@@ -64,8 +66,16 @@ def picture_to_choose_in(images: Iterable[TimedImage], segmenter: Segmenter) -> 
     return best
 
 
-def enrol(images: Iterable[TimedImage], segmenter: Segmenter, chosen: Candidate, chosen_s: float) -> Enrolment:
+def enrol(
+    images: Iterable[TimedImage],
+    segmenter: Segmenter,
+    chosen: Candidate,
+    chosen_s: float,
+    on_choice: OnChoice = lambda *_: None,
+) -> Enrolment:
     """Learn the person who is `chosen` in the image of time chosen_s, from then on.
+
+    `on_choice` is called for each image after the appearance has been learnt.
 
     Raises UserError where the person is not seen for long enough.
     """
@@ -84,6 +94,7 @@ def enrol(images: Iterable[TimedImage], segmenter: Segmenter, chosen: Candidate,
         found.appearance = selection.appearance
         found.frames += 1
         found.asked += bool(choice.asks)
+        on_choice(time_s, image_rgb, choice, found.appearance.usual)
         hero = next((each for each in choice.candidates if each.number == choice.hero), None)
         for each in choice.candidates if hero else ():
             likeness = found.appearance.likeness(appearance_of(image_rgb[each.window], each.mask))

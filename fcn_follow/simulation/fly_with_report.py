@@ -5,6 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fcn_follow.errors import UserError
+from fcn_follow.files import make_folder
 from fcn_follow.perception.sight import Sight
 from fcn_follow.simulation.episode import CameraSetup, Episode, Frame
 from fcn_follow.simulation.figures import Figures, figures
@@ -17,6 +23,31 @@ from fcn_follow.simulation.suite import EyesSpec
 from fcn_follow.simulation.world import town_of
 
 
+class FrameRecorder:
+    """Writes the frames of a flight and their true masks into a new folder, in the form that `open_frames` reads.
+
+    Raises UserError where the folder holds something, or cannot be written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        if folder.is_dir() and any(folder.iterdir()):
+            raise UserError(f"--record {folder} holds other files; give a folder that is new or empty")
+        self._folder, self._count = folder, 0
+        for name in ("images", "masks"):
+            make_folder(folder / name, "--record")
+
+    def add(self, frame: Frame) -> None:
+        """Write the next frame."""
+        mask = np.eye(3, dtype=np.uint8)[frame.labels] * np.uint8(255)
+        self._write(f"images/{self._count:06d}.png", frame.rgb)
+        self._write(f"masks/{self._count:06d}.png", mask)
+        self._count += 1
+
+    def _write(self, name: str, picture_rgb: NDArray[np.uint8]) -> None:
+        if not cv2.imwrite(str(self._folder / name), picture_rgb[..., ::-1]):
+            raise UserError(f"{self._folder / name}: cannot be written; is the disk full?")
+
+
 def fly_with_report(
     scenario: Scenario,
     seed: int,
@@ -25,10 +56,11 @@ def fly_with_report(
     duration_s: float | None = None,
     on_frame: Callable[[float], None] = lambda now_s: None,
     move: Move | None = None,
+    record: Callable[[Frame], None] | None = None,
 ) -> tuple[Figures, Path]:
     """Fly, and write NAME_SEED.html and NAME_SEED.webm into the folder `out`; the figures and the page.
 
-    `on_frame` gets the time of each frame.
+    `on_frame` gets the time of each frame, `record` the frame.
     """
     camera = CameraSetup()
     eyes = spec.open(camera)
@@ -41,6 +73,8 @@ def fly_with_report(
             place = (now.drone_m, now.drone_yaw_rad, now.hero_m, now.people_m)
             video.add(frame.rgb, sight.labels, sight.hero, *place, caption)
             on_frame(now.now_s)
+            if record:
+                record(frame)
 
         log = fly(scenario, seed, eyes, camera, watch, duration_s, move=move, cast=spec.cast(seed))
     result = figures(log)

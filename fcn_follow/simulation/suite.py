@@ -22,17 +22,19 @@ from fcn_follow.simulation.scenarios import Scenario, find_scenario
 class EyesSpec:
     """The perception of a flight: weights, engine and ranging method; without weights the truth.
 
-    When `pointed`, the hero is one of POINTED_HEROES, by the seed, and whom the user points at.
+    When `pointed`, the hero is one of POINTED_HEROES, by the seed, and whom the user points at; with `outfits` it is
+    that one too, and nobody points.
     """
 
     weights: Path | None = None
     engine: str = "torch"
     ranging: str = "apparent_height"
     pointed: bool = False
+    outfits: bool = False
 
     def cast(self, seed: int) -> Cast:
         """Who walks in a flight."""
-        return pointed_cast(seed) if self.pointed else Cast()
+        return pointed_cast(seed) if self.pointed or self.outfits else Cast()
 
     def open(self, camera: CameraSetup) -> Eyes:
         """The perception for a camera. Raises UserError for weights that do not suit the ranging method."""

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
+import torch
 from command_line import fcn_follow, invoke
 from drawn_frames import write_weights
+from made_weights import write_depth_weights
 from people import BLACK, BLUE, RED, WHITE, Person, scene
 
-from fcn_follow.cli import enrol
+from fcn_follow.cli import enrol, own_person
 from fcn_follow.inference.engine import Answer, EngineSpec
+from fcn_follow.lab.training.checkpoint import load_checkpoint
+from fcn_follow.lab.training.trainer import Trainer
+from fcn_follow.networks.weights import load_weights
 from fcn_follow.nodes.support.appearance_file import read_appearance
 from fcn_follow.perception.selection import Selection
 
@@ -29,13 +35,13 @@ class EngineByGrass:
 
 @pytest.fixture
 def clip(tmp_path, monkeypatch):
-    """Write two seconds of these people, who walk to the right, and return the arguments of the command."""
+    """Write some seconds of these people, who walk to the right, and return the arguments of the command."""
     monkeypatch.setattr(enrol, "choose_for", lambda *_, **__: SimpleNamespace(engine=EngineByGrass()))
 
-    def write(*people: Person) -> list[str | Path]:
+    def write(*people: Person, frames: int = 36, speed: float = 1.0) -> list[str | Path]:
         (tmp_path / "clip" / "images").mkdir(parents=True)
-        for index in range(36):  # a folder is played at 15 Hz
-            walked = [(x + index, y, *clothes) for x, y, *clothes in people]
+        for index in range(frames):  # a folder is played at 15 Hz
+            walked = [(x + speed * index, y, *clothes) for x, y, *clothes in people]
             image = scene(*walked, size=(128, 192), seed=index)[0]
             cv2.imwrite(str(tmp_path / "clip" / "images" / f"{index:05d}.png"), image[..., ::-1])
         weights = write_weights(tmp_path / "any.safetensors")
@@ -97,3 +103,92 @@ def test_a_clip_without_people_or_too_short_is_refused(clip, tmp_path):
     assert done.returncode == 1 and "nobody is found in the first 2 s" in done.stderr
     done = fcn_follow("enrol", tmp_path / "none.mp4", "--out", tmp_path / "x.json", "--largest")
     assert done.returncode == 1 and "there is no such" in done.stderr
+
+
+class Seen(Trainer):
+    """The trainer, which keeps the last one."""
+
+    last: Seen
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        Seen.last = self
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """A training of a few steps, with few frames of the simulator."""
+
+    def small_parameters(*arguments):
+        parameters = own_parameters(*arguments)
+        return dataclasses.replace(parameters, epochs=2, steps_per_epoch=2, batch_size=4, input_px=32)
+
+    own_parameters = own_person.own_parameters
+    monkeypatch.setattr(own_person, "own_parameters", small_parameters)
+    monkeypatch.setattr(own_person, "OTHERS_TRAINING", 4)
+    monkeypatch.setattr(own_person, "OTHERS_CHOOSING", 2)
+    monkeypatch.setattr(own_person, "Trainer", Seen)
+
+
+TWO = ((30, 100, RED, BLACK), (80, 110, BLUE, WHITE))
+
+
+def test_weights_are_trained_whose_hero_is_the_person(clip, small, tmp_path):
+    arguments = [*clip(*TWO, frames=150, speed=0.5), "--number", 1, "--finetune"]
+    out, _ = invoke(*arguments)
+    path = tmp_path / "out" / "hero.safetensors"
+    card = load_weights(path).card
+    assert (card.network, card.input_height_px, card.input_width_px) == ("hero_net", 64, 96)
+    assert "one person" in card.data and "Started from any.safetensors" in card.data
+    assert card.command.startswith("fcn-follow enrol ") and "clip_person_found" in card.scores
+    assert "16 frames seen" in out and "which are no truth" in out and f"scripts/follow --weights {path}" in out
+    assert "others taken for the person" in out and "warning: other people are found less well than by any" in out
+    assert "other people are found less well than by any.safetensors" in card.notes
+
+    bank = Seen.last.bank
+    times = np.array([float(name.split("/")[1]) for name in bank.names if name.startswith("clip/")])
+    judged = [float(frame.name.removesuffix(" s")) for frame in Seen.last.held_out if frame.name[0] != "0"]
+    assert len(times) > 100 and times.max() < min(judged) - 0.49
+    assert max(judged) < 8.16 - 0.49, "the last fifth of 1.1 to 9.9 s is in no training, and chooses nothing"
+    heroes = np.array([bool((labels == 2).any()) for labels in bank.labels])
+    assert heroes[: len(times)].sum() == len(times) / 2, "half of them are doubles"
+    assert not heroes[len(times) :].any() and (bank.labels[len(times) :] == 1).any(), "the simulator's hero is another"
+    for image, labels in zip(bank.images[heroes], bank.labels[heroes], strict=True):
+        assert image[labels == 2].mean(axis=0).argmax() == 0, "the one in red"
+
+
+def test_a_training_that_was_stopped_goes_on_to_the_same_weights(clip, small, tmp_path, monkeypatch):
+    arguments = [*clip(*TWO, frames=150, speed=0.5), "--number", 1, "--finetune"]
+    invoke(*arguments)
+    path = tmp_path / "out" / "hero.checkpoint"
+    whole = load_checkpoint(path)
+    save = Trainer._save_checkpoint
+
+    def save_and_stop(trainer):
+        save(trainer)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "_save_checkpoint", save_and_stop)
+        out, errors = invoke(*arguments)
+    assert "stopped" in errors and "8 frames seen" in out and f"written: {path.with_suffix('.safetensors')}" in out
+    out, _ = invoke(*arguments, "--resume")
+    again = load_checkpoint(path)
+    assert "16 frames seen" in out and len(again.notes["history"]) == 2
+    assert all(torch.equal(tensor, again.tensors[name]) for name, tensor in whole.tensors.items())
+
+
+def test_what_cannot_be_trained_is_refused_in_a_line(clip, small, tmp_path):
+    arguments = [*clip(*TWO), "--number", 1]
+    depth = write_depth_weights(tmp_path / "depth.safetensors", 5.0)
+    for more, reason in (
+        (("--finetune",), "the person is sure in 21 frames of the clip, within 1.3 s"),
+        (("--finetune", "--out", tmp_path / "any.json"), "the weights would overwrite"),
+        (("--finetune", "--out", tmp_path / "x.safetensors"), "that is the appearance file"),
+        (("--finetune", "--weights", depth), "without a depth head"),
+        (("--resume",), "--resume goes on with a training: give --finetune"),
+    ):
+        done = fcn_follow(*arguments, *more)
+        said = " ".join(done.stderr.split())
+        assert done.returncode == 1 and reason in said and "Traceback" not in said
+    assert not list(tmp_path.glob("**/hero.safetensors"))

@@ -8,6 +8,7 @@ import math
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 from command_line import fcn_follow, process
 from made_weights import write_depth_weights
@@ -15,6 +16,7 @@ from ros_tools import ROOT
 
 from fcn_follow.cli.fly import one
 from fcn_follow.errors import UserError
+from fcn_follow.lab.data.frames import open_frames
 from fcn_follow.simulation import synthesize as synthesis
 from fcn_follow.simulation.ranging_table import ranging_rows
 from fcn_follow.simulation.requirements import judge
@@ -39,6 +41,20 @@ def test_one_flight_leaves_a_page_and_a_video(tmp_path):
     while video.read()[0]:
         frames += 1
     assert 50 <= frames <= 60
+
+
+def test_a_flight_after_another_outfit_is_recorded_as_frames_with_masks(tmp_path):
+    arguments = ["fly", "one", "--scenario", "lookalike", "--true-positions", "--outfits", "--duration", 1, "--seed", 2]
+    arguments += ["--out", tmp_path / "out", "--record", tmp_path / "frames"]
+    done = fcn_follow(*arguments)
+    assert done.returncode == 0, done.stderr
+    frames = open_frames(tmp_path / "frames")
+    image, labels = frames.image(5), frames.labels(5)
+    assert len(frames) in (19, 20) and image.shape == (240, 320, 3) and set(np.unique(labels)) == {0, 1, 2}
+    red, green, _ = image[labels == 2].mean(axis=0)
+    assert green > 0.7 * red, "the hero of seed 2 is in yellow and blue, that of the weights in red"
+    again = fcn_follow(*arguments)
+    assert again.returncode == 1 and "--record" in again.stderr and "holds other files" in again.stderr
 
 
 def test_a_suite_leaves_tables_and_a_page(tmp_path):

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from fcn_follow.lab.scoring.evaluation import Evaluation
 
-SCORE, PEOPLE = "score", "people"
-"""What the best weights are: those with the best Follow-Me score, or of near heroes and all people."""
+SCORE, PEOPLE, HERO = "score", "people", "hero"
+"""What the best weights are: those with the best Follow-Me score, or of near heroes and all people, or of the hero."""
 
 
 def quality(result: Evaluation, keep_by: str = SCORE) -> float:
     """Higher is better: the Follow-Me score, or with a depth head minus MSE(mask) + SSIM(depth).
 
-    By PEOPLE the mean of the IoU of people over all pixels and of the near hero's.
+    By PEOPLE the mean of the IoU of people over all pixels and of the near hero's; by HERO the hero's over all pixels.
     """
+    if keep_by == HERO:
+        return result.detection.iou["hero"] or 0.0
     if keep_by == PEOPLE:
         return ((result.detection.iou["people"] or 0.0) + result.follow_me.folders["following_images"].iou_hero) / 2
     return result.follow_me.final_score if result.depth is None else -result.depth.mask_mse_depth_ssim

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fcn_follow.errors import UserError, shown
 from fcn_follow.lab.data.augment import AugmentParameters
-from fcn_follow.lab.training.judgement import PEOPLE, SCORE
+from fcn_follow.lab.training.judgement import HERO, PEOPLE, SCORE
 from fcn_follow.networks.weights import METRES, PER_IMAGE
 from fcn_follow.parameters import parameter, with_values
 from fcn_follow.yaml_text import read_yaml
@@ -26,6 +26,9 @@ class TrainingParameters:
     workers: int = parameter(2, "threads that decode frames", minimum=1, maximum=64)
 
     epochs: int = parameter(40, "epochs", minimum=1, maximum=100_000)
+    minutes: float = parameter(
+        0.0, "end after so many minutes, to which the schedule is then squeezed; 0: no limit", unit="min", minimum=0.0
+    )
     steps_per_epoch: int = parameter(0, "steps in an epoch; 0 for one pass over the frames", minimum=0, maximum=10**6)
     batch_size: int = parameter(32, "frames in a step", minimum=1, maximum=4096)
     sampling: str = parameter(
@@ -68,8 +71,8 @@ class TrainingParameters:
     evaluate_epochs: int = parameter(1, "epochs between two evaluations on the held-out runs", minimum=1, maximum=10**6)
     keep_by: str = parameter(
         SCORE,
-        "score: keep the weights with the best score; people: by IoU of people and near IoU",
-        choices=(SCORE, PEOPLE),
+        "score: keep the weights with the best score; people: by IoU of people and near IoU; hero: by IoU of the hero",
+        choices=(SCORE, PEOPLE, HERO),
     )
     early_stop_epochs: int = parameter(
         0, "stop after this many epochs without a better score; 0: never", minimum=0, maximum=10**6

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,6 +77,8 @@ class Trainer:
     history: list[EpochReport] = field(default_factory=list)
     best_score: float = -math.inf
     best_epoch: int = -1
+    frames_seen: int = 0
+    spent_s: float = 0.0
 
     def __post_init__(self) -> None:
         parameters = self.parameters
@@ -132,9 +135,10 @@ class Trainer:
         self.alarms.copy_(checkpoint.tensors["alarms"])
         self.history = [EpochReport(**report) for report in notes["history"]]
         self.best_score, self.best_epoch = notes["best_score"], notes["best_epoch"]
+        self.frames_seen, self.spent_s = notes["frames_seen"], notes["spent_s"]
 
     def fit(self, on_step: Callable[[int, float], None], on_epoch: Callable[[EpochReport], None]) -> None:
-        """Train the remaining epochs.
+        """Train the remaining epochs, or until the minutes are over.
 
         The best weights so far are at `out` after each evaluation; each epoch ends with a checkpoint, so that an
         interruption loses at most one epoch.
@@ -142,16 +146,20 @@ class Trainer:
         Raises UserError where the loss is NaN or infinite; the batch is then saved beside the weights.
         """
         parameters = self.parameters
+        self._began_s = time.monotonic() - self.spent_s
         for epoch in range(len(self.history), parameters.epochs):
             loss = self._epoch(epoch, on_step)
             rate = self.optimizer.param_groups[0]["lr"]
             report = EpochReport(epoch, loss, rate)
-            if (epoch + 1) % parameters.evaluate_epochs == 0 or epoch + 1 == parameters.epochs:
+            is_last = epoch + 1 == parameters.epochs or self._time_share() >= 1.0
+            if (epoch + 1) % parameters.evaluate_epochs == 0 or is_last:
                 report = self._judged(report)
             self.history.append(report)
+            self.spent_s = time.monotonic() - self._began_s
             self._save_checkpoint()
             on_epoch(report)
-            if parameters.early_stop_epochs and epoch - self.best_epoch >= parameters.early_stop_epochs:
+            stops_early = parameters.early_stop_epochs and epoch - self.best_epoch >= parameters.early_stop_epochs
+            if is_last or stops_early:
                 break
 
     def judge(self) -> tuple[float, dict[str, float]]:
@@ -207,7 +215,7 @@ class Trainer:
         total = torch.zeros((), device=self.device)
         unchecked: list[_Step] = []  # a check waits for the GPU
         for step in range(self.steps_per_epoch):
-            rate = learning_rate(parameters, epoch * self.steps_per_epoch + step, self.steps_per_epoch)
+            rate = learning_rate(parameters, self.scheduled(epoch, step), self.steps_per_epoch)
             chosen = indices[step * parameters.batch_size : (step + 1) * parameters.batch_size]
             chance = self.generator.get_state()
             images, targets = self.batch(chosen)
@@ -218,11 +226,25 @@ class Trainer:
             unchecked.append(_Step(chosen, chance, loss))
             self._update_average(epoch * self.steps_per_epoch + step)
             total += loss
-            if step % 20 == 0 or step + 1 == self.steps_per_epoch:
+            self.frames_seen += len(chosen)
+            is_last = step + 1 == self.steps_per_epoch or self._time_share() >= 1.0
+            if step % 20 == 0 or is_last:
                 self._check_finite(unchecked)
                 unchecked.clear()
                 on_step(step + 1, float(total) / (step + 1))
-        return float(total) / self.steps_per_epoch
+            if is_last:
+                break
+        return float(total) / (step + 1)
+
+    def _time_share(self) -> float:
+        """The share of the minutes that is over; 0 without a limit."""
+        limit_s = 60.0 * self.parameters.minutes
+        return self.team.of_first((time.monotonic() - self._began_s) / limit_s) if limit_s else 0.0
+
+    def scheduled(self, epoch: int, step: int) -> int:
+        """How far the schedule is, in steps: where the minutes do not suffice for all of them, it skips some."""
+        done, total = epoch * self.steps_per_epoch + step, self.parameters.epochs * self.steps_per_epoch
+        return max(done, int(min(self._time_share(), 1.0) * total))
 
     def _update_average(self, step: int) -> None:
         """Move the averaged weights towards the current ones, faster in the first steps."""
@@ -272,6 +294,8 @@ class Trainer:
             "history": [dataclasses.asdict(report) for report in self.history],
             "best_score": self.best_score,
             "best_epoch": self.best_epoch,
+            "frames_seen": self.frames_seen,
+            "spent_s": self.spent_s,
         }
         save_checkpoint(checkpoint_path(self.out), Checkpoint(tensors, notes))
 

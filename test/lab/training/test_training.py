@@ -1,5 +1,6 @@
 """Losses against their formulas, augmentation that moves image and mask as one, `fcn-follow train`."""
 
+import itertools
 import json
 import os
 import re
@@ -27,8 +28,9 @@ from fcn_follow.lab.data.frames import open_frames
 from fcn_follow.lab.data.split import all_frames
 from fcn_follow.lab.scoring.evaluation import judge_labels, labelled_frames, summarise
 from fcn_follow.lab.scoring.follow_me import Kind
+from fcn_follow.lab.training import trainer as trainer_module
 from fcn_follow.lab.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from fcn_follow.lab.training.judgement import PEOPLE, quality
+from fcn_follow.lab.training.judgement import HERO, PEOPLE, quality
 from fcn_follow.lab.training.losses import parse_loss
 from fcn_follow.lab.training.lr_finder import range_test
 from fcn_follow.lab.training.recipe import TrainingParameters, read_recipe
@@ -256,7 +258,7 @@ def test_a_training_repeats_by_seed_and_resumes_to_the_same_weights(data):
     assert history == record["history"]
 
 
-def test_weights_are_kept_by_the_score_or_by_people_and_the_near_hero():
+def test_weights_are_kept_by_the_score_or_by_people_and_the_near_hero_or_by_the_hero():
     hero, people = np.zeros((40, 40), np.uint8), np.zeros((40, 40), np.uint8)
     hero[:10], people[:10] = 2, 1
     half_seen, all_background = people.copy(), np.zeros_like(people)
@@ -265,6 +267,8 @@ def test_weights_are_kept_by_the_score_or_by_people_and_the_near_hero():
     result = summarise([judge_labels(*frame, 4) for frame in frames])
     assert quality(result, PEOPLE) == pytest.approx((15 / 20 + 1.0) / 2)
     assert quality(result) == pytest.approx(0.5)  # the score: no far frame
+    alarmed = summarise([judge_labels(*frame, 4) for frame in (*frames, ("d", Kind.NONE, people, hero))])
+    assert (quality(result, HERO), quality(alarmed, HERO)) == (1.0, 0.5)
     blind = summarise([judge_labels("a", Kind.NONE, all_background, all_background, 4)])
     assert quality(blind, PEOPLE) == 0.0
 
@@ -398,6 +402,27 @@ def test_training_stops_early_where_nothing_is_gained(data):
     trainer.fit(lambda step, loss: None, lambda report: None)
     assert trainer.best_epoch == 0
     assert len(trainer.history) == 4
+
+
+def test_training_ends_when_the_minutes_are_over_and_the_schedule_with_it(data, monkeypatch):
+    """A clock that ticks a second at each look: a minute is over long before 1000 epochs are."""
+    clock = itertools.count()
+    monkeypatch.setattr(trainer_module.time, "monotonic", lambda: float(next(clock)))
+    trainer = trainer_on(data, epochs=1000, steps_per_epoch=10, evaluate_epochs=100, minutes=1.0, schedule="cosine")
+    rates, step = [], trainer.step
+    monkeypatch.setattr(
+        trainer, "step", lambda images, targets, rate: rates.append(rate) or step(images, targets, rate)
+    )
+    trainer.fit(lambda step, loss: None, lambda report: None)
+    assert 5 < len(rates) < 60 and trainer.frames_seen == 4 * len(rates)
+    assert max(rates) > 0.9e-3 and rates[-1] < 0.02e-3 and rates[5:] == sorted(rates[5:], reverse=True)
+    assert trainer.history[-1].score is not None and (data / "w.safetensors").is_file()
+    assert load_checkpoint(data / "w.checkpoint").notes["spent_s"] == trainer.spent_s >= 60.0
+
+    again = trainer_on(data, epochs=1000, steps_per_epoch=10, evaluate_epochs=100, minutes=1.0, schedule="cosine")
+    again.resume()
+    again.fit(lambda step, loss: None, lambda report: None)
+    assert again.frames_seen <= trainer.frames_seen + 4, "no time is left"
 
 
 def test_a_student_learns_its_teachers_answers(data):
