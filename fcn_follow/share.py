@@ -38,9 +38,9 @@ def _of_ament_index() -> list[Path]:
         return []
 
 
-def default_weights() -> Path:
-    """The weights that are used where the user names none."""
-    return share_directory() / "weights" / "hero_net.safetensors"
+def default_weights(*, pointed: bool = False) -> Path:
+    """The weights that are used where the user names none: those that know a hero, or those that find real people."""
+    return share_directory() / "weights" / ("people_net.safetensors" if pointed else "hero_net.safetensors")
 
 
 def cache_directory() -> Path:

@@ -56,7 +56,7 @@ def enrol(
     source = open_source(video)
     if source.live:
         raise UserError(f"{video}: a camera has no end; record a clip")
-    weights = weights or (own_person.default_start() if finetune else default_weights())
+    weights = weights or default_weights(pointed=True)
     loaded = load_model(weights)
     start = own_person.check_finetuning(loaded, weights, out) if finetune else None
     request = request_for(loaded, EngineRequest(engine, precision="fp32"))

@@ -315,7 +315,7 @@ def _eyes(
         if pointed:
             raise UserError("--true-positions needs no pointing; leave out --pointed")
         return EyesSpec(outfits=outfits)
-    path = (weights or default_weights()).resolve()  # the workers of a cluster are in other folders
+    path = (weights or default_weights(pointed=pointed)).resolve()  # the workers of a cluster are in other folders
     card = load_model(path).card
     candidates(EngineRequest(engine, precision="fp32"))
     if ranging == "depth":

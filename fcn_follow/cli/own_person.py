@@ -34,7 +34,6 @@ from fcn_follow.lab.own_person import (
 from fcn_follow.lab.training.recipe import TrainingParameters
 from fcn_follow.lab.training.trainer import Trainer
 from fcn_follow.networks.weights import LoadedWeights, ModelCard, load_weights, save_weights
-from fcn_follow.share import share_directory
 
 RECIPE = "own_person"
 OTHERS_TRAINING, OTHERS_CHOOSING = 500, 80
@@ -42,11 +41,6 @@ OTHERS_TRAINING, OTHERS_CHOOSING = 500, 80
 _NO_HERO, _FAR = 0.3, 0.5
 _INPUT_MULTIPLE_PX = 16
 FORGETS = "other people are found less well than by {}, and the drone keeps away only from those it finds"
-
-
-def default_start() -> Path:
-    """The weights to start from where the user names none."""
-    return share_directory() / "weights" / "people_net.safetensors"
 
 
 def check_finetuning(model: Model, weights: Path, out: Path) -> LoadedWeights:

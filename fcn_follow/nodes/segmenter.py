@@ -118,7 +118,7 @@ class SegmenterNode(ManagedNode):
     def configure(self) -> None:
         """Load the weights, measure or open the engines, and make the publishers of the results."""
         parameters = self._settings
-        weights = Path(parameters.weights or default_weights()).expanduser()
+        weights = Path(parameters.weights or default_weights(pointed=self._pointing is not None)).expanduser()
         loaded = load_model(weights)
         _refuse_ranging_without_depth(parameters, weights.name, loaded.card)
         request = EngineRequest(parameters.engine, parameters.device, parameters.precision, parameters.threads)

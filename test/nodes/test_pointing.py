@@ -116,11 +116,11 @@ def started(domain_id: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     """Start the world with an appearance file, or without; it is shut down afterwards."""
     worlds: list[World] = []
 
-    def start(appearance_file: Path | str = "") -> World:
+    def start(appearance_file: Path | str = "", weights: str | None = None) -> World:
         monkeypatch.setattr(segmenter, "choose_for", lambda *_: SimpleNamespace(engine=EngineByGrass(), reason="test"))
         parameters = tmp_path / "mine.yaml"
-        weights = write_weights(tmp_path / "any.safetensors")
-        values = {"weights": str(weights), "hero": {"selection": "pointed", "appearance_file": str(appearance_file)}}
+        weights = str(write_weights(tmp_path / "any.safetensors")) if weights is None else weights
+        values = {"weights": weights, "hero": {"selection": "pointed", "appearance_file": str(appearance_file)}}
         sections = {"/**/segmenter": values, "/**/follower": {"start_enabled": True}}
         parameters.write_text(json.dumps({name: {"ros__parameters": of} for name, of in sections.items()}))
         rclpy.init(
@@ -136,6 +136,15 @@ def started(domain_id: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         world.segmenter.stop()
         world.executor.shutdown()
     rclpy.try_shutdown()
+
+
+def test_a_pointed_hero_is_looked_for_by_the_weights_for_real_people(started):
+    world = started(weights="")
+
+    def reported() -> dict[str, str]:
+        return {pair.key: pair.value for status in world.last("/diagnostics").status for pair in status.values}
+
+    world.until(lambda: reported().get("weights") == "people_net.safetensors")
 
 
 def test_the_follower_holds_and_says_why_until_the_user_points_at_somebody(started, tmp_path):

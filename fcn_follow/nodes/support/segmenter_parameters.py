@@ -14,7 +14,9 @@ class NetworkParameters:
     """What runs the network, and on which images."""
 
     weights: str = fixed_parameter(
-        "", "weights file (safetensors, or exported .onnx, .xml); empty: the package's hero_net"
+        "",
+        "weights file (safetensors, or exported .onnx, .xml); empty: the package's hero_net, for a pointed hero "
+        "people_net",
     )
     device: str = fixed_parameter("auto", "where the network runs; auto: CUDA where there is one", choices=DEVICES)
     engine: str = fixed_parameter(
