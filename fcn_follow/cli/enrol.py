@@ -13,7 +13,7 @@ import typer
 
 from fcn_follow.cli import own_person
 from fcn_follow.cli.options import EngineName, WeightsFile
-from fcn_follow.errors import UserError
+from fcn_follow.errors import UserError, shown
 from fcn_follow.files import write_whole
 from fcn_follow.inference.choice import EngineRequest
 from fcn_follow.inference.engine import Output
@@ -22,6 +22,7 @@ from fcn_follow.lab.console import console, progress_bar
 from fcn_follow.lab.enrolment import Enrolment, TimedImage, picture_to_choose_in
 from fcn_follow.lab.enrolment import enrol as learn
 from fcn_follow.lab.own_person import ClipFrames
+from fcn_follow.lab.training.checkpoint import checkpoint_path
 from fcn_follow.nodes.support.sources import open_source
 from fcn_follow.perception.candidates import Candidate
 from fcn_follow.perception.overlay import draw_overlay
@@ -53,6 +54,7 @@ def enrol(
     """Learn a person's appearance from a clip, and report how well it separates this person from the others there."""
     if resume and not finetune:
         raise UserError("--resume goes on with a training: give --finetune")
+    _check_out(out, finetune)
     source = open_source(video)
     if source.live:
         raise UserError(f"{video}: a camera has no end; record a clip")
@@ -85,13 +87,24 @@ def enrol(
         own_person.finetune(clip, start, weights, out, parameters, resume)
 
 
+def _check_out(out: Path, finetune: bool) -> None:
+    """Raise UserError where --out would overwrite something else: a clip, weights, a folder."""
+    if out.suffix != ".json":
+        raise UserError(f"--out {shown(str(out))}: an appearance file ends in .json, and so is no clip and no weights")
+    weights = own_person.weights_beside(out)
+    trained = (weights, checkpoint_path(weights)) if finetune else ()
+    for path in (out, out.with_suffix(".png"), *trained):
+        if path.exists() and not path.is_file():
+            raise UserError(f"--out {shown(str(out))}: {shown(str(path))} is no file; take another name")
+
+
 def _chosen(choice: Choice, picture: Path, number: int | None, largest: bool) -> Candidate:
     """The candidate whom the options or the user name. Raises UserError where nobody has that number."""
     if largest:
         return max(choice.candidates, key=lambda each: each.height_px)
     people = "; ".join(each.words for each in choice.candidates)
     if number is None:
-        if not sys.stdin.isatty():
+        if sys.stdin is None or not sys.stdin.isatty():
             raise UserError(f"who is it? {picture} shows the numbers: {people}; give --number or --largest")
         console.print(f"{picture} shows the numbers of the people: {people}")
         number = typer.prompt("number of the person", type=int)

@@ -51,10 +51,6 @@ def check_finetuning(model: Model, weights: Path, out: Path) -> LoadedWeights:
     from fcn_follow.simulation import graphics  # noqa: F401 - here: the help needs no simulator
 
     target = weights_beside(out)
-    if target == out:
-        raise UserError(
-            f"--out {out}: that is the appearance file; the weights are written beside it, so end it in .json"
-        )
     if target.resolve() == weights.resolve():
         raise UserError(f"--out {out}: the weights would overwrite {weights}; take another name")
     if not isinstance(model, LoadedWeights) or model.card.graph is not None or model.card.depth:

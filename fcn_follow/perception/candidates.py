@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from fcn_follow.perception.blobs import Box
 
 MAX_CANDIDATES = 24
 """The largest of them."""
+MAX_BLOBS = 64
+"""The largest are looked at; noise in a thousand pieces must not cost the frame."""
 WIDE = 0.6  # width of a blob, in its heights, from which it may be several people
 NECK = 0.6  # of the lower of two people's columns: a column with fewer pixels than that lies between them
 APART = 0.25  # distance of two people's middles, in the blob's heights
@@ -100,15 +103,15 @@ class Candidates:
         if not wide_px:
             return ()
         crowd = people[y_px : y_px + high_px, x_px : x_px + wide_px]
-        count, components, statistics, _ = cv2.connectedComponentsWithStats(crowd, connectivity=8)
+        _, components, statistics, _ = cv2.connectedComponentsWithStats(crowd, connectivity=8)
         parts: list[Part] = []
-        for index in range(1, count):
+        for index in 1 + np.argsort(-statistics[1:, cv2.CC_STAT_AREA], kind="stable")[:MAX_BLOBS]:
             left, top, width, height, area_px = (int(v) for v in statistics[index])
             if area_px >= MIN_PIECE * min_area_px:
                 pixels = components[top : top + height, left : left + width] == index
                 parts += _parted(pixels, x_px + left, y_px + top)
-        parts = [part for part in _joined(parts) if part[1].sum() >= min_area_px]
-        parts = sorted(parts, key=lambda part: -int(part[1].sum()))[:MAX_CANDIDATES]
+        parts = _joined(_largest(parts, MAX_BLOBS))
+        parts = _largest([part for part in parts if part[1].sum() >= min_area_px], MAX_CANDIDATES)
         parts.sort(key=lambda part: part[0].left_px)
         middles = [_middle(*part) for part in parts]
         heights = [box.bottom_px - box.top_px for box, _ in parts]
@@ -120,14 +123,13 @@ class Candidates:
     ) -> list[int]:
         """The number of each person: the nearest known one's, else the lowest that is free."""
         known = {n: place for n, place in self._known.items() if 0.0 <= stamp_s - place[0] <= REMEMBERED_S}
-        distances = sorted(
-            (math.hypot(x - place[1], y - place[2]) / height, index, number)
-            for index, ((x, y), height) in enumerate(zip(middles_px, heights_px, strict=True))
-            for number, place in known.items()
-        )
+        places = np.array([place[1:] for place in known.values()]).reshape(-1, 2)
+        away = np.linalg.norm(np.array(middles_px).reshape(-1, 1, 2) - places, axis=2) / np.array(heights_px)[:, None]
+        of_known = list(known)
+        near = sorted((away[i, k], int(i), of_known[k]) for i, k in np.argwhere(away < SAME_PLACE))
         numbers: dict[int, int] = {}
-        for distance, index, number in distances:
-            if distance < SAME_PLACE and index not in numbers and number not in numbers.values():
+        for _, index, number in near:
+            if index not in numbers and number not in numbers.values():
                 numbers[index] = number
         taken = {*known, *numbers.values()}
         free = (number for number in range(1, len(taken) + len(middles_px) + 1) if number not in taken)
@@ -158,16 +160,26 @@ def _parted(pixels: NDArray[np.bool_], left_px: int, top_px: int) -> list[Part]:
     return parts
 
 
+def _largest(parts: list[Part], count: int) -> list[Part]:
+    return sorted(parts, key=lambda part: -int(part[1].sum()))[:count]
+
+
 def _joined(parts: list[Part]) -> list[Part]:
-    """The parts, where heads and feet that the network found apart from their bodies are joined to these."""
+    """The parts, where heads and feet that the network found apart from their bodies are joined to these.
+
+    A piece is measured by the body alone: by the whole so far, a trail of noise would grow into a giant.
+    """
+    bodies: list[Box] = []
     joined: list[Part] = []
     for piece in sorted(parts, key=lambda part: part[0].top_px - part[0].bottom_px):
-        bodies = [index for index, body in enumerate(joined) if _is_piece_of(piece[0], body[0])]
-        if bodies:
-            nearest = min(bodies, key=lambda index: abs(_middle_column(piece[0]) - _middle_column(joined[index][0])))
-            joined[nearest] = _union(joined[nearest], piece)
-        else:
+        x_px = _middle_column(piece[0])
+        own = (index for index, body in enumerate(bodies) if _is_piece_of(piece[0], body))
+        nearest = min(own, key=lambda index: abs(x_px - _middle_column(bodies[index])), default=None)
+        if nearest is None:
+            bodies.append(piece[0])
             joined.append(piece)
+        else:
+            joined[nearest] = _union(joined[nearest], piece)
     return joined
 
 
@@ -216,16 +228,19 @@ def _necks(pixels: NDArray[np.bool_]) -> list[int]:
     tops = np.flatnonzero((higher[:-1] >= 0.0) & (higher[1:] <= 0.0))
     peaks: list[int] = []
     for column in tops[np.argsort(-smooth[tops], kind="stable")]:
-        if all(abs(column - peak) >= span for peak in peaks) and all(
-            _lowest(smooth, column, peak)[1] < NECK * min(smooth[column], smooth[peak]) for peak in peaks
+        place = bisect.bisect(peaks, column)
+        beside = peaks[max(place - 1, 0) : place + 1]  # all of them are higher, and those farther away are parted too
+        if all(
+            abs(column - peak) >= span and _lowest(smooth, column, peak)[1] < NECK * smooth[column] for peak in beside
         ):
-            peaks.append(int(column))
-    peaks.sort()
+            peaks.insert(place, int(column))
     return [_lowest(smooth, a, b)[0] for a, b in pairwise(peaks)]
 
 
 def _lowest(columns: NDArray[np.float32], a: int, b: int) -> tuple[int, float]:
-    """The lowest column between two of them, and its value."""
+    """The lowest column between two of them, the middle one of equals, and its value."""
     begin, end = min(a, b), max(a, b)
-    at = begin + int(np.argmin(columns[begin : end + 1]))
+    between = columns[begin : end + 1]
+    lowest = np.flatnonzero(between == between.min())
+    at = begin + int(lowest[len(lowest) // 2])
     return at, float(columns[at])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -105,6 +106,36 @@ def test_a_clip_without_people_or_too_short_is_refused(clip, tmp_path):
     assert done.returncode == 1 and "there is no such" in done.stderr
 
 
+def test_nothing_else_is_overwritten_by_the_appearance_file(clip, tmp_path):
+    arguments = [*clip((30, 100, RED, BLACK), (110, 110, BLUE, WHITE)), "--largest"]
+    weights = tmp_path / "any.safetensors"
+    before = weights.read_bytes()
+    for name in ("a", "b", "c", "d"):
+        suffix = {"a": ".json", "b": ".png", "c": ".safetensors", "d": ".checkpoint"}[name]
+        (tmp_path / f"{name}{suffix}").mkdir()
+    for out, more, reason in (
+        (weights, (), "ends in .json"),
+        (tmp_path / "walk.avi", (), "ends in .json"),
+        (".", (), "ends in .json"),
+        ("", (), "ends in .json"),
+        ("/", (), "ends in .json"),
+        (tmp_path / "a.json", (), "is no file"),
+        (tmp_path / "b.json", (), "is no file"),
+        (tmp_path / "c.json", ("--finetune",), "is no file"),
+        (tmp_path / "d.json", ("--finetune",), "is no file"),
+    ):
+        done = fcn_follow(*arguments, "--out", out, *more)
+        said = " ".join(done.stderr.split())
+        assert done.returncode == 1 and reason in said and "Traceback" not in said, (out, said)
+    assert weights.read_bytes() == before and not list(tmp_path.glob("*.png/*"))
+
+
+def test_without_standard_input_who_it_is_must_be_an_option(clip, monkeypatch):
+    monkeypatch.setattr(enrol.sys, "stdin", None)
+    done = fcn_follow(*clip((30, 100, RED, BLACK), (110, 110, BLUE, WHITE)))
+    assert done.returncode == 1 and "give --number or --largest" in done.stderr
+
+
 class Seen(Trainer):
     """The trainer, which keeps the last one."""
 
@@ -172,6 +203,16 @@ def test_a_training_that_was_stopped_goes_on_to_the_same_weights(clip, small, tm
         patch.setattr(Trainer, "_save_checkpoint", save_and_stop)
         out, errors = invoke(*arguments)
     assert "stopped" in errors and "8 frames seen" in out and f"written: {path.with_suffix('.safetensors')}" in out
+    images = tmp_path / "clip" / "images"
+    first = images.with_name("first")
+    images.rename(first)
+    images.mkdir()
+    for image in first.iterdir():  # another clip of as many frames: the picture is brighter
+        cv2.imwrite(str(images / image.name), cv2.add(cv2.imread(str(image)), np.full((128, 192, 3), 3, np.uint8)))
+    done = fcn_follow(*arguments, "--resume")
+    assert done.returncode == 1 and "made with other settings or data" in " ".join(done.stderr.split())
+    shutil.rmtree(images)
+    first.rename(images)
     out, _ = invoke(*arguments, "--resume")
     again = load_checkpoint(path)
     assert "16 frames seen" in out and len(again.notes["history"]) == 2
@@ -184,7 +225,7 @@ def test_what_cannot_be_trained_is_refused_in_a_line(clip, small, tmp_path):
     for more, reason in (
         (("--finetune",), "the person is sure in 21 frames of the clip, within 1.3 s"),
         (("--finetune", "--out", tmp_path / "any.json"), "the weights would overwrite"),
-        (("--finetune", "--out", tmp_path / "x.safetensors"), "that is the appearance file"),
+        (("--finetune", "--out", tmp_path / "x.safetensors"), "an appearance file ends in .json"),
         (("--finetune", "--weights", depth), "without a depth head"),
         (("--resume",), "--resume goes on with a training: give --finetune"),
     ):

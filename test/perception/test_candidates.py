@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from people import BLUE, HEIGHT_PX, RED, WIDTH_PX, scene
 
-from fcn_follow.perception.candidates import MAX_CANDIDATES, REMEMBERED_S, Candidates
+from fcn_follow.perception import candidates
+from fcn_follow.perception.candidates import MAX_BLOBS, MAX_CANDIDATES, REMEMBERED_S, Candidates
 
 
 def people(*places: tuple[float, float], stamp_s: float = 0.0, finder: Candidates | None = None) -> tuple:
@@ -84,6 +85,61 @@ def test_what_is_no_head_and_no_foot_stays_alone(other):
     labels[86:146, 115:135] = 2
     labels[other] = 1
     assert (115, 86, 135, 146) in boxes(labels) and len(boxes(labels)) == 2
+
+
+def test_a_trail_of_noise_from_the_feet_on_does_not_grow_into_a_giant():
+    labels = np.zeros((480, 640), np.uint8)
+    labels[60:120, 100:126] = 2
+    x, y, height = 126, 165, 60
+    for _ in range(5):
+        labels[y : y + 8, x : x + 24] = 1
+        height = y + 8 - 60
+        x, y = x + round(0.2 * height), y + 8 + round(0.4 * height)
+    tallest = max(boxes(labels), key=lambda box: box[3] - box[1])
+    assert tallest[3] - tallest[1] <= 60 + 0.45 * 125 + 8
+
+
+def test_noise_in_a_thousand_pieces_costs_no_more_than_in_sixty(monkeypatch):
+    calls = []
+
+    def counted(piece, body):
+        calls.append(piece)
+        return is_piece_of(piece, body)
+
+    is_piece_of = candidates._is_piece_of
+    monkeypatch.setattr(candidates, "_is_piece_of", counted)
+    grid = np.zeros((480, 640), np.uint8)
+    for row in range(6):
+        grid[row::12, :] = 1
+    grid[:, 6::12] = grid[:, 7::12] = 0
+    teeth = np.zeros((480, 640), np.uint8)
+    teeth[100] = 1
+    teeth[100:104, ::2] = 1
+    for labels in (grid, teeth):
+        calls.clear()
+        Candidates().find(labels, 0.0, 30)
+        assert len(calls) <= MAX_BLOBS**2
+
+
+def test_two_whose_hands_touch_are_parted_in_the_middle():
+    labels = np.zeros((120, 160), np.uint8)
+    labels[20:80, 30:45] = labels[20:80, 105:120] = 1
+    labels[45:50, 30:120] = 1
+    first, second = Candidates().find(labels, 0.0, 30)
+    assert first.box.right_px == second.box.left_px == pytest.approx(75, abs=1)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_the_mirrored_picture_has_the_mirrored_people(seed):
+    rng = np.random.default_rng(seed)
+    labels = np.zeros((120, 160), np.uint8)
+    for x, y, width, height in rng.integers((0, 0, 2, 2), (160, 120, 24, 60), (8, 4)):
+        labels[y : y + height, x : x + width] = 1
+    found = sorted(boxes(labels))
+    mirrored = sorted((160 - right, top, 160 - left, bottom) for left, top, right, bottom in boxes(labels[:, ::-1]))
+    assert len(found) == len(mirrored)
+    assert np.abs(np.array(found) - mirrored).max(initial=0) <= 1, "a column between two people goes to one of them"
 
 
 def test_numbers_stay_with_people_who_walk_and_are_not_given_again_at_once():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -43,6 +44,11 @@ class FrameBank:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    @property
+    def checksum(self) -> int:
+        """Of images and labels; other frames have another one."""
+        return zlib.crc32(np.ascontiguousarray(self.labels).data, zlib.crc32(np.ascontiguousarray(self.images).data))
 
     @property
     def hero_px(self) -> NDArray[np.int64]:

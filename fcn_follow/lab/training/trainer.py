@@ -100,6 +100,7 @@ class Trainer:
         self.images = torch.from_numpy(self.bank.images).to(self.device)
         self.labels = torch.from_numpy(self.bank.labels).to(self.device)
         self.depth = learned_depth(self.bank, parameters).to(self.device)
+        self.data = self.bank.checksum
         self.alarms = torch.ones(len(self.bank), device=self.device)
         self.steps_per_epoch = parameters.steps_per_epoch or max(len(self.bank) // parameters.batch_size, 1)
 
@@ -122,7 +123,7 @@ class Trainer:
         path = checkpoint_path(self.out)
         checkpoint = load_checkpoint(path)
         notes = checkpoint.notes
-        if notes["parameters"] != dataclasses.asdict(self.parameters) or notes["frames"] != len(self.bank):
+        if notes["parameters"] != dataclasses.asdict(self.parameters) or notes.get("data") != self.data:
             raise UserError(
                 f"{path}: made with other settings or data; resume with the same, or start again without --resume"
             )
@@ -290,7 +291,7 @@ class Trainer:
         tensors |= {"generator": self.generator.get_state(), "order": self.order.get_state(), "alarms": self.alarms}
         notes = {
             "parameters": dataclasses.asdict(self.parameters),
-            "frames": len(self.bank),
+            "data": self.data,
             "history": [dataclasses.asdict(report) for report in self.history],
             "best_score": self.best_score,
             "best_epoch": self.best_epoch,
