@@ -152,7 +152,7 @@ def page(
 def _finish(figures: dict[str, Any], as_json: bool) -> None:
     """Print the figures as JSON, where that is wanted, with what they were measured on and by."""
     if as_json:
-        arguments = [Path(word).name if Path(word).is_absolute() else word for word in sys.argv[1:]]
+        arguments = [Path(word).name if _leads_outside(Path(word)) else word for word in sys.argv[1:]]
         about = {
             "command": shlex.join(["fcn-follow", *arguments]),
             "machine": machine_name(),
@@ -160,6 +160,11 @@ def _finish(figures: dict[str, Any], as_json: bool) -> None:
             "load_average": os.getloadavg()[0],
         }
         print(json.dumps(about | figures, indent=1))
+
+
+def _leads_outside(path: Path) -> bool:
+    """Whether the path names folders of this machine, which say nothing to others."""
+    return path.is_absolute() or ".." in path.parts
 
 
 def _plan(

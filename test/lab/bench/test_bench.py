@@ -13,6 +13,7 @@ from command_line import fcn_follow, figures, invoke, process
 from frame_folders import write_frames
 from ros_tools import ROOT
 
+from fcn_follow.cli import bench as cli_bench
 from fcn_follow.errors import UserError
 from fcn_follow.inference.engine import EngineSpec, Output
 from fcn_follow.inference.verification import Verification
@@ -295,3 +296,9 @@ def test_results_puts_all_weights_in_one_table():
     assert float(table["hero_net"]["score"]) == pytest.approx(card.scores["final_score"], abs=1e-4)
     assert table["hero_net"]["31-100 px"] == f"{100 * card.scores['recall_31-100_px']:.1f} %"
     assert float(table["hero_net"]["torch fp32 ms"]) > 0.0
+
+
+def test_the_command_beside_the_figures_names_no_folder_of_this_machine(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["fcn-follow", "bench", "scoring", "../data/a.zip", "/data/b.zip", "c.zip"])
+    cli_bench._finish({}, as_json=True)
+    assert json.loads(capsys.readouterr().out)["command"] == "fcn-follow bench scoring a.zip b.zip c.zip"
