@@ -8,6 +8,7 @@ import itertools
 import os
 import random
 import signal
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -39,6 +40,14 @@ def no_process_is_left_behind() -> Iterator[None]:
         if process.poll() is None:
             process.kill()
             process.communicate()
+
+
+@pytest.fixture(autouse=True)
+def denormal_numbers_are_kept() -> Iterator[None]:
+    """A training in the tests' own process flushes them for good, and Hypothesis refuses to draw floats then."""
+    yield
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_flush_denormal(False)
 
 
 NEW_S = 10.0

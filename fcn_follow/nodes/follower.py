@@ -56,8 +56,8 @@ ENDING_ZEROS = 10
 STOP_PAUSE_S = 0.02
 GRAPH_PERIOD_S = 0.1
 WRONG_FRAME_S = 1.0
-DISCOVERY_S = 0.7
-"""For this time a starting follower looks for another one; DDS discovery takes a part of it."""
+DISCOVERY_S = 1.5
+"""For this time a starting follower looks for another one; on a busy machine DDS discovery takes a second of it."""
 DISAPPEARANCE_S = 3.0
 """For this time it waits for another one to disappear, which may have been killed just before."""
 MAX_PEOPLE = 64
