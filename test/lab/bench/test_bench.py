@@ -138,14 +138,8 @@ def test_the_live_chain_from_image_to_command(tmp_path):
     assert (row["width_px"], row["height_px"], row["rate_hz"], row["sent"]) == (320, 240, 10.0, 30)
     assert 0 < row["commanded"] <= 30
     assert row["masks"] > 0
-    assert (
-        0
-        < row["inference_median_ms"]
-        < row["perception_median_ms"]
-        < row["age_median_ms"]
-        <= row["age_p99_ms"]
-        <= row["age_max_ms"]
-    )
+    assert 0 < row["inference_median_ms"] < row["perception_median_ms"]  # over other seconds than the ages
+    assert 0 < row["age_median_ms"] <= row["age_p99_ms"] <= row["age_max_ms"]
     assert 0 < row["cores"] < 16
     theirs = row["ros2_benchmark"]
     assert theirs["BasicPerformanceMetrics.NUM_MISSED_FRAMES"] == 30 - row["commanded"]
