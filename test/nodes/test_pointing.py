@@ -154,7 +154,7 @@ def test_the_follower_holds_and_says_why_until_the_user_points_at_somebody(start
     held = f"segmenter asks: {NOBODY_CHOSEN}"
     world.until(lambda: (world.last("follow/state").key, world.last("follow/state").value) == ("holding", held))
     assert world.last("hero/centroid").point.z == 0.0
-    assert len(world.last("people/positions").poses) == 2
+    world.until(lambda: len(world.last("people/positions").poses) == 2)  # these wait for the camera's parameters
     places = [(pose.position.x, pose.position.y, pose.position.z) for pose in world.last("hero/candidates").poses]
     assert places == [pytest.approx((49, 70, 1), abs=2), pytest.approx((139, 70, 2), abs=2)]
 
