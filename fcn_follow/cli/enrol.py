@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Optional
 
-import cv2
 import numpy as np
 import typer
 
@@ -15,6 +14,7 @@ from fcn_follow.cli import own_person
 from fcn_follow.cli.options import EngineName, WeightsFile
 from fcn_follow.errors import UserError, shown
 from fcn_follow.files import write_whole
+from fcn_follow.images.pictures import write_picture
 from fcn_follow.inference.choice import EngineRequest
 from fcn_follow.inference.engine import Output
 from fcn_follow.inference.exported import choose_for, load_model, request_for
@@ -71,8 +71,7 @@ def enrol(
 
     (time_s, image_rgb), choice = picture_to_choose_in(images(), segmenter)
     picture = out.with_suffix(".png")
-    encoded = cv2.imencode(".png", draw_overlay(image_rgb, choice.labels, None, choice.places_px)[..., ::-1])[1]
-    write_whole(picture, encoded.tobytes())
+    write_picture(picture, draw_overlay(image_rgb, choice.labels, None, choice.places_px)[..., ::-1])
     chosen = _chosen(choice, picture, number, largest)
     parameters = own_person.own_parameters(start.card, minutes, seed) if start else None
     clip = ClipFrames(parameters.frame_px) if parameters else None

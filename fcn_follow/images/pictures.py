@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from fcn_follow.errors import UserError
+from fcn_follow.files import write_whole
 
 MAX_SIDE_PX = 16384
 MAX_PIXELS = 32_000_000
@@ -35,6 +38,17 @@ def decode_picture(data: bytes | memoryview, flags: int = cv2.IMREAD_COLOR) -> A
     if picture is None:
         raise UserError(_NO_PICTURE)
     return picture
+
+
+def write_picture(path: Path, bgr: NDArray[Any], settings: Sequence[int] = ()) -> None:
+    """Write a picture as OpenCV has it, H x W or H x W x 3 (B, G, R), in the format of the name, whole or not at all.
+
+    Raises UserError where it cannot be written.
+    """
+    encoded, data = cv2.imencode(path.suffix, np.ascontiguousarray(bgr), list(settings))
+    if not encoded:
+        raise UserError(f"cannot encode {path}")
+    write_whole(path, data.tobytes())
 
 
 def checked_length(data: bytes | memoryview) -> int:

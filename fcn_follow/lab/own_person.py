@@ -1,6 +1,6 @@
 """The frames of a clip that teach a network one person, and how well it then knows this person.
 
-The truth is the network's own masks, in the frames in which the selection is sure who is who. The clip is split by
+The truth is the network's own masks, in the frames in which the selection is sure of the person. The clip is split by
 time: its last stretch judges, the one before it chooses the weights, the rest trains. A double is a frame of which the
 person wears other clothes, so that a network must look at all of the person: it is somebody else.
 """

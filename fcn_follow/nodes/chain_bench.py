@@ -19,7 +19,6 @@ from pathlib import Path
 import numpy as np
 import psutil
 import rclpy
-from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import TwistStamped
 from numpy.typing import NDArray
@@ -40,6 +39,7 @@ from fcn_follow.nodes.support.image_watch import PictureWatch
 from fcn_follow.nodes.support.processes import NodeProcess, start_node
 from fcn_follow.nodes.support.segmenter_parameters import SegmenterParameters
 from fcn_follow.nodes.support.spinning import make_executor
+from fcn_follow.nodes.support.stamps import nanoseconds
 from fcn_follow.perception.depth import resized_nearest
 from fcn_follow.perception.hero import find_hero
 from fcn_follow.perception.labels import labels_of_codes
@@ -150,7 +150,7 @@ class _Camera(Node):  # type: ignore[misc]
         self._infos.publish(info)
 
     def _on_command(self, message: TwistStamped) -> None:
-        self._commands.append((_nanoseconds(message.header.stamp), self.get_clock().now().nanoseconds))
+        self._commands.append((nanoseconds(message.header.stamp), self.get_clock().now().nanoseconds))
 
     def _on_debug(self, message: DiagnosticArray) -> None:
         values = {pair.key: pair.value for status in message.status for pair in status.values}
@@ -160,7 +160,7 @@ class _Camera(Node):  # type: ignore[misc]
         microseconds = round(stamp_s * 1e6)
         near = (self.sent_us.get(microseconds + offset) for offset in (0, -1, 1))
         stamp_ns = next((each for each in near if each is not None), None)
-        explained_ns = _nanoseconds(message.header.stamp)
+        explained_ns = nanoseconds(message.header.stamp)
         arrival_ns = next((arrival for stamp, arrival in reversed(self._commands) if stamp <= explained_ns), None)
         if stamp_ns is None or arrival_ns is None or stamp_ns in self.ages_ms:  # the first command of an image counts
             return
@@ -173,7 +173,7 @@ class _Camera(Node):  # type: ignore[misc]
             reported.append(float(values.get(key, "nan")))
 
     def _on_mask(self, message: Image) -> None:
-        self.masks.add(_nanoseconds(message.header.stamp))
+        self.masks.add(nanoseconds(message.header.stamp))
 
 
 @dataclass(frozen=True)
@@ -301,11 +301,6 @@ def _measure_one(
         memory_mb=_memory_mb(processes),
         memory_growth_mb=_memory_mb(processes) - memory_mb,
     )
-
-
-def _nanoseconds(stamp: Time) -> int:
-    nanoseconds: int = stamp.sec * 10**9 + stamp.nanosec
-    return nanoseconds
 
 
 def _median(values: Sequence[float]) -> float:

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from builtin_interfaces.msg import Time as Stamp
 from diagnostic_msgs.msg import DiagnosticArray, KeyValue
 from geometry_msgs.msg import Point, PointStamped, Pose, PoseArray
 from numpy.typing import NDArray
@@ -43,6 +42,7 @@ from fcn_follow.nodes.support.mount_from_tf import MountFromTf
 from fcn_follow.nodes.support.pointing import Pointing
 from fcn_follow.nodes.support.segmenter_health import SegmenterHealth
 from fcn_follow.nodes.support.segmenter_parameters import SegmenterParameters
+from fcn_follow.nodes.support.stamps import nanoseconds
 from fcn_follow.perception.overlay import draw_overlay
 from fcn_follow.perception.pipeline import HeroFinder
 from fcn_follow.perception.segmenter import Segmenter
@@ -202,7 +202,7 @@ class SegmenterNode(ManagedNode):
 
     def _on_image(self, message: Any) -> None:
         now_ns = self.get_clock().now().nanoseconds
-        self._health.message(_nanoseconds(message.header.stamp), now_ns, time.monotonic())
+        self._health.message(nanoseconds(message.header.stamp), now_ns, time.monotonic())
         self._latest.put(message)
 
     def _work(self, frames: LatestFrame, finder: HeroFinder) -> None:
@@ -224,7 +224,7 @@ class SegmenterNode(ManagedNode):
     def _process(self, message: Any, frames: LatestFrame, finder: HeroFinder) -> None:
         image_rgb = compressed_to_rgb(message) if isinstance(message, CompressedImage) else image_to_rgb(message)
         header = message.header
-        stamp_ns = _nanoseconds(header.stamp)
+        stamp_ns = nanoseconds(header.stamp)
         camera = self._health.camera.fitting(*image_rgb.shape[:2])
         depth_wanted = self._depth_publisher is not None and self._depth_publisher.get_subscription_count() > 0
         settings = self._settings
@@ -343,9 +343,3 @@ def _refuse_ranging_without_depth(parameters: SegmenterParameters, weights_name:
             require_metres(card)
         except UserError as error:
             raise UserError(f"ranging.method depth does not go with weights {weights_name}: {error}") from error
-
-
-def _nanoseconds(stamp: Stamp) -> int:
-    """Also of stamps that rclpy's Time refuses."""
-    nanoseconds: int = stamp.sec * 1_000_000_000 + stamp.nanosec
-    return nanoseconds

@@ -60,5 +60,5 @@ def _near(first: Box, second: Box) -> bool:
 
 
 def _grown(box: Box) -> Box:
-    width, height = box.right_px - box.left_px, box.bottom_px - box.top_px
+    width, height = box.width_px, box.height_px
     return Box(box.left_px - width, box.top_px - height, box.right_px + width, box.bottom_px + height)

@@ -18,6 +18,14 @@ class Box:
     right_px: int
     bottom_px: int
 
+    @property
+    def width_px(self) -> int:
+        return self.right_px - self.left_px
+
+    @property
+    def height_px(self) -> int:
+        return self.bottom_px - self.top_px
+
 
 @dataclass(frozen=True)
 class Blob:

@@ -48,11 +48,11 @@ class Candidate:
 
     @property
     def height_px(self) -> int:
-        return self.box.bottom_px - self.box.top_px
+        return self.box.height_px
 
     @property
     def width_px(self) -> int:
-        return self.box.right_px - self.box.left_px
+        return self.box.width_px
 
     @property
     def window(self) -> tuple[slice, slice]:
@@ -114,7 +114,7 @@ class Candidates:
         parts = _largest([part for part in parts if part[1].sum() >= min_area_px], MAX_CANDIDATES)
         parts.sort(key=lambda part: part[0].left_px)
         middles = [_middle(*part) for part in parts]
-        heights = [box.bottom_px - box.top_px for box, _ in parts]
+        heights = [box.height_px for box, _ in parts]
         numbers = self._numbers(middles, heights, stamp_s)
         return tuple(Candidate(n, *part, middle) for n, part, middle in zip(numbers, parts, middles, strict=True))
 
@@ -171,7 +171,7 @@ def _joined(parts: list[Part]) -> list[Part]:
     """
     bodies: list[Box] = []
     joined: list[Part] = []
-    for piece in sorted(parts, key=lambda part: part[0].top_px - part[0].bottom_px):
+    for piece in sorted(parts, key=lambda part: -part[0].height_px):
         x_px = _middle_column(piece[0])
         own = (index for index, body in enumerate(bodies) if _is_piece_of(piece[0], body))
         nearest = min(own, key=lambda index: abs(x_px - _middle_column(bodies[index])), default=None)
@@ -186,9 +186,8 @@ def _joined(parts: list[Part]) -> list[Part]:
 def _is_piece_of(piece: Box, body: Box) -> bool:
     """Whether it may be the head or a foot of this body: at an end, small, and no upright person itself."""
     whole = _around(body, piece)
-    height, width = whole.bottom_px - whole.top_px, whole.right_px - whole.left_px
-    piece_height, piece_width = piece.bottom_px - piece.top_px, piece.right_px - piece.left_px
-    is_small = piece_height <= PIECE * height and piece_height <= PIECE_SLIMNESS * piece_width
+    height, width = whole.height_px, whole.width_px
+    is_small = piece.height_px <= PIECE * height and piece.height_px <= PIECE_SLIMNESS * piece.width_px
     is_head = piece.top_px < body.top_px and body.top_px - piece.bottom_px <= NECK_GAP * height
     is_low = piece.top_px >= body.bottom_px - PIECE * height  # beside the other foot too
     is_foot = is_low and piece.top_px - body.bottom_px <= LEG_GAP * height
@@ -212,7 +211,7 @@ def _around(first: Box, second: Box) -> Box:
 
 def _union(first: Part, second: Part) -> Part:
     whole = _around(first[0], second[0])
-    pixels = np.zeros((whole.bottom_px - whole.top_px, whole.right_px - whole.left_px), np.bool_)
+    pixels = np.zeros((whole.height_px, whole.width_px), np.bool_)
     for box, mask in (first, second):
         top, left = box.top_px - whole.top_px, box.left_px - whole.left_px
         pixels[top : top + mask.shape[0], left : left + mask.shape[1]] |= mask

@@ -175,7 +175,7 @@ def _by_apparent_height(
     feet_cut = hero.box.bottom_px >= camera.height_px
     whole = not (head_cut or feet_cut)
     width_m = parameters.ranging.hero_width_m * (MAX_WIDTH_RATIO if whole else 1.0)
-    depth_m = min(feet_depth_m, width_m * camera.fx_px / (hero.box.right_px - hero.box.left_px))
+    depth_m = min(feet_depth_m, width_m * camera.fx_px / hero.box.width_px)
     middle = head * depth_m - half_body if feet_cut else feet * depth_m + half_body
     if (head_cut and feet_cut) or (whole and depth_m < feet_depth_m) or middle[2] <= 0.0:
         middle = (feet + head) * 0.5 * depth_m

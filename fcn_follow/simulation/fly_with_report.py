@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
-
 from fcn_follow.errors import UserError
 from fcn_follow.files import make_folder
+from fcn_follow.images.pictures import write_picture
+from fcn_follow.lab.recordings.truth import mask_picture
 from fcn_follow.perception.sight import Sight
 from fcn_follow.simulation.episode import CameraSetup, Episode, Frame
 from fcn_follow.simulation.figures import Figures, figures
@@ -38,14 +36,9 @@ class FrameRecorder:
 
     def add(self, frame: Frame) -> None:
         """Write the next frame."""
-        mask = np.eye(3, dtype=np.uint8)[frame.labels] * np.uint8(255)
-        self._write(f"images/{self._count:06d}.png", frame.rgb)
-        self._write(f"masks/{self._count:06d}.png", mask)
+        write_picture(self._folder / f"images/{self._count:06d}.png", frame.rgb[..., ::-1])
+        write_picture(self._folder / f"masks/{self._count:06d}.png", mask_picture(frame.labels)[..., ::-1])
         self._count += 1
-
-    def _write(self, name: str, picture_rgb: NDArray[np.uint8]) -> None:
-        if not cv2.imwrite(str(self._folder / name), picture_rgb[..., ::-1]):
-            raise UserError(f"{self._folder / name}: cannot be written; is the disk full?")
 
 
 def fly_with_report(

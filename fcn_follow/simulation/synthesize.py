@@ -15,10 +15,10 @@ from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from fcn_follow.errors import UserError
 from fcn_follow.files import write_whole
+from fcn_follow.images.pictures import write_picture
 from fcn_follow.lab.spread import Deaths, spread
 from fcn_follow.simulation.camera import expose
 from fcn_follow.simulation.outfits import HERO, Outfit, dressed, parse_colour
@@ -182,9 +182,9 @@ def _save(
     mask = (picture.labels[..., None] == np.array([2, 1, 0])).astype(np.uint8) * 255
     depth_mm = np.clip(picture.depth_m * 1000, 0, 65535).astype(np.uint16)
     run = f"sim{options.seed}_run{index // FRAMES_PER_TOWN:04d}"
-    _write_image(out / "depth" / f"{run}_depth_{index:06d}.png", depth_mm)
-    _write_image(out / "masks" / f"{run}_mask_{index:06d}.png", mask)
-    _write_image(out / "images" / f"{run}_cam1_{index:06d}.jpeg", rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+    write_picture(out / "depth" / f"{run}_depth_{index:06d}.png", depth_mm)
+    write_picture(out / "masks" / f"{run}_mask_{index:06d}.png", mask)
+    write_picture(out / "images" / f"{run}_cam1_{index:06d}.jpeg", rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
 
 
 def _summary(index: int, kind: str, scene: Scene, picture: Picture) -> dict[str, Any]:
@@ -195,10 +195,3 @@ def _summary(index: int, kind: str, scene: Scene, picture: Picture) -> dict[str,
         "camera_position_m": position, "camera_pitch_down_deg": round(pitch, 2),
         "focal_lengths_px": [round(scene.intrinsics.fx_px, 3), round(scene.intrinsics.fy_px, 3)],
     }  # fmt: skip
-
-
-def _write_image(path: Path, image: NDArray[Any], settings: list[int] | None = None) -> None:
-    encoded, data = cv2.imencode(path.suffix, np.ascontiguousarray(image), settings or [])
-    if not encoded:
-        raise UserError(f"cannot encode {path}")
-    write_whole(path, data.tobytes())

@@ -15,6 +15,7 @@ from command_line import fcn_follow, invoke
 from drawn_frames import write_weights
 from made_weights import write_depth_weights
 from people import BLACK, BLUE, RED, WHITE, Person, scene
+from stopped_training import stopped_after_a_checkpoint
 
 from fcn_follow.cli import enrol, own_person
 from fcn_follow.inference.engine import Answer, EngineSpec
@@ -188,19 +189,12 @@ def test_weights_are_trained_whose_hero_is_the_person(clip, small, tmp_path):
         assert image[labels == 2].mean(axis=0).argmax() == 0, "the one in red"
 
 
-def test_a_training_that_was_stopped_goes_on_to_the_same_weights(clip, small, tmp_path, monkeypatch):
+def test_a_training_that_was_stopped_goes_on_to_the_same_weights(clip, small, tmp_path):
     arguments = [*clip(*TWO, frames=150, speed=0.5), "--number", 1, "--finetune"]
     invoke(*arguments)
     path = tmp_path / "out" / "hero.checkpoint"
     whole = load_checkpoint(path)
-    save = Trainer._save_checkpoint
-
-    def save_and_stop(trainer):
-        save(trainer)
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "_save_checkpoint", save_and_stop)
+    with stopped_after_a_checkpoint():
         out, errors = invoke(*arguments)
     assert "stopped" in errors and "8 frames seen" in out and f"written: {path.with_suffix('.safetensors')}" in out
     images = tmp_path / "clip" / "images"

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from fcn_follow.classes import BACKGROUND, OTHER_PEOPLE
 from fcn_follow.errors import UserError
 from fcn_follow.files import write_whole
+from fcn_follow.images.pictures import write_picture
 from fcn_follow.lab.data.frames import FrameError, UInt8Array
 from fcn_follow.lab.data.people_photos import PARTS, Photo
 from fcn_follow.lab.data.split import FrameRef
@@ -89,8 +90,8 @@ class Composer:
                 rng = np.random.default_rng([self.options.seed, PARTS.index(self.options.part), index])
                 rgb, labels = self.frame(rng)
                 mask = (labels[..., None] == np.array([2, 1, 0])).astype(np.uint8) * 255
-                _write(out / "masks" / f"{run}_mask_{index:06d}.png", mask)
-                _write(image, rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(35, 96))])
+                write_picture(out / "masks" / f"{run}_mask_{index:06d}.png", mask)
+                write_picture(image, rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(35, 96))])
             yield index + 1
 
     def _sources(self) -> str:
@@ -308,10 +309,3 @@ def _resized(picture: UInt8Array, size_px: int) -> UInt8Array:
     method = cv2.INTER_AREA if shrunk else cv2.INTER_CUBIC
     resized: UInt8Array = cv2.resize(picture, (size_px, size_px), interpolation=method)
     return resized
-
-
-def _write(path: Path, bgr: NDArray[Any], settings: Sequence[int] = ()) -> None:
-    encoded, data = cv2.imencode(path.suffix, np.ascontiguousarray(bgr), list(settings))
-    if not encoded:
-        raise UserError(f"cannot encode {path}")
-    write_whole(path, data.tobytes())

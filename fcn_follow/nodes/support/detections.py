@@ -64,8 +64,8 @@ def _detection(header: Any, box: Box, name: str, label: int, score: float) -> An
     detection = vision_msgs.Detection2D(header=header, id=name)
     detection.bbox.center.position.x = (box.left_px + box.right_px - 1) / 2
     detection.bbox.center.position.y = (box.top_px + box.bottom_px - 1) / 2
-    detection.bbox.size_x = float(box.right_px - box.left_px)
-    detection.bbox.size_y = float(box.bottom_px - box.top_px)
+    detection.bbox.size_x = float(box.width_px)
+    detection.bbox.size_y = float(box.height_px)
     hypothesis = vision_msgs.ObjectHypothesisWithPose()
     hypothesis.hypothesis.class_id = CLASSES[label]
     hypothesis.hypothesis.score = score

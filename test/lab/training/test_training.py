@@ -18,6 +18,7 @@ from command_line import fcn_follow, process
 from frame_folders import marked_squares, write_frames
 from ros_tools import ROOT
 from safetensors.torch import load_file
+from stopped_training import stopped_after_a_checkpoint
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from fcn_follow.cli.training import empty_classes
@@ -273,7 +274,7 @@ def test_weights_are_kept_by_the_score_or_by_people_and_the_near_hero_or_by_the_
     assert quality(blind, PEOPLE) == 0.0
 
 
-def test_two_processes_train_as_one_does_and_resume_what_it_has_begun(data, monkeypatch):
+def test_two_processes_train_as_one_does_and_resume_what_it_has_begun(data):
     """With losses that are no means over frames, batch norms, augmentation across frames, mining and a clipped norm."""
     more = [
         *("--set", "loss=cross_entropy + dice + hero_jaccard", "--set", "ema_decay=0.5", "--set", "hero_weight=4"),
@@ -290,14 +291,7 @@ def test_two_processes_train_as_one_does_and_resume_what_it_has_begun(data, monk
     ]
     alone, together = data / "alone.safetensors", data / "together.safetensors"
     assert fcn_follow(*command(data, alone, *more)).returncode == 0
-    save = Trainer._save_checkpoint
-
-    def save_and_stop(trainer):
-        save(trainer)
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "_save_checkpoint", save_and_stop)
+    with stopped_after_a_checkpoint():
         assert "stopped" in fcn_follow(*command(data, together, *more)).stderr
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "fcn_follow"]
     words = [sys.executable, *launcher, *map(str, command(data, together, *more, "--resume"))]
