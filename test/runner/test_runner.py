@@ -264,7 +264,8 @@ def test_what_dies_in_flight_starts_again_and_following_goes_on(domain_id, tmp_p
     assert runner.returncode == 0, output
     assert "Traceback" not in output and "publishers" not in output
     states = [row["state"] for row in rows_of(tmp_path / "out")]
-    assert states[-1] == "tracking"
+    followed_again = states[len(states) - states[::-1].index("") :]  # no state: the follower was dead
+    assert "tracking" in followed_again  # the last row may be of the end of the flight
 
 
 def test_what_dies_again_and_again_ends_the_flight_with_one_line(domain_id, tmp_path):
