@@ -44,7 +44,9 @@ class AugmentParameters:
     zoom_out: float = parameter(1.6, "largest shrinking by a warp", minimum=1.0, maximum=4.0)
     zoom_in: float = parameter(2.2, "largest enlarging by a warp", minimum=1.0, maximum=8.0)
     turn_deg: float = parameter(8.0, "largest turn by a warp", unit="deg", minimum=0.0, maximum=180.0)
-    at_hero: float = parameter(0.5, "share of warps that keep the hero in the frame", minimum=0.0, maximum=1.0)
+    at_people: float = parameter(
+        0.5, "share of warps that keep the hero, or without one somebody else, in the frame", minimum=0.0, maximum=1.0
+    )
     paste_hero: float = parameter(
         0.0, "share of frames into which the hero of another is pasted", minimum=0.0, maximum=1.0
     )
@@ -94,7 +96,7 @@ def augment(
     warped = round(len(joined) * parameters.warp)
     parts = []
     if warped:
-        grid, zoom = _warp_grid(joined[:warped, 3 + HERO], size_px, parameters, generator)
+        grid, zoom = _warp_grid(joined[:warped, 3 : 3 + MASK_CHANNELS], size_px, parameters, generator)
         parts.append(_sample(joined[:warped], grid, zoom))
     if warped < len(joined):
         parts.append(_resized(joined[warped:], size_px))
@@ -156,10 +158,10 @@ def _sample(joined: Tensor, grid: Tensor, zoom: Tensor) -> Tensor:
 
 
 def _warp_grid(
-    hero: Tensor, size_px: int, parameters: AugmentParameters, generator: Generator
+    masks: Tensor, size_px: int, parameters: AugmentParameters, generator: Generator
 ) -> tuple[Tensor, Tensor]:
-    """Sampling grids of random zoom, rotation and crop, and the vertical zoom N; hero is the hero's mask N x H x W."""
-    count, device = len(hero), hero.device
+    """Sampling grids of random zoom, rotation and crop, and the vertical zoom N, for masks N x 3 x H x W."""
+    count, device = len(masks), masks.device
     zoom = torch.exp(_uniform(count, -math.log(parameters.zoom_out), math.log(parameters.zoom_in), generator, device))
     stretch = torch.exp(_uniform(count, -0.12, 0.12, generator, device))
     angle = _uniform(count, -parameters.turn_deg, parameters.turn_deg, generator, device) * (math.pi / 180.0)
@@ -167,15 +169,26 @@ def _warp_grid(
     room_x, room_y = (1.0 - view_x).clamp(min=0.0), (1.0 - view_y).clamp(min=0.0)
     centre_x = _uniform(count, -1.0, 1.0, generator, device) * room_x
     centre_y = _uniform(count, -1.0, 1.0, generator, device) * room_y
-    hero_x, hero_y, seen = _centroid(hero)
-    aimed = seen & (torch.rand(count, generator=generator, device=device) < parameters.at_hero)
-    aim_x = hero_x + _uniform(count, -0.7, 0.7, generator, device) * view_x
-    aim_y = hero_y + _uniform(count, -0.7, 0.7, generator, device) * view_y
+    target_x, target_y, seen = _target(masks, generator)
+    aimed = seen & (torch.rand(count, generator=generator, device=device) < parameters.at_people)
+    aim_x = target_x + _uniform(count, -0.7, 0.7, generator, device) * view_x
+    aim_y = target_y + _uniform(count, -0.7, 0.7, generator, device) * view_y
     centre_x = torch.where(aimed, torch.minimum(torch.maximum(aim_x, -room_x), room_x), centre_x)
     centre_y = torch.where(aimed, torch.minimum(torch.maximum(aim_y, -room_y), room_y), centre_y)
     cos, sin = torch.cos(angle), torch.sin(angle)
     rows = [cos * view_x, -sin * view_y, centre_x, sin * view_x, cos * view_y, centre_y]
     return _affine_grid(torch.stack(rows, 1).view(count, 2, 3), size_px * SUPERSAMPLING), 1.0 / view_y
+
+
+def _target(masks: Tensor, generator: Generator) -> tuple[Tensor, Tensor, Tensor]:
+    """What a crop is to show, as `_centroid`: the hero or, where there is none, a random pixel of other people."""
+    hero_x, hero_y, seen = _centroid(masks[:, HERO])
+    people = masks[:, OTHER_PEOPLE]
+    height, width = people.shape[1:]
+    pixel = torch.multinomial(people.flatten(1) + 1e-9, 1, generator=generator)[:, 0]
+    person_x, person_y = (pixel % width + 0.5) * (2.0 / width) - 1.0, (pixel // width + 0.5) * (2.0 / height) - 1.0
+    shows_people = people.sum((1, 2)) > 3
+    return torch.where(seen, hero_x, person_x), torch.where(seen, hero_y, person_y), seen | shows_people
 
 
 def _centroid(mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -125,7 +125,7 @@ def test_a_marked_point_moves_in_image_mask_and_depth_alike():
 def test_a_zoom_divides_the_depth_by_itself():
     """Magnified, the hero has more rows; rows times depth stay as they were, as with a longer lens."""
     frame, target = (part[:1] for part in marked_batch())
-    zooming = AugmentParameters(warp=1.0, turn_deg=0.0, zoom_out=1.0, zoom_in=2.0, at_hero=1.0)
+    zooming = AugmentParameters(warp=1.0, turn_deg=0.0, zoom_out=1.0, zoom_in=2.0, at_people=1.0)
     for seed in range(6):
         _, moved = augment(frame, target, 256, zooming, torch.Generator().manual_seed(seed))
         hero = moved[0, 2] > 0.5

@@ -143,6 +143,21 @@ def test_augmentation_keeps_masks_whole_and_repeats_by_seed():
     assert first[0].max() <= 1
 
 
+def test_a_crop_shows_the_hero_or_else_another_person():
+    """A person of 4 x 4 of 64 x 64 pixels at a random place is seldom in a crop that is not aimed."""
+    masks = torch.zeros(40, 3, 64, 64)
+    for index, (x, y) in enumerate(torch.randint(4, 56, (40, 2), generator=torch.Generator().manual_seed(3)).tolist()):
+        masks[index, 1 + index % 2, y : y + 4, x : x + 4] = 1.0
+    masks[:, 0] = 1.0 - masks[:, 1:].sum(1)
+    shown = {}
+    for share in (0.0, 1.0):
+        crops = AugmentParameters(warp=1.0, turn_deg=0.0, zoom_out=1.0, zoom_in=8.0, at_people=share)
+        _, moved = augment(torch.rand(40, 3, 64, 64), masks, 32, crops, torch.Generator().manual_seed(5))
+        shown[share] = (moved[:, 1:].sum(1).amax((1, 2)) > 0.5).float().mean().item()
+    assert shown[0.0] < 0.6
+    assert shown[1.0] > 0.95
+
+
 def test_no_augmentation_changes_nothing():
     images, masks = to_tensors(*marked_squares())
     same = augment(images, masks, 64, AugmentParameters(), torch.Generator().manual_seed(1))
