@@ -63,5 +63,7 @@ def make_folder(path: Path, option: str) -> None:
     """Make the folder of an option where it is not there; UserError where that cannot be."""
     try:
         path.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise UserError(f"{option} {path}: a file; give a folder") from error
     except OSError as error:
         raise UserError(f"{option} {path}: {error.strerror or error}") from error

@@ -77,6 +77,8 @@ def score_recording(
     losses = Losses()
     results: list[BagResult] = []
     with contextlib.ExitStack() as stack:
+        if video and video.suffix != ".webm":
+            raise UserError(f"--video {video}: a video's name ends in .webm")
         opened = stack.enter_context(open_bag(bag))
         losses.sentences.extend(opened.damage)
         reading = Reading(

@@ -99,7 +99,7 @@ def scoring(
     frames: Annotated[Path, typer.Argument(help="Frames with masks: a folder or zip.")],
     weights: Annotated[
         Optional[list[Path]],  # noqa: UP045
-        typer.Option(help="Weights files, given again for more; default: the project's own."),
+        typer.Option(help="Weights files, given again for more; default: hero_net."),
     ] = None,
     as_json: Json = False,
 ) -> None:

@@ -26,8 +26,9 @@ from fcn_follow.lab.scoring.detection import SIZE_NAMES
 from fcn_follow.lab.scoring.evaluation import labelled_frames
 from fcn_follow.lab.scoring.predict import predictions
 from fcn_follow.lab.training.judgement import card_scores
-from fcn_follow.networks.weights import load_weights, save_weights
+from fcn_follow.networks.weights import LoadedWeights, ModelCard, load_weights, save_weights
 
+MIN_FRAMES_WITHOUT_HERO = 100  # one false alarm in as many is 10 per 1000
 ROWS_BETWEEN = 5  # the table prints every fifth level
 
 
@@ -55,7 +56,7 @@ def calibrate(
     if flip_average is not None:
         card = dataclasses.replace(card, flip_average=flip_average)
     network = loaded.network.to(find_device(device))
-    refs = scored_refs(data, read_split_of(split).choosing)
+    refs = scored_refs(data, read_split_of(split).choosing, split)
     with progress_bar() as progress:
         task = progress.add_task("frames", total=len(refs))
         frames = labelled_frames(refs, lambda problem: console.print(f"skipped: {problem}"))
@@ -69,14 +70,29 @@ def calibrate(
     best = chosen_level(judged, rule)
     curve = calibration_curve(judged, best.area_px)
     _print(curve, best)
+    _save(loaded, card, best, weights)
+    picture = weights.with_suffix(".calibration.png")
+    draw_curve(picture, curve, best, card.network)
+    console.print(f"level written into {weights}; curve: {picture}")
+
+
+def _save(loaded: LoadedWeights, card: ModelCard, best: Level, path: Path) -> None:
+    """Write the level into the card, with its figures instead of those of an earlier level."""
+    chosen = {CHOOSING + name: figure for name, figure in card_scores(best.evaluation).items()}
+    if dropped := sorted(name for name in card.scores if not name.startswith(CHOOSING)):
+        console.print(
+            f"removed from the card, as figures of the earlier level: {', '.join(dropped)}; `score --to-card`"
+        )
+    without_hero = best.evaluation.detection.frames_without_hero
+    if without_hero < MIN_FRAMES_WITHOUT_HERO:
+        console.print(
+            f"only {without_hero} frames without a hero chose the level: it says little about false alarms",
+            style="yellow",
+        )
     card = dataclasses.replace(
-        card,
-        hero_confirm_probability=best.confirm,
-        hero_min_area_px=best.area_px,
-        scores={**card.scores, **{CHOOSING + name: figure for name, figure in card_scores(best.evaluation).items()}},
+        card, hero_confirm_probability=best.confirm, hero_min_area_px=best.area_px, scores=chosen
     )
-    save_weights(weights, network, card)
-    draw_curve(weights.with_suffix(".calibration.png"), curve, best, card.network)
+    save_weights(path, loaded.network, card)
 
 
 def _print(curve: Sequence[Level], best: Level) -> None:

@@ -115,7 +115,7 @@ def _chosen(choice: Choice, picture: Path, number: int | None, largest: bool) ->
 
 def _report(found: Enrolment) -> Iterator[str]:
     own = np.percentile(found.own, [5, 50])
-    yield f"seen in {len(found.own)} of {found.frames} frames; the user would be asked in {found.asked}"
+    yield f"seen in {len(found.own)} of {found.frames} frames; the drone would ask in {found.asked} of them"
     yield f"likeness of the person's frames: {own[1]:.2f} in the middle, {own[0]:.2f} at the 5th percentile"
     if found.others:
         other = np.percentile(found.others, [50, 95])

@@ -101,11 +101,13 @@ def one(
 ) -> None:
     """Fly one scenario; write a report with a video."""
     from fcn_follow.simulation.fly_with_report import FrameRecorder, fly_with_report
-    from fcn_follow.simulation.moves import MOVES
+    from fcn_follow.simulation.moves import BEGIN_S, MOVES
     from fcn_follow.simulation.scenarios import find_scenario
 
     if move is not None and move not in MOVES:
         raise UserError(f"--move {move}: allowed is {', '.join(MOVES)}")
+    if move is not None and duration is not None and duration <= BEGIN_S:
+        raise UserError(f"--move {move} begins after {BEGIN_S:g} s; the flight lasts {duration:g} s")
     chosen = find_scenario(scenario)
     eyes = _eyes(true_positions, weights, engine, ranging, pointed, outfits)
     make_folder(out, "--out")
@@ -353,7 +355,9 @@ def print_figures(flown: list[Figures]) -> None:
              "steady_acceleration_rms_m_s2": "steady acc. RMS m/s²", "steady_speed_std_m_s": "steady speed std m/s",
              "closest_person_m": "closest m", "contacts": "contacts", "limit_violations": "limits",
              "mean_iou": "IoU"}  # fmt: skip
-    title = "Flights; worst of the seeds for re-acquiring, closest, contacts and limits, else the mean"
+    title = "The flight"
+    if len(flown) > 1:
+        title = "Flights; worst of the seeds for re-acquiring, closest, contacts and limits, else the mean"
     table = table_of(title, ["scenario"], shown.values())
     for row in scenario_means(flown):
         table.add_row(str(row["scenario"]), *(_cell(name, float(row[name])) for name in shown))

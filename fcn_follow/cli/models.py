@@ -32,11 +32,11 @@ def models(
         _print_layers(network_info(name), size)
         return
     numbers = ("parameters", "trainable", "MMACs", "input", "published score")
-    table = table_of(f"Networks (multiply-accumulates at {REFERENCE_PX}x{REFERENCE_PX})", ("name", "source"), numbers)
+    table = table_of("Networks (multiply-accumulates of one input)", ("name", "source"), numbers)
     for info in NETWORKS.values():
         network = info.outline()
         count = count_parameters(network)
-        macs = count_macs(network, REFERENCE_PX, REFERENCE_PX)
+        macs = count_macs(network, info.input_px, info.input_px)
         published = "" if info.published_score is None else f"{info.published_score:.4f}"
         table.add_row(
             info.name, info.source, f"{count.total:,}", f"{count.trainable:,}", f"{macs / 1e6:,.1f}",
@@ -68,7 +68,7 @@ def _print_pairs(standard: NetworkInfo, other: NetworkInfo, size: int) -> None:
     table.add_section()
     trainable = [count_parameters(network).trainable for network in networks]
     macs = [count_macs(network, size, size) for network in networks]
-    add("the networks, with batch norms", "", (trainable[0], trainable[1]), (macs[0], macs[1]))
+    add("all that is trained, with batch norms", "", (trainable[0], trainable[1]), (macs[0], macs[1]))
     output(140).print(table)
 
 

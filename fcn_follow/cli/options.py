@@ -7,7 +7,10 @@ from typing import Annotated, Optional
 
 import typer
 
-WeightsFile = Annotated[Optional[Path], typer.Option(help="Weights file; default: the project's own.")]  # noqa: UP045
+WeightsFile = Annotated[
+    Optional[Path],  # noqa: UP045
+    typer.Option(help="Weights file; default: hero_net, or people_net where pointed."),
+]
 WeightsFiles = Annotated[
     Optional[list[Path]],  # noqa: UP045
     typer.Option(help="Weights files, given again for more; default: all that the package ships."),

@@ -65,6 +65,15 @@ def run(
         Optional[Path],  # noqa: UP045
         typer.Option(metavar="YAML", help="The camera's calibration, of a source without camera_info."),
     ] = None,
+    fov: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(
+            metavar="DEG",
+            min=1.0,
+            max=179.0,
+            help="The camera's horizontal angle of view, of a source without camera_info and calibration; default: 60.",
+        ),
+    ] = None,
     weights: WeightsFile = None,
     ranging: Annotated[
         Optional[str],  # noqa: UP045
@@ -114,8 +123,8 @@ def run(
         raise typer.BadParameter(f"{duration:g}: allowed is 0 or more seconds", param_hint="--duration")
     options = RunOptions(
         source=source, scenario=scenario, vehicle=vehicle, seed=seed, record=record, foxglove=foxglove, rate_hz=rate,
-        duration_s=duration, loop=loop, calibration=calibration, weights=weights, ranging=ranging, pointed=pointed,
-        hero=hero, device=device, engine=engine, params=params, network=network, out=out,
+        duration_s=duration, loop=loop, calibration=calibration, fov_deg=fov, weights=weights, ranging=ranging,
+        pointed=pointed, hero=hero, device=device, engine=engine, params=params, network=network, out=out,
     )  # fmt: skip
     runner: Runner | None = None
     interrupted = False

@@ -39,7 +39,7 @@ def score(
         list[Path], typer.Option(help="Frames with masks: a folder, a zip, or the course's folder of three folders.")
     ],
     weights: WeightsFile = None,
-    held_out: Annotated[bool, typer.Option(help="Score only the runs of config/split.yaml that judge.")] = False,
+    held_out: Annotated[bool, typer.Option(help="Score only the runs that judge; --split alone does so too.")] = False,
     split: Split = None,
     report: Annotated[Optional[Path], typer.Option(help="Folder for an image of the worst frames and a CSV.")] = None,  # noqa: UP045
     as_json: Json = False,
@@ -57,7 +57,7 @@ def score(
     loaded = load_model(path)
     if to_card and not (held_out and isinstance(loaded, LoadedWeights) and not loaded.card.depth):
         raise UserError("--to-card is for --held-out and a .safetensors file without a depth head")
-    refs = scored_refs(data, read_split_of(split).judging if held_out or split is not None else None)
+    refs = scored_refs(data, read_split_of(split).judging if held_out or split is not None else None, split)
     network = scored_network(loaded, EngineRequest(engine, device, precision))
     skipped: list[str] = []
     with progress_bar() as progress:
@@ -69,8 +69,8 @@ def score(
     if not result.frames:
         raise UserError("none of the frames could be read")
     if to_card and isinstance(loaded, LoadedWeights):
-        low, high = result.score_interval()
-        figures = {**card_scores(result), "final_score_low": round(low, 4), "final_score_high": round(high, 4)}
+        interval = zip(("final_score_low", "final_score_high"), result.score_interval() or (), strict=False)
+        figures = {**card_scores(result), **{name: round(bound, 4) for name, bound in interval}}
         kept = {name: figure for name, figure in loaded.card.scores.items() if name.startswith(CHOOSING)}
         save_weights(path, loaded.network, dataclasses.replace(loaded.card, scores={**figures, **kept}))
     pattern = {"checkerboard": checkerboard(network)} if loaded.card.depth and isinstance(network, Module) else {}
@@ -94,6 +94,8 @@ def scored_network(loaded: Model, request: EngineRequest) -> Module | Engine:
     """
     device = find_device(request.device)
     plain = (REFERENCE,) if device.type == "cpu" and not loaded.card.depth else (REFERENCE, "auto")
+    if request.engine == REFERENCE and not isinstance(loaded, LoadedWeights):
+        raise UserError("--engine torch is for .safetensors files; an exported file runs on the engine of its kind")
     if isinstance(loaded, LoadedWeights) and request.engine in plain and request.precision == "fp32":
         return loaded.network.to(device)
     request = replace(request_for(loaded, request), streams=usable_cores())
@@ -109,15 +111,32 @@ def engine_name(network: Module | Engine) -> str:
     return str(EngineSpec(REFERENCE, next(network.parameters()).device.type))
 
 
-def scored_refs(data: Sequence[Path], runs: Collection[str] | None) -> list[tuple[FrameRef, Kind | None]]:
-    """The frames of the paths, or those of these runs. Raises UserError where no frame is of these runs."""
+def scored_refs(
+    data: Sequence[Path], runs: Collection[str] | None, split: Path | None
+) -> list[tuple[FrameRef, Kind | None]]:
+    """The frames of the paths, or those of these runs, which are of this split file.
+
+    Raises UserError where no frame is of these runs.
+    """
     refs = [item for folder in data for item in refs_of(folder)]
     if runs is None:
         return refs
+    report_absent_runs(split, runs, [ref for ref, _ in refs])
     chosen = [(ref, kind) for ref, kind in refs if ref.run in runs]
     if not chosen:
         raise UserError(f"none of the frames is of the runs {', '.join(sorted(runs))}")
     return chosen
+
+
+def report_absent_runs(split: Path | None, runs: Collection[str], refs: Sequence[FrameRef]) -> None:
+    """Print which of these runs of the user's split file no frame has: a run under a misspelt name would train."""
+    there = {ref.run for ref in refs}
+    absent = sorted(set(runs) - there)
+    if split is not None and absent:
+        console.print(
+            f"{split}: no frame is of {', '.join(absent)}; the data has the runs {', '.join(sorted(there))}",
+            style="yellow",
+        )
 
 
 def read_split_of(path: Path | None) -> HeldOutRuns:

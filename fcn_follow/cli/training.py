@@ -15,7 +15,7 @@ from torch import nn
 
 from fcn_follow.cli.options import Device, NetworkName, Recipe, Settings, Split
 from fcn_follow.cli.pets import has_pets, pets_trainer
-from fcn_follow.cli.scoring import read_split_of
+from fcn_follow.cli.scoring import read_split_of, report_absent_runs
 from fcn_follow.errors import UserError
 from fcn_follow.inference.machine import find_device
 from fcn_follow.lab.console import console, progress_bar
@@ -148,7 +148,9 @@ def _split(
     elif share > 0:
         return split_by_share(refs, share)
     else:
-        learning, judging = split_by_run(refs, read_split_of(split))
+        held_out = read_split_of(split)
+        report_absent_runs(split, held_out.choosing | held_out.judging, refs)
+        learning, judging = split_by_run(refs, held_out)
     if not allow_same_run:
         refuse_leak(learning, judging)
     return learning, judging

@@ -65,6 +65,11 @@ def checked_length(data: bytes | memoryview) -> int:
     raise UserError(_NO_PICTURE)
 
 
+def is_16_bit_png(data: bytes) -> bool:
+    """Whether a file is a PNG of 16 bits a channel, by its header."""
+    return data[:8] == _PNG_SIGNATURE and data[24:25] == b"\x10"
+
+
 def read_file(path: Path) -> bytes:
     """The bytes of a picture's file. Raises OSError, and UserError for a file above the size limit."""
     with path.open("rb") as file:

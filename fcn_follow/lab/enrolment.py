@@ -45,7 +45,7 @@ class Enrolment:
     def warning(self) -> str:
         """Why the appearance alone will not do; empty where it will."""
         if not self.others:
-            return "nobody else is in the clip: whether others look alike is not known"
+            return "nobody else is in the clip, so it is not known whether others look like this person"
         if self.margin < MARGIN_RIVAL:
             return "others in the clip look like this person: when the hero has been lost, the drone will hold and ask"
         return ""

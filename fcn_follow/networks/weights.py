@@ -120,7 +120,8 @@ def _open(path: Path) -> AbstractContextManager[Any]:
     if not path.is_file():
         there = sorted(other.name for other in path.parent.glob("*.safetensors")) if path.parent.is_dir() else []
         hint = f"; in that folder are {', '.join(there)}" if there else ""
-        raise UserError(f"{path}: there is no such weights file{hint}")
+        what = "a folder, and no weights file" if path.is_dir() else "there is no such weights file"
+        raise UserError(f"{path}: {what}{hint}")
     return open_tensors(path)
 
 

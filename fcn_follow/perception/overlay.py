@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fcn_follow.images.captions import write_caption
 from fcn_follow.perception.blobs import Blob
 
 LABEL_COLOURS_RGB = np.array([[0, 0, 0], [0, 160, 255], [255, 60, 0]], np.uint8)
@@ -36,7 +37,5 @@ def draw_overlay(
         centre = (round(hero.centroid_px[0]), round(hero.centroid_px[1]))
         cv2.drawMarker(picture, centre, BOX_COLOUR_RGB, cv2.MARKER_CROSS, markerSize=9, thickness=1)
     for number, (x_px, y_px) in numbers.items():
-        place = (round(x_px) - 5, round(y_px) + 5)
-        cv2.putText(picture, str(number), place, cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 0, 0), 3)
-        cv2.putText(picture, str(number), place, cv2.FONT_HERSHEY_SIMPLEX, 0.5, BOX_COLOUR_RGB, 1)
+        write_caption(picture, str(number), (round(x_px) - 5, round(y_px) + 5), 0.5, BOX_COLOUR_RGB)
     return picture

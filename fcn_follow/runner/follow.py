@@ -62,6 +62,8 @@ class RunOptions:
     loop: bool
     calibration: Path | None
     """The calibration file of the source's camera."""
+    fov_deg: float | None
+    """The horizontal angle of view of a source's camera that is not calibrated."""
     weights: Path | None
     ranging: str | None
     pointed: bool
@@ -119,8 +121,8 @@ class Runner:
             open_source(self._options.source)
             if self._options.calibration is not None:
                 read_calibration(self._options.calibration)
-        elif self._options.calibration is not None:
-            raise UserError("--calibration is of the camera of a --source; the simulator knows its own")
+        elif self._options.calibration is not None or self._options.fov_deg is not None:
+            raise UserError("--calibration and --fov are of the camera of a --source; the simulator knows its own")
         elif self._options.scenario is not None:
             find_scenario(self._options.scenario)
         with rclpy_running():
@@ -203,6 +205,8 @@ class Runner:
             name, parameters = "player", {"source": options.source, "rate_hz": options.rate_hz, "loop": options.loop}
             if options.calibration is not None:
                 parameters["calibration"] = str(options.calibration.resolve())
+            if options.fov_deg is not None:
+                parameters["horizontal_fov_deg"] = options.fov_deg
         self._nodes[CAMERA] = start_node(name, self._params, parameters)
         return self._nodes[CAMERA]
 
@@ -268,9 +272,8 @@ class Runner:
             if path.exists() and path.stat().st_mtime >= self._begun_s:
                 table.add_row("written", plain(str(self._options.out / name)))
         self._console.print(table)
-        for line in self._nodes[CAMERA].last_lines:
-            if "the drone touched" in line:
-                self._console.print(plain(line[line.index("the drone touched") :]))
+        for warning in self._nodes[CAMERA].first_warnings:
+            self._console.print(plain(warning), soft_wrap=True)
 
 
 def plain(text: str) -> Text:

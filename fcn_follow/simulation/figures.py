@@ -90,7 +90,7 @@ def figures_of_json(kept: dict[str, Any]) -> Figures:
 
 def figures(log: FlightLog) -> Figures:
     """The figures of a flight."""
-    settled = [m for m in log.moments if m.now_s >= _SETTLED_S] or log.moments
+    settled = [m for m in log.moments if m.now_s >= _SETTLED_S]
     points = log.parameters.set_points
     shown = [look for look in log.looks if look.hero_px >= IN_FRAME_PX]
     dt = log.moments[1].now_s - log.moments[0].now_s if len(log.moments) > 1 else 1.0
@@ -201,7 +201,7 @@ def _p99(values: NDArray[np.float64]) -> float:
 
 def _sign_changes_1_s(rates: Sequence[float], dt_s: float) -> float:
     signs = [rate > 0.0 for rate in rates if rate]
-    return sum(a != b for a, b in pairwise(signs)) / (len(rates) * dt_s)
+    return sum(a != b for a, b in pairwise(signs)) / (len(rates) * dt_s) if rates else math.nan
 
 
 def _reacquire_s(log: FlightLog) -> float:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcn_follow.geometry import Vector3
+from fcn_follow.images.captions import write_caption
 from fcn_follow.lab.webm import Video
 from fcn_follow.perception.blobs import Blob
 from fcn_follow.perception.overlay import draw_overlay
@@ -56,9 +57,7 @@ class FlightVideo(AbstractContextManager["FlightVideo"]):
             self._map = TownMap(self._town, (hero_m[0], hero_m[1]), _MAP_SIDE_M, self._height)
         above = self._map.draw(drone_m, drone_yaw_rad, hero_m, people_m, self._drone_path, self._half_view_rad)
         picture = np.hstack([camera, above])
-        for thickness, colour in ((3, (0, 0, 0)), (1, (255, 255, 255))):
-            cv2.putText(picture, caption, (6, self._height - 8), cv2.FONT_HERSHEY_SIMPLEX, 0.42, colour, thickness,
-                        cv2.LINE_AA)  # fmt: skip
+        write_caption(picture, caption, (6, self._height - 8))
         self._video.add(picture)
 
     def close(self) -> None:

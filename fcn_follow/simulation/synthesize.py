@@ -56,9 +56,11 @@ class SynthesisOptions:
             raise UserError(f"size {self.width_px}x{self.height_px} is not allowed; each side may be 32 to 4096 pixels")
         if self.seed < 0:
             raise UserError(f"seed is {self.seed}; it must be 0 or more")
-        for name in ("no_hero_share", "far_share", "seated_share", "behind_wall_share"):
-            if not 0.0 <= getattr(self, name) <= 1.0:
-                raise UserError(f"{name.replace('_', ' ')} is {getattr(self, name):g}; allowed is 0 to 1")
+        shares = {"no-hero": self.no_hero_share, "far": self.far_share, "seated": self.seated_share,
+                  "behind-wall": self.behind_wall_share}  # fmt: skip
+        for option, share in shares.items():
+            if not 0.0 <= share <= 1.0:
+                raise UserError(f"--{option} {share:g}: allowed is 0 to 1")
         for colour in self.clothes.values():
             parse_colour(colour)
 

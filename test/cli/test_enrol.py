@@ -54,7 +54,7 @@ def clip(tmp_path, monkeypatch):
 
 def test_a_person_among_others_is_learnt_and_found_again(clip, tmp_path):
     out, _ = invoke(*clip((30, 100, RED, BLACK), (110, 110, BLUE, WHITE)), "--number", 1)
-    assert "the user would be asked in 0" in out and "likeness of others in the clip: 0.0" in out
+    assert "the drone would ask in 0 of them" in out and "likeness of others in the clip: 0.0" in out
     assert "warning" not in out
     path = tmp_path / "out" / "hero.json"
     assert f"written: {path}; fly with: scripts/follow --hero {path}" in out.replace("\n", " ")

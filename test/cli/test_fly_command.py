@@ -200,7 +200,7 @@ def test_the_default_weights_fly(tmp_path):
 @pytest.mark.slow
 def test_ranging_methods_side_by_side(tmp_path):
     weights = write_depth_weights(tmp_path / "eyes.safetensors", 4.0)
-    arguments = ["--scenario", "sits", "--seeds", 1, "--duration", 1, "--processes", 1]
+    arguments = ["--scenario", "sits", "--seeds", 1, "--duration", 6, "--processes", 1]
     done = process("fly", "compare", *arguments, "--weights", weights, "--out", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     table = json.loads((tmp_path / "out" / "ranging.json").read_text())

@@ -102,11 +102,13 @@ def test_ctrl_c_ends_a_flight_as_it_should(domain_id, tmp_path):
     frames = write_frames(tmp_path / "run", 5, masks=False)
     weights = write_weights(tmp_path / "nowhere.safetensors")
     out = tmp_path / "out"
-    runner = start_runner(domain_id, out, "--source", frames, "--rate", "10", "--loop", "--weights", weights)
+    given = ("--source", frames, "--rate", "10", "--loop", "--fov", "80", "--weights", weights)
+    runner = start_runner(domain_id, out, *given)
     printed = listen(runner, "label masks")
     time.sleep(0.5)
     output = "".join(printed) + interrupt(runner)
     assert runner.returncode == 0, output
+    assert output.count("the camera is not known: an angle of view of 80 degrees is assumed") == 1
     assert "Traceback" not in output
     assert all(row["hero_area_px"] in ("", "0.0000") for row in rows_of(out))
     assert video_size_and_length(out)[1] > 3
@@ -122,7 +124,8 @@ def test_ctrl_c_ends_a_flight_as_it_should(domain_id, tmp_path):
         (["--source", "{tmp}/run", "--vehicle", "odom"], 1, "--vehicle is of the simulator"),
         (["--vehicle", "internal"], 2, "'internal'; allowed is mavlink, odom"),
         (["--params", "{tmp}/mavlink.yaml"], 1, "the simulator needs output cmd_vel"),
-        (["--calibration", "{tmp}/camera.yaml"], 1, "--calibration is of the camera of a --source"),
+        (["--calibration", "{tmp}/camera.yaml"], 1, "--calibration and --fov are of the camera of a --source"),
+        (["--fov", "80"], 1, "--calibration and --fov are of the camera of a --source"),
         (
             ["--source", "{tmp}/run", "--calibration", "{tmp}/folower.yaml"],
             1,

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcn_follow.errors import UserError
-from fcn_follow.images.pictures import MAX_FILE_BYTES, decode_picture, read_file
+from fcn_follow.images.pictures import MAX_FILE_BYTES, decode_picture, is_16_bit_png, read_file
 from fcn_follow.lab.data.depth_files import LISTING, decode_depth, read_focal_lengths
 from fcn_follow.lab.data.frame_names import natural, run_of, sort_out
 
@@ -190,6 +190,8 @@ class FrameSet:
     def _decode(self, name: PurePosixPath) -> UInt8Array:
         data = self._read(name)
         try:
+            if is_16_bit_png(data):
+                raise UserError("16 bits a channel, as in depth/; frames and masks have 8")
             picture = decode_picture(data)
         except UserError as error:
             raise FrameError(f"{self.path}: {name}: {error}") from error

@@ -200,7 +200,7 @@ def _plot_iou(axis: Any, score: BagScore, label: int) -> None:
         )
     axis.set(ylabel=f"IoU {CLASS_NAMES[label]}", ylim=(-0.03, 1.03))
     axis.grid(alpha=0.3)
-    axis.legend(loc="lower right", fontsize=8)
+    axis.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, fontsize=8)  # above: points lie at 0 and at 1
 
 
 def _frame_iou(result: FrameResult, label: int) -> float:
@@ -223,6 +223,7 @@ def _plot_detections(axis: Any, score: BagScore) -> None:
             _strip(axis, [s for s, c in zip(seconds, outcome, strict=True) if c == colour], row, colour)
     axis.set_yticks(range(len(observers) + 1), ["true hero", *[name for name, _ in observers]])
     axis.set(ylim=(len(observers) + 0.6, -0.6), xlabel="time [s]")
+    axis.set_title("green: right, red: wrong place or false alarm, amber: missed", loc="right", fontsize=8)
 
 
 def _outcome(finding: Any, network: FrameResult) -> str:
@@ -243,6 +244,7 @@ def _plot_histograms(of_iou: Any, of_latency: Any, score: BagScore) -> None:
         iou = [_frame_iou(frame, HERO) for frame in evaluation.frames if frame.score.truth_seen]
         of_iou.hist(iou, bins=bins, alpha=0.6, label=name)
     of_iou.set(xlabel="IoU of the hero, frames with one", ylabel="frames")
+    of_iou.yaxis.get_major_locator().set_params(integer=True)
     of_iou.legend(fontsize=8)
     if score.in_flight is None:
         of_latency.set_axis_off()

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from fcn_follow.classes import HERO
+from fcn_follow.images.captions import write_caption
 from fcn_follow.lab.data.frames import UInt8Array
 from fcn_follow.lab.scoring.bag import BagFrame, BagResult
 from fcn_follow.lab.webm import Video
@@ -61,7 +62,6 @@ def _panel(frame: BagFrame, labels: UInt8Array, result: BagResult) -> UInt8Array
     sides = []
     for side, caption in zip((predicted, frame.truth), captions, strict=True):
         picture = draw_overlay(image, side, find_hero(side))
-        for colour, width in (((0, 0, 0), 3), ((255, 255, 255), 1)):
-            cv2.putText(picture, caption, (4, size[1] - 6), cv2.FONT_HERSHEY_SIMPLEX, 0.4, colour, width, cv2.LINE_AA)
+        write_caption(picture, caption, (4, size[1] - 6))
         sides.append(picture)
     return np.hstack(sides)

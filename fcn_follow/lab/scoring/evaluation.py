@@ -83,7 +83,7 @@ class Evaluation:
     skipped: tuple[str, ...]
     depth: DepthFigures | None = None
 
-    def score_interval(self) -> tuple[float, float]:
+    def score_interval(self) -> tuple[float, float] | None:
         """The 95 % interval of the final score (`follow_me.score_interval`)."""
         return score_interval(scores_by_kind(self.frames))
 

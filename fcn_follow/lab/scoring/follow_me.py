@@ -107,18 +107,22 @@ def score_folder(frames: Sequence[FrameScore]) -> FolderScore:
     )
 
 
-def score_interval(frames: Mapping[Kind, Sequence[FrameScore]], rounds: int = 1000) -> tuple[float, float]:
+def score_interval(frames: Mapping[Kind, Sequence[FrameScore]], rounds: int = 1000) -> tuple[float, float] | None:
     """The 95 % interval of the final score by bootstrap over blocks of BLOCK frames that follow each other in a kind.
+
+    None where a kind has frames, but too few for two blocks: nothing could then be drawn otherwise.
 
     Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 8: frames of a run resemble their
     neighbours, so that single frames would give too narrow an interval.
     """
+    if not any(frames.values()) or any(0 < len(of_kind) < 2 * BLOCK for of_kind in frames.values()):
+        return None
     chance = np.random.default_rng(0)
     scores = np.zeros(rounds)
     blocks = {
         kind: np.array_split(
             np.array([(frame.iou[HERO], frame.truth_seen, frame.predicted_seen) for frame in frames.get(kind, ())]),
-            max(len(frames.get(kind, ())) // BLOCK, 1),
+            len(frames.get(kind, ())) // BLOCK,
         )
         for kind in Kind
         if frames.get(kind)

@@ -11,6 +11,7 @@ from torch import nn
 
 from fcn_follow.classes import HERO, OTHER_PEOPLE
 from fcn_follow.files import write_csv
+from fcn_follow.images.captions import write_caption
 from fcn_follow.inference.engine import Engine
 from fcn_follow.lab.data.frames import UInt8Array
 from fcn_follow.lab.data.split import FrameRef
@@ -22,15 +23,19 @@ from fcn_follow.perception.labels import labels_of
 
 WORST = 12
 CELL_PX = 256
+HEADING_PX = 22
 CSV_COLUMNS = ("frame", "kind", "iou_background", "iou_people", "iou_hero", "truth_hero_px", "predicted_hero_px",
-               "found", "right", "centroid_error_px")  # fmt: skip
+               "reported", "right", "centroid_error_px")  # fmt: skip
 COLOURS = {OTHER_PEOPLE: (0, 200, 0), HERO: (40, 80, 255)}
 
 
 def write_report(
     folder: Path, network: nn.Module | Engine, card: ModelCard, result: Evaluation, refs: Sequence[FrameRef]
 ) -> None:
-    """Write frames.csv and worst_frames.png into a folder; each row of the image is frame, truth, prediction."""
+    """Write frames.csv and worst_frames.png into a folder; in the image each frame stands beside truth and prediction.
+
+    The worst false alarms come first and the worst heroes after them, down the left half and then the right one.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     write_csv(folder / "frames.csv", CSV_COLUMNS, map(csv_row, result.frames))
     by_name = {ref.name: ref for ref in refs}
@@ -38,9 +43,16 @@ def write_report(
     if rows:
         half = -(-len(rows) // 2)
         blank = np.full_like(rows[0], 255)
-        columns = [np.vstack(part + [blank] * (half - len(part))) for part in (rows[:half], rows[half:])]
+        columns = [np.vstack([_heading(), *part, *[blank] * (half - len(part))]) for part in (rows[:half], rows[half:])]
         picture = np.hstack(columns)
         cv2.imwrite(str(folder / "worst_frames.png"), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+
+
+def _heading() -> UInt8Array:
+    heading = np.zeros((HEADING_PX, 3 * CELL_PX, 3), np.uint8)
+    for place, words in enumerate(("frame", "truth: hero blue, people green", "network")):
+        write_caption(heading, words, (place * CELL_PX + 4, HEADING_PX - 7))
+    return heading
 
 
 def worst_frames(frames: Sequence[FrameResult]) -> list[FrameResult]:
@@ -91,6 +103,5 @@ def picture_row(
     cells = [image, paint(image, truth), paint(image, predicted)]
 
     cells = [cv2.resize(cell, (CELL_PX, height_px), interpolation=cv2.INTER_AREA).astype(np.uint8) for cell in cells]
-    for colour, width in (((0, 0, 0), 3), ((255, 255, 255), 1)):
-        cv2.putText(cells[0], caption, (4, height_px - 8), cv2.FONT_HERSHEY_SIMPLEX, 0.38, colour, width, cv2.LINE_AA)
+    write_caption(cells[0], caption, (4, height_px - 8))
     return np.hstack(cells)

@@ -22,11 +22,15 @@ def print_evaluation(result: Evaluation, title: str) -> None:
         )  # fmt: skip
     out.print(score_table)
     follow_me = result.follow_me
-    low, high = result.score_interval()
+    interval = result.score_interval()
+    doubt = (
+        f"95 % of resampled sets of frames have {interval[0]:.3f} to {interval[1]:.3f}"
+        if interval
+        else "too few frames for an interval"
+    )
     out.print(
         f"final_score {follow_me.final_score:.4f} = "
-        f"final_iou {follow_me.final_iou:.4f} x weight {follow_me.weight:.4f}; 95 % of resampled sets of frames "
-        f"have {low:.3f} to {high:.3f}\n"
+        f"final_iou {follow_me.final_iou:.4f} x weight {follow_me.weight:.4f}; {doubt}\n"
     )
     detection = result.detection
     sizes = table_of("The hero by its true size in the frame", ["pixels"], ("frames", "found", "reported", "right"))

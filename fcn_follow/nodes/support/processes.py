@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,10 +17,12 @@ from pathlib import Path
 
 PARENT_VARIABLE = "FCN_FOLLOW_PARENT_PID"
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
+MAX_WARNINGS = 20
+WARNING = re.compile(r"\[(?:WARN|ERROR)\] \[[\d.]+\] \[[\w./]+\]: (.+)")  # as rclpy prints them
 
 
 class NodeProcess:
-    """One node of this package in a process of its own; the last lines of its output are kept.
+    """One node of this package in a process of its own; the last lines of its output and its first warnings are kept.
 
     It ends with the thread that started it, which should be the main thread.
     """
@@ -40,6 +43,7 @@ class NodeProcess:
     def start(self) -> None:
         """Start it, or start it again after its end."""
         self.last_lines: deque[str] = deque(maxlen=20)
+        self.first_warnings: list[str] = []
         self.process = subprocess.Popen(  # noqa: S603
             self._command,
             env={**os.environ, PARENT_VARIABLE: str(os.getpid())},
@@ -56,6 +60,9 @@ class NodeProcess:
         for line in self.process.stdout:
             if line.strip():
                 self.last_lines.append(line.rstrip())
+                warning = WARNING.match(line)
+                if warning and warning[1] not in self.first_warnings and len(self.first_warnings) < MAX_WARNINGS:
+                    self.first_warnings.append(warning[1])
 
     @property
     def exit_code(self) -> int | None:

@@ -162,7 +162,8 @@ def test_the_interval_of_the_score_holds_it_and_narrows_with_more_frames():
         assert low < follow_me_score(frames).final_score < high
         widths.append(high - low)
     assert widths[1] < widths[0] / 3
-    assert score_interval({}) == (0.0, 0.0)
+    assert score_interval({}) is None
+    assert score_interval({Kind.NEAR: [frame(0.9, 500, 500)] * 19}) is None, "one block has nothing to resample"
 
 
 def test_calibration_takes_the_lowest_level_that_drops_the_false_alarms():
