@@ -248,10 +248,12 @@ class Follower:
         for stamp_s in self._inbox.take_frames(now_s, timeouts):
             self._frame_s = max(self._frame_s, stamp_s)
             self._camera_rate.see(stamp_s)
-        for hero in self._inbox.take_heroes(now_s, timeouts):
+        for hero, is_plausible in self._inbox.take_heroes(now_s, timeouts):
             nearest = min(1.0, self._hero_height.share)
             x, y, z = (nearest * value for value in hero.position_camera_m)
             self.guard.see_hero(hero.stamp_s, (x, y, z))
+            if not is_plausible:
+                continue
             self._camera_rate.see(hero.stamp_s)
             self._frozen.see(hero.stamp_s, hero.position_camera_m)
             pose = self._history.at(hero.stamp_s)

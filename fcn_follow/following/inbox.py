@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fcn_follow.following.monitors import Refusals
 from fcn_follow.following.parameters import Timeouts
-from fcn_follow.following.plausibility import implausible_position, wrong_stamp
+from fcn_follow.following.plausibility import implausible_position, no_place, obstacle_place, wrong_stamp
 from fcn_follow.following.reasons import Refusal
 from fcn_follow.geometry import HeroPosition, Vector3, VehicleState, VelocityCommand
 
@@ -73,15 +73,15 @@ class Inbox:
             yield self.vehicles.popleft()
 
     def take_people(self, now_s: float, timeouts: Timeouts) -> Iterator[tuple[float, list[Vector3]]]:
-        """The stamp and the plausible positions of each frame."""
+        """The stamp of each frame and where people are in the way, however implausible it is that they are there."""
         while self.people:
             stamp_s, positions = self.people.popleft()
             if wrong_stamp(stamp_s, now_s, timeouts.frame_s, timeouts):
                 self.counters.mistimed += 1
                 continue
-            plausible = [position for position in positions if not implausible_position(position)]
-            self.counters.implausible += len(positions) - len(plausible)
-            yield stamp_s, plausible
+            places = [obstacle_place(position) for position in positions if not no_place(position)]
+            self.counters.implausible += len(positions) - len(places)
+            yield stamp_s, places
 
     def take_frames(self, now_s: float, timeouts: Timeouts) -> Iterator[float]:
         """The stamps of the frames."""
@@ -93,24 +93,26 @@ class Inbox:
                 self._refused_frames.accept()
                 yield stamp_s
 
-    def take_heroes(self, now_s: float, timeouts: Timeouts) -> list[HeroPosition]:
-        """The hero positions, oldest stamp first."""
-        usable = [hero for hero in self.heroes if self._is_usable(hero, now_s, timeouts)]
+    def take_heroes(self, now_s: float, timeouts: Timeouts) -> list[tuple[HeroPosition, bool]]:
+        """Where heroes are in the way, oldest stamp first, and whether each position is plausible."""
+        heroes = []
+        for hero in self.heroes:
+            position_m = hero.position_camera_m
+            implausible = implausible_position(position_m)
+            wrong = wrong_stamp(hero.stamp_s, now_s, timeouts.frame_s, timeouts)
+            if implausible:
+                self.counters.implausible += 1
+                self._refused_heroes.refuse(implausible, now_s)
+            elif wrong:
+                self.counters.mistimed += 1
+                self._refused_heroes.refuse(Refusal.HERO_POSITIONS.with_figures(wrong), now_s)
+            else:
+                self._refused_heroes.accept()
+            if not (wrong or no_place(position_m)):
+                heroes.append((replace(hero, position_camera_m=obstacle_place(position_m)), not implausible))
         self.heroes.clear()
-        return sorted(usable, key=lambda hero: hero.stamp_s)
+        return sorted(heroes, key=lambda each: each[0].stamp_s)
 
     def refusal(self, now_s: float) -> str:
         """Why frames or hero positions are being refused, else empty."""
         return self._refused_frames.reason(now_s) or self._refused_heroes.reason(now_s)
-
-    def _is_usable(self, hero: HeroPosition, now_s: float, timeouts: Timeouts) -> bool:
-        if implausible := implausible_position(hero.position_camera_m):
-            self.counters.implausible += 1
-            self._refused_heroes.refuse(implausible, now_s)
-        elif wrong := wrong_stamp(hero.stamp_s, now_s, timeouts.frame_s, timeouts):
-            self.counters.mistimed += 1
-            self._refused_heroes.refuse(Refusal.HERO_POSITIONS.with_figures(wrong), now_s)
-        else:
-            self._refused_heroes.accept()
-            return True
-        return False

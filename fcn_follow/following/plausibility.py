@@ -24,10 +24,8 @@ MIN_QUATERNION_NORM, MAX_QUATERNION_NORM = 0.5, 2.0
 def implausible_position(position_camera_m: Vector3) -> str:
     """Why no person can be seen at a position in the camera's optical frame (m)."""
     x, y, z = position_camera_m
-    if not all(map(math.isfinite, position_camera_m)):
-        return Refusal.POSITION_NOT_FINITE
-    if z <= 0.0:
-        return Refusal.POSITION_BEHIND_CAMERA
+    if nowhere := no_place(position_camera_m):
+        return nowhere
     if z < MIN_PERSON_DEPTH_M:
         return Refusal.POSITION_TOO_NEAR.with_figures(MIN_PERSON_DEPTH_M)
     if math.hypot(x, y, z) > MAX_PERSON_RANGE_M:
@@ -35,6 +33,19 @@ def implausible_position(position_camera_m: Vector3) -> str:
     if math.hypot(x, y) > z * math.tan(MAX_OFF_AXIS_RAD):
         return Refusal.POSITION_OUT_OF_VIEW
     return ""
+
+
+def no_place(position_camera_m: Vector3) -> str:
+    """Why a position (m, optical frame) does not even say where somebody is in the drone's way."""
+    if not all(map(math.isfinite, position_camera_m)):
+        return Refusal.POSITION_NOT_FINITE
+    return Refusal.POSITION_BEHIND_CAMERA if position_camera_m[2] <= 0.0 else ""
+
+
+def obstacle_place(position_camera_m: Vector3) -> Vector3:
+    """Where somebody is in the drone's way: who is too near to be ranged is MIN_PERSON_DEPTH_M ahead."""
+    x, y, z = position_camera_m
+    return x, y, max(MIN_PERSON_DEPTH_M, z)
 
 
 def implausible_vehicle(state: VehicleState) -> str:

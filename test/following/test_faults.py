@@ -17,7 +17,7 @@ from fcn_follow.following.states import State
 from fcn_follow.following.vehicle import VehiclePose
 from fcn_follow.geometry import ZERO_COMMAND, HeroPosition, VehicleState, VelocityCommand
 from fcn_follow.parameters import with_values
-from fcn_follow.simulation.faults import KINDS, Fault, Injector
+from fcn_follow.simulation.faults import HERO_PLACES, KINDS, Fault, Injector
 
 BEGIN_S, END_S = 10.0, 13.0
 TOWARDS_HERO = 0.0
@@ -177,6 +177,31 @@ def test_positions_that_nobody_can_have_are_named():
         ("hero_at_the_lens", "positions nearer than 0.3 m"),
     ):
         assert said(flown(kind, end_s=19.0), text, within_s=1.0), kind
+
+
+class WithPeople(Injector):
+    """From BEGIN_S on other people are seen at these positions."""
+
+    def __init__(self, people):
+        super().__init__()
+        self.people = people
+
+    def seen(self, now_s, sight):
+        return dataclasses.replace(sight, people_camera_m=self.people) if now_s >= BEGIN_S else sight
+
+
+@pytest.mark.parametrize("place", [(0.0, 0.1, 0.05), (0.0, 0.3, 0.26), (0.0, 0.0, 0.29), (0.0, 0.1, 0.31)])
+@pytest.mark.parametrize("who", ["somebody", "hero"])
+def test_nobody_is_too_near_to_be_in_the_way(who, place, monkeypatch):
+    """Their size in the picture gives less than 0.3 m; the one whom the drone follows runs on ahead of them."""
+    monkeypatch.setitem(HERO_PLACES, "hero_at_the_lens", place)
+    hero_changes = Injector([Fault("hero_at_the_lens", BEGIN_S, END_S, 0.0, 0.0)])
+    injector = hero_changes if who == "hero" else WithPeople((place,))
+    flight = Flight(straight(3.0), duration_s=END_S, injector=injector, drop_share=0.0).fly()
+    assert flight.steps[flight.after(BEGIN_S)][0].command.forward_m_s > 2.0
+    near = flight.steps[flight.after(BEGIN_S + 0.2)]
+    assert max(step.command.forward_m_s for step in near) < 0.01
+    assert min(step.command.up_m_s for step in near) >= 0.0
 
 
 def test_stamps_that_are_not_of_now_are_named():

@@ -40,6 +40,7 @@ EVENT = st.one_of(
     st.tuples(st.just("hero"), st.just(0.0), st.permutations([0.5, 5.0, math.nan]).map(tuple)),
     st.tuples(st.just("seen"), st.integers(1, 60), NEAR_POINT),
     st.tuples(st.just("frame"), STAMP_OFFSET),
+    st.tuples(st.just("people"), STAMP_OFFSET, st.lists(POINT, max_size=3)),
     st.tuples(st.just("odom"), STAMP_OFFSET, POINT, QUATERNION, POINT, NUMBER),
     st.tuples(st.just("stick"), POINT),
     st.tuples(
@@ -162,6 +163,8 @@ class Watch:
                 follower.observe_frame(stamp_s)
             else:
                 follower.observe_hero(HeroPosition(stamp_s, values[1]))
+        elif kind == "people":
+            follower.observe_people(self.now_s + values[0], values[1])
         elif kind == "odom":
             offset_s, position, orientation, velocity, yaw_rate = values
             follower.observe_vehicle(VehicleState(self.now_s + offset_s, position, orientation, velocity, yaw_rate))
