@@ -20,7 +20,7 @@ from fcn_follow.following.monitors import CameraRate, FrozenPicture, PitchMonito
 from fcn_follow.following.odometry import Odometry
 from fcn_follow.following.parameters import FollowerParameters
 from fcn_follow.following.reasons import Limit, Reason
-from fcn_follow.following.states import MISSING_INPUT, MOVING, Situation, State, next_state
+from fcn_follow.following.states import MOVING, Situation, State, next_state
 from fcn_follow.following.steering import Moment, Steering
 from fcn_follow.following.vehicle import VehicleHistory, VehiclePose
 from fcn_follow.geometry import ZERO_COMMAND, HeroPosition, Vector3, VehicleState, VelocityCommand
@@ -292,7 +292,8 @@ class Follower:
         contradicted = Reason.HERO_CONTRADICTED if now_s - self._contradicted_s < MIN_CONTRADICTED_S else ""
         frozen = self._frozen.fault(timeouts.frozen_s)
         slow = self._camera_rate.fault(now_s)
-        faults = (outside, odometry, disobedience, slow, frozen, *self._steering.climb_faults(), contradicted)
+        people = self._inbox.people_fault(now_s, timeouts)
+        faults = (outside, odometry, disobedience, people, slow, frozen, *self._steering.climb_faults(), contradicted)
         return "; ".join(filter(None, faults))
 
     def _change_state(self, now_s: float, fault: str, hero: HeroEstimate | None, vehicle: VehiclePose) -> None:
@@ -336,9 +337,9 @@ class Follower:
         return action if self._reason == Reason.SEARCH_ENDED and action in REQUESTS else ""
 
     def _whole_reason(self, now_s: float) -> str:
-        """The reason of the state, with the doubt while tracking, or why input is refused while it is missing."""
+        """The reason of the state, with the doubt while tracking, or else why input is refused."""
         if self._state is State.TRACKING:
             hints = (self._pitch.doubt, self._hero_height.report(self.parameters.hero.height_m))
             return "; ".join(filter(None, (str(self._reason), *hints)))
-        refusal = self._inbox.refusal(now_s)
-        return f"{self._reason}; refused: {refusal}" if refusal and self._reason in MISSING_INPUT else str(self._reason)
+        refusal = "" if self._state is State.IDLE else self._inbox.refusal(now_s)
+        return f"{self._reason}; refused: {refusal}" if refusal else str(self._reason)

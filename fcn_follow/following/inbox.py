@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from fcn_follow.following.monitors import Refusals
 from fcn_follow.following.parameters import Timeouts
 from fcn_follow.following.plausibility import implausible_position, no_place, obstacle_place, wrong_stamp
-from fcn_follow.following.reasons import Refusal
+from fcn_follow.following.reasons import Reason, Refusal
 from fcn_follow.geometry import HeroPosition, Vector3, VehicleState, VelocityCommand
 
 MAX_WAITING = 64
@@ -54,6 +54,7 @@ class Inbox:
     def forget_refusals(self) -> None:
         """Forget what was refused."""
         self._refused_heroes, self._refused_frames = Refusals(), Refusals()
+        self._mistimed_people, self._misplaced_people = Refusals(), Refusals()
 
     def set_stick(self, speeds: VelocityCommand) -> None:
         """Keep the newest stick input; one that is not finite is refused."""
@@ -76,11 +77,19 @@ class Inbox:
         """The stamp of each frame and where people are in the way, however implausible it is that they are there."""
         while self.people:
             stamp_s, positions = self.people.popleft()
-            if wrong_stamp(stamp_s, now_s, timeouts.frame_s, timeouts):
+            if wrong := wrong_stamp(stamp_s, now_s, timeouts.frame_s, timeouts):
                 self.counters.mistimed += 1
+                self._mistimed_people.refuse(Refusal.PEOPLE.with_figures(wrong), now_s)
                 continue
-            places = [obstacle_place(position) for position in positions if not no_place(position)]
-            self.counters.implausible += len(positions) - len(places)
+            self._mistimed_people.accept()
+            self._misplaced_people.accept()
+            places = []
+            for position in positions:
+                if nowhere := no_place(position):
+                    self.counters.implausible += 1
+                    self._misplaced_people.refuse(nowhere, now_s)
+                else:
+                    places.append(obstacle_place(position))
             yield stamp_s, places
 
     def take_frames(self, now_s: float, timeouts: Timeouts) -> Iterator[float]:
@@ -112,6 +121,11 @@ class Inbox:
                 heroes.append((replace(hero, position_camera_m=obstacle_place(position_m)), not implausible))
         self.heroes.clear()
         return sorted(heroes, key=lambda each: each[0].stamp_s)
+
+    def people_fault(self, now_s: float, timeouts: Timeouts) -> str:
+        """Why nobody knows who is in the way; a late message among good ones is no fault, for the guard remembers."""
+        refused = self._misplaced_people.reason(now_s) or self._mistimed_people.reason(now_s, timeouts.tracking_s)
+        return Reason.PEOPLE_REFUSED.with_figures(refused) if refused else ""
 
     def refusal(self, now_s: float) -> str:
         """Why frames or hero positions are being refused, else empty."""

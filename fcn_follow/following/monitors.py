@@ -31,21 +31,23 @@ class Refusals:
 
     def __init__(self) -> None:
         self._reason = ""
-        self._last_s = -math.inf
+        self._first_s, self._last_s = math.inf, -math.inf
 
     def refuse(self, reason: str, now_s: float) -> None:
         """Note a refusal. A reason with other figures does not replace the last one, so that it can be read."""
         if now_s - self._last_s > REFUSAL_MEMORY_S or FIGURE.sub("", reason) != FIGURE.sub("", self._reason):
             self._reason = reason
+        self._first_s = min(self._first_s, now_s)
         self._last_s = now_s
 
     def accept(self) -> None:
         """Note that an observation was accepted."""
-        self._reason = ""
+        self._reason, self._first_s = "", math.inf
 
-    def reason(self, now_s: float) -> str:
-        """The reason of a refusal within the last seconds, else empty."""
-        return self._reason if now_s - self._last_s <= REFUSAL_MEMORY_S else ""
+    def reason(self, now_s: float, lasting_s: float = 0.0) -> str:
+        """The reason of a refusal within the last seconds, once nothing was accepted for lasting_s; else empty."""
+        is_lasting = now_s - self._first_s >= lasting_s
+        return self._reason if is_lasting and now_s - self._last_s <= REFUSAL_MEMORY_S else ""
 
 
 class CameraRate:

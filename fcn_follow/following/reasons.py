@@ -40,6 +40,7 @@ class Reason(_Text):
     GROUND_CLIMB_FAILED = (
         "climbing does not lead above limits.minimum_height_m (does odom's z point upwards?); ~/reset tries again"
     )
+    PEOPLE_REFUSED = "other people are refused: {}"
     PITCH_DOUBTFUL = (
         "the hero's feet seem to be {:.1f} m {} the ground of the start: is camera.pitch_down_rad too {} by {:.0f} "
         "degrees, hero.height_m wrong, or the ground not level?"
@@ -117,3 +118,4 @@ class Refusal(_Text):
     STAMP_REPEATED = "stamps do not advance"
     FRAMES = "frames whose {}"
     HERO_POSITIONS = "hero positions whose {}"
+    PEOPLE = "positions whose {}"

@@ -47,7 +47,6 @@ class Transition:
 ANY = tuple(State)
 HERO_KNOWN = (State.TRACKING, State.COASTING)
 MOVING = (*HERO_KNOWN, State.SEARCHING)
-MISSING_INPUT = (Reason.WAITING, Reason.NO_FRAMES, Reason.HERO_NOT_SEEN, Reason.HERO_LOST)
 
 TRANSITIONS = (
     Transition(ANY, lambda now, _: not now.enabled, State.IDLE, Reason.DISABLED),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import random
 
 import numpy as np
 import pytest
@@ -179,15 +180,22 @@ def test_positions_that_nobody_can_have_are_named():
         assert said(flown(kind, end_s=19.0), text, within_s=1.0), kind
 
 
-class WithPeople(Injector):
-    """From BEGIN_S on other people are seen at these positions."""
+def with_people(people, change_s=0.0, share=1.0):
+    """From BEGIN_S on a share of the frames shows these people, at stamps that are changed by change_s."""
+    rng = random.Random(0)
 
-    def __init__(self, people):
-        super().__init__()
-        self.people = people
+    def at(t, follower):
+        if t > 0.0:
+            return
+        observe = follower.observe_people
 
-    def seen(self, now_s, sight):
-        return dataclasses.replace(sight, people_camera_m=self.people) if now_s >= BEGIN_S else sight
+        def changed(stamp_s, seen):
+            is_changed = BEGIN_S <= stamp_s < END_S and rng.random() < share
+            observe(*((stamp_s + change_s, people) if is_changed else (stamp_s, seen)))
+
+        follower.observe_people = changed
+
+    return at
 
 
 @pytest.mark.parametrize("place", [(0.0, 0.1, 0.05), (0.0, 0.3, 0.26), (0.0, 0.0, 0.29), (0.0, 0.1, 0.31)])
@@ -195,13 +203,46 @@ class WithPeople(Injector):
 def test_nobody_is_too_near_to_be_in_the_way(who, place, monkeypatch):
     """Their size in the picture gives less than 0.3 m; the one whom the drone follows runs on ahead of them."""
     monkeypatch.setitem(HERO_PLACES, "hero_at_the_lens", place)
-    hero_changes = Injector([Fault("hero_at_the_lens", BEGIN_S, END_S, 0.0, 0.0)])
-    injector = hero_changes if who == "hero" else WithPeople((place,))
-    flight = Flight(straight(3.0), duration_s=END_S, injector=injector, drop_share=0.0).fly()
+    injector = Injector([Fault("hero_at_the_lens", BEGIN_S, END_S, 0.0, 0.0)] if who == "hero" else [])
+    at = with_people([place] if who == "somebody" else [])
+    flight = Flight(straight(3.0), duration_s=END_S, injector=injector, at=at, drop_share=0.0).fly()
     assert flight.steps[flight.after(BEGIN_S)][0].command.forward_m_s > 2.0
     near = flight.steps[flight.after(BEGIN_S + 0.2)]
     assert max(step.command.forward_m_s for step in near) < 0.01
     assert min(step.command.up_m_s for step in near) >= 0.0
+
+
+NAN = math.nan
+REFUSED_PEOPLE = {
+    "not_finite": (0.0, [(0.0, NAN, 2.5)], "positions that are not finite"),
+    "one_of_three": (0.0, [(3.0, 0.0, 9.0), (0.0, 0.0, NAN), (-3.0, 0.0, 9.0)], "positions that are not finite"),
+    "behind": (0.0, [(0.0, 0.5, -0.1)], "positions behind the camera"),
+    "late": (-1.2, [(0.0, 0.5, 2.5)], "positions whose stamps are 1.3 s old: clocks not synchronised?"),
+    "early": (0.4, [(0.0, 0.5, 2.5)], "positions whose stamps are 0.3 s ahead of the clock: clocks not synchronised?"),
+    "zero": (-1e9, [(0.0, 0.5, 2.5)], "positions whose stamps are zero: does the driver not set them?"),
+    "no_stamp": (NAN, [], "positions whose stamps are not finite"),
+}
+
+
+@pytest.mark.parametrize(("change_s", "people", "text"), REFUSED_PEOPLE.values(), ids=REFUSED_PEOPLE)
+def test_people_who_are_refused_stop_the_drone_and_are_named(change_s, people, text):
+    """A message that is refused says nothing of who is in the way, while the hero is seen as ever and runs on."""
+    at = with_people(people, change_s)
+    flight = Flight(straight(3.0), duration_s=END_S + 1.0, at=at, drop_share=0.0).fly()
+    settled_s = 0.2 if change_s == 0.0 else 0.8
+    assert said(flight, f"other people are refused: {text}", within_s=settled_s)
+    refused = flight.steps[slice(int((BEGIN_S + settled_s) / STEP_S), int(END_S / STEP_S))]
+    assert {step.command for step in refused} == {ZERO_COMMAND}
+    assert flight.steps[-1].state is State.TRACKING, "it follows again"
+
+
+@pytest.mark.parametrize("share", [0.35, 0.6])
+def test_people_who_come_late_now_and_then_are_no_fault(share):
+    """Of a busy computer: the guard remembers whom the pictures before showed."""
+    at = with_people([(3.0, 0.0, 9.0)], -1.2, share)
+    flight = Flight(straight(3.0), duration_s=END_S, at=at, drop_share=0.0).fly()
+    assert flight.follower.counters.mistimed > 3
+    assert not any(step.fault for step in flight.steps)
 
 
 def test_stamps_that_are_not_of_now_are_named():

@@ -103,24 +103,27 @@ def test_people_in_the_way_stop_the_drone(rig, follower):
     follower()
     people = rig.node.create_publisher(PoseArray, "people/positions", 1)
 
-    def show(forward_m):
+    def show(*places):
         rig.show_hero(x=0.0)
         message = PoseArray()
         message.header.stamp = rig.node.get_clock().now().to_msg()
         message.header.frame_id = "camera_optical_frame"
-        for place in ((0.0, 0.5, forward_m), (math.nan, 0.0, 0.0)):
+        for place in places:
             pose = Pose()
             pose.position.x, pose.position.y, pose.position.z = place
             message.poses.append(pose)
         people.publish(message)
 
-    fly(rig, lambda: show(6.0))
-    assert wait_until(lambda: rig.commands[-1].twist.linear.x > 1.0, lambda: show(6.0)), "the hero is 8 m away"
-    assert wait_until(lambda: rig.commands[-1].twist.linear.x <= 1e-6, lambda: show(1.5))
+    far, near = (0.0, 0.5, 6.0), (0.0, 0.5, 1.5)
+    fly(rig, lambda: show(far))
+    assert wait_until(lambda: rig.commands[-1].twist.linear.x > 1.0, lambda: show(far)), "the hero is 8 m away"
+    assert wait_until(lambda: rig.commands[-1].twist.linear.x <= 1e-6, lambda: show(near))
     rig.commands.clear()
-    assert wait_until(lambda: len(rig.commands) > 30, lambda: show(1.5))
+    assert wait_until(lambda: len(rig.commands) > 30, lambda: show(near))
     assert max(command.twist.linear.x for command in rig.commands) <= 1e-6
     assert rig.state() == "tracking"
+    text = "other people are refused: positions that are not finite"
+    held_for(rig, text, lambda: show(far, (math.nan, 0.0, 0.0)))
 
 
 def test_positions_that_are_refused_are_named(rig, follower):
