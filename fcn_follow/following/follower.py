@@ -80,6 +80,7 @@ class Follower:
         self._limiter = Limiter()
         self._frozen = FrozenPicture()
         self._camera_rate = CameraRate()
+        self._steering = Steering()
         self._now_s: float | None = None
         self.start_anew()
 
@@ -91,11 +92,12 @@ class Follower:
     def reset(self) -> None:
         """Forget everything: the hero, the start, the stick's trim and odometry. Zero until a hero is seen."""
         self.start_anew()
+        self._steering = Steering()
         self._inbox.vehicles.clear()
         self.odometry.clear()
 
     def start_anew(self) -> None:
-        """Forget the hero, the start and the stick's trim, but not that odometry was received."""
+        """Forget the hero and the trim, but neither the start, failed climbs, nor that odometry was received."""
         self.estimator.reset()
         self._limiter.stop()
         self._frozen.reset()
@@ -103,7 +105,7 @@ class Follower:
         self._pitch = PitchMonitor()
         self._hero_height = HeroHeight()
         self._inbox.clear()
-        self._steering = Steering()
+        self._steering.start_anew()
         self._state, self._reason, self._state_since_s = State.IDLE, str(Reason.RESET), -math.inf
         self._contradicted_s = self._frame_s = -math.inf
 
@@ -114,9 +116,10 @@ class Follower:
         self.guard.parameters = parameters
 
     def enable(self, enabled: bool) -> None:
-        """Disabled, the command is zero from the next step on. Enabled, the follower starts anew."""
+        """Disabled, the command is zero from the next step on. Enabled, the follower starts anew, where it then is."""
         if enabled and not self.enabled:
             self.start_anew()
+            self._steering = Steering()
         self.enabled = enabled
 
     def observe_frame(self, stamp_s: float) -> None:
@@ -205,7 +208,7 @@ class Follower:
         )
 
     def _advance_clock(self, now_s: float) -> float | None:
-        """Seconds since the last step; after a jump of the clock None, and everything is forgotten."""
+        """Seconds since the last step; after a jump of the clock None, and only the start is kept."""
         last_s = now_s if self._now_s is None else self._now_s
         if 0.0 <= now_s - last_s <= self.parameters.timeouts.clock_s:
             self._now_s = now_s
@@ -216,6 +219,9 @@ class Follower:
         self._inbox.vehicles.clear()
         self._inbox.forget_refusals()
         self.odometry.start_anew()
+        reckoned = self.guard.history.newest
+        if reckoned is not None and self.odometry.last is None:
+            self._steering.carry_start(reckoned, VehiclePose(reckoned.stamp_s), -reckoned.yaw_rad)
         self.guard.reset()
         return None
 
@@ -223,7 +229,7 @@ class Follower:
         """The drone now and the fault of its odometry; without odometry the dead-reckoned drone."""
         timeouts = self.parameters.timeouts
         for state in self._inbox.take_vehicles():
-            before = self.odometry.newest
+            before = self.odometry.last
             jump = self.odometry.take(state, now_s, timeouts, frame_in_use=self.estimator.stamp_s is not None)
             if jump is not None:
                 self.counters.odom_jumps += 1

@@ -43,7 +43,10 @@ class Jump:
 
 
 class Odometry:
-    """Takes odometry values; `fault` is why the drone must not move. Times are in s."""
+    """Takes odometry values; `fault` is why the drone must not move. Times are in s.
+
+    last is the newest accepted pose, also one of before a jump of the clock.
+    """
 
     def __init__(self) -> None:
         self.history = VehicleHistory()
@@ -53,10 +56,11 @@ class Odometry:
     def clear(self) -> None:
         """Forget everything, also that odometry was received."""
         self.heard = False
+        self.last: VehiclePose | None = None
         self.start_anew()
 
     def start_anew(self) -> None:
-        """Forget all stamps, after a jump of the clock, but not that odometry was received."""
+        """Forget all stamps, after a jump of the clock, but not that odometry was received, nor its `last` place."""
         self.history.clear()
         self._refusals = Refusals()
         self._settled_s = -math.inf
@@ -84,7 +88,7 @@ class Odometry:
             self.refused += 1
             self._refusals.refuse(refusal, now_s)
             return self._void(now_s, Reason.ODOMETRY_APPEARED) if appeared else None
-        pose = pose_from_state(state)
+        pose = self.last = pose_from_state(state)
         jump = None
         if appeared:
             jump = self._void(now_s, Reason.ODOMETRY_APPEARED)

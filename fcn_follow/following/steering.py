@@ -58,15 +58,20 @@ class Steering:
     """Set points with the stick's trim, their references, the start and the side on which the hero left."""
 
     def __init__(self) -> None:
+        self._start_m: Vector3 | None = None
+        self._hero_climb = ClimbMonitor(Reason.HERO_CLIMB_FAILED)
+        self._ground_climb = ClimbMonitor(Reason.GROUND_CLIMB_FAILED)
+        self.start_anew()
+
+    def start_anew(self) -> None:
+        """Forget all but the start, from which ceiling and range count, and that a climb has failed."""
         self._references = References()
         self._pursuit: Pursuit | None = None
         self._trim = Trim()
         self._stick, self._stick_s = ZERO_COMMAND, -math.inf
         self._engaged_s = -math.inf
         self._side = 1.0
-        self._start_m: Vector3 | None = None
-        self._hero_climb = ClimbMonitor(Reason.HERO_CLIMB_FAILED)
-        self._ground_climb = ClimbMonitor(Reason.GROUND_CLIMB_FAILED)
+        self.restart_climbs()
 
     def push_stick(self, speeds: VelocityCommand, now_s: float) -> None:
         """Move the set points at these speeds until timeouts.stick_s."""

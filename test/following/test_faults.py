@@ -167,8 +167,12 @@ def test_a_hero_that_stays_above_all_the_same_is_not_climbed_after_for_ever():
             height_m += climb_m_s * STEP_S
         assert height_m < 8.0
         assert any("climbing does not bring the hero into place" in reason for reason in reasons)
+        follower.start_anew()
+        assert "climbing" in follower.step(now_s).reason
+        follower.step(now_s + 30.0)
+        assert "climbing" in follower.step(now_s + 30.02).reason, "the clock jumped"
         follower.reset()
-        assert "climbing" not in follower.step(now_s).reason
+        assert "climbing" not in follower.step(now_s + 30.04).reason
 
 
 def test_positions_that_nobody_can_have_are_named():
@@ -316,6 +320,57 @@ def test_a_range_that_is_made_smaller_in_flight_brings_the_drone_back_no_faster_
     assert flight.drone_m[flight.after(BEGIN_S)][0][0] > 12.0
     assert min(vx for vx, _ in flight.velocities_m_s[flight.after(BEGIN_S)]) > -1.1
     assert flight.velocities_m_s[-1][0] < -0.9
+
+
+def clock_jumps_there_and_back(t, follower):
+    follower.step(t + 30.0)
+
+
+def raises(_t, follower):
+    """What the node does after an exception in its loop."""
+    follower.start_anew()
+
+
+def is_enabled_again(_t, follower):
+    follower.enable(False)
+    follower.enable(True)
+
+
+def is_reset(_t, follower):
+    follower.reset()
+
+
+def flown_from_a_start(interrupt, with_odom):
+    """The hero walks away from a drone that may rise by 6 m and go 15 m away, and is interrupted every 8 s."""
+
+    def at(t, follower):
+        if t > 0.0 and round(t / STEP_S) % 400 == 0:
+            interrupt(t, follower)
+
+    limits = {"limits.range_m": 15.0, "limits.maximum_height_m": 6.0}
+    points = {"set_points.distance_m": 20.0, "set_points.height_m": 12.0}
+    parameters = with_values(Flight(straight()).parameters, {**limits, **points})
+    flight = Flight(
+        lambda t: (20.0 + 1.4 * t, 0.0), duration_s=40.0, at=at, parameters=parameters, with_odom=with_odom
+    ).fly()
+    assert flight.steps[flight.after(15.0)][0].state is State.TRACKING
+    return max(x for x, _, _ in flight.drone_m), max(z for _, _, z in flight.drone_m)
+
+
+@pytest.mark.parametrize("with_odom", [True, False])
+@pytest.mark.parametrize("interrupt", [clock_jumps_there_and_back, raises])
+def test_ceiling_and_range_outlast_what_makes_the_follower_start_anew(interrupt, with_odom):
+    farthest_m, highest_m = flown_from_a_start(interrupt, with_odom)
+    assert farthest_m == pytest.approx(15.0, abs=1.0)
+    if with_odom:
+        assert highest_m == pytest.approx(2.4 + 6.0, abs=0.5)
+
+
+@pytest.mark.parametrize("interrupt", [is_enabled_again, is_reset])
+def test_the_start_is_where_the_user_last_enabled_or_reset(interrupt):
+    farthest_m, highest_m = flown_from_a_start(interrupt, with_odom=True)
+    assert farthest_m > 20.0
+    assert highest_m > 10.0
 
 
 @pytest.mark.parametrize(
