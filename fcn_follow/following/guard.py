@@ -39,6 +39,7 @@ MAX_PASSES = 4  # a cut of the motion towards one person may turn it towards ano
 
 TRACK_S, MIN_TRACK_S = 0.6, 0.3
 MAX_TRACK, MIN_TRACK = 64, 4
+MIN_HERO_S = 1.0
 APPROACH_NOISE_M_S, MAX_APPROACH_M_S = 0.7, 6.0
 MEMORY_S = 2.0  # of a person who may have left the image
 MEMORY_IN_VIEW_S, IN_VIEW_RAD = 0.5, 0.4  # of a person who was missed near the middle of the image
@@ -89,6 +90,8 @@ class Guard:
         """Forget all detections, and assume that the drone stands still."""
         self._hero: _Person | None = None
         self._hero_track: deque[_Person] = deque(maxlen=MAX_TRACK)
+        self._hero_since_s = math.inf
+        self._replaced_heroes: tuple[_Person, ...] = ()
         self._people: tuple[_Person, ...] = ()
         self._remembered: tuple[_Person, ...] = ()
         self._people_s = -math.inf
@@ -108,11 +111,21 @@ class Guard:
         return pose
 
     def see_hero(self, stamp_s: float, position_camera_m: Vector3) -> None:
-        """Take a detection of the hero in the camera's optical frame, unless it is older than the last one."""
+        """Take a detection of the hero in the camera's optical frame, unless it is older than the last one.
+
+        A hero that is replaced by one that it cannot be may be hidden where it was: if it was the hero for
+        MIN_HERO_S, it is kept for timeouts.coast_s, unless somebody is seen near there.
+        """
         if self._hero is not None and stamp_s < self._hero.stamp_s:
             return
         last, self._hero = self._hero, self._placed(stamp_s, position_camera_m)
         self._remember((last,) if last else (), (self._hero,))
+        self._find_replaced((self._hero,))
+        if last is None or not _may_be(last, self._hero):
+            if last is not None and last.stamp_s - self._hero_since_s >= MIN_HERO_S:
+                self._replaced_heroes = (*self._replaced_heroes, last)[-MAX_REMEMBERED:]
+            self._hero_since_s = stamp_s
+            self._hero_track.clear()
         self._hero_track.append(self._hero)
         while self._hero.stamp_s - self._hero_track[0].stamp_s > TRACK_S:
             self._hero_track.popleft()
@@ -129,6 +142,7 @@ class Guard:
         last = [person for person in self._people if hero is None or not _may_be(person, hero)]
         self._people = tuple(self._placed(stamp_s, position) for position in positions_camera_m)
         self._remember(last, self._people)
+        self._find_replaced(self._people)
 
     def advise(self, wanted: VelocityCommand, now_s: float, heights: Heights) -> VelocityCommand:
         """The wanted command with the restrictions by people, at an additional margin, and by height.
@@ -187,6 +201,13 @@ class Guard:
                 missed.append(person)
         self._remembered = tuple(missed[:MAX_REMEMBERED])
 
+    def _find_replaced(self, seen: Sequence[_Person]) -> None:
+        """Forget the replaced heroes near whom somebody is seen."""
+        speed_m_s = self.parameters.limits.unseen_speed_m_s
+        self._replaced_heroes = tuple(
+            hero for hero in self._replaced_heroes if not any(_may_be(hero, each, speed_m_s) for each in seen)
+        )
+
     def _grown(self, command: VelocityCommand, limits: Limits, elapsed_s: float) -> VelocityCommand:
         """The command with a change from the last one that the elapsed time allows; shrinking is always allowed."""
         self._growth_s = min(MAX_STEP_S, self._growth_s + max(0.0, elapsed_s))
@@ -240,7 +261,9 @@ class Guard:
         """Directions x, y towards people, the allowed speed along each, and whether the person may be too near."""
         limits = self.parameters.limits
         remembered = (person for person in self._remembered if now_s - person.stamp_s <= _memory_s(person, pose))
-        for person in (*self._people, *remembered, *((self._hero,) if self._hero else ())):
+        coast_s = self.parameters.timeouts.coast_s
+        replaced = (person for person in self._replaced_heroes if now_s - person.stamp_s <= coast_s)
+        for person in (*self._people, *remembered, *replaced, *((self._hero,) if self._hero else ())):
             px, py = person.x_m - pose.position_m[0], person.y_m - pose.position_m[1]
             distance_m = math.hypot(px, py)
             disc_m = limits.unseen_speed_m_s * max(0.0, now_s - person.stamp_s)
@@ -344,10 +367,10 @@ def _memory_s(person: _Person, pose: VehiclePose) -> float:
     return MEMORY_IN_VIEW_S if abs(wrapped(bearing_rad)) < IN_VIEW_RAD else MEMORY_S
 
 
-def _may_be(person: _Person, later: _Person) -> bool:
+def _may_be(person: _Person, later: _Person, speed_m_s: float = SAME_PERSON_M_S) -> bool:
     """Whether a later detection may be of the same person after a walk."""
     noise_m = SAME_PERSON_M + SAME_PERSON_SHARE * later.range_m
-    return _away_m(person, later) <= noise_m + SAME_PERSON_M_S * max(0.0, later.stamp_s - person.stamp_s)
+    return _away_m(person, later) <= noise_m + speed_m_s * max(0.0, later.stamp_s - person.stamp_s)
 
 
 def _between(value: float, last: float) -> bool:

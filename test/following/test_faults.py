@@ -91,6 +91,42 @@ def test_a_hero_who_stops_the_moment_it_is_not_seen_is_not_run_at(kind, path):
     assert min(flight.distances_m[flight.after(BEGIN_S)]) > 1.5
 
 
+class Beyond(Injector):
+    """From BEGIN_S on somebody farther away, and aside, is taken for the hero in each frame."""
+
+    def __init__(self, farther_m, aside_m):
+        super().__init__()
+        self.farther_m, self.aside_m = farther_m, aside_m
+
+    def seen(self, now_s, sight):
+        if now_s < BEGIN_S or sight.hero_camera_m is None:
+            return sight
+        x, y, z = sight.hero_camera_m
+        return dataclasses.replace(sight, hero_camera_m=(x + self.aside_m, y, z + self.farther_m))
+
+
+@pytest.mark.parametrize("with_odom", [True, False])
+@pytest.mark.parametrize("aside_m", [0.0, 3.0])
+@pytest.mark.parametrize("farther_m", [10.0, 15.0, 30.0, 60.0])
+def test_a_hidden_hero_is_not_run_at_while_somebody_else_is_taken_for_it(farther_m, aside_m, with_odom):
+    def stops(t):
+        return straight(3.0)(min(t, BEGIN_S))
+
+    coast_s = Timeouts().coast_s
+    injector = Beyond(farther_m, aside_m)
+    flight = Flight(stops, duration_s=BEGIN_S + coast_s, injector=injector, with_odom=with_odom, drop_share=0.0).fly()
+    assert min(flight.distances_m[flight.after(BEGIN_S)]) > 2.0
+
+
+@pytest.mark.parametrize(("speed_m_s", "hidden_s"), [(3.0, 3.5), (5.5, 2.5), (5.5, 3.5)])
+def test_a_hero_who_comes_out_farther_away_is_pursued(speed_m_s, hidden_s):
+    parameters = with_values(Flight(straight()).parameters, {"limits.speed_m_s": 9.0})
+    hidden = ((BEGIN_S, BEGIN_S + hidden_s),)
+    flight = Flight(straight(speed_m_s), duration_s=30.0, occluded=hidden, parameters=parameters).fly()
+    assert {step.state for step in flight.steps[flight.after(BEGIN_S + hidden_s + 1.0)]} == {State.TRACKING}
+    assert flight.distance_rms_m(25.0) < 6.0
+
+
 def test_a_frozen_picture_is_named_and_stops_the_drone():
     flight = flown("picture_frozen", path=straight(3.0), end_s=19.0)
     named_s = said(flight, "the picture is frozen")
