@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 import re
 from collections import deque
+from dataclasses import astuple
 from statistics import median
+
+import numpy as np
 
 from fcn_follow.following.reasons import Reason
 from fcn_follow.geometry import Vector3, VelocityCommand
@@ -16,7 +19,7 @@ TOLERANCE = 0.9
 MIN_INTERVALS, MAX_INTERVALS = 4, 8
 MAX_INTERVAL_S = 3.0
 FIGURE = re.compile(r"[\d.]+")
-MIN_FROZEN_FRAMES = 3
+MIN_REPETITIONS, MAX_DISTINCT = 2, 8
 MIN_MOTION_M, MIN_TURN_RAD = 0.6, 0.3  # so large a commanded motion shows in a picture despite latency and lag
 MIN_CLIMB_M = 4.0  # so large a commanded climb must show in the measured height
 MIN_CLIMB_ERROR_M = 1.0
@@ -79,11 +82,30 @@ class CameraRate:
         return Reason.CAMERA_SLOW.with_figures(rate_hz, MIN_CAMERA_HZ) if too_slow else ""
 
 
-class FrozenPicture:
-    """Detects a hero position that stays the same to the last digit while the drone is commanded to move.
+class Repetition:
+    """Counts the positions since begin_s that were, to the last digit, among the last MAX_DISTINCT different ones.
 
-    A synthetic camera without noise repeats its picture while nothing moves. Equal positions therefore count only
-    after a commanded motion that any camera would show.
+    A driver that hangs may repeat several buffers in turn.
+    """
+
+    def __init__(self) -> None:
+        self._distinct_m: deque[Vector3] = deque(maxlen=MAX_DISTINCT)
+        self.count, self.begin_s = 0, -math.inf
+
+    def see(self, stamp_s: float, position_m: Vector3) -> None:
+        """Take the next position; a new one begins the count anew."""
+        if position_m in self._distinct_m:
+            self.count += 1
+            return
+        self._distinct_m.append(position_m)
+        self.count, self.begin_s = 0, stamp_s
+
+
+class FrozenPicture:
+    """Detects hero positions that repeat themselves to the last digit while the drone is commanded to move.
+
+    A synthetic camera without noise repeats its picture while nothing moves, and where the drone sways to and fro.
+    Repetitions therefore count only after a commanded motion away that any camera would show.
     """
 
     def __init__(self) -> None:
@@ -91,33 +113,26 @@ class FrozenPicture:
 
     def reset(self) -> None:
         """Forget the positions and the motion."""
-        self._position_m: Vector3 | None = None
-        self._frames = 0
-        self._moved_m = self._turned_rad = 0.0
-        self._moving_m = self._turning_rad = 0.0
-        self._first_s = self._last_s = -math.inf
+        self._repetition = Repetition()
+        self._last_s = -math.inf
+        self._moved, self._moving = np.zeros(4), np.zeros(4)  # in the axes of a command, m and rad
 
     def see(self, stamp_s: float, position_camera_m: Vector3) -> None:
         """Take a hero position."""
-        if position_camera_m != self._position_m:
-            self.reset()
-            self._position_m, self._first_s = position_camera_m, stamp_s
-        self._moved_m, self._turned_rad = self._moved_m + self._moving_m, self._turned_rad + self._turning_rad
-        self._moving_m = self._turning_rad = 0.0
-        self._frames += 1
+        self._repetition.see(stamp_s, position_camera_m)
+        self._moved = self._moved + self._moving if self._repetition.count else np.zeros(4)
+        self._moving = np.zeros(4)
         self._last_s = stamp_s
 
     def move(self, command: VelocityCommand, dt_s: float) -> None:
         """Take dt_s of commanded motion; it counts when the next position comes."""
-        self._moving_m += math.hypot(command.forward_m_s, command.left_m_s, command.up_m_s) * dt_s
-        self._turning_rad += abs(command.yaw_rate_rad_s) * dt_s
+        self._moving += np.array(astuple(command)) * dt_s
 
     def fault(self, frozen_s: float) -> str:
         """The fault while the picture is frozen for frozen_s; it ends with another position or `reset`."""
-        moved = self._moved_m > MIN_MOTION_M or self._turned_rad > MIN_TURN_RAD
-        if moved and self._frames >= MIN_FROZEN_FRAMES and self._last_s - self._first_s >= frozen_s:
-            return Reason.PICTURE_FROZEN
-        return ""
+        moved = float(np.linalg.norm(self._moved[:3])) > MIN_MOTION_M or abs(self._moved[3]) > MIN_TURN_RAD
+        repeats = self._repetition.count >= MIN_REPETITIONS and self._last_s - self._repetition.begin_s >= frozen_s
+        return Reason.PICTURE_FROZEN if moved and repeats else ""
 
 
 class ClimbMonitor:

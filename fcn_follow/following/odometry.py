@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from fcn_follow.coordinates import rotated, wrapped
-from fcn_follow.following.monitors import Refusals
+from fcn_follow.following.monitors import MIN_REPETITIONS, Refusals, Repetition
 from fcn_follow.following.parameters import Timeouts
 from fcn_follow.following.plausibility import implausible_vehicle, wrong_stamp
 from fcn_follow.following.reasons import Reason, Refusal
@@ -32,7 +32,6 @@ SPEED_SHARE = 0.3
 MAX_GUST_S = 1.5  # a gust may spin a drone for this long
 REST_S = 3.0  # before the next try with a drone that did not obey
 MOVING_M_S = 0.3
-FROZEN_POSES = 3
 
 
 @dataclass(frozen=True)
@@ -62,10 +61,10 @@ class Odometry:
     def start_anew(self) -> None:
         """Forget all stamps, after a jump of the clock, but not that odometry was received, nor its `last` place."""
         self.history.clear()
-        self._refusals = Refusals()
+        self._refusals, self._repetition = Refusals(), Repetition()
         self._settled_s = -math.inf
         self._unsettled = ""
-        self._disobeys_since_s = self._turns_since_s = self._frozen_since_s = math.inf
+        self._disobeys_since_s = self._turns_since_s = self._should_move_since_s = math.inf
         self._rests_until_s, self._rests_for = -math.inf, ""
 
     @property
@@ -89,6 +88,7 @@ class Odometry:
             self._refusals.refuse(refusal, now_s)
             return self._void(now_s, Reason.ODOMETRY_APPEARED) if appeared else None
         pose = self.last = pose_from_state(state)
+        self._repetition.see(pose.stamp_s, pose.position_m)
         jump = None
         if appeared:
             jump = self._void(now_s, Reason.ODOMETRY_APPEARED)
@@ -118,33 +118,29 @@ class Odometry:
         """The fault if the drone has for too long not moved as `expected`, which is dead-reckoned from the commands.
 
         expected is None while it is not flown, for a pilot or the autopilot itself may move it, and during a `fault`.
-        Odometry that stays the same to the last digit while the drone should move, and is still commanded to, is a
+        Odometry that repeats itself to the last digit while the drone should move, and is still commanded to, is a
         fault, too: a drone that stops faster than expected stands still.
         """
         pose = self.newest
-        turns = moves = freezes = False
+        turns = moves = should_move = False
         if pose is not None and expected is not None:
             turns = abs(pose.yaw_rate_rad_s - expected.yaw_rate_rad_s) > DISOBEDIENCE_RAD_S
             moves = not turns and _velocities_differ(pose, expected)  # a spin turns the axes of the velocity
             should_move = command != ZERO_COMMAND and math.hypot(*expected.velocity_m_s) > MOVING_M_S
-            freezes = self._is_repeating and should_move
         self._disobeys_since_s = min(self._disobeys_since_s, now_s) if moves else math.inf
         self._turns_since_s = min(self._turns_since_s, now_s) if turns else math.inf
-        self._frozen_since_s = min(self._frozen_since_s, now_s) if freezes else math.inf
+        self._should_move_since_s = min(self._should_move_since_s, now_s) if should_move else math.inf
         disobeys = (
             now_s - self._disobeys_since_s >= timeouts.obey_s
             or now_s - self._turns_since_s >= MAX_GUST_S + timeouts.obey_s
         )
-        frozen = now_s - self._frozen_since_s >= timeouts.frozen_s
+        repetition = self._repetition
+        still_s = now_s - max(repetition.begin_s, self._should_move_since_s)
+        frozen = repetition.count >= MIN_REPETITIONS and still_s >= timeouts.frozen_s
         if frozen or disobeys:
             self._rests_until_s = now_s + REST_S
             self._rests_for = Reason.ODOMETRY_FROZEN if frozen else Reason.DISOBEDIENCE
         return self._rests_for if now_s < self._rests_until_s else ""
-
-    @property
-    def _is_repeating(self) -> bool:
-        last = self.history.last(FROZEN_POSES)
-        return len(last) == FROZEN_POSES and all(pose.position_m == last[0].position_m for pose in last)
 
     def _void(self, now_s: float, reason: str, same_origin: bool = False) -> Jump:
         self._settled_s, self._unsettled = now_s + SETTLING_S, reason

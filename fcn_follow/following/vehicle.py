@@ -121,10 +121,6 @@ class VehicleHistory:
         newer = list(takewhile(lambda pose: pose.stamp_s >= stamp_s, reversed(self._poses)))
         return newer[::-1]
 
-    def last(self, number: int) -> list[VehiclePose]:
-        """The newest poses, up to `number` of them, oldest first."""
-        return [self._poses[index] for index in range(-min(number, len(self._poses)), 0)]
-
     def add(self, pose: VehiclePose) -> None:
         """Take a pose, unless its stamp is not newer than the newest."""
         if self._poses and pose.stamp_s <= self._poses[-1].stamp_s:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import math
 import random
@@ -11,7 +12,7 @@ import pytest
 from flight import STEP_S, Flight, running, straight
 
 from fcn_follow.following.follower import Follower
-from fcn_follow.following.monitors import CameraRate
+from fcn_follow.following.monitors import CameraRate, FrozenPicture
 from fcn_follow.following.odometry import Odometry
 from fcn_follow.following.parameters import Timeouts
 from fcn_follow.following.states import State
@@ -138,6 +139,45 @@ def test_a_frozen_picture_is_named_and_stops_the_drone():
     assert State.TRACKING in after, "it follows again once the picture lives"
 
 
+class OldSights(Injector):
+    """From BEGIN_S to END_S the last pictures come in turn, under new stamps."""
+
+    def __init__(self, number):
+        super().__init__()
+        self.old, self.frames = collections.deque(maxlen=number), 0
+
+    def seen(self, now_s, sight):
+        if not BEGIN_S <= now_s < END_S:
+            self.old.append(sight)
+            return sight
+        self.frames += 1
+        return dataclasses.replace(self.old[self.frames % len(self.old)], stamp_s=sight.stamp_s)
+
+
+@pytest.mark.parametrize("with_odom", [True, False])
+@pytest.mark.parametrize("number", [1, 2, 3, 7])
+def test_old_pictures_that_come_in_turn_are_a_frozen_picture(number, with_odom):
+    flight = Flight(straight(3.0), duration_s=20.0, injector=OldSights(number), with_odom=with_odom, drop_share=0.0)
+    named_s = said(flight.fly(), "the picture is frozen")
+    assert named_s is not None
+    assert named_s < BEGIN_S + 1.0
+    frozen = flight.steps[slice(int((BEGIN_S + 1.0) / STEP_S), int(END_S / STEP_S))]
+    assert {step.command for step in frozen} == {ZERO_COMMAND}
+    assert flight.steps[-1].state is State.TRACKING, "it follows again"
+
+
+@pytest.mark.parametrize("drone", ["sways", "flies"])
+def test_pictures_that_repeat_as_a_drone_sways_to_and_fro_are_no_fault(drone):
+    """A synthetic camera gives the same picture at the same place; a drone that flies away is at no place twice."""
+    monitor, faults = FrozenPicture(), []
+    for index in range(600):
+        place = index // 3 % 2 if drone == "sways" else 0
+        monitor.see(index / 15, (0.1 * place, 0.0, 5.0))
+        monitor.move(VelocityCommand(left_m_s=0.5 - place), 1 / 15)
+        faults.append(monitor.fault(Timeouts().frozen_s))
+    assert any(faults) is (drone == "flies")
+
+
 @pytest.mark.parametrize(("speed_m_s", "within_s"), [(0.8, 1.6), (1.4, 1.0), (3.5, 1.0)])
 def test_frozen_odometry_is_named_at_any_pace(speed_m_s, within_s):
     injector = Injector([Fault("odom_frozen", BEGIN_S, END_S, 0.0, 0.0)])
@@ -159,6 +199,29 @@ def test_exact_odometry_of_a_drone_that_stops_at_once_is_no_fault():
         odometry.take(dataclasses.replace(still, stamp_s=now_s), now_s, Timeouts(), frame_in_use=False)
         reasons.append(odometry.disobedience(expected, VelocityCommand(0.6), now_s, Timeouts()))
     assert reasons[-1].startswith("odometry is frozen")
+
+
+@pytest.mark.parametrize(("rate_hz", "positions"), [(50, 1), (50, 2), (50, 3), (10, 3), (1000, 3)])
+def test_old_values_that_come_in_turn_are_frozen_odometry(rate_hz, positions):
+    odometry, old = Odometry(), VehicleState(0.0, (0.0, 0.0, 2.0), (0.0, 0.0, 0.0, 1.0))
+    for index in range(2 * rate_hz):
+        now_s = index / rate_hz
+        state = dataclasses.replace(old, stamp_s=now_s, position_odom_m=(1e-3 * (index % positions), 0.0, 2.0))
+        odometry.take(state, now_s, Timeouts(), frame_in_use=False)
+        expected = VehiclePose(now_s, velocity_m_s=(0.6, 0.0, 0.0))
+        reason = odometry.disobedience(expected, VelocityCommand(0.6), now_s, Timeouts())
+    assert reason.startswith("odometry is frozen")
+
+
+@pytest.mark.parametrize("repeated", [5, 20])
+def test_odometry_that_comes_more_often_than_it_is_measured_is_not_frozen(repeated):
+    odometry, rate_hz = Odometry(), 50 * repeated // 5
+    for index in range(3 * rate_hz):
+        now_s, measured_s = index / rate_hz, index // repeated * repeated / rate_hz
+        state = VehicleState(now_s, (0.6 * measured_s, 0.0, 2.0), (0.0, 0.0, 0.0, 1.0), (0.6, 0.0, 0.0))
+        odometry.take(state, now_s, Timeouts(), frame_in_use=False)
+        expected = VehiclePose(now_s, velocity_m_s=(0.6, 0.0, 0.0))
+        assert odometry.disobedience(expected, VelocityCommand(0.6), now_s, Timeouts()) == ""
 
 
 def test_exact_odometry_of_a_drone_that_hovers_is_no_fault():
