@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+import numpy as np
+
 from fcn_follow.coordinates import rotated, wrapped
 from fcn_follow.following.monitors import MIN_REPETITIONS, Refusals, Repetition
 from fcn_follow.following.parameters import Timeouts
@@ -23,6 +25,7 @@ from fcn_follow.geometry import ZERO_COMMAND, VehicleState, VelocityCommand
 # A jump is a motion between two messages that exceeds the one by their velocities by more than a constant and a rate.
 JUMP_M, JUMP_M_S = 0.5, 4.0
 JUMP_RAD, JUMP_RAD_S = 0.35, 2.0
+STOPPING_S = 1.0  # how long a drone flies on at its speed, as far as it does until it stands
 SETTLING_S = 1.0  # after a jump, for a second one may follow
 WINDOW_S, MIN_WINDOW_S, MIN_WINDOW_POSES = 1.0, 0.5, 3
 # Two velocities agree if they differ by at most a constant and a share of the larger one.
@@ -87,14 +90,18 @@ class Odometry:
             self.refused += 1
             self._refusals.refuse(refusal, now_s)
             return self._void(now_s, Reason.ODOMETRY_APPEARED) if appeared else None
-        pose = self.last = pose_from_state(state)
+        last, pose = self.last, pose_from_state(state)
+        self.last = pose
         self._repetition.see(pose.stamp_s, pose.position_m)
         jump = None
         if appeared:
             jump = self._void(now_s, Reason.ODOMETRY_APPEARED)
-        elif newest is not None and (reason := _jump(newest, pose)):
+        elif newest is not None and pose.stamp_s - newest.stamp_s <= timeouts.odom_s:
+            if reason := _jump(newest, pose):
+                jump = self._void(now_s, reason)
+        elif last is not None and (reason := _jump_in_a_pause(last, pose, timeouts.odom_s)):
             jump = self._void(now_s, reason)
-        elif newest is not None and pose.stamp_s - newest.stamp_s > timeouts.odom_s:
+        elif newest is not None:
             jump = self._void(now_s, Reason.ODOMETRY_BACK, same_origin=True)
         if jump:
             self.history.clear()
@@ -180,6 +187,18 @@ def _jump(before: VehiclePose, after: VehiclePose) -> str:
     if turned > JUMP_RAD + JUMP_RAD_S * dt_s:
         return Reason.ODOMETRY_YAW_JUMPED.with_figures(math.degrees(turned))
     return ""
+
+
+def _jump_in_a_pause(before: VehiclePose, after: VehiclePose, odom_s: float) -> str:
+    """Why the poses before and after a pause, or a jump of the clock, have different origins, or an empty text.
+
+    After odom_s the command is zero, so that the drone is somewhere on the way on which it then stops.
+    """
+    velocity = np.array(before.velocity_m_s)
+    moved = np.array(after.position_m) - np.array(before.position_m)
+    flown_s = min(odom_s + STOPPING_S, max(0.0, float(moved @ velocity)) / max(float(velocity @ velocity), 1e-9))
+    away_m = float(np.linalg.norm(moved - flown_s * velocity))
+    return Reason.ODOMETRY_JUMPED.with_figures(away_m) if away_m > JUMP_M + JUMP_M_S * odom_s else ""
 
 
 def _velocities_differ(pose: VehiclePose, expected: VehiclePose) -> bool:

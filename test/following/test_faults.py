@@ -410,6 +410,50 @@ def test_odometry_of_another_origin_that_appears_in_flight_does_not_lead_away(aw
     assert flight.distances_m[-1] == pytest.approx(5.0, abs=0.7)
 
 
+class Paused(Injector):
+    """Odometry pauses from BEGIN_S on for 2 s, and again and again; since the first pause its z is changed."""
+
+    def __init__(self, every_s=math.inf, change_m=0.0):
+        super().__init__()
+        self.every_s, self.change_m = every_s, change_m
+
+    def odometry(self, now_s, state):
+        if now_s < BEGIN_S:
+            return state
+        if (now_s - BEGIN_S) % self.every_s < 2.0:
+            return None
+        x, y, z = state.position_odom_m
+        return dataclasses.replace(state, position_odom_m=(x, y, z + self.change_m))
+
+
+@pytest.mark.parametrize("clock_jumps", [False, True])
+@pytest.mark.parametrize("change_m", [-5.0, 5.0, 40.0])
+def test_a_ceiling_is_carried_into_an_origin_that_changes_while_odometry_pauses(change_m, clock_jumps):
+    """The drone is at its ceiling, 6 m above the start, and below its set point."""
+
+    def at(t, follower):
+        if clock_jumps and abs(t - BEGIN_S - 1.0) < STEP_S / 2:
+            follower.step(t + 30.0)
+
+    values = {"limits.maximum_height_m": 6.0, "set_points.distance_m": 20.0, "set_points.height_m": 12.0}
+    parameters = with_values(Flight(straight()).parameters, values)
+    injector = Paused(change_m=change_m)
+    flight = Flight(lambda t: (20.0, 0.0), duration_s=30.0, injector=injector, at=at, parameters=parameters).fly()
+    heights_m = [z for _, _, z in flight.drone_m]
+    assert heights_m[int(BEGIN_S / STEP_S)] == pytest.approx(2.4 + 6.0, abs=0.3)
+    assert max(heights_m) < 2.4 + 6.0 + 0.5
+    assert said(flight, "odometry jumped by")
+    assert flight.steps[-1].state is State.TRACKING
+
+
+def test_pauses_of_odometry_in_fast_flight_do_not_move_the_start():
+    parameters = with_values(Flight(straight()).parameters, {"limits.range_m": 60.0})
+    flight = Flight(straight(5.0), duration_s=40.0, injector=Paused(every_s=6.0), parameters=parameters).fly()
+    assert said(flight, "odometry is back")
+    assert not said(flight, "odometry jumped")
+    assert max(x for x, _, _ in flight.drone_m) == pytest.approx(60.0, abs=1.5)
+
+
 def test_a_range_that_is_made_smaller_in_flight_brings_the_drone_back_no_faster_than_a_walker():
     def at(t, follower):
         if t == BEGIN_S:
