@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from fcn_follow.coordinates import rotated, wrapped
 from fcn_follow.following.estimator import HeroEstimate
 from fcn_follow.following.orbit import Orbit
-from fcn_follow.following.parameters import FollowerParameters
+from fcn_follow.following.parameters import FollowerParameters, Limits
 from fcn_follow.following.pursuit import Pursuit, closing_speed
 from fcn_follow.following.reasons import Limit
 from fcn_follow.following.vehicle import VehiclePose
@@ -27,6 +27,8 @@ MIN_CLIMB_M_S = 0.3
 MAX_RETURN_M_S = 1.0  # back into the range: the camera does not look that way
 MIN_BEARING_DISTANCE_M = 0.5  # nearer than this the bearing is undefined
 MAX_ELEVATION_RAD = 1.4
+MAX_SET_POINT_DISTANCE_M = 50.0
+MIN_SET_POINT_HEIGHT_M, MAX_SET_POINT_HEIGHT_M = -1.0, 30.0
 BEARING_OFFSETS = {"behind": math.pi, "front": 0.0, "left": math.pi / 2, "right": -math.pi / 2}
 
 
@@ -77,6 +79,16 @@ class Trim:
     bearing_rad: float = 0.0
 
 
+def bounded_distance_m(distance_m: float, limits: Limits) -> float:
+    """A set point of the distance, as parameters and stick together may choose it."""
+    return max(limits.minimum_distance_m, min(MAX_SET_POINT_DISTANCE_M, distance_m))
+
+
+def bounded_height_m(height_m: float) -> float:
+    """A set point of the height, likewise."""
+    return max(MIN_SET_POINT_HEIGHT_M, min(MAX_SET_POINT_HEIGHT_M, height_m))
+
+
 class References:
     """Smooth references of distance, height and bearing."""
 
@@ -112,8 +124,8 @@ class References:
             bearing = points.compass_rad
         elif points.bearing in BEARING_OFFSETS and self.hero_heading_rad is not None:
             bearing = self.hero_heading_rad + BEARING_OFFSETS[points.bearing]
-        distance = max(points.distance_m + trim.distance_m, limits.minimum_distance_m)
-        height = points.height_m + trim.height_m
+        distance = bounded_distance_m(points.distance_m + trim.distance_m, limits)
+        height = bounded_height_m(points.height_m + trim.height_m)
         lowest = math.tan(max(-MAX_ELEVATION_RAD, camera.pitch_down_rad - camera.keep_rad))
         highest = math.tan(min(MAX_ELEVATION_RAD, camera.pitch_down_rad + camera.keep_rad))
         span = max(where.distance_m, distance)

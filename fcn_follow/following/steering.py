@@ -10,6 +10,8 @@ from fcn_follow.following.estimator import HeroEstimate
 from fcn_follow.following.law import (
     References,
     Trim,
+    bounded_distance_m,
+    bounded_height_m,
     follow,
     relative_position,
     scaled,
@@ -24,9 +26,6 @@ from fcn_follow.following.reasons import Limit, Reason
 from fcn_follow.following.states import MOVING, State
 from fcn_follow.following.vehicle import VehiclePose
 from fcn_follow.geometry import ZERO_COMMAND, Vector3, VelocityCommand
-
-MAX_SET_POINT_DISTANCE_M = 50.0
-MIN_SET_POINT_HEIGHT_M, MAX_SET_POINT_HEIGHT_M = -1.0, 30.0
 
 Wanted = tuple[VelocityCommand | None, tuple[Limit, ...]]
 """The wanted command and what limits it; None asks for zero without a ramp."""
@@ -177,10 +176,9 @@ class Steering:
             return
         points, limits, trim, stick = parameters.set_points, parameters.limits, self._trim, self._stick
         distance_m = points.distance_m + trim.distance_m - _clamped(stick.forward_m_s, limits.speed_m_s) * moment.dt_s
-        distance_m = max(limits.minimum_distance_m, min(MAX_SET_POINT_DISTANCE_M, distance_m))
-        trim.distance_m = distance_m - points.distance_m
+        trim.distance_m = bounded_distance_m(distance_m, limits) - points.distance_m
         height_m = points.height_m + trim.height_m + _clamped(stick.up_m_s, limits.up_m_s) * moment.dt_s
-        trim.height_m = max(MIN_SET_POINT_HEIGHT_M, min(MAX_SET_POINT_HEIGHT_M, height_m)) - points.height_m
+        trim.height_m = bounded_height_m(height_m) - points.height_m
         along_m = _clamped(stick.left_m_s, limits.orbit_m_s) * moment.dt_s
         trim.bearing_rad = wrapped(trim.bearing_rad - along_m / max(hero_distance_m, limits.minimum_distance_m))
 

@@ -20,10 +20,10 @@ from fcn_follow.coordinates import (
     roll_pitch_yaw,
 )
 from fcn_follow.errors import UserError
-from fcn_follow.following.estimator import HeroEstimator, Outcome
+from fcn_follow.following.estimator import HeroEstimate, HeroEstimator, Outcome
 from fcn_follow.following.explanation import COLUMNS, explain
 from fcn_follow.following.follower import Follower
-from fcn_follow.following.law import SecondOrder
+from fcn_follow.following.law import References, RelativePosition, SecondOrder, Trim
 from fcn_follow.following.parameters import EstimatorParameters, FollowerParameters, Timeouts
 from fcn_follow.following.states import Situation, State, next_state
 from fcn_follow.following.vehicle import vehicle_from_body_twist
@@ -315,6 +315,16 @@ class TestFlights:
         ).fly()
         assert flight.distances_m[-1] == pytest.approx(7.1, abs=0.4)
         assert flight.heights_m[-1] == pytest.approx(2.55, abs=0.3)
+
+    @pytest.mark.parametrize(("trim", "bounds"), [(Trim(45.0, 28.5), (50.0, 30.0)), (Trim(-60.0, -60.0), (2.0, -1.0))])
+    def test_set_points_and_stick_together_stay_within_the_bounds_of_the_set_points(self, trim, bounds):
+        """The stick went to the end of the range, and then the parameters did the same."""
+        parameters = with_set(set_points__distance_m=50.0, set_points__height_m=30.0, camera__keep_rad=1.2)
+        references, where = References(), RelativePosition(20.0, -1.0, 0.0)
+        references.engage(where, keep_bearing=False)
+        for _ in range(4000):
+            references.step(parameters, trim, HeroEstimate(0.0, ORIGIN, ORIGIN, 0.1), where, STEP_S)
+        assert (references.distance.value, references.height.value) == pytest.approx(bounds, abs=0.01)
 
     def test_ramp_on_engaging(self):
         flight = Flight(lambda t: (15.0, 0.0), duration_s=6.0).fly()
