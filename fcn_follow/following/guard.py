@@ -41,6 +41,7 @@ TRACK_S, MIN_TRACK_S = 0.6, 0.3
 MAX_TRACK, MIN_TRACK = 64, 4
 MIN_HERO_S = 1.0
 APPROACH_NOISE_M_S, MAX_APPROACH_M_S = 0.7, 6.0
+BODY_M, ARM_M = 0.3, 0.6  # nearer than ARM_M a body's width counts, too
 MEMORY_S = 2.0  # of a person who may have left the image
 MEMORY_IN_VIEW_S, IN_VIEW_RAD = 0.5, 0.4  # of a person who was missed near the middle of the image
 MAX_REMEMBERED = 64
@@ -278,7 +279,8 @@ class Guard:
                 approach_m_s, farther_m = _approach(self._hero_track, along_x, along_y)
                 spare_m += min(farther_m, SWING_SHARE * distance_m)
             allowed_m_s = _stopping_speed(spare_m, approach_m_s, self.parameters.vehicle)
-            edge_rad = math.asin(min(1.0, disc_m / distance_m))  # the person may be at either edge of the disc
+            width_m = max(disc_m, BODY_M) if distance_m < ARM_M else disc_m
+            edge_rad = math.asin(min(1.0, width_m / distance_m))  # the person may be at either edge of the disc
             for angle_rad in (0.0, edge_rad, -edge_rad):
                 yield (*rotated(along_x, along_y, angle_rad), allowed_m_s, is_near)
 

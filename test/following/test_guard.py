@@ -134,6 +134,14 @@ def test_sideways_and_away_are_free():
     assert settled(guard, VelocityCommand(left_m_s=1.0), 0.5, near).command.left_m_s == pytest.approx(1.0, abs=0.05)
 
 
+@pytest.mark.parametrize("place", [(0.085, 0.306, 0.3), (-0.2, 0.3, 0.3), (0.2, 0.0, 0.5)])
+@pytest.mark.parametrize("command", [AHEAD, VelocityCommand(3.0, 2.0), VelocityCommand(3.0, -2.0)], ids=str)
+def test_nobody_at_arm_s_length_is_slid_past(place, command):
+    passed = settled(Guard(FollowerParameters()), command, 1.0, lambda guard, now_s: guard.see_people(now_s, [place]))
+    speed_m_s = math.hypot(passed.command.forward_m_s, passed.command.left_m_s)
+    assert towards(passed.command, place) <= 0.01 - 0.5 * speed_m_s, "if at all, it flies back"
+
+
 def test_ceiling_and_floor():
     guard = Guard(FollowerParameters())
     up, down = VelocityCommand(up_m_s=1.0), VelocityCommand(up_m_s=-1.0)
