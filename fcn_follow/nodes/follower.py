@@ -82,6 +82,7 @@ class FollowerNode(ParameterNode):
         self._zeros_left = 0
         self._flown_s = -math.inf
         self._has_stepped_early = self._has_poses = False
+        self._why_disabled = ""
         self._reported: tuple[State, str] | None = None
         self._steps = self._frames = 0
         self._clock_moved = (self.get_clock().now().nanoseconds, time.monotonic())
@@ -119,14 +120,15 @@ class FollowerNode(ParameterNode):
         self.create_timer(GRAPH_PERIOD_S, self._guarded(self._watch_graph), clock=steady)
         self.create_timer(1.0, self._guarded(self._watch_types), clock=steady)
         self.create_timer(1.0, self._guarded(self._report), clock=steady)
+        begins = "following begins when a hero is seen"
         self.get_logger().info(
             f"commands go to {self._settings.output} at {self._settings.rate_hz:g} Hz; "
-            + ("following begins when a hero is seen" if self._follower.enabled else self._how_to_enable())
+            + (begins if self._follower.enabled else f"disabled; {self._how_to_follow()}")
         )
 
-    def _how_to_enable(self) -> str:
+    def _how_to_follow(self) -> str:
         service = self.resolve_service_name("~/enable")
-        return f'disabled; to follow: ros2 service call {service} std_srvs/srv/SetBool "{{data: true}}"'
+        return f'to follow: ros2 service call {service} std_srvs/srv/SetBool "{{data: true}}"'
 
     def _command_topic(self) -> str:
         """The topic of the commands; UserError if another node publishes it."""
@@ -219,10 +221,13 @@ class FollowerNode(ParameterNode):
             for vehicle in self._output.take_poses():
                 self._has_poses = True
                 self._follower.observe_vehicle(vehicle)
+            self._heed_disarming()
             yaw = self._step.yaw_odom_rad if self._step else None
             self._faults.set("output", self._output.fault(yaw))
             now_s, steady_s = self.get_clock().now().nanoseconds * 1e-9, time.monotonic()
             step = self._follower.step(now_s, self._faults.text, steady_s - self._stepped_s)
+            if self._why_disabled and step.state is State.IDLE:
+                step = replace(step, reason=self._why_disabled)
             self._stepped_s, last, self._step = steady_s, self._step, step
             if step.is_flying:
                 self._zeros_left, self._flown_s = ENDING_ZEROS, steady_s
@@ -234,6 +239,13 @@ class FollowerNode(ParameterNode):
             self._publish(step)
         except Exception as error:
             self._fail(error)
+
+    def _heed_disarming(self) -> None:
+        """Disable: a drone that was disarmed in flight would take off by itself once it is armed again."""
+        if self._output.take_disarming() and self._follower.enabled:
+            self._follower.enable(False)
+            self._why_disabled = f"disabled by disarming; {self._how_to_follow()}"
+            self.get_logger().warning(self._why_disabled)
 
     def _command_stamp(self) -> Time:
         """The current time, but never before the last stamp, unless the clock was set back."""
@@ -335,6 +347,7 @@ class FollowerNode(ParameterNode):
 
     def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         self._follower.enable(request.data)
+        self._why_disabled = ""
         if not request.data:
             self._end_flying()
         response.success, response.message = True, "enabled" if request.data else "disabled: zero"

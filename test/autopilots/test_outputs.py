@@ -182,6 +182,19 @@ def test_px4_receives_setpoints_and_a_life_sign_until_the_output_is_closed(px4_m
     assert not host.timers
 
 
+def test_px4_tells_once_that_it_was_disarmed_however_soon_it_is_armed_again(px4_msgs):
+    host = FakeHost()
+    output = make_output(host, OutputParameters("px4"))
+    for arming_state in (1, 2, 2):
+        px4_status(host, arming_state=arming_state)
+        assert not output.take_disarming(), "it was only armed"
+    px4_status(host, nav_state=4)
+    assert not output.take_disarming(), "another mode"
+    for arming_state in (1, 2):
+        px4_status(host, arming_state=arming_state)
+    assert output.take_disarming() and not output.take_disarming()
+
+
 def test_px4_flies_the_same_way_at_every_heading():
     """Against rotation matrices: from the body (x forward, y left, z up) to ENU, and from ENU to NED."""
     to_ned = np.array([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, -1.0]])
