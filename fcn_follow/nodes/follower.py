@@ -33,7 +33,7 @@ from std_srvs.srv import SetBool, Trigger
 from visualization_msgs.msg import MarkerArray
 
 from fcn_follow.autopilots.output import make_output, output_topic
-from fcn_follow.errors import UserError
+from fcn_follow.errors import UserError, shown
 from fcn_follow.following.explanation import explain
 from fcn_follow.following.follower import Follower, FollowerStep
 from fcn_follow.following.parameters import FollowerCameraParameters
@@ -307,8 +307,9 @@ class FollowerNode(ParameterNode):
         self._follower.observe_frame(_seconds(message))
 
     def _on_segmenter_state(self, message: KeyValue) -> None:
-        texts = {"fault": f"segmenter: {message.value or 'fault'}", "choosing": f"segmenter asks: {message.value}"}
-        self._faults.set("segmenter", texts.get(message.key, ""))
+        key, value = message.key, message.value
+        texts = {"ok": "", "fault": f"segmenter: {value or 'fault'}", "choosing": f"segmenter asks: {value}"}
+        self._faults.set("segmenter", texts.get(key, f"segmenter: unknown state {shown(key)}: {shown(value)}"))
 
     def _is_of_the_camera(self, message: PointStamped | PoseArray) -> bool:
         """Whether a position is in the camera's frame, else a fault; the first frame that persists is the camera's."""

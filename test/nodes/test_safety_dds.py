@@ -15,6 +15,8 @@ from ros_tools import finish, interrupt, start_node, wait_until
 from rosgraph_msgs.msg import Clock
 from std_srvs.srv import SetBool, Trigger
 
+from fcn_follow.errors import shown
+
 
 def held_for(rig, text, show):
     """Whether the follower holds, says so, and commands zero, while `show` is called."""
@@ -95,8 +97,15 @@ def test_a_fault_that_the_segmenter_reports_stops_the_drone(rig, follower):
     state = rig.node.create_publisher(KeyValue, "segmentation/state", LATCHED)
     state.publish(KeyValue(key="fault", value="2 publishers on /image_raw; stop all but one"))
     held_for(rig, "segmenter: 2 publishers on /image_raw", rig.show_hero)
+    for key in ("Fault", "", "OK", "x" * 500):
+        state.publish(KeyValue(key="fault", value="two cameras"))
+        held_for(rig, "segmenter: two cameras", rig.show_hero)
+        state.publish(KeyValue(key=key, value="the network hangs"))
+        held_for(rig, f"segmenter: unknown state {shown(key)}: 'the network hangs'", rig.show_hero)
     state.publish(KeyValue(key="ok", value=""))
     fly(rig)
+    state.publish(KeyValue(key="error", value=""))
+    held_for(rig, "segmenter: unknown state 'error'", rig.show_hero)
 
 
 def test_people_in_the_way_stop_the_drone(rig, follower):
