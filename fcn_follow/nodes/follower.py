@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -72,7 +72,10 @@ class FollowerNode(ParameterNode):
         super().__init__("follower")
         self._settings = self.declare(FollowerNodeParameters(), self._take_parameters)
         self._follower = Follower(self._settings, enabled=self._settings.start_enabled)
-        self._topic = self._command_topic()
+        topic = output_topic(self._settings)
+        self._topic = self.resolve_topic_name(topic) if topic else ""
+        own_topics = [*filter(None, [self._topic]), self.resolve_topic_name("follow/state")]
+        self._require_to_be_alone(own_topics)
         self._output = make_output(NodeHost(self), self._settings)
         self._mount: MountFromTf[FollowerCameraParameters] = MountFromTf(self)
         self._faults = Faults(self.get_logger(), waited_for=("clock", "vehicle", "output"))
@@ -93,7 +96,7 @@ class FollowerNode(ParameterNode):
 
         qos = QoSProfile(depth=1, reliability=QoSReliabilityPolicy[self._settings.reliability.upper()])
         self._heard = {}
-        self._single_sources = [self._topic] if self._topic else []
+        self._single_sources = own_topics
         # Callbacks run in this order: people are known before the hero of the same frame is acted on.
         for topic, message_type, callback, profile, is_single in (
             ("people/positions", PoseArray, self._on_people, qos, True),
@@ -130,22 +133,24 @@ class FollowerNode(ParameterNode):
         service = self.resolve_service_name("~/enable")
         return f'to follow: ros2 service call {service} std_srvs/srv/SetBool "{{data: true}}"'
 
-    def _command_topic(self) -> str:
-        """The topic of the commands; UserError if another node publishes it."""
-        relative = output_topic(self._settings)
-        if not relative:
-            return ""
-        topic: str = self.resolve_topic_name(relative)
+    def _require_to_be_alone(self, topics: Sequence[str]) -> None:
+        """Raise UserError if another node publishes one of these topics."""
         begun_s = time.monotonic()
-        while (others := self.get_publishers_info_by_topic(topic)) or time.monotonic() - begun_s < DISCOVERY_S:
+        while (taken := self._published(topics)) or time.monotonic() - begun_s < DISCOVERY_S:
             if time.monotonic() - begun_s > DISAPPEARANCE_S:
-                names = ", ".join(sorted({f"{each.node_namespace.rstrip('/')}/{each.node_name}" for each in others}))
                 raise UserError(
-                    f"{names} publishes {topic} already: two nodes must not command one drone; stop it, or wait some "
+                    f"{taken} already: two nodes must not command one drone; stop it, or wait some "
                     "seconds if it was killed just now"
                 )
             time.sleep(0.05)
-        return topic
+
+    def _published(self, topics: Sequence[str]) -> str:
+        """The publishers of the first of these topics that has some, in words; empty without any."""
+        for topic in topics:
+            if others := self.get_publishers_info_by_topic(topic):
+                names = sorted({f"{each.node_namespace.rstrip('/')}/{each.node_name}" for each in others})
+                return f"{', '.join(names)} publishes {topic}"
+        return ""
 
     def stop(self) -> None:
         """Send several zero commands, then nothing more."""
