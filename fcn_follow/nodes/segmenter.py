@@ -225,7 +225,8 @@ class SegmenterNode(ManagedNode):
         image_rgb = compressed_to_rgb(message) if isinstance(message, CompressedImage) else image_to_rgb(message)
         header = message.header
         stamp_ns = nanoseconds(header.stamp)
-        camera = self._health.camera.fitting(*image_rgb.shape[:2])
+        height_px, width_px = image_rgb.shape[:2]
+        camera = self._health.camera.fitting(height_px, width_px, header.frame_id)
         depth_wanted = self._depth_publisher is not None and self._depth_publisher.get_subscription_count() > 0
         settings = self._settings
         mounted = self._mount.mounted(settings.camera, header.frame_id)
