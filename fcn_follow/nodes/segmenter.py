@@ -231,6 +231,8 @@ class SegmenterNode(ManagedNode):
         settings = self._settings
         mounted = self._mount.mounted(settings.camera, header.frame_id)
         finder.parameters = replace(settings, camera=mounted)
+        if self._health.source_fault():
+            finder.reset()  # else a point would choose somebody of this frame
         begun_s = time.monotonic()
         sight = finder.look(image_rgb, camera, stamp_ns * 1e-9, depth_wanted=depth_wanted)
         if frames.closed:  # deactivated meanwhile
@@ -239,6 +241,8 @@ class SegmenterNode(ManagedNode):
         self._perception_s.add(now_s, now_s - begun_s)
         if self._health.source_fault():
             finder.reset()  # frames of a faulty source do not count for agreement
+            if self._pointing and sight.choice and sight.choice.notice:
+                self._pointing.report(sight.choice.notice)
         else:
             self._publish_people_and_hero(header, sight, camera is not None)
             if self._pointing and sight.choice:
