@@ -23,12 +23,11 @@ class MavrosOutput(Output):
     """Publishes the topic mavros.topic in the frame mavros.frame."""
 
     def __init__(self, host: Host, parameters: OutputParameters) -> None:
-        self._host = host
         self._frame_id = parameters.mavros.frame
         self._plugin = parameters.mavros.topic.rpartition("/")[0]
         self._mav_frame = ""
         self._publish = host.publisher(TwistStamped, parameters.mavros.topic, Quality())
-        self._end_asking = host.every(ASK_PERIOD_S, self._ask)
+        self._end_asking = host.every(ASK_PERIOD_S, host.question(self._plugin, "mav_frame", self._take_mav_frame))
 
     def send(self, command: VelocityCommand, stamp: Time, yaw_odom_rad: float | None) -> None:
         velocity = body_velocity(command) if self._frame_id == "base_link" else map_velocity(command, yaw_odom_rad)
@@ -50,9 +49,6 @@ class MavrosOutput(Output):
 
     def close(self) -> None:
         self._end_asking()
-
-    def _ask(self) -> None:
-        self._host.ask_parameter(self._plugin, "mav_frame", self._take_mav_frame)
 
     def _take_mav_frame(self, mav_frame: str) -> None:
         self._mav_frame = mav_frame

@@ -42,8 +42,8 @@ class Host(Protocol):
     def every(self, period_s: float, callback: Callable[[], None]) -> Callable[[], None]:
         """Call back periodically; returns a function that ends this."""
 
-    def ask_parameter(self, node: str, parameter: str, callback: Callable[[str], None]) -> None:
-        """Ask another node for a text parameter; without an answer it does not call back."""
+    def question(self, node: str, parameter: str, callback: Callable[[str], None]) -> Callable[[], None]:
+        """A function that asks another node for a text parameter; the last question alone is answered, if at all."""
 
     def now_ns(self) -> int:
         """The node's time in nanoseconds, in any thread."""

@@ -36,8 +36,8 @@ class FakeHost:
     def subscribe(self, message_type, topic, quality, callback):
         self.heard[topic] = (message_type.__name__, quality, callback)
 
-    def ask_parameter(self, node, parameter, callback):
-        self.asked.append((node, parameter, callback))
+    def question(self, node, parameter, callback):
+        return lambda: self.asked.append((node, parameter, callback))
 
     def every(self, period_s, callback):
         self.timers.append((period_s, callback))
