@@ -143,7 +143,14 @@ def test_every_ros_package_that_is_imported_is_a_dependency():
         (
             "follower",
             {"output", "start_enabled", "rate_hz", "reliability", "cmd_vel.type", "cmd_vel.frame_id", "mavros.topic"}
-            | {"mavros.frame", "mavlink.address", "mavlink.baud", "mavlink.target_system", "mavlink.system_id"}
+            | {
+                "mavros.node",
+                "mavros.frame",
+                "mavlink.address",
+                "mavlink.baud",
+                "mavlink.target_system",
+                "mavlink.system_id",
+            }
             | {"mavlink.heartbeat_timeout_s"},
         ),
         ("player", {name for name, _, _ in walk_parameters(PlayerParameters())}),
