@@ -87,6 +87,7 @@ class FollowerNode(ParameterNode):
         self._has_stepped_early = self._has_poses = False
         self._why_disabled = ""
         self._reported: tuple[State, str] | None = None
+        self._requested: str | None = None
         self._steps = self._frames = 0
         self._clock_moved = (self.get_clock().now().nanoseconds, time.monotonic())
         self._received_s = -math.inf
@@ -389,6 +390,8 @@ class FollowerNode(ParameterNode):
                 else:
                     self.get_logger().info(text)
             self._publish_state(step)
+        if self._requested != step.request:
+            self._requested = step.request
             self._requests.publish(String(data=step.request))
         if self._debug.get_subscription_count():
             self._debug.publish(diagnostics(self, OK, step.reason, explain(step)))

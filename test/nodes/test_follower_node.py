@@ -12,13 +12,13 @@ from types import ModuleType, SimpleNamespace
 import pytest
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
-from follower_rig import BEST_EFFORT, FollowerRig, fly, moves
+from follower_rig import BEST_EFFORT, LATCHED, FollowerRig, fly, moves
 from geometry_msgs.msg import PointStamped, Twist, TwistStamped
 from rcl_interfaces.srv import SetParameters
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
-from ros_tools import finish, interrupt, start_node, wait_until
+from ros_tools import finish, interrupt, parameter_arguments, start_node, wait_until
 from rosgraph_msgs.msg import Clock
 from std_msgs.msg import String
 from std_srvs.srv import SetBool
@@ -116,6 +116,23 @@ def test_live_parameters_are_all_or_nothing(rig, follower):
     refused = set_values(limits__minimum_distance_m=12.0)[0]
     assert not refused.successful
     assert "below set_points.distance_m" in refused.reason
+
+
+def test_the_request_follows_a_search_action_that_changes_while_the_drone_holds(rig, follower):
+    times = {"timeouts.coast_s": 0.8, "timeouts.search_s": 1.6, "timeouts.camera_s": 9.0, "search.action": "land"}
+    follower(*parameter_arguments(times))
+    requests = []
+    rig.node.create_subscription(String, "follow/request", lambda message: requests.append(message.data), LATCHED)
+    fly(rig)
+    assert wait_until(lambda: rig.states[-1] == ("holding", "the search has ended"), rig.spin), rig.states
+    assert wait_until(lambda: bool(requests) and requests[-1] == "land", rig.spin), requests
+    client = rig.node.create_client(SetParameters, "follower/set_parameters")
+    assert client.wait_for_service(10.0)
+    for action, expected in (("hold", ""), ("return", "return"), ("climb", ""), ("land", "land")):
+        change = Parameter("search.action", value=action).to_parameter_msg()
+        client.call_async(SetParameters.Request(parameters=[change]))
+        assert wait_until(lambda expected=expected: requests[-1] == expected, rig.spin, 10.0), (action, requests)
+        assert rig.states[-1] == ("holding", "the search has ended")
 
 
 def test_heroes_that_are_acted_on_at_once_do_not_raise_the_rate(rig, follower):
