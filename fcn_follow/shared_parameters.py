@@ -29,7 +29,7 @@ class CameraParameters:
     base_frame: str = parameter(
         "base_link",
         "frame of the body in TF; the static transform from the camera's frame to it replaces x_m, y_m and z_m, and "
-        "pitch_down_rad too unless stabilised; empty: TF is not read",
+        "pitch_down_rad too unless stabilised; a name that TF does not have leaves TF out",
     )
 
     @property

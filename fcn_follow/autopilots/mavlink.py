@@ -17,7 +17,7 @@ from builtin_interfaces.msg import Time
 
 from fcn_follow.autopilots.mavlink_link import AUTOPILOT_COMPONENT, MavlinkLink
 from fcn_follow.autopilots.mavlink_pose import MavlinkPose
-from fcn_follow.autopilots.output import Host, Output
+from fcn_follow.autopilots.output import Arming, Host, Output
 from fcn_follow.autopilots.parameters import OutputParameters
 from fcn_follow.coordinates import body_ned_velocity_m_s
 from fcn_follow.geometry import ZERO_COMMAND, VehicleState, VelocityCommand
@@ -51,7 +51,8 @@ class MavlinkOutput(Output):
         self._beat_s = self._asked_s = self._heard_s = self._pose_s = self._received_s = -math.inf
         self._first_heard_s = math.inf
         self._poses_since_asked = 0
-        self._is_flying = self._armed = self._is_px4 = False
+        self._is_flying = self._is_px4 = False
+        self._arming = Arming()
         self._mode = ""
 
     def send(self, command: VelocityCommand, stamp: Time, yaw_odom_rad: float | None) -> None:
@@ -86,6 +87,9 @@ class MavlinkOutput(Output):
         poses, self._poses = self._poses, []
         return poses
 
+    def take_disarming(self) -> bool:
+        return self._arming.take_disarming()
+
     def has_heard_since(self, steady_s: float) -> bool:
         """True, too, after a silence of the heartbeat's timeout: the vehicle has then given up the last command."""
         return self._received_s > steady_s or time.monotonic() - self._received_s > self._timeout_s
@@ -99,7 +103,7 @@ class MavlinkOutput(Output):
         return {
             "autopilot_target": f"{self._target}/{AUTOPILOT_COMPONENT}",
             "autopilot_mode": self._mode or "unknown",
-            "autopilot_armed": str(self._armed),
+            "autopilot_armed": str(self._arming.is_armed),
             "autopilot_heartbeat_age_s": now_s - self._heard_s,
             "autopilot_pose_age_s": now_s - self._pose_s,
             "autopilot_link": "open" if self._link.is_open else "lost",
@@ -117,7 +121,7 @@ class MavlinkOutput(Output):
 
     def _mode_fault(self) -> str:
         wanted = "OFFBOARD" if self._is_px4 else "GUIDED"
-        if not self._armed:
+        if not self._arming.is_armed:
             return "the autopilot is not armed"
         return "" if self._mode == wanted else f"the autopilot is in mode {self._mode}, not in {wanted}"
 
@@ -134,7 +138,7 @@ class MavlinkOutput(Output):
     def _take_heartbeat(self, message: Any) -> None:
         self._heard_s = time.monotonic()
         self._first_heard_s = min(self._first_heard_s, self._heard_s)
-        self._armed = bool(message.base_mode & self._mavlink.MAV_MODE_FLAG_SAFETY_ARMED)
+        self._arming.take(bool(message.base_mode & self._mavlink.MAV_MODE_FLAG_SAFETY_ARMED))
         self._is_px4 = message.autopilot == self._mavlink.MAV_AUTOPILOT_PX4
         self._mode = self._mode_name(message)
 

@@ -1,8 +1,8 @@
 """MAVROS' setpoint_velocity plugin: TwistStamped on setpoint_velocity/cmd_vel.
 
 The frame must be that of the plugin's parameter mav_frame, for which its node is asked: base_link for BODY_NED, map
-(east, north, up) for LOCAL_NED, which needs odom with its x axis to the east. If MAVROS has another namespace, remap
-the topic or set mavros.topic.
+(east, north, up) for LOCAL_NED, which needs odom with its x axis to the east; until it answers, nothing is flown. If
+MAVROS has another namespace, set mavros.topic; if the topic is not named after the node, set mavros.node too.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from geometry_msgs.msg import TwistStamped
 from fcn_follow.autopilots.output import Host, Output, Quality
 from fcn_follow.autopilots.parameters import OutputParameters
 from fcn_follow.autopilots.twist import body_velocity, map_velocity, twist_stamped
+from fcn_follow.errors import UserError
 from fcn_follow.geometry import VelocityCommand
 
 ASK_PERIOD_S = 2.0
@@ -23,12 +24,14 @@ class MavrosOutput(Output):
     """Publishes the topic mavros.topic in the frame mavros.frame."""
 
     def __init__(self, host: Host, parameters: OutputParameters) -> None:
-        self._host = host
         self._frame_id = parameters.mavros.frame
-        self._plugin = parameters.mavros.topic.rpartition("/")[0]
+        topic = parameters.mavros.topic
+        self._plugin = parameters.mavros.node or topic.rpartition("/")[0]
+        if not self._plugin:
+            raise UserError(f"parameter mavros.node: mavros.topic {topic} is not named after MAVROS' node; name it")
         self._mav_frame = ""
-        self._publish = host.publisher(TwistStamped, parameters.mavros.topic, Quality())
-        self._end_asking = host.every(ASK_PERIOD_S, self._ask)
+        self._publish = host.publisher(TwistStamped, topic, Quality())
+        self._end_asking = host.every(ASK_PERIOD_S, host.question(self._plugin, "mav_frame", self._take_mav_frame))
 
     def send(self, command: VelocityCommand, stamp: Time, yaw_odom_rad: float | None) -> None:
         velocity = body_velocity(command) if self._frame_id == "base_link" else map_velocity(command, yaw_odom_rad)
@@ -36,7 +39,9 @@ class MavrosOutput(Output):
 
     def fault(self, yaw_odom_rad: float | None) -> str:
         wanted = MAV_FRAMES[self._frame_id]
-        if self._mav_frame and self._mav_frame not in wanted:
+        if not self._mav_frame:
+            return f"{self._plugin} has not told its mav_frame (does MAVROS run, with this node? parameter mavros.node)"
+        if self._mav_frame not in wanted:
             return (
                 f"{self._plugin} has mav_frame {self._mav_frame}, but parameter mavros.frame {self._frame_id} needs "
                 f"{wanted[0]}; change one of them"
@@ -50,9 +55,6 @@ class MavrosOutput(Output):
 
     def close(self) -> None:
         self._end_asking()
-
-    def _ask(self) -> None:
-        self._host.ask_parameter(self._plugin, "mav_frame", self._take_mav_frame)
 
     def _take_mav_frame(self, mav_frame: str) -> None:
         self._mav_frame = mav_frame

@@ -42,11 +42,29 @@ class Host(Protocol):
     def every(self, period_s: float, callback: Callable[[], None]) -> Callable[[], None]:
         """Call back periodically; returns a function that ends this."""
 
-    def ask_parameter(self, node: str, parameter: str, callback: Callable[[str], None]) -> None:
-        """Ask another node for a text parameter; without an answer it does not call back."""
+    def question(self, node: str, parameter: str, callback: Callable[[str], None]) -> Callable[[], None]:
+        """A function that asks another node for a text parameter; the last question alone is answered, if at all."""
 
     def now_ns(self) -> int:
         """The node's time in nanoseconds, in any thread."""
+
+
+class Arming:
+    """Whether the vehicle is armed by what it says."""
+
+    def __init__(self) -> None:
+        self.is_armed = False
+        self._was_disarmed = False
+
+    def take(self, is_armed: bool) -> None:
+        """Take a message of the vehicle."""
+        self._was_disarmed |= self.is_armed and not is_armed
+        self.is_armed = is_armed
+
+    def take_disarming(self) -> bool:
+        """Whether it was disarmed since the last call."""
+        was_disarmed, self._was_disarmed = self._was_disarmed, False
+        return was_disarmed
 
 
 class Output:
@@ -67,6 +85,10 @@ class Output:
     def fault(self, yaw_odom_rad: float | None) -> str:
         """Why the drone must not be flown now, or an empty text."""
         return ""
+
+    def take_disarming(self) -> bool:
+        """Whether the vehicle was disarmed since the last call, where the autopilot tells."""
+        return False
 
     def has_heard_since(self, steady_s: float) -> bool:
         """Whether the vehicle was heard since a time of time.monotonic(), or cannot be."""

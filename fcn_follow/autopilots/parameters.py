@@ -20,6 +20,9 @@ class MavrosParameters:
     """Parameters of output mavros."""
 
     topic: str = fixed_parameter("mavros/setpoint_velocity/cmd_vel", "topic of MAVROS' setpoint_velocity plugin")
+    node: str = fixed_parameter(
+        "", "node of that plugin, which is asked for its mav_frame; empty: that which the topic is named after"
+    )
     frame: str = fixed_parameter(
         "base_link",
         "frame for the plugin's mav_frame: base_link for BODY_NED, map (east, north, up; needs odom) for LOCAL_NED",

@@ -12,7 +12,7 @@ from typing import Any
 
 from builtin_interfaces.msg import Time
 
-from fcn_follow.autopilots.output import Host, Output, Quality
+from fcn_follow.autopilots.output import Arming, Host, Output, Quality
 from fcn_follow.autopilots.parameters import OutputParameters
 from fcn_follow.coordinates import ned_velocity_m_s
 from fcn_follow.errors import UserError
@@ -48,6 +48,7 @@ class Px4Output(Output):
         self._publish_setpoint = host.publisher(TrajectorySetpoint, "fmu/in/trajectory_setpoint", QUALITY)
         self._status: Any = None
         self._status_ns = 0
+        self._arming = Arming()
         for topic in STATUS_TOPICS:
             host.subscribe(VehicleStatus, topic, Quality(reliable=False), self._take_status)
         self._end_heartbeat = host.every(1.0 / HEARTBEAT_HZ, self._send_mode)
@@ -70,15 +71,18 @@ class Px4Output(Output):
             return "output px4 needs odom"
         if self._status is None or self._now_ns() - self._status_ns > MAX_STATUS_AGE_S * 1e9:
             return f"nothing comes on {STATUS_TOPICS[0]} (does the agent run, with the px4_msgs of this PX4 release?)"
-        if not self._is_armed:
+        if not self._arming.is_armed:
             return "PX4 is not armed"
         return "" if self._is_in_offboard else "PX4 is not in mode Offboard"
+
+    def take_disarming(self) -> bool:
+        return self._arming.take_disarming()
 
     def status(self) -> dict[str, str | float]:
         known = self._status is not None
         return {
             "autopilot_mode": f"nav_state {self._status.nav_state}" if known else "unknown",
-            "autopilot_armed": str(self._is_armed),
+            "autopilot_armed": str(self._arming.is_armed),
         }
 
     def close(self) -> None:
@@ -86,15 +90,12 @@ class Px4Output(Output):
         self._end_heartbeat()
 
     @property
-    def _is_armed(self) -> bool:
-        return self._status is not None and self._status.arming_state == ARMED
-
-    @property
     def _is_in_offboard(self) -> bool:
         return self._status is not None and self._status.nav_state == OFFBOARD
 
     def _take_status(self, status: Any) -> None:
         self._status, self._status_ns = status, self._now_ns()
+        self._arming.take(status.arming_state == ARMED)
 
     def _send_mode(self) -> None:
         message = self._mode_type()

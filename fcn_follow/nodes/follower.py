@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -33,7 +33,7 @@ from std_srvs.srv import SetBool, Trigger
 from visualization_msgs.msg import MarkerArray
 
 from fcn_follow.autopilots.output import make_output, output_topic
-from fcn_follow.errors import UserError
+from fcn_follow.errors import UserError, shown
 from fcn_follow.following.explanation import explain
 from fcn_follow.following.follower import Follower, FollowerStep
 from fcn_follow.following.parameters import FollowerCameraParameters
@@ -72,7 +72,10 @@ class FollowerNode(ParameterNode):
         super().__init__("follower")
         self._settings = self.declare(FollowerNodeParameters(), self._take_parameters)
         self._follower = Follower(self._settings, enabled=self._settings.start_enabled)
-        self._topic = self._command_topic()
+        topic = output_topic(self._settings)
+        self._topic = self.resolve_topic_name(topic) if topic else ""
+        own_topics = [*filter(None, [self._topic]), self.resolve_topic_name("follow/state")]
+        self._require_to_be_alone(own_topics)
         self._output = make_output(NodeHost(self), self._settings)
         self._mount: MountFromTf[FollowerCameraParameters] = MountFromTf(self)
         self._faults = Faults(self.get_logger(), waited_for=("clock", "vehicle", "output"))
@@ -82,7 +85,9 @@ class FollowerNode(ParameterNode):
         self._zeros_left = 0
         self._flown_s = -math.inf
         self._has_stepped_early = self._has_poses = False
+        self._why_disabled = ""
         self._reported: tuple[State, str] | None = None
+        self._requested: str | None = None
         self._steps = self._frames = 0
         self._clock_moved = (self.get_clock().now().nanoseconds, time.monotonic())
         self._received_s = -math.inf
@@ -92,7 +97,7 @@ class FollowerNode(ParameterNode):
 
         qos = QoSProfile(depth=1, reliability=QoSReliabilityPolicy[self._settings.reliability.upper()])
         self._heard = {}
-        self._single_sources = [self._topic] if self._topic else []
+        self._single_sources = own_topics
         # Callbacks run in this order: people are known before the hero of the same frame is acted on.
         for topic, message_type, callback, profile, is_single in (
             ("people/positions", PoseArray, self._on_people, qos, True),
@@ -119,31 +124,34 @@ class FollowerNode(ParameterNode):
         self.create_timer(GRAPH_PERIOD_S, self._guarded(self._watch_graph), clock=steady)
         self.create_timer(1.0, self._guarded(self._watch_types), clock=steady)
         self.create_timer(1.0, self._guarded(self._report), clock=steady)
+        begins = "following begins when a hero is seen"
         self.get_logger().info(
             f"commands go to {self._settings.output} at {self._settings.rate_hz:g} Hz; "
-            + ("following begins when a hero is seen" if self._follower.enabled else self._how_to_enable())
+            + (begins if self._follower.enabled else f"disabled; {self._how_to_follow()}")
         )
 
-    def _how_to_enable(self) -> str:
+    def _how_to_follow(self) -> str:
         service = self.resolve_service_name("~/enable")
-        return f'disabled; to follow: ros2 service call {service} std_srvs/srv/SetBool "{{data: true}}"'
+        return f'to follow: ros2 service call {service} std_srvs/srv/SetBool "{{data: true}}"'
 
-    def _command_topic(self) -> str:
-        """The topic of the commands; UserError if another node publishes it."""
-        relative = output_topic(self._settings)
-        if not relative:
-            return ""
-        topic: str = self.resolve_topic_name(relative)
+    def _require_to_be_alone(self, topics: Sequence[str]) -> None:
+        """Raise UserError if another node publishes one of these topics."""
         begun_s = time.monotonic()
-        while (others := self.get_publishers_info_by_topic(topic)) or time.monotonic() - begun_s < DISCOVERY_S:
+        while (taken := self._published(topics)) or time.monotonic() - begun_s < DISCOVERY_S:
             if time.monotonic() - begun_s > DISAPPEARANCE_S:
-                names = ", ".join(sorted({f"{each.node_namespace.rstrip('/')}/{each.node_name}" for each in others}))
                 raise UserError(
-                    f"{names} publishes {topic} already: two nodes must not command one drone; stop it, or wait some "
+                    f"{taken} already: two nodes must not command one drone; stop it, or wait some "
                     "seconds if it was killed just now"
                 )
             time.sleep(0.05)
-        return topic
+
+    def _published(self, topics: Sequence[str]) -> str:
+        """The publishers of the first of these topics that has some, in words; empty without any."""
+        for topic in topics:
+            if others := self.get_publishers_info_by_topic(topic):
+                names = sorted({f"{each.node_namespace.rstrip('/')}/{each.node_name}" for each in others})
+                return f"{', '.join(names)} publishes {topic}"
+        return ""
 
     def stop(self) -> None:
         """Send several zero commands, then nothing more."""
@@ -219,10 +227,13 @@ class FollowerNode(ParameterNode):
             for vehicle in self._output.take_poses():
                 self._has_poses = True
                 self._follower.observe_vehicle(vehicle)
+            self._heed_disarming()
             yaw = self._step.yaw_odom_rad if self._step else None
             self._faults.set("output", self._output.fault(yaw))
             now_s, steady_s = self.get_clock().now().nanoseconds * 1e-9, time.monotonic()
             step = self._follower.step(now_s, self._faults.text, steady_s - self._stepped_s)
+            if self._why_disabled and step.state is State.IDLE:
+                step = replace(step, reason=self._why_disabled)
             self._stepped_s, last, self._step = steady_s, self._step, step
             if step.is_flying:
                 self._zeros_left, self._flown_s = ENDING_ZEROS, steady_s
@@ -234,6 +245,13 @@ class FollowerNode(ParameterNode):
             self._publish(step)
         except Exception as error:
             self._fail(error)
+
+    def _heed_disarming(self) -> None:
+        """Disable: a drone that was disarmed in flight would take off by itself once it is armed again."""
+        if self._output.take_disarming() and self._follower.enabled:
+            self._follower.enable(False)
+            self._why_disabled = f"disabled by disarming; {self._how_to_follow()}"
+            self.get_logger().warning(self._why_disabled)
 
     def _command_stamp(self) -> Time:
         """The current time, but never before the last stamp, unless the clock was set back."""
@@ -295,8 +313,9 @@ class FollowerNode(ParameterNode):
         self._follower.observe_frame(_seconds(message))
 
     def _on_segmenter_state(self, message: KeyValue) -> None:
-        texts = {"fault": f"segmenter: {message.value or 'fault'}", "choosing": f"segmenter asks: {message.value}"}
-        self._faults.set("segmenter", texts.get(message.key, ""))
+        key, value = message.key, message.value
+        texts = {"ok": "", "fault": f"segmenter: {value or 'fault'}", "choosing": f"segmenter asks: {value}"}
+        self._faults.set("segmenter", texts.get(key, f"segmenter: unknown state {shown(key)}: {shown(value)}"))
 
     def _is_of_the_camera(self, message: PointStamped | PoseArray) -> bool:
         """Whether a position is in the camera's frame, else a fault; the first frame that persists is the camera's."""
@@ -335,6 +354,7 @@ class FollowerNode(ParameterNode):
 
     def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         self._follower.enable(request.data)
+        self._why_disabled = ""
         if not request.data:
             self._end_flying()
         response.success, response.message = True, "enabled" if request.data else "disabled: zero"
@@ -370,6 +390,8 @@ class FollowerNode(ParameterNode):
                 else:
                     self.get_logger().info(text)
             self._publish_state(step)
+        if self._requested != step.request:
+            self._requested = step.request
             self._requests.publish(String(data=step.request))
         if self._debug.get_subscription_count():
             self._debug.publish(diagnostics(self, OK, step.reason, explain(step)))

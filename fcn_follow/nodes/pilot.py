@@ -35,15 +35,18 @@ VALUES: dict[str, tuple[str, object]] = {
     "0": (ORBIT, 0.0),
 }
 GO, HOLD = "g", " "
+NO_ANSWER = "the follower does not answer"
 
 
 class Pilot:
-    """`press` takes a key at once; `words` is what the follower has answered. The node's executor must spin."""
+    """`press` takes a key at once; `words` shows what has come of it. The node's executor must spin."""
 
     HELP = "+ - distance; u d height; k b f l r side: keep, behind, front, left, right; o p 0 orbit; g go; space hold"
 
     def __init__(self, node: Node) -> None:
-        self.words = ""
+        self._words = ""
+        self._unanswered_since_s = math.inf
+        self._open: dict[Any, Any] = {}
         self._get = node.create_client(GetParameters, "follower/get_parameters")
         self._set = node.create_client(SetParametersAtomically, "follower/set_parameters_atomically")
         self._enable = node.create_client(SetBool, "follower/enable")
@@ -51,9 +54,15 @@ class Pilot:
         self._waiting: deque[str] = deque(maxlen=MAX_WAITING)
         self._asked_s = -math.inf
 
+    @property
+    def words(self) -> str:
+        """The last answer of the follower, or what it was asked for, or that it does not answer."""
+        return NO_ANSWER if time.monotonic() - self._unanswered_since_s > MAX_ANSWER_S else self._words
+
     def press(self, key: str) -> None:
         """Ask the follower for what the key means; other keys mean nothing."""
         if key in (GO, HOLD):
+            self._words = "asked to go" if key == GO else "asked to hold"
             self._call(self._enable, SetBool.Request(data=key == GO), self._on_enabled)
         elif key in STEPS or key in VALUES:
             self._waiting.append(key)
@@ -81,11 +90,21 @@ class Pilot:
         self._call(self._set, request, partial(self._on_set, now_s, points))
 
     def _call(self, client: Any, request: Any, take: Callable[[Any], None]) -> None:
+        """Ask; the last request of each client alone is answered."""
+        if client in self._open:
+            client.remove_pending_request(self._open.pop(client))  # else those without an answer are kept for ever
         if not client.service_is_ready():
-            self.words, self._points, self._asked_s = "the follower does not answer", {}, -math.inf
+            self._words, self._points, self._asked_s = NO_ANSWER, {}, -math.inf
             self._waiting.clear()
             return
-        client.call_async(request).add_done_callback(lambda future: take(future.result()))
+
+        def on_answer(future: Any) -> None:
+            self._unanswered_since_s = math.inf
+            take(future.result())
+
+        self._unanswered_since_s = min(self._unanswered_since_s, time.monotonic())
+        self._open[client] = client.call_async(request)
+        self._open[client].add_done_callback(on_answer)
 
     def _on_points(self, asked_s: float, response: Any) -> None:
         if asked_s == self._asked_s:  # else it comes too late
@@ -98,12 +117,12 @@ class Pilot:
             return
         if response.result.successful:
             self._points = points
-            self.words = f"{points[DISTANCE]:g} m away, {points[HEIGHT]:g} m above, {points[BEARING]}"
-            self.words += f", orbit {points[ORBIT]:g} rad/s" if points[ORBIT] else ""
+            self._words = f"{points[DISTANCE]:g} m away, {points[HEIGHT]:g} m above, {points[BEARING]}"
+            self._words += f", orbit {points[ORBIT]:g} rad/s" if points[ORBIT] else ""
         else:
-            self.words = f"refused: {response.result.reason}"
+            self._words = f"refused: {response.result.reason}"
         self._asked_s = -math.inf
         self._ask()
 
     def _on_enabled(self, response: Any) -> None:
-        self.words = response.message
+        self._words = response.message

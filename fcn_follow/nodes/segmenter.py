@@ -225,11 +225,14 @@ class SegmenterNode(ManagedNode):
         image_rgb = compressed_to_rgb(message) if isinstance(message, CompressedImage) else image_to_rgb(message)
         header = message.header
         stamp_ns = nanoseconds(header.stamp)
-        camera = self._health.camera.fitting(*image_rgb.shape[:2])
+        height_px, width_px = image_rgb.shape[:2]
+        camera = self._health.camera.fitting(height_px, width_px, header.frame_id)
         depth_wanted = self._depth_publisher is not None and self._depth_publisher.get_subscription_count() > 0
         settings = self._settings
         mounted = self._mount.mounted(settings.camera, header.frame_id)
         finder.parameters = replace(settings, camera=mounted)
+        if self._health.source_fault():
+            finder.reset()  # else a point would choose somebody of this frame
         begun_s = time.monotonic()
         sight = finder.look(image_rgb, camera, stamp_ns * 1e-9, depth_wanted=depth_wanted)
         if frames.closed:  # deactivated meanwhile
@@ -238,6 +241,8 @@ class SegmenterNode(ManagedNode):
         self._perception_s.add(now_s, now_s - begun_s)
         if self._health.source_fault():
             finder.reset()  # frames of a faulty source do not count for agreement
+            if self._pointing and sight.choice and sight.choice.notice:
+                self._pointing.report(sight.choice.notice)
         else:
             self._publish_people_and_hero(header, sight, camera is not None)
             if self._pointing and sight.choice:

@@ -8,6 +8,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+MAX_BLOBS = 256
+"""The largest of a class; noise in thousands of pieces must not cost the frame."""
+
 
 @dataclass(frozen=True)
 class Box:
@@ -37,31 +40,49 @@ class Blob:
     box: Box
 
 
+@dataclass(frozen=True)
+class Component:
+    """8-connected pixels of a mask: their mean, number and bounding box, and the numbers of the pixels of that box."""
+
+    centroid_px: tuple[float, float]
+    area_px: int
+    box: Box
+    _number: int
+    _numbers: NDArray[np.int32]
+
+    @property
+    def pixels(self) -> NDArray[np.bool_]:
+        """Which pixels of the box belong to it."""
+        own: NDArray[np.bool_] = self._numbers == self._number
+        return own
+
+
+def components(mask: NDArray[np.uint8], min_area_px: float, max_count: int) -> list[Component]:
+    """The components of a mask, uint8 HxW, that have `min_area_px` pixels or more: max_count at most, largest first."""
+    x_px, y_px, wide_px, high_px = cv2.boundingRect(mask)
+    if not wide_px:
+        return []
+    part = mask[y_px : y_px + high_px, x_px : x_px + wide_px]
+    _, numbers, statistics, centroids = cv2.connectedComponentsWithStats(part, connectivity=8)
+    found = []
+    for number in 1 + np.argsort(-statistics[1:, cv2.CC_STAT_AREA], kind="stable")[:max_count]:
+        left, top, width, height, area_px = (int(value) for value in statistics[number])
+        if area_px < min_area_px:
+            break
+        x, y = centroids[number].tolist()
+        box = Box(x_px + left, y_px + top, x_px + left + width, y_px + top + height)
+        window = numbers[top : top + height, left : left + width]
+        found.append(Component((x_px + x, y_px + y), area_px, box, int(number), window))
+    return found
+
+
 def find_blobs(labels: NDArray[np.uint8], label: int, min_area_px: float = 1.0) -> list[Blob]:
-    """The 8-connected blobs of `label` that have `min_area_px` pixels or more, largest first.
+    """The 8-connected blobs of `label` that have `min_area_px` pixels or more: MAX_BLOBS at most, largest first.
 
     Args:
         labels: HxW uint8 label mask.
         label: the class of the blobs.
         min_area_px: smaller blobs are noise; in pixels of this mask.
     """
-    mask = (labels == label).view(np.uint8)
-    left_px, top_px, width_px, height_px = cv2.boundingRect(mask)
-    if width_px == 0:
-        return []
-    part = mask[top_px : top_px + height_px, left_px : left_px + width_px]
-    contours, hierarchy = cv2.findContours(part, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE, offset=(left_px, top_px))
-    blobs = [_blob(mask, label, contours[index]) for index in np.flatnonzero(hierarchy[0, :, 3] < 0)]  # no holes
-    return sorted((blob for blob in blobs if blob.area_px >= min_area_px), key=lambda blob: -blob.area_px)
-
-
-def _blob(mask: NDArray[np.uint8], label: int, contour: NDArray[np.int32]) -> Blob:
-    """The blob with this outer contour; the statistics of its own box are much faster than those of the whole image."""
-    left, top, width, height = cv2.boundingRect(contour)
-    box = mask[top : top + height, left : left + width]
-    _, components, statistics, centroids = cv2.connectedComponentsWithStats(box, connectivity=8)
-    x_px, y_px = contour[0, 0]
-    component = components[y_px - top, x_px - left]
-    x, y = centroids[component].tolist()
-    area_px = int(statistics[component, cv2.CC_STAT_AREA])
-    return Blob(label, (left + x, top + y), area_px, Box(left, top, left + width, top + height))
+    found = components((labels == label).view(np.uint8), min_area_px, MAX_BLOBS)
+    return [Blob(label, each.centroid_px, each.area_px, each.box) for each in found]

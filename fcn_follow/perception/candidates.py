@@ -13,12 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcn_follow.classes import BACKGROUND
-from fcn_follow.perception.blobs import Box
+from fcn_follow.perception.blobs import Box, components
 
 MAX_CANDIDATES = 24
 """The largest of them."""
 MAX_BLOBS = 64
 """The largest are looked at; noise in a thousand pieces must not cost the frame."""
+MAX_BOXES = 4
+"""Area of all blobs' boxes that are looked at, in pictures; those of people overlap little, those of stripes do."""
 WIDE = 0.6  # width of a blob, in its heights, from which it may be several people
 NECK = 0.6  # of the lower of two people's columns: a column with fewer pixels than that lies between them
 APART = 0.25  # distance of two people's middles, in the blob's heights
@@ -99,17 +101,13 @@ class Candidates:
         lone head or foot belongs to the body below or above it.
         """
         people = (labels != BACKGROUND).view(np.uint8)
-        x_px, y_px, wide_px, high_px = cv2.boundingRect(people)
-        if not wide_px:
-            return ()
-        crowd = people[y_px : y_px + high_px, x_px : x_px + wide_px]
-        _, components, statistics, _ = cv2.connectedComponentsWithStats(crowd, connectivity=8)
         parts: list[Part] = []
-        for index in 1 + np.argsort(-statistics[1:, cv2.CC_STAT_AREA], kind="stable")[:MAX_BLOBS]:
-            left, top, width, height, area_px = (int(v) for v in statistics[index])
-            if area_px >= MIN_PIECE * min_area_px:
-                pixels = components[top : top + height, left : left + width] == index
-                parts += _parted(pixels, x_px + left, y_px + top)
+        room_px = MAX_BOXES * people.size
+        for each in components(people, MIN_PIECE * min_area_px, MAX_BLOBS):
+            room_px -= each.box.width_px * each.box.height_px
+            if room_px < 0:
+                break
+            parts += _parted(each.pixels, each.box.left_px, each.box.top_px)
         parts = _joined(_largest(parts, MAX_BLOBS))
         parts = _largest([part for part in parts if part[1].sum() >= min_area_px], MAX_CANDIDATES)
         parts.sort(key=lambda part: part[0].left_px)

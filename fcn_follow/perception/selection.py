@@ -43,6 +43,7 @@ RIVAL_SHARE = 0.3  # of each frame in the likeness of others that is remembered
 ALIKE_FRAMES = 3  # in which somebody must be almost as much like the hero as the hero
 ASK_S = 1.0  # doubts that are over sooner are not worth a question
 POINT_S = 5.0  # time for which a point waits while nobody is in the picture
+MAX_GAP_S = 1.0  # between two frames; after more, somebody else may be at a pointed place
 POINT_TOLERANCE = 0.1  # distance of a point from a person, in body heights
 NOBODY_CHOSEN = "no hero is chosen: point at a person (topic hero/point, service select_nearest)"
 
@@ -160,7 +161,7 @@ class Selection:
         self._candidates = Candidates()
         self._model = appearance
         self._point: tuple[float, float] | None = None
-        self._point_since_s = math.inf
+        self._forgotten_point: tuple[float, float] | None = None
         self._learning_since_s: float | None = None
         self._learnt_frames = 0
         self.forget_place()
@@ -177,7 +178,9 @@ class Selection:
         self._point = (x_px, y_px)
 
     def forget_place(self) -> None:
-        """The next frames do not continue the last: the hero must be recognised."""
+        """The next frames do not continue the last: the hero must be recognised, or pointed at again."""
+        self._forgotten_point = self._point or self._forgotten_point
+        self._point, self._point_since_s = None, math.inf
         self._track: Track | None = None
         self._alike_frames: dict[int, int] = {}
         self._beside: set[int] = set()
@@ -204,7 +207,7 @@ class Selection:
         """
         self._horizon_px = horizon_px
         self._likeness: Mapping[int, float] = {}
-        if stamp_s < self._stamp_s:
+        if self._stamp_s > -math.inf and not 0.0 <= stamp_s - self._stamp_s <= MAX_GAP_S:
             self.forget_place()
         candidates = self._candidates.find(labels, stamp_s, min_area_px)
         looks = {each.number: appearance_of(image_rgb[each.window], each.mask) for each in candidates}
@@ -234,6 +237,9 @@ class Selection:
 
     def _take_point(self, candidates: Sequence[Candidate], looks: dict[int, Appearance], stamp_s: float) -> str:
         """Begin with the person at whom the user points; what has become of the point, in words."""
+        if self._forgotten_point is not None:
+            (x, y), self._forgotten_point = self._forgotten_point, None
+            return f"refused: the pictures were interrupted after the point at {x:.4g}, {y:.4g}; point again"
         point = self._point
         if point is None:
             return ""

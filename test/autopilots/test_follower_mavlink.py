@@ -24,6 +24,7 @@ from mavlink_vehicle import (
 from nav_msgs.msg import Odometry
 from pymavlink import mavutil
 from ros_tools import finish, interrupt, parameter_arguments, start_node, wait_until
+from std_srvs.srv import SetBool
 
 ENABLED = ("-p", "start_enabled:=true")
 CAMERA = {"camera.stabilised": "false", "camera.pitch_down_rad": PITCH_DOWN_RAD}
@@ -111,6 +112,36 @@ def test_flies_only_an_armed_autopilot_in_guided(vehicle, port, follower):
     assert "ERROR" not in output.partition("tracking")[0], "a normal start is no error"
     for kind in ("waiting", "fault"):
         assert output.count(f"{kind}: the autopilot is in mode LOITER") == 1, output
+
+
+def test_a_vehicle_that_was_disarmed_waits_for_a_new_enable_and_one_that_changed_its_mode_does_not(
+    vehicle, port, follower
+):
+    """A pilot kills the motors, carries the drone away and arms it again, while the hero is in sight."""
+    process = follower(*mavlink_on(port))
+    states = watch(vehicle)
+    vehicle.path = standing()
+    assert wait_until(vehicle.moved, vehicle.live)
+    vehicle.mode = COPTER_LOITER
+    assert wait_until(lambda: states[-1][0] == "holding", vehicle.live)
+    vehicle.mode = COPTER_GUIDED
+    assert wait_until(lambda: states[-1][0] == "tracking", vehicle.live)
+
+    vehicle.armed = False
+    assert wait_until(lambda: states[-1][0] == "idle", vehicle.live), states[-3:]
+    text = "disabled by disarming; to follow: ros2 service call /follower/enable"
+    assert states[-1][1].startswith(text)
+    live_for(vehicle, 0.5)
+    vehicle.armed = True
+    assert is_silent(vehicle, 2.0), "it must not take off by itself"
+    assert states[-1][0] == "idle"
+
+    enable = vehicle.node.create_client(SetBool, "follower/enable")
+    assert enable.wait_for_service(10.0)
+    enable.call_async(SetBool.Request(data=True))
+    vehicle.forget_targets()
+    assert wait_until(lambda: states[-1][0] == "tracking" and vehicle.moved(), vehicle.live)
+    assert text in interrupt(process)
 
 
 def test_an_autopilot_that_falls_silent_is_a_fault(vehicle, port, follower):

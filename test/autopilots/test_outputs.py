@@ -36,8 +36,8 @@ class FakeHost:
     def subscribe(self, message_type, topic, quality, callback):
         self.heard[topic] = (message_type.__name__, quality, callback)
 
-    def ask_parameter(self, node, parameter, callback):
-        self.asked.append((node, parameter, callback))
+    def question(self, node, parameter, callback):
+        return lambda: self.asked.append((node, parameter, callback))
 
     def every(self, period_s, callback):
         self.timers.append((period_s, callback))
@@ -67,6 +67,14 @@ def px4_status(host, nav_state=14, arming_state=2):
         callback(SimpleNamespace(nav_state=nav_state, arming_state=arming_state))
 
 
+def told(host, mav_frame):
+    """MAVROS, if it is there, answers."""
+    for _, ask in host.timers:
+        ask()
+    for _, _, answer in host.asked:
+        answer(mav_frame)
+
+
 @pytest.mark.parametrize(
     ("parameters", "kind", "quality"),
     [
@@ -85,6 +93,7 @@ def test_a_command_is_a_twist_of_the_body_on_the_outputs_topic(parameters, kind,
     twist = message if kind == "Twist" else message.twist
     assert (twist.linear.x, twist.linear.y, twist.linear.z, twist.angular.z) == (1.0, 2.0, 3.0, 0.5)
     assert kind == "Twist" or (message.header.stamp, message.header.frame_id) == (STAMP, "base_link")
+    told(host, "BODY_NED")
     assert output.fault(None) == ""
 
 
@@ -126,7 +135,7 @@ def test_mavros_is_asked_for_its_frame_and_a_mismatch_is_refused(frame, mav_fram
     ask()
     ((node, parameter, answer),) = host.asked
     assert (node, parameter) == ("mavros/setpoint_velocity", "mav_frame")
-    assert output.fault(0.0) == "", "MAVROS has not answered"
+    assert output.fault(0.0).startswith("mavros/setpoint_velocity has not told its mav_frame")
     answer(mav_frame)
     text = output.fault(0.0)
     assert (text == "") is fits
@@ -134,9 +143,36 @@ def test_mavros_is_asked_for_its_frame_and_a_mismatch_is_refused(frame, mav_fram
     assert output.status() == {"mavros_mav_frame": mav_frame}
 
 
+@pytest.mark.parametrize(
+    ("parameters", "node"),
+    [
+        (MavrosParameters("uav1/mavros/setpoint_velocity/cmd_vel"), "uav1/mavros/setpoint_velocity"),
+        (MavrosParameters("mavros_cmd_vel", "mavros/setpoint_velocity"), "mavros/setpoint_velocity"),
+    ],
+)
+def test_a_mavros_elsewhere_is_asked_and_flown_only_once_it_has_answered(parameters, node):
+    host = FakeHost()
+    output = make_output(host, OutputParameters("mavros", mavros=parameters))
+    ((_, ask),) = host.timers
+    for _ in range(100):
+        ask()
+        assert output.fault(None).startswith(f"{node} has not told its mav_frame")
+    assert {each[:2] for each in host.asked} == {(node, "mav_frame")}
+    told(host, "BODY_NED")
+    assert output.fault(None) == ""
+
+
+def test_a_topic_that_is_not_named_after_the_node_of_mavros_needs_its_name():
+    with pytest.raises(
+        UserError, match=r"parameter mavros\.node: mavros\.topic mavros_cmd_vel is not named after MAVROS"
+    ):
+        make_output(FakeHost(), OutputParameters("mavros", mavros=MavrosParameters("mavros_cmd_vel")))
+
+
 def test_mavros_in_the_map_needs_odometry_and_turns_by_it():
     host = FakeHost()
     output = make_output(host, OutputParameters("mavros", mavros=MavrosParameters(frame="map")))
+    told(host, "LOCAL_NED")
     assert output.fault(None) == "output mavros in frame map needs odom"
     output.send(COMMAND, STAMP, None)
     output.send(COMMAND, STAMP, 1.5707963267948966)
@@ -180,6 +216,19 @@ def test_px4_receives_setpoints_and_a_life_sign_until_the_output_is_closed(px4_m
     assert "nothing comes on" in output.fault(0.0)
     output.close()
     assert not host.timers
+
+
+def test_px4_tells_once_that_it_was_disarmed_however_soon_it_is_armed_again(px4_msgs):
+    host = FakeHost()
+    output = make_output(host, OutputParameters("px4"))
+    for arming_state in (1, 2, 2):
+        px4_status(host, arming_state=arming_state)
+        assert not output.take_disarming(), "it was only armed"
+    px4_status(host, nav_state=4)
+    assert not output.take_disarming(), "another mode"
+    for arming_state in (1, 2):
+        px4_status(host, arming_state=arming_state)
+    assert output.take_disarming() and not output.take_disarming()
 
 
 def test_px4_flies_the_same_way_at_every_heading():

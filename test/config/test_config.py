@@ -143,7 +143,14 @@ def test_every_ros_package_that_is_imported_is_a_dependency():
         (
             "follower",
             {"output", "start_enabled", "rate_hz", "reliability", "cmd_vel.type", "cmd_vel.frame_id", "mavros.topic"}
-            | {"mavros.frame", "mavlink.address", "mavlink.baud", "mavlink.target_system", "mavlink.system_id"}
+            | {
+                "mavros.node",
+                "mavros.frame",
+                "mavlink.address",
+                "mavlink.baud",
+                "mavlink.target_system",
+                "mavlink.system_id",
+            }
             | {"mavlink.heartbeat_timeout_s"},
         ),
         ("player", {name for name, _, _ in walk_parameters(PlayerParameters())}),
@@ -151,3 +158,9 @@ def test_every_ros_package_that_is_imported_is_a_dependency():
 )
 def test_what_is_fixed_at_start(node, at_start):
     assert {name for name, info, _ in walk_parameters(DEFAULTS[node]) if info.read_only} == at_start
+
+
+@pytest.mark.parametrize("node", list(DEFAULTS))
+def test_no_description_promises_a_meaning_of_an_empty_text_that_is_refused(node):
+    promised = [(name, value) for name, info, value in walk_parameters(DEFAULTS[node]) if "empty:" in info.description]
+    assert all(value == "" for _, value in promised), promised

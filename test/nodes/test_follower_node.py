@@ -12,13 +12,13 @@ from types import ModuleType, SimpleNamespace
 import pytest
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
-from follower_rig import BEST_EFFORT, FollowerRig, fly, moves
+from follower_rig import BEST_EFFORT, LATCHED, FollowerRig, fly, moves
 from geometry_msgs.msg import PointStamped, Twist, TwistStamped
 from rcl_interfaces.srv import SetParameters
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
-from ros_tools import finish, interrupt, start_node, wait_until
+from ros_tools import finish, interrupt, parameter_arguments, start_node, wait_until
 from rosgraph_msgs.msg import Clock
 from std_msgs.msg import String
 from std_srvs.srv import SetBool
@@ -118,6 +118,23 @@ def test_live_parameters_are_all_or_nothing(rig, follower):
     assert "below set_points.distance_m" in refused.reason
 
 
+def test_the_request_follows_a_search_action_that_changes_while_the_drone_holds(rig, follower):
+    times = {"timeouts.coast_s": 0.8, "timeouts.search_s": 1.6, "timeouts.camera_s": 9.0, "search.action": "land"}
+    follower(*parameter_arguments(times))
+    requests = []
+    rig.node.create_subscription(String, "follow/request", lambda message: requests.append(message.data), LATCHED)
+    fly(rig)
+    assert wait_until(lambda: rig.states[-1] == ("holding", "the search has ended"), rig.spin), rig.states
+    assert wait_until(lambda: bool(requests) and requests[-1] == "land", rig.spin), requests
+    client = rig.node.create_client(SetParameters, "follower/set_parameters")
+    assert client.wait_for_service(10.0)
+    for action, expected in (("hold", ""), ("return", "return"), ("climb", ""), ("land", "land")):
+        change = Parameter("search.action", value=action).to_parameter_msg()
+        client.call_async(SetParameters.Request(parameters=[change]))
+        assert wait_until(lambda expected=expected: requests[-1] == expected, rig.spin, 10.0), (action, requests)
+        assert rig.states[-1] == ("holding", "the search has ended")
+
+
 def test_heroes_that_are_acted_on_at_once_do_not_raise_the_rate(rig, follower):
     follower()
     diagnostics = []
@@ -156,6 +173,8 @@ def test_plain_twist_and_waiting_for_enable(ros, follower):
         (["-p", "limits.minimum_distance_m:=8.0"], "must be below set_points.distance_m"),
         (["-p", "timeouts.coast_s:=0.3"], "timeouts.tracking_s (0.6) must be below timeouts.coast_s"),
         (["-p", "output:=px4"], "needs the ROS package px4_msgs, which is not installed"),
+        (["-p", "output:=mavros", "-p", "mavros.node:=a b"], "must not contain characters other than alphanumerics"),
+        (["-p", "output:=mavros", "-p", "mavros.topic:=x"], "mavros.topic x is not named after MAVROS' node"),
         (["--params-file", "typo.yaml"], "unknown parameter limits.sped_m_s; did you mean limits.speed_m_s?"),
     ],
 )
@@ -174,6 +193,23 @@ def test_impossible_parameters_are_one_line(domain_id, tmp_path, monkeypatch, ar
     assert complaint in errors[0]
 
 
+def mavros(mav_frame):
+    """MAVROS' plugin, and a function that lets it answer beside what else is to be done."""
+    plugin = rclpy.create_node("setpoint_velocity", namespace="mavros")
+    plugin.declare_parameter("mav_frame", mav_frame)
+    executor = SingleThreadedExecutor()
+    executor.add_node(plugin)
+
+    def beside(show):
+        def both():
+            show()
+            executor.spin_once(timeout_sec=0.0)
+
+        return both
+
+    return plugin, beside
+
+
 @pytest.mark.parametrize(
     ("output", "topic", "frame"),
     [("ardupilot_dds", "ap/cmd_vel", "map"), ("mavros", "mavros/setpoint_velocity/cmd_vel", "base_link")],
@@ -181,10 +217,17 @@ def test_impossible_parameters_are_one_line(domain_id, tmp_path, monkeypatch, ar
 def test_outputs_on_topics(rig, follower, output, topic, frame):
     rig.node.create_subscription(TwistStamped, topic, rig.commands.append, BEST_EFFORT)
     process = follower("-p", f"output:={output}")
-    assert wait_until(lambda: ("holding", "waiting for the hero") in rig.states, lambda: rig.show_odom(hero=False))
+    if output == "mavros":
+        unknown = "mavros/setpoint_velocity has not told its mav_frame"
+        assert wait_until(lambda: rig.state() == "holding" and unknown in rig.states[-1][1], rig.show_hero)
+        rig.spin_for(0.5)
+        assert not rig.commands
+    _, beside = mavros("BODY_NED")
+    without_hero = beside(lambda: rig.show_odom(hero=False))
+    assert wait_until(lambda: ("holding", "waiting for the hero") in rig.states, without_hero)
     rig.spin_for(0.3)
     assert not rig.commands, "nothing is sent while it waits: a velocity would cancel a take-off"
-    fly(rig, rig.show_odom)
+    fly(rig, beside(rig.show_odom))
     assert rig.commands[-1].header.frame_id == frame
     assert rig.commands[-1].twist.angular.z > 0.0
     interrupt(process)
@@ -194,15 +237,10 @@ def test_outputs_on_topics(rig, follower, output, topic, frame):
 
 @pytest.mark.parametrize(("mav_frame", "fits"), [("LOCAL_NED", False), ("BODY_NED", True)])
 def test_mavros_that_flies_other_axes_is_refused(rig, follower, mav_frame, fits):
-    plugin = rclpy.create_node("setpoint_velocity", namespace="mavros")
-    plugin.declare_parameter("mav_frame", mav_frame)
+    plugin, beside = mavros(mav_frame)
     plugin.create_subscription(TwistStamped, "~/cmd_vel", rig.commands.append, 10)
     follower("-p", "output:=mavros")
-
-    def show():
-        rig.show_hero()
-        rclpy.spin_once(plugin, timeout_sec=0.005)
-
+    show = beside(rig.show_hero)
     if fits:
         fly(rig, show)
         return
@@ -217,8 +255,9 @@ def test_mavros_that_flies_other_axes_is_refused(rig, follower, mav_frame, fits)
 def test_east_north_up_needs_odom(rig, follower):
     rig.node.create_subscription(TwistStamped, "mavros/setpoint_velocity/cmd_vel", rig.commands.append, 10)
     process = follower("-p", "output:=mavros", "-p", "mavros.frame:=map", "-p", "vehicle.response_s:=0.1")
+    _, beside = mavros("LOCAL_NED")
     waiting = ("holding", "output mavros in frame map needs odom")
-    assert wait_until(lambda: bool(rig.states) and rig.states[-1] == waiting, rig.show_hero)
+    assert wait_until(lambda: bool(rig.states) and rig.states[-1] == waiting, beside(rig.show_hero))
     rig.spin_for(0.5)
     assert not rig.commands
 

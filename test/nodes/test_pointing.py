@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -219,6 +220,31 @@ def test_points_that_are_no_pixels_of_a_person_are_refused_with_the_reason(start
             for value in status.values
         )
     )
+
+
+def test_a_point_chooses_nobody_in_the_pictures_of_a_faulty_source(started):
+    world = started()
+    world.until(lambda: world.last("hero/candidates").poses)
+    second = world.node.create_publisher(Image, "image_raw", 1)
+    world.until(lambda: world.state[0] == "fault")
+    world.segmenter._pointing.selection.point(50, 70)
+    for _ in range(5):
+        world.send()
+    world.node.destroy_publisher(second)
+    refused = "refused: the pictures were interrupted after the point at 50, 70; point again"
+    world.until(lambda: world.state == ("choosing", f"{NOBODY_CHOSEN} ({refused})"))
+
+
+def test_a_point_before_an_outage_chooses_nobody_after_it(started):
+    world = started()
+    world.until(lambda: world.last("hero/candidates").poses)
+    time.sleep(0.3)  # the last picture is worked on
+    world.segmenter._pointing.selection.point(50, 70)
+    time.sleep(1.5)
+    world.people = (RIGHT, (LEFT[0], LEFT[1], *RIGHT[2:]))
+    refused = "refused: the pictures were interrupted after the point at 50, 70; point again"
+    world.until(lambda: world.state == ("choosing", f"{NOBODY_CHOSEN} ({refused})"))
+    assert world.last("hero/centroid").point.z == 0.0
 
 
 def test_twins_end_the_flight_with_a_question(started):

@@ -5,15 +5,19 @@ from __future__ import annotations
 import math
 import time
 
+import pytest
 import rclpy
 from diagnostic_msgs.msg import KeyValue
 from follower_rig import LATCHED, FollowerRig, fly, moves
 from geometry_msgs.msg import PointStamped, Pose, PoseArray, TwistStamped
+from mavlink_vehicle import free_port
 from nav_msgs.msg import Odometry
 from rclpy.qos import QoSProfile
 from ros_tools import finish, interrupt, start_node, wait_until
 from rosgraph_msgs.msg import Clock
 from std_srvs.srv import SetBool, Trigger
+
+from fcn_follow.errors import shown
 
 
 def held_for(rig, text, show):
@@ -80,8 +84,9 @@ def test_each_source_is_the_only_one(rig, follower):
         ("people/positions", PoseArray, 1),
         ("segmentation/state", KeyValue, LATCHED),
         ("odom", Odometry, 1),
+        ("follow/state", KeyValue, LATCHED),
     ):
-        first = None if topic == "odom" else rig.node.create_publisher(kind, topic, qos)
+        first = None if topic in ("odom", "follow/state") else rig.node.create_publisher(kind, topic, qos)
         second = rig.node.create_publisher(kind, topic, qos)
         held_for(rig, f"2 publishers on /{topic}; stop all but one", rig.show_odom)
         for publisher in filter(None, (first, second)):
@@ -95,8 +100,15 @@ def test_a_fault_that_the_segmenter_reports_stops_the_drone(rig, follower):
     state = rig.node.create_publisher(KeyValue, "segmentation/state", LATCHED)
     state.publish(KeyValue(key="fault", value="2 publishers on /image_raw; stop all but one"))
     held_for(rig, "segmenter: 2 publishers on /image_raw", rig.show_hero)
+    for key in ("Fault", "", "OK", "x" * 500):
+        state.publish(KeyValue(key="fault", value="two cameras"))
+        held_for(rig, "segmenter: two cameras", rig.show_hero)
+        state.publish(KeyValue(key=key, value="the network hangs"))
+        held_for(rig, f"segmenter: unknown state {shown(key)}: 'the network hangs'", rig.show_hero)
     state.publish(KeyValue(key="ok", value=""))
     fly(rig)
+    state.publish(KeyValue(key="error", value=""))
+    held_for(rig, "segmenter: unknown state 'error'", rig.show_hero)
 
 
 def test_people_in_the_way_stop_the_drone(rig, follower):
@@ -195,6 +207,36 @@ def test_a_second_follower_does_not_start_and_the_first_flies_on(rig, follower, 
     assert rig.state() == "tracking"
     assert all(map(moves, rig.commands))
     interrupt(first)
+
+
+@pytest.mark.parametrize("where", [[], ["-r", "__ns:=/drone1"]], ids=["one namespace", "another namespace"])
+def test_a_second_follower_of_an_autopilot_by_mavlink_does_not_start_in_the_same_namespace(domain_id, where):
+    """It has no topic of commands that could show it."""
+    ports = [free_port(), free_port()]
+    arguments = [["-p", "output:=mavlink", "-p", f"mavlink.address:=udpin:127.0.0.1:{port}"] for port in ports]
+    first = start_node("follower", domain_id, *arguments[0])
+    assert "commands go to mavlink" in first.stdout.readline()
+    second = start_node("follower", domain_id, *arguments[1], *where)
+    line = second.stdout.readline()
+    if where:
+        assert "commands go to mavlink" in line, "it is another drone's"
+        interrupt(second)
+    else:
+        assert "/follower publishes /follow/state already" in line
+        assert finish(second) == "" and second.returncode == 1
+    interrupt(first)
+
+
+def test_a_follower_starts_although_one_was_killed_just_before(domain_id):
+    arguments = ("-p", "output:=mavlink", "-p", f"mavlink.address:=udpin:127.0.0.1:{free_port()}")
+    first = start_node("follower", domain_id, *arguments)
+    assert "commands go to mavlink" in first.stdout.readline()
+    first.kill()
+    finish(first)
+    second = start_node("follower", domain_id, *arguments)
+    assert "commands go to mavlink" in second.stdout.readline()
+    time.sleep(1.0)
+    assert "publishers" not in interrupt(second)
 
 
 def test_commands_that_nobody_takes_are_zero(ros, follower):

@@ -25,7 +25,7 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.time import Time
 from ros_tools import wait_until
 from sensor_msgs.msg import CameraInfo, Image
-from std_msgs.msg import String
+from std_msgs.msg import Header, String
 
 from fcn_follow.errors import UserError
 from fcn_follow.geometry import CameraIntrinsics
@@ -278,23 +278,33 @@ def test_a_source_of_another_type_is_a_fault(started, domain_id):
 
 
 @pytest.mark.parametrize(
-    ("changed", "expected"),
+    ("changed", "frame_id", "expected"),
     [
-        ((192, 128, 1e-300, 150.0, 95.5, 63.5), "camera_info has fx = 1e-300"),
-        ((192, 128, 600.0, 150.0, 95.5, 63.5), "camera_info has fx = 600, fy = 150"),
-        ((192, 128, 600.0, 600.0, 95.5, 63.5), "camera_info changed from fx 150 to 600; restart the segmenter"),
-        ((96, 64, 75.0, 75.0, 47.5, 31.5), "camera_info is of 96x64 and the image of 192x128"),
+        ((192, 128, 1e-300, 150.0, 95.5, 63.5), "", "camera_info has fx = 1e-300"),
+        ((192, 128, 600.0, 150.0, 95.5, 63.5), "", "camera_info has fx = 600, fy = 150"),
+        ((192, 128, 600.0, 600.0, 95.5, 63.5), "", "camera_info changed from fx 150 to 600; restart the segmenter"),
+        ((192, 128, 150.0, 150.0, 0.0, 63.5), "", "camera_info changed from cx 95.5 to 0; restart the segmenter"),
+        ((192, 128, 150.0, 150.0, 95.5, 63.5), "rear", "camera_info changed from frame '' to 'rear'"),
+        ((96, 64, 75.0, 75.0, 47.5, 31.5), "", "camera_info is of 96x64 and the image of 192x128"),
     ],
 )
-def test_a_camera_info_that_cannot_be_withholds_the_hero_until_it_is_right(started, changed, expected):
+def test_a_camera_info_that_cannot_be_withholds_the_hero_until_it_is_right(started, changed, frame_id, expected):
     world = started()
     world.follows()
     good = world.info
-    world.info = fill_camera_info(CameraInfo(), CameraIntrinsics(*changed))
+    world.info = fill_camera_info(CameraInfo(header=Header(frame_id=frame_id)), CameraIntrinsics(*changed))
     world.until(lambda: world.state()[0] == "fault" and world.state()[1].startswith(expected))
     world.publishes_the_mask_alone()
     world.info = good
     world.follows()
+
+
+def test_pictures_in_another_frame_than_camera_info_withhold_the_hero(started):
+    world = started()
+    world.info.header.frame_id = "rear_camera"
+    expected = "camera_info is in frame 'rear_camera' and the image in 'front_camera'; both must be of one camera"
+    world.until(lambda: world.state() == ("fault", expected))
+    world.publishes_the_mask_alone()
 
 
 def test_a_network_that_raises_is_counted_and_reported_while_it_lasts(started):

@@ -120,6 +120,44 @@ def test_a_point_waits_for_somebody_and_is_refused_after_five_seconds_without():
     assert film.show(person(100, HERO)).hero is None
 
 
+@pytest.mark.parametrize("waits", [False, True], ids=["at once", "after a frame with nobody"])
+@pytest.mark.parametrize("outage_s", [1.5, 300.0, -0.5, -500.0, None])
+def test_a_point_before_an_outage_does_not_choose_whom_the_next_frame_shows_there(outage_s, waits):
+    """None: the segmenter was deactivated, or its camera was at fault."""
+    film = Film()
+    film.frames = 600 * RATE_HZ
+    film.stay([person(100, HERO)], 0.2)
+    film.selection.point(100, 120)
+    if waits:
+        film.show()
+    if outage_s is None:
+        film.selection.forget_place()
+        film.selection.forget_place()
+    film.frames += round((outage_s or 300.0) * RATE_HZ)
+    choice = film.show(person(100, OTHER))
+    assert choice.notice == "refused: the pictures were interrupted after the point at 100, 120; point again"
+    assert choice.hero is None and choice.asks == NOBODY_CHOSEN
+    assert film.show(person(100, OTHER)).notice == ""
+    film.selection.point(100, 120)
+    assert film.show(person(100, OTHER)).notice.startswith("the hero is ")
+
+
+def test_a_point_counts_after_frames_that_are_late_by_less_than_a_second():
+    film = Film()
+    film.show(person(100, HERO))
+    film.selection.point(100, 120)
+    film.frames += round(0.8 * RATE_HZ)
+    assert film.show(person(100, HERO)).notice.startswith("the hero is ")
+
+
+def test_a_hero_is_not_recognised_by_one_frame_before_an_outage_and_one_after_it():
+    film = Film(pointed().selection.appearance)
+    assert film.show(person(100, HERO)).hero is None
+    film.frames += round(1.2 * RATE_HZ)
+    assert film.show(person(100, HERO)).hero is None
+    assert film.stay([person(100, HERO)], CONFIRM_S + 0.1)[-1].hero is not None
+
+
 def test_a_second_pointing_changes_the_hero_at_once():
     film = pointed(others=[person(200, OTHER)])
     film.selection.point(200, 120)

@@ -120,3 +120,43 @@ def test_the_follower_does_what_the_keys_say(domain_id, ros, follower):
     assert answers("enabled")
     assert process.poll() is None
     node.destroy_node()
+
+
+def test_a_follower_that_hangs_is_named_and_not_what_it_said_before(ros):
+    from rcl_interfaces.srv import GetParameters
+    from rclpy import create_node, spin_once
+    from std_srvs.srv import SetBool
+
+    from fcn_follow.nodes.pilot import NO_ANSWER, Pilot
+
+    def answer(request, response):
+        response.success, response.message = True, "enabled" if request.data else "disabled: zero"
+        return response
+
+    node, hangs = create_node("runner"), create_node("hangs")
+    hangs.create_service(SetBool, "follower/enable", answer)
+    hangs.create_service(GetParameters, "follower/get_parameters", lambda _request, response: response)
+    pilot = Pilot(node)
+    assert wait_until(lambda: pilot._get.service_is_ready() and pilot._enable.service_is_ready(), lambda: None)
+
+    def both_live():
+        spin_once(hangs, timeout_sec=0.02)
+        spin_once(node, timeout_sec=0.02)
+
+    def shows(words, step):
+        return wait_until(lambda: pilot.words == words, step)
+
+    pilot.press("g")
+    assert pilot.words == "asked to go" and shows("enabled", both_live)
+    pilot.press(" ")
+    assert pilot.words == "asked to hold"
+    assert shows(NO_ANSWER, lambda: spin_once(node, timeout_sec=0.1))
+    for _ in range(9):
+        pilot.press(" ")
+        assert pilot.words == NO_ANSWER, "pressing again changes nothing"
+    assert len(pilot._enable._pending_requests) == 1
+    assert shows("disabled: zero", both_live)
+    pilot.press("+")
+    assert shows(NO_ANSWER, lambda: spin_once(node, timeout_sec=0.1))
+    pilot.press("g")
+    assert shows("enabled", both_live)

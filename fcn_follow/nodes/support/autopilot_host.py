@@ -18,7 +18,6 @@ class NodeHost:
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        self._clients: dict[str, Any] = {}
 
     def publisher(self, message_type: type[Any], topic: str, quality: Quality) -> Callable[[Any], None]:
         publish: Callable[[Any], None] = self._node.create_publisher(message_type, topic, _profile(quality)).publish
@@ -31,19 +30,25 @@ class NodeHost:
         timer = self._node.create_timer(period_s, callback)
         return lambda: self._node.destroy_timer(timer)
 
-    def ask_parameter(self, node: str, parameter: str, callback: Callable[[str], None]) -> None:
-        if node not in self._clients:
-            self._clients[node] = self._node.create_client(GetParameters, f"{node}/get_parameters")
-        client = self._clients[node]
-        if not client.service_is_ready():
-            return
+    def question(self, node: str, parameter: str, callback: Callable[[str], None]) -> Callable[[], None]:
+        client = self._node.create_client(GetParameters, f"{node}/get_parameters")
+        asked: Any = None
 
         def take(future: Any) -> None:
             values = future.result().values if future.exception() is None else ()
             if values and values[0].type == ParameterType.PARAMETER_STRING:
                 callback(values[0].string_value)
 
-        client.call_async(GetParameters.Request(names=[parameter])).add_done_callback(take)
+        def ask() -> None:
+            nonlocal asked
+            if asked is not None:
+                client.remove_pending_request(asked)  # else those without an answer are kept for ever
+                asked = None
+            if client.service_is_ready():
+                asked = client.call_async(GetParameters.Request(names=[parameter]))
+                asked.add_done_callback(take)
+
+        return ask
 
     def now_ns(self) -> int:
         return int(self._node.get_clock().now().nanoseconds)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from fcn_follow.errors import shown
 from fcn_follow.geometry import CameraIntrinsics
 from fcn_follow.images.messages import MessageError, fitting_camera, image_cameras, intrinsics
 
-MAX_CHANGE = 0.05  # of a focal length; calibrations of one camera differ by less
+MAX_CHANGE = 0.05  # of focal length and principal point, in focal lengths; calibrations of one camera differ by less
+MAX_SIZES = 8  # a camera changes between few sizes
 
 
 class CameraWatch:
@@ -18,7 +20,8 @@ class CameraWatch:
 
     def __init__(self) -> None:
         self._cameras: tuple[CameraIntrinsics, ...] = ()
-        self._first: CameraIntrinsics | None = None
+        self._firsts: dict[tuple[int, int], CameraIntrinsics] = {}
+        self._frame_id: str | None = None
         self._refusal = ""
         self._misfit = ""
 
@@ -37,30 +40,42 @@ class CameraWatch:
         """Take a sensor_msgs/CameraInfo; after an impossible one, or one of another camera, there is no camera."""
         try:
             cameras = image_cameras(message)
-            self._compare(intrinsics(message))
+            if change := self._change(message.header.frame_id, intrinsics(message)):
+                raise MessageError(f"camera_info changed {change}; restart the segmenter if the camera was exchanged")
         except MessageError as error:
             self._refusal, self._cameras = str(error), ()
             return
         self._cameras, self._refusal = cameras, ""
 
-    def fitting(self, height_px: int, width_px: int) -> CameraIntrinsics | None:
-        """The camera of an image of this size; None, and a fault, if camera_info is of another size."""
+    def fitting(self, height_px: int, width_px: int, frame_id: str) -> CameraIntrinsics | None:
+        """The camera of an image of this size and frame; None, and a fault, if camera_info is of another one.
+
+        A frame without a name fits all: some drivers leave that of camera_info empty.
+        """
         cameras = self._cameras
         camera = fitting_camera(cameras, height_px, width_px)
-        sizes = " or ".join(f"{each.width_px}x{each.height_px}" for each in cameras)
-        misfit = f"camera_info is of {sizes} and the image of {width_px}x{height_px}; both must be of one size"
-        self._misfit = misfit if cameras and camera is None else ""
+        misfit = ""
+        if cameras and camera is None:
+            sizes = " or ".join(f"{each.width_px}x{each.height_px}" for each in cameras)
+            misfit = f"camera_info is of {sizes} and the image of {width_px}x{height_px}; both must be of one size"
+        elif cameras and frame_id and self._frame_id and frame_id != self._frame_id:
+            frames = f"camera_info is in frame {shown(self._frame_id)} and the image in {shown(frame_id)}"
+            misfit, camera = f"{frames}; both must be of one camera", None
+        self._misfit = misfit
         return camera
 
-    def _compare(self, camera: CameraIntrinsics) -> None:
-        """Raise MessageError for a camera of the first one's image size with other focal lengths."""
-        first = self._first
-        if first is None or (first.width_px, first.height_px) != (camera.width_px, camera.height_px):
-            self._first = camera
-            return
-        for name, was_px, is_px in (("fx", first.fx_px, camera.fx_px), ("fy", first.fy_px, camera.fy_px)):
-            if abs(is_px - was_px) > MAX_CHANGE * was_px:
-                raise MessageError(
-                    f"camera_info changed from {name} {was_px:g} to {is_px:g}; "
-                    "restart the segmenter if the camera was exchanged"
-                )
+    def _change(self, frame_id: str, camera: CameraIntrinsics) -> str:
+        """What is not as in the first message, or in the first one of this size; empty if all is."""
+        if self._frame_id is None:
+            self._frame_id = frame_id
+        if frame_id != self._frame_id:
+            return f"from frame {shown(self._frame_id)} to {shown(frame_id)}"
+        size = camera.width_px, camera.height_px
+        if size not in self._firsts and len(self._firsts) == MAX_SIZES:
+            return f"between more than {MAX_SIZES} image sizes"
+        first = self._firsts.setdefault(size, camera)
+        for name, focal_px in (("fx", first.fx_px), ("fy", first.fy_px), ("cx", first.fx_px), ("cy", first.fy_px)):
+            was_px, is_px = (getattr(each, f"{name}_px") for each in (first, camera))
+            if abs(is_px - was_px) > MAX_CHANGE * focal_px:
+                return f"from {name} {was_px:g} to {is_px:g}"
+        return ""

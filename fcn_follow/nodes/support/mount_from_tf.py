@@ -52,7 +52,7 @@ class MountFromTf(Generic[CameraT]):
 
         A stabilised camera keeps its pitch: it is against gravity, and TF has it against the body.
         """
-        if self._buffer is None or not camera.base_frame:
+        if self._buffer is None:
             return camera
         asked = camera, camera_frame
         if self._answer is None or self._is_new or self._asked != asked:

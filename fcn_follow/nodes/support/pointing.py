@@ -45,7 +45,7 @@ class Pointing:
         poses = [Pose(position=Point(x=x, y=y, z=float(number))) for number, (x, y) in choice.places_px.items()]
         self._publisher.publish(PoseArray(header=header, poses=poses))
         if choice.notice:
-            self._report(choice.notice)
+            self.report(choice.notice)
         refusal = f" ({self.notice})" if choice.asks and self.notice.startswith("refused") else ""
         self.asks = choice.asks + refusal
         if choice.learnt and self._path:
@@ -55,7 +55,8 @@ class Pointing:
             except UserError as error:
                 self._node.get_logger().error(str(error))
 
-    def _report(self, notice: str) -> None:
+    def report(self, notice: str) -> None:
+        """Tell the user what has become of a point."""
         self.notice = notice
         logger = self._node.get_logger()
         (logger.warning if notice.startswith("refused") else logger.info)(f"pointing: {notice}")
@@ -68,14 +69,14 @@ class Pointing:
     def _on_point(self, message: PointStamped) -> None:
         frame, point = message.header.frame_id, message.point
         if refusal := self._why_not():
-            self._report(refusal)
+            self.report(refusal)
         elif frame not in ("", self._frame_id):
-            self._report(
+            self.report(
                 f"refused: the point is in frame {one_line(frame[:80])!r}, and pixels are in {self._frame_id!r} "
                 "(or in no frame); a click in a 3D view gives metres"
             )
         elif not (math.isfinite(point.x) and math.isfinite(point.y)):
-            self._report("refused: the point is not finite")
+            self.report("refused: the point is not finite")
         else:
             self.selection.point(point.x, point.y)
 

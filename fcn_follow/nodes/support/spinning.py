@@ -59,6 +59,7 @@ def run_node(make_node: Callable[[], Any], *, by_events: bool = False) -> int:
     signal.signal(signal.SIGTERM, on_signal)
 
     import rclpy
+    from rclpy.exceptions import NameValidationException
     from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
     from rclpy.impl.implementation_singleton import rclpy_implementation
     from rclpy.signals import SignalHandlerOptions
@@ -79,6 +80,8 @@ def run_node(make_node: Callable[[], Any], *, by_events: bool = False) -> int:
         return _report(str(error))
     except (rclpy_implementation.RCLError, rclpy_implementation.UnknownROSArgsError) as error:
         return _report(str(error).split(", at ")[0].replace("\n", " "))
+    except NameValidationException as error:
+        return _report(" ".join(str(error).rstrip("^ \n").split()))
     except Exception:
         traceback.print_exc()
         return 1

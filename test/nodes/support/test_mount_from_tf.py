@@ -16,6 +16,7 @@ import rclpy
 from follower_rig import FollowerRig
 from geometry_msgs.msg import Quaternion, Transform, TransformStamped, Vector3
 from rclpy.executors import SingleThreadedExecutor
+from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 from ros_tools import wait_until
 from trajectory_msgs.msg import MultiDOFJointTrajectoryPoint
@@ -161,3 +162,15 @@ def test_the_follower_flies_by_the_mount_of_tf_and_not_with_one_that_it_cannot_u
     publish(0.3, yaw_rad=math.pi / 2)
     assert wait_until(lambda: rig.state() == "holding", show)
     assert "TF from base_link to camera_optical_frame: the camera rolls, or looks to a side" in rig.states[-1][1]
+
+    def read_tf_into(base_frame: str):
+        (result,) = follower.set_parameters([Parameter("camera.base_frame", value=base_frame)])
+        assert result.successful
+
+    read_tf_into("none")
+    assert wait_until(lambda: rig.state() == "tracking", show), "TF is left out"
+    assert camera().pitch_down_rad == 0.0
+    read_tf_into("base_link")
+    assert wait_until(lambda: rig.state() == "holding", show), "nor is the transform right because it was not read"
+    publish(0.3)
+    assert wait_until(lambda: rig.state() == "tracking", show)

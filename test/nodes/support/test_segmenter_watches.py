@@ -10,6 +10,7 @@ from array import array
 import numpy as np
 import pytest
 from sensor_msgs.msg import CameraInfo
+from std_msgs.msg import Header
 
 from fcn_follow.geometry import CameraIntrinsics
 from fcn_follow.images.messages import MessageError, fill_camera_info, intrinsics
@@ -23,8 +24,9 @@ CAMERA = CameraIntrinsics(640, 480, 300.0, 300.0, 319.5, 239.5)
 SECOND = 1_000_000_000
 
 
-def info(width=640, height=480, fx=300.0, fy=300.0, cx=319.5, cy=239.5) -> CameraInfo:
-    return fill_camera_info(CameraInfo(), CameraIntrinsics(width, height, fx, fy, cx, cy))
+def info(width=640, height=480, fx=300.0, fy=300.0, cx=319.5, cy=239.5, frame_id="") -> CameraInfo:
+    message = CameraInfo(header=Header(frame_id=frame_id))
+    return fill_camera_info(message, CameraIntrinsics(width, height, fx, fy, cx, cy))
 
 
 @pytest.mark.parametrize(
@@ -89,16 +91,66 @@ def test_a_camera_that_creeps_away_is_measured_against_the_first_one():
 
 def test_another_image_size_is_another_camera_and_must_be_that_of_the_image():
     watch = CameraWatch()
-    assert watch.fitting(480, 640) is None
+    assert watch.fitting(480, 640, "") is None
     assert watch.fault == ""  # nothing known is nothing wrong
     watch.take(info())
-    assert watch.fitting(480, 640) == CAMERA
-    assert watch.fitting(240, 320) is None
+    assert watch.fitting(480, 640, "") == CAMERA
+    assert watch.fitting(240, 320, "") is None
     assert watch.fault == "camera_info is of 640x480 and the image of 320x240; both must be of one size"
     watch.take(info(320, 240, 150.0, 150.0, 159.5, 119.5))
-    camera = watch.fitting(240, 320)
+    camera = watch.fitting(240, 320, "")
     assert camera is not None and camera.fx_px == 150.0
     assert watch.fault == ""
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ({"cx": 0.0}, "from cx 319.5 to 0"),
+        ({"cy": 223.0}, "from cy 239.5 to 223"),
+        ({"frame_id": "rear"}, "from frame 'front' to 'rear'"),
+        ({"frame_id": ""}, "from frame 'front' to ''"),
+    ],
+)
+def test_another_middle_of_the_picture_and_another_frame_are_another_camera(changed, expected):
+    watch = CameraWatch()
+    front = {"frame_id": "front"}
+    watch.take(info(**front))
+    watch.take(info(**front, cx=330.0, cy=230.0))
+    assert watch.fault == "", "calibrations of one camera differ so much"
+    watch.take(info(**(front | changed)))
+    assert watch.fault == f"camera_info changed {expected}; restart the segmenter if the camera was exchanged"
+    assert watch.camera is None and watch.fitting(480, 640, "front") is None
+    watch.take(info(**front))
+    assert watch.fitting(480, 640, "front") == CAMERA and watch.fault == ""
+
+
+def test_a_message_of_another_size_does_not_make_a_changed_camera_the_first_one():
+    watch = CameraWatch()
+    watch.take(info())
+    watch.take(info(width=641))
+    watch.take(info(fx=600.0))
+    assert watch.fault.startswith("camera_info changed from fx 300 to 600")
+    watch.take(info(width=641, fx=600.0))
+    assert watch.fault.startswith("camera_info changed from fx 300 to 600")
+    for width in range(642, 660):
+        watch.take(info(width=width))
+    assert watch.fault.startswith("camera_info changed between more than 8 image sizes")
+    watch.take(info())
+    assert (watch.camera, watch.fault) == (CAMERA, "")
+
+
+def test_camera_info_and_image_must_be_of_one_frame_where_both_name_it():
+    watch = CameraWatch()
+    watch.take(info(frame_id="front"))
+    for frame_id in ("front", ""):
+        assert watch.fitting(480, 640, frame_id) == CAMERA and watch.fault == ""
+    assert watch.fitting(480, 640, "rear") is None
+    assert watch.fault == "camera_info is in frame 'front' and the image in 'rear'; both must be of one camera"
+    assert watch.fitting(480, 640, "front") == CAMERA and watch.fault == ""
+    nameless = CameraWatch()
+    nameless.take(info())
+    assert nameless.fitting(480, 640, "rear") == CAMERA and nameless.fault == ""
 
 
 @pytest.mark.parametrize(
@@ -119,10 +171,10 @@ def test_binning_and_region_of_interest_reduce_the_camera_to_that_of_the_image(b
     width, height, focal, cx, cy = image
     watch = CameraWatch()
     watch.take(message)
-    assert watch.fitting(height, width) == CameraIntrinsics(width, height, focal, focal, cx, cy)
-    assert watch.fitting(480, 640) == CAMERA  # of a driver that bins and gives the size and K of its images
+    assert watch.fitting(height, width, "") == CameraIntrinsics(width, height, focal, focal, cx, cy)
+    assert watch.fitting(480, 640, "") == CAMERA  # of a driver that bins and gives the size and K of its images
     assert watch.fault == ""
-    assert watch.fitting(100, 100) is None
+    assert watch.fitting(100, 100, "") is None
     assert f"camera_info is of {width}x{height}" in watch.fault
 
 
