@@ -226,7 +226,7 @@ class SegmenterNode(ManagedNode):
         header = message.header
         stamp_ns = nanoseconds(header.stamp)
         height_px, width_px = image_rgb.shape[:2]
-        camera = self._health.camera.fitting(height_px, width_px, header.frame_id)
+        camera = self._health.camera.fitting(height_px, width_px)
         depth_wanted = self._depth_publisher is not None and self._depth_publisher.get_subscription_count() > 0
         settings = self._settings
         mounted = self._mount.mounted(settings.camera, header.frame_id)

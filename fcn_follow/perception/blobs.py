@@ -48,7 +48,7 @@ class Component:
     area_px: int
     box: Box
     _number: int
-    _numbers: NDArray[np.int32]
+    _numbers: NDArray[np.integer]
 
     @property
     def pixels(self) -> NDArray[np.bool_]:
@@ -63,7 +63,11 @@ def components(mask: NDArray[np.uint8], min_area_px: float, max_count: int) -> l
     if not wide_px:
         return []
     part = mask[y_px : y_px + high_px, x_px : x_px + wide_px]
-    _, numbers, statistics, centroids = cv2.connectedComponentsWithStats(part, connectivity=8)
+    try:
+        measured = cv2.connectedComponentsWithStats(part, connectivity=8, ltype=cv2.CV_16U)  # a third of the time
+    except cv2.error:  # noise: more than 65,534 components
+        measured = cv2.connectedComponentsWithStats(part, connectivity=8)
+    _, numbers, statistics, centroids = measured
     found = []
     for number in 1 + np.argsort(-statistics[1:, cv2.CC_STAT_AREA], kind="stable")[:max_count]:
         left, top, width, height, area_px = (int(value) for value in statistics[number])

@@ -82,3 +82,11 @@ def test_the_boxes_in_which_people_are_looked_for_are_bounded(name, monkeypatch)
     labels = HOSTILE[name].astype(np.uint8)
     Candidates().find(labels, 0.0, 1)
     assert pixels_px and sum(pixels_px) <= MAX_BOXES * labels.size
+
+
+def test_more_pieces_than_16_bits_can_number():
+    labels = np.zeros((480, 640), np.uint8)
+    labels[::2, ::2] = 1
+    labels[100:105, 100:105] = 1
+    found = find_blobs(labels, 1)
+    assert len(found) == MAX_BLOBS and found[0].box == Box(100, 100, 105, 105)

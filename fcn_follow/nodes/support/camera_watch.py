@@ -47,10 +47,10 @@ class CameraWatch:
             return
         self._cameras, self._refusal = cameras, ""
 
-    def fitting(self, height_px: int, width_px: int, frame_id: str) -> CameraIntrinsics | None:
-        """The camera of an image of this size and frame; None, and a fault, if camera_info is of another one.
+    def fitting(self, height_px: int, width_px: int) -> CameraIntrinsics | None:
+        """The camera of an image of this size; None, and a fault, if camera_info is of another size.
 
-        A frame without a name fits all: some drivers leave that of camera_info empty.
+        The frames of both may differ: AirSim and versions of Gazebo name the optical frame in one of them alone.
         """
         cameras = self._cameras
         camera = fitting_camera(cameras, height_px, width_px)
@@ -58,9 +58,6 @@ class CameraWatch:
         if cameras and camera is None:
             sizes = " or ".join(f"{each.width_px}x{each.height_px}" for each in cameras)
             misfit = f"camera_info is of {sizes} and the image of {width_px}x{height_px}; both must be of one size"
-        elif cameras and frame_id and self._frame_id and frame_id != self._frame_id:
-            frames = f"camera_info is in frame {shown(self._frame_id)} and the image in {shown(frame_id)}"
-            misfit, camera = f"{frames}; both must be of one camera", None
         self._misfit = misfit
         return camera
 

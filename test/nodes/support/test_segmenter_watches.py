@@ -91,14 +91,14 @@ def test_a_camera_that_creeps_away_is_measured_against_the_first_one():
 
 def test_another_image_size_is_another_camera_and_must_be_that_of_the_image():
     watch = CameraWatch()
-    assert watch.fitting(480, 640, "") is None
+    assert watch.fitting(480, 640) is None
     assert watch.fault == ""  # nothing known is nothing wrong
     watch.take(info())
-    assert watch.fitting(480, 640, "") == CAMERA
-    assert watch.fitting(240, 320, "") is None
+    assert watch.fitting(480, 640) == CAMERA
+    assert watch.fitting(240, 320) is None
     assert watch.fault == "camera_info is of 640x480 and the image of 320x240; both must be of one size"
     watch.take(info(320, 240, 150.0, 150.0, 159.5, 119.5))
-    camera = watch.fitting(240, 320, "")
+    camera = watch.fitting(240, 320)
     assert camera is not None and camera.fx_px == 150.0
     assert watch.fault == ""
 
@@ -120,9 +120,9 @@ def test_another_middle_of_the_picture_and_another_frame_are_another_camera(chan
     assert watch.fault == "", "calibrations of one camera differ so much"
     watch.take(info(**(front | changed)))
     assert watch.fault == f"camera_info changed {expected}; restart the segmenter if the camera was exchanged"
-    assert watch.camera is None and watch.fitting(480, 640, "front") is None
+    assert watch.camera is None and watch.fitting(480, 640) is None
     watch.take(info(**front))
-    assert watch.fitting(480, 640, "front") == CAMERA and watch.fault == ""
+    assert watch.fitting(480, 640) == CAMERA and watch.fault == ""
 
 
 def test_a_message_of_another_size_does_not_make_a_changed_camera_the_first_one():
@@ -138,19 +138,6 @@ def test_a_message_of_another_size_does_not_make_a_changed_camera_the_first_one(
     assert watch.fault.startswith("camera_info changed between more than 8 image sizes")
     watch.take(info())
     assert (watch.camera, watch.fault) == (CAMERA, "")
-
-
-def test_camera_info_and_image_must_be_of_one_frame_where_both_name_it():
-    watch = CameraWatch()
-    watch.take(info(frame_id="front"))
-    for frame_id in ("front", ""):
-        assert watch.fitting(480, 640, frame_id) == CAMERA and watch.fault == ""
-    assert watch.fitting(480, 640, "rear") is None
-    assert watch.fault == "camera_info is in frame 'front' and the image in 'rear'; both must be of one camera"
-    assert watch.fitting(480, 640, "front") == CAMERA and watch.fault == ""
-    nameless = CameraWatch()
-    nameless.take(info())
-    assert nameless.fitting(480, 640, "rear") == CAMERA and nameless.fault == ""
 
 
 @pytest.mark.parametrize(
@@ -171,10 +158,10 @@ def test_binning_and_region_of_interest_reduce_the_camera_to_that_of_the_image(b
     width, height, focal, cx, cy = image
     watch = CameraWatch()
     watch.take(message)
-    assert watch.fitting(height, width, "") == CameraIntrinsics(width, height, focal, focal, cx, cy)
-    assert watch.fitting(480, 640, "") == CAMERA  # of a driver that bins and gives the size and K of its images
+    assert watch.fitting(height, width) == CameraIntrinsics(width, height, focal, focal, cx, cy)
+    assert watch.fitting(480, 640) == CAMERA  # of a driver that bins and gives the size and K of its images
     assert watch.fault == ""
-    assert watch.fitting(100, 100, "") is None
+    assert watch.fitting(100, 100) is None
     assert f"camera_info is of {width}x{height}" in watch.fault
 
 
