@@ -81,7 +81,8 @@ def _save(loaded: LoadedWeights, card: ModelCard, best: Level, path: Path) -> No
     chosen = {CHOOSING + name: figure for name, figure in card_scores(best.evaluation).items()}
     if dropped := sorted(name for name in card.scores if not name.startswith(CHOOSING)):
         console.print(
-            f"removed from the card, as figures of the earlier level: {', '.join(dropped)}; `score --to-card`"
+            f"removed from the card, as figures of the earlier level: {', '.join(dropped)}; "
+            "`fcn-follow score --held-out --to-card` writes new ones"
         )
     without_hero = best.evaluation.detection.frames_without_hero
     if without_hero < MIN_FRAMES_WITHOUT_HERO:
