@@ -57,6 +57,8 @@ def score(
     loaded = load_model(path)
     if to_card and not (held_out and isinstance(loaded, LoadedWeights) and not loaded.card.depth):
         raise UserError("--to-card is for --held-out and a .safetensors file without a depth head")
+    if engine == REFERENCE and not isinstance(loaded, LoadedWeights):
+        raise UserError("--engine torch is for .safetensors files; an exported file runs on the engine of its kind")
     refs = scored_refs(data, read_split_of(split).judging if held_out or split is not None else None, split)
     network = scored_network(loaded, EngineRequest(engine, device, precision))
     skipped: list[str] = []
@@ -94,8 +96,6 @@ def scored_network(loaded: Model, request: EngineRequest) -> Module | Engine:
     """
     device = find_device(request.device)
     plain = (REFERENCE,) if device.type == "cpu" and not loaded.card.depth else (REFERENCE, "auto")
-    if request.engine == REFERENCE and not isinstance(loaded, LoadedWeights):
-        raise UserError("--engine torch is for .safetensors files; an exported file runs on the engine of its kind")
     if isinstance(loaded, LoadedWeights) and request.engine in plain and request.precision == "fp32":
         return loaded.network.to(device)
     request = replace(request_for(loaded, request), streams=usable_cores())

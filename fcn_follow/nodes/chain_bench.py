@@ -54,7 +54,8 @@ STEP_ROUNDS = 60
 READY_S, SETTLE_S, DRAIN_S = 120.0, 2.0, 0.5
 MINUTE_S = 60.0
 REPORTED = ("perception_median_ms", "inference_median_ms")  # in the segmenter's diagnostics
-Pictures = tuple[NDArray[np.uint8], NDArray[np.uint8]]
+SWAY = 12  # places; more than FrozenPicture remembers
+Pictures = tuple[NDArray[np.uint8], ...]
 
 
 @dataclass(frozen=True)
@@ -195,7 +196,7 @@ def measure_chain(
     """
     os.environ["ROS_DOMAIN_ID"] = str(random.randint(97, 101))  # noqa: S311 - to separate domains, no secret
     os.environ.update(dds_environment(network=False))
-    pictures = {(run.width_px, run.height_px): _alternating(crowded_frame(run.width_px, run.height_px)) for run in runs}
+    pictures = {(run.width_px, run.height_px): _swaying(crowded_frame(run.width_px, run.height_px)) for run in runs}
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     camera, executor = _Camera(), make_executor()
     executor.add_node(camera)
@@ -317,9 +318,10 @@ def _begin_and_end_ms(ages_ms: dict[int, float], part_s: float) -> tuple[float, 
     return statistics.median(begin), statistics.median(end)
 
 
-def _alternating(picture: NDArray[np.uint8]) -> Pictures:
-    """The picture, and the same moved by a pixel: an unchanged picture counts as frozen."""
-    return picture, np.roll(picture, 1, axis=1)
+def _swaying(picture: NDArray[np.uint8]) -> Pictures:
+    """The picture moved to and fro by a 160th of its width at a time: a few that repeat are frozen."""
+    moved = [np.roll(picture, place * picture.shape[1] // 160, axis=1) for place in range(SWAY)]
+    return tuple(moved + moved[-2:0:-1])
 
 
 def _feed(camera: _Camera, executor: Executor, pictures: Pictures, rate_hz: float, seconds: float) -> None:
@@ -327,7 +329,7 @@ def _feed(camera: _Camera, executor: Executor, pictures: Pictures, rate_hz: floa
     for i in range(int(seconds * rate_hz)):
         while (left_s := begun_s + i / rate_hz - time.monotonic()) > 0:
             executor.spin_once(timeout_sec=left_s)
-        camera.send(pictures[i % 2])
+        camera.send(pictures[i % len(pictures)])
 
 
 def _wait_for_commands(camera: _Camera, executor: Executor, nodes: Sequence[NodeProcess], pictures: Pictures) -> None:
