@@ -273,7 +273,8 @@ class Runner:
                 table.add_row("written", plain(str(self._options.out / name)))
         self._console.print(table)
         for warning in self._nodes[CAMERA].first_warnings:
-            self._console.print(plain(warning), soft_wrap=True)
+            if self._options.source is not None or "the drone touched" in warning:  # not each slow second of drawing
+                self._console.print(plain(warning), soft_wrap=True)
 
 
 def plain(text: str) -> Text:
