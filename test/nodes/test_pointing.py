@@ -227,6 +227,7 @@ def test_a_point_chooses_nobody_in_the_pictures_of_a_faulty_source(started):
     world.until(lambda: world.last("hero/candidates").poses)
     second = world.node.create_publisher(Image, "image_raw", 1)
     world.until(lambda: world.state[0] == "fault")
+    time.sleep(0.5)  # the last picture is worked on
     world.segmenter._pointing.selection.point(50, 70)
     masks = world.received["segmentation/label_mask"]
     before = len(masks)
