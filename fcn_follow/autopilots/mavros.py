@@ -40,7 +40,10 @@ class MavrosOutput(Output):
     def fault(self, yaw_odom_rad: float | None) -> str:
         wanted = MAV_FRAMES[self._frame_id]
         if not self._mav_frame:
-            return f"{self._plugin} has not told its mav_frame (does MAVROS run, with this node? parameter mavros.node)"
+            return (
+                f"{self._plugin} has not reported its mav_frame (does MAVROS run, with this node? parameter "
+                "mavros.node)"
+            )
         if self._mav_frame not in wanted:
             return (
                 f"{self._plugin} has mav_frame {self._mav_frame}, but parameter mavros.frame {self._frame_id} needs "

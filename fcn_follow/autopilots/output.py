@@ -87,7 +87,7 @@ class Output:
         return ""
 
     def take_disarming(self) -> bool:
-        """Whether the vehicle was disarmed since the last call, where the autopilot tells."""
+        """Whether the vehicle was disarmed since the last call, where the autopilot reports it."""
         return False
 
     def has_heard_since(self, steady_s: float) -> bool:

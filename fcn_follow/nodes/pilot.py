@@ -14,6 +14,8 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter, parameter_value_to_python
 from std_srvs.srv import SetBool
 
+from fcn_follow.nodes.support.last_call import LastCall
+
 POINTS = [f"set_points.{name}" for name in ("distance_m", "height_m", "bearing", "orbit_rad_s")]
 DISTANCE, HEIGHT, BEARING, ORBIT = POINTS
 MAX_WAITING = 20  # keys
@@ -46,10 +48,9 @@ class Pilot:
     def __init__(self, node: Node) -> None:
         self._words = ""
         self._unanswered_since_s = math.inf
-        self._open: dict[Any, Any] = {}
-        self._get = node.create_client(GetParameters, "follower/get_parameters")
-        self._set = node.create_client(SetParametersAtomically, "follower/set_parameters_atomically")
-        self._enable = node.create_client(SetBool, "follower/enable")
+        self._get = LastCall(node.create_client(GetParameters, "follower/get_parameters"))
+        self._set = LastCall(node.create_client(SetParametersAtomically, "follower/set_parameters_atomically"))
+        self._enable = LastCall(node.create_client(SetBool, "follower/enable"))
         self._points: dict[str, Any] = {}
         self._waiting: deque[str] = deque(maxlen=MAX_WAITING)
         self._asked_s = -math.inf
@@ -89,22 +90,16 @@ class Pilot:
         request = SetParametersAtomically.Request(parameters=[change])
         self._call(self._set, request, partial(self._on_set, now_s, points))
 
-    def _call(self, client: Any, request: Any, take: Callable[[Any], None]) -> None:
-        """Ask; the last request of each client alone is answered."""
-        if client in self._open:
-            client.remove_pending_request(self._open.pop(client))  # else those without an answer are kept for ever
-        if not client.service_is_ready():
-            self._words, self._points, self._asked_s = NO_ANSWER, {}, -math.inf
-            self._waiting.clear()
-            return
-
+    def _call(self, service: LastCall, request: Any, take: Callable[[Any], None]) -> None:
         def on_answer(future: Any) -> None:
             self._unanswered_since_s = math.inf
             take(future.result())
 
-        self._unanswered_since_s = min(self._unanswered_since_s, time.monotonic())
-        self._open[client] = client.call_async(request)
-        self._open[client].add_done_callback(on_answer)
+        if service.ask(request, on_answer):
+            self._unanswered_since_s = min(self._unanswered_since_s, time.monotonic())
+        else:
+            self._words, self._points, self._asked_s = NO_ANSWER, {}, -math.inf
+            self._waiting.clear()
 
     def _on_points(self, asked_s: float, response: Any) -> None:
         if asked_s == self._asked_s:  # else it comes too late

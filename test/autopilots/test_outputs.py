@@ -67,7 +67,7 @@ def px4_status(host, nav_state=14, arming_state=2):
         callback(SimpleNamespace(nav_state=nav_state, arming_state=arming_state))
 
 
-def told(host, mav_frame):
+def reported(host, mav_frame):
     """MAVROS, if it is there, answers."""
     for _, ask in host.timers:
         ask()
@@ -93,7 +93,7 @@ def test_a_command_is_a_twist_of_the_body_on_the_outputs_topic(parameters, kind,
     twist = message if kind == "Twist" else message.twist
     assert (twist.linear.x, twist.linear.y, twist.linear.z, twist.angular.z) == (1.0, 2.0, 3.0, 0.5)
     assert kind == "Twist" or (message.header.stamp, message.header.frame_id) == (STAMP, "base_link")
-    told(host, "BODY_NED")
+    reported(host, "BODY_NED")
     assert output.fault(None) == ""
 
 
@@ -135,7 +135,7 @@ def test_mavros_is_asked_for_its_frame_and_a_mismatch_is_refused(frame, mav_fram
     ask()
     ((node, parameter, answer),) = host.asked
     assert (node, parameter) == ("mavros/setpoint_velocity", "mav_frame")
-    assert output.fault(0.0).startswith("mavros/setpoint_velocity has not told its mav_frame")
+    assert output.fault(0.0).startswith("mavros/setpoint_velocity has not reported its mav_frame")
     answer(mav_frame)
     text = output.fault(0.0)
     assert (text == "") is fits
@@ -156,9 +156,9 @@ def test_a_mavros_elsewhere_is_asked_and_flown_only_once_it_has_answered(paramet
     ((_, ask),) = host.timers
     for _ in range(100):
         ask()
-        assert output.fault(None).startswith(f"{node} has not told its mav_frame")
+        assert output.fault(None).startswith(f"{node} has not reported its mav_frame")
     assert {each[:2] for each in host.asked} == {(node, "mav_frame")}
-    told(host, "BODY_NED")
+    reported(host, "BODY_NED")
     assert output.fault(None) == ""
 
 
@@ -172,7 +172,7 @@ def test_a_topic_that_is_not_named_after_the_node_of_mavros_needs_its_name():
 def test_mavros_in_the_map_needs_odometry_and_turns_by_it():
     host = FakeHost()
     output = make_output(host, OutputParameters("mavros", mavros=MavrosParameters(frame="map")))
-    told(host, "LOCAL_NED")
+    reported(host, "LOCAL_NED")
     assert output.fault(None) == "output mavros in frame map needs odom"
     output.send(COMMAND, STAMP, None)
     output.send(COMMAND, STAMP, 1.5707963267948966)

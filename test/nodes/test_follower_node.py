@@ -218,7 +218,7 @@ def test_outputs_on_topics(rig, follower, output, topic, frame):
     rig.node.create_subscription(TwistStamped, topic, rig.commands.append, BEST_EFFORT)
     process = follower("-p", f"output:={output}")
     if output == "mavros":
-        unknown = "mavros/setpoint_velocity has not told its mav_frame"
+        unknown = "mavros/setpoint_velocity has not reported its mav_frame"
         assert wait_until(lambda: rig.state() == "holding" and unknown in rig.states[-1][1], rig.show_hero)
         rig.spin_for(0.5)
         assert not rig.commands

@@ -137,7 +137,9 @@ def test_a_follower_that_hangs_is_named_and_not_what_it_said_before(ros):
     hangs.create_service(SetBool, "follower/enable", answer)
     hangs.create_service(GetParameters, "follower/get_parameters", lambda _request, response: response)
     pilot = Pilot(node)
-    assert wait_until(lambda: pilot._get.service_is_ready() and pilot._enable.service_is_ready(), lambda: None)
+    assert wait_until(
+        lambda: pilot._get._client.service_is_ready() and pilot._enable._client.service_is_ready(), lambda: None
+    )
 
     def both_live():
         spin_once(hangs, timeout_sec=0.02)
@@ -154,7 +156,7 @@ def test_a_follower_that_hangs_is_named_and_not_what_it_said_before(ros):
     for _ in range(9):
         pilot.press(" ")
         assert pilot.words == NO_ANSWER, "pressing again changes nothing"
-    assert len(pilot._enable._pending_requests) == 1
+    assert len(pilot._enable._client._pending_requests) == 1
     assert shows("disabled: zero", both_live)
     pilot.press("+")
     assert shows(NO_ANSWER, lambda: spin_once(node, timeout_sec=0.1))

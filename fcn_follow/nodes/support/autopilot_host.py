@@ -11,6 +11,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
 
 from fcn_follow.autopilots.output import Quality
+from fcn_follow.nodes.support.last_call import LastCall
 
 
 class NodeHost:
@@ -31,8 +32,7 @@ class NodeHost:
         return lambda: self._node.destroy_timer(timer)
 
     def question(self, node: str, parameter: str, callback: Callable[[str], None]) -> Callable[[], None]:
-        client = self._node.create_client(GetParameters, f"{node}/get_parameters")
-        asked: Any = None
+        service = LastCall(self._node.create_client(GetParameters, f"{node}/get_parameters"))
 
         def take(future: Any) -> None:
             values = future.result().values if future.exception() is None else ()
@@ -40,13 +40,7 @@ class NodeHost:
                 callback(values[0].string_value)
 
         def ask() -> None:
-            nonlocal asked
-            if asked is not None:
-                client.remove_pending_request(asked)  # else those without an answer are kept for ever
-                asked = None
-            if client.service_is_ready():
-                asked = client.call_async(GetParameters.Request(names=[parameter]))
-                asked.add_done_callback(take)
+            service.ask(GetParameters.Request(names=[parameter]), take)
 
         return ask
 
