@@ -12,6 +12,7 @@ from torch import nn
 from fcn_follow.classes import HERO, OTHER_PEOPLE
 from fcn_follow.files import write_csv
 from fcn_follow.images.captions import write_caption
+from fcn_follow.images.pictures import write_picture
 from fcn_follow.inference.engine import Engine
 from fcn_follow.lab.data.frames import UInt8Array
 from fcn_follow.lab.data.split import FrameRef
@@ -45,7 +46,7 @@ def write_report(
         blank = np.full_like(rows[0], 255)
         columns = [np.vstack([_heading(), *part, *[blank] * (half - len(part))]) for part in (rows[:half], rows[half:])]
         picture = np.hstack(columns)
-        cv2.imwrite(str(folder / "worst_frames.png"), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+        write_picture(folder / "worst_frames.png", picture[..., ::-1])
 
 
 def _heading() -> UInt8Array:
