@@ -30,6 +30,7 @@ from fcn_follow.lab.training.checkpoint import (
 )
 from fcn_follow.lab.training.frozen import freeze_all_but
 from fcn_follow.lab.training.judgement import card_scores, quality
+from fcn_follow.lab.training.memory import keep_freed_memory
 from fcn_follow.lab.training.objective import Objective, learned_depth
 from fcn_follow.lab.training.recipe import TrainingParameters
 from fcn_follow.lab.training.sampling import epoch_indices, frame_weights, highest_false_hero
@@ -85,6 +86,7 @@ class Trainer:
         self.team = Team()
         self.team.check(parameters.batch_size)
         torch.manual_seed(parameters.seed)
+        keep_freed_memory()
         torch.set_flush_denormal(True)  # gradients become denormal, which a CPU computes very slowly
         self.generator = torch.Generator(self.device).manual_seed(parameters.seed)
         self.order = torch.Generator().manual_seed(parameters.seed)
