@@ -1,4 +1,4 @@
-"""Every topic of a flight into a rosbag2 folder (mcap), without ROS' own recorder."""
+"""Records every topic of a flight into a rosbag2 folder (mcap), without ROS' own recorder."""
 
 from __future__ import annotations
 

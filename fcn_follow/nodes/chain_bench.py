@@ -1,7 +1,7 @@
-"""The live chain measured from outside: images over DDS into segmenter and follower, commands back.
+"""Measures the live chain from outside: images go over DDS into segmenter and follower, commands come back.
 
-follow/debug follows each command with the stamp of the image that it results from: the age of an image when its command
-arrives is measured.
+After each command, follow/debug gives the stamp of the image behind it. The measured age is that of the image when
+follow/debug arrives.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ STEP_ROUNDS = 60
 READY_S, SETTLE_S, DRAIN_S = 120.0, 2.0, 0.5
 MINUTE_S = 60.0
 REPORTED = ("perception_median_ms", "inference_median_ms")  # in the segmenter's diagnostics
-SWAY = 12  # places; more than FrozenPicture remembers
+SWAY = 12  # more places than FrozenPicture remembers
 Pictures = tuple[NDArray[np.uint8], ...]
 
 
@@ -62,7 +62,7 @@ Pictures = tuple[NDArray[np.uint8], ...]
 class ChainSpeed:
     """The result for images of one size at one rate; ages in milliseconds, memory in MB.
 
-    age_begin_ms and age_end_ms are medians over the first and the last minute, or third where that is shorter.
+    age_begin_ms and age_end_ms are medians over the first and the last minute, or third if that is shorter.
     """
 
     width_px: int
@@ -87,7 +87,7 @@ class ChainSpeed:
     memory_growth_mb: float
 
     def as_ros2_benchmark(self) -> dict[str, float]:
-        """The same in the keys of ros2_benchmark's report; utilisation in percent of one core."""
+        """The result with the keys of ros2_benchmark's report; utilisation in percent of one core."""
         basic = {
             "RECEIVED_DURATION": 1e3 * self.received_s,
             "MEAN_PLAYBACK_FRAME_RATE": self.rate_hz,
@@ -106,7 +106,7 @@ class ChainSpeed:
 
 @dataclass(frozen=True)
 class ChainSteps:
-    """What the steps of one frame take, each alone in this process: medians in milliseconds by the step's name."""
+    """The time of each step of a frame, run alone in this process: medians in milliseconds by the step's name."""
 
     width_px: int
     height_px: int
@@ -143,7 +143,7 @@ class _Camera(Node):  # type: ignore[misc]
         image, info = fill_image(Image(), picture), CameraInfo()
         height_px, width_px = picture.shape[:2]
         fill_camera_info(info, pinhole(width_px, height_px, 1.2))
-        now = self.get_clock().now()  # as late as a driver has it, whose picture is ready
+        now = self.get_clock().now()  # late, as from a driver, which publishes a finished picture
         image.header.stamp = info.header.stamp = now.to_msg()
         image.header.frame_id = info.header.frame_id = "camera_optical_frame"
         self.sent_us[round(now.nanoseconds / 1000)] = now.nanoseconds
@@ -163,7 +163,7 @@ class _Camera(Node):  # type: ignore[misc]
         stamp_ns = next((each for each in near if each is not None), None)
         explained_ns = nanoseconds(message.header.stamp)
         arrival_ns = next((arrival for stamp, arrival in reversed(self._commands) if stamp <= explained_ns), None)
-        if stamp_ns is None or arrival_ns is None or stamp_ns in self.ages_ms:  # the first command of an image counts
+        if stamp_ns is None or arrival_ns is None or stamp_ns in self.ages_ms:  # first command alone counts
             return
         self.ages_ms[stamp_ns] = 1e-6 * (arrival_ns - stamp_ns)
         self.received_at_s.append(time.monotonic())
@@ -192,7 +192,7 @@ def measure_chain(
 ) -> Iterator[ChainSpeed]:
     """Start segmenter and follower once, and measure each run.
 
-    Raises UserError if a node does not start, or if the picture's hero is not followed.
+    Raises UserError if a node does not start, or if the follower does not follow the hero in the picture.
     """
     os.environ["ROS_DOMAIN_ID"] = str(random.randint(97, 101))  # noqa: S311 - to separate domains, no secret
     os.environ.update(dds_environment(network=False))
@@ -221,7 +221,7 @@ def measure_chain(
 
 
 def measure_steps(width_px: int, height_px: int, weights: Path | None) -> ChainSteps:
-    """Measure the steps between an image message and the mask's, without DDS and the follower."""
+    """Measure the steps from an image message to the mask message, without DDS and the follower."""
     model = load_model(weights or default_weights())
     parameters = SegmenterParameters()
     request = EngineRequest(parameters.engine, parameters.device, parameters.precision, parameters.threads)
@@ -305,13 +305,13 @@ def _measure_one(
 
 
 def _median(values: Sequence[float]) -> float:
-    """The median of those that are numbers."""
+    """The median of the values that are not NaN."""
     numbers = [value for value in values if math.isfinite(value)]
     return statistics.median(numbers) if numbers else math.nan
 
 
 def _begin_and_end_ms(ages_ms: dict[int, float], part_s: float) -> tuple[float, float]:
-    """The median age over the first and over the last part of a run, of ages by stamp in ns."""
+    """The median age over the first and over the last part of a run, from ages by stamp in ns."""
     first_ns, last_ns = min(ages_ms), max(ages_ms)
     begin = [age for stamp_ns, age in ages_ms.items() if stamp_ns - first_ns <= part_s * 1e9]
     end = [age for stamp_ns, age in ages_ms.items() if last_ns - stamp_ns <= part_s * 1e9]
@@ -319,7 +319,7 @@ def _begin_and_end_ms(ages_ms: dict[int, float], part_s: float) -> tuple[float, 
 
 
 def _swaying(picture: NDArray[np.uint8]) -> Pictures:
-    """The picture moved to and fro by a 160th of its width at a time: a few that repeat are frozen."""
+    """The picture shifted to and fro in steps of a 160th of its width: a few pictures in turn would count as frozen."""
     moved = [np.roll(picture, place * picture.shape[1] // 160, axis=1) for place in range(SWAY)]
     return tuple(moved + moved[-2:0:-1])
 

@@ -25,7 +25,7 @@ NODES = {
 }
 FLEET = {"segmenters": "fcn_follow.nodes.fleet:Fleet"}
 """Several nodes in one process."""
-FLYING = ("segmenter", "follower", *FLEET)  # each millisecond counts, and none of them ends by itself
+FLYING = ("segmenter", "follower", *FLEET)  # each millisecond of the start counts, and no node ends by itself
 
 PARAMETERS = {
     "segmenter": "fcn_follow.nodes.support.segmenter_parameters:SegmenterParameters",
@@ -63,7 +63,7 @@ def _named(place: str) -> Any:
 
 
 def _help(name: str) -> str:
-    """What the node does, how parameters are given, and which there are."""
+    """The help of a node: what it does, how to set parameters, and the list of them."""
     lines = [
         f"usage: ros2 run fcn_follow {name} [--ros-args [-p NAME:=VALUE] [--params-file FILE] [-r FROM:=TO] ...]",
         f"\n{globals()[name].__doc__}\n\nParameters:",
@@ -81,7 +81,7 @@ def segmenter() -> int:
 
 
 def segmenters() -> int:
-    """A segmenter for each namespace that is named, with one network for all."""
+    """A segmenter for each namespace on the command line, with one network for all."""
     return _run("segmenters")
 
 
@@ -101,12 +101,12 @@ def simulator() -> int:
 
 
 def scorer() -> int:
-    """Published masks against true ones."""
+    """Score published masks against true ones."""
     return _run("scorer")
 
 
 def recorder() -> int:
-    """Every topic into a bag."""
+    """Record every topic into a bag."""
     return _run("recorder")
 
 

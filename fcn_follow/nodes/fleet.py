@@ -18,7 +18,7 @@ class Fleet:
     """A segmenter in each namespace that the command line names."""
 
     def __init__(self) -> None:
-        """Raises UserError where it names none, or one twice."""
+        """Raises UserError if the command line names no namespace, or one twice."""
         namespaces = remove_ros_args(sys.argv)[1:]
         twice = [name for name, count in Counter(name.strip("/") for name in namespaces).items() if count > 1]
         if not namespaces or twice:

@@ -1,4 +1,4 @@
-"""What is published about each image of a flight, collected by the image's stamp, for the runner."""
+"""Collects what is published about each image of a flight, by the image's stamp, for the runner."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class FlightWatcher:
             self._node.create_subscription(message_type, topic, callback, reliable)
 
     def spin(self, seconds: float) -> None:
-        """Receive messages for about this time."""
+        """Receive messages for about `seconds`."""
         end_s = time.monotonic() + seconds
         while (left_s := end_s - time.monotonic()) > 0:
             self._survive(partial(self._executor.spin_once, timeout_sec=left_s))
@@ -105,7 +105,7 @@ class FlightWatcher:
         self._node.destroy_node()
 
     def _survive(self, step: Callable[[], None]) -> None:
-        """Run one step; an error in it, as from an impossible message, does not end the flight."""
+        """Run one step; an error in it, for example from an impossible message, does not end the flight."""
         try:
             step()
         except Exception as error:
@@ -113,7 +113,7 @@ class FlightWatcher:
             self._why_unusable = str(error) or type(error).__name__
 
     def press(self, key: str) -> None:
-        """A digit points at the person with this number; any other key is the pilot's."""
+        """A digit points at the person with this number; any other key goes to `Pilot`."""
         place = self._places_px().get(int(key)) if key in PEOPLE_KEYS else None
         if place and self._candidates:
             point = PointStamped(header=self._candidates.header)
@@ -132,11 +132,11 @@ class FlightWatcher:
         return bool(self._node.count_publishers(self._node.resolve_topic_name("segmentation/label_mask")))
 
     def foreign_camera(self) -> bool:
-        """Whether images are published; before our own camera starts, they come from another one."""
+        """Whether images are published; before our own camera starts, they come from a foreign one."""
         return bool(self._node.count_publishers(self.image_topic))
 
     def flight_time_s(self) -> float:
-        """Since the first label mask; 0 before it."""
+        """The time since the first label mask; 0 before it."""
         return 0.0 if self._first_mask_s is None else time.monotonic() - self._first_mask_s
 
     def status(self) -> dict[str, str]:
@@ -180,7 +180,7 @@ class FlightWatcher:
         return lines | self._unusable_in_words()
 
     def _record(self, header: Any) -> FrameRecord:
-        """The record of the image with this stamp; one that is lost where that image has been handed over."""
+        """The record of the image with this stamp; a discarded one if that image's record has been handed over."""
         key = Time.from_msg(header.stamp).nanoseconds
         if key in self._handed_over:
             return FrameRecord(stamp_s=key * 1e-9)
@@ -230,7 +230,7 @@ class FlightWatcher:
         self._record(message.header).numbers = self._places_px()
 
     def _places_px(self) -> dict[int, tuple[float, float]]:
-        """The newest candidates' places in the picture by their numbers, of those with one digit."""
+        """The newest candidates' places in the picture by number, if the number has one digit."""
         poses = self._candidates.poses[:MAX_CANDIDATES] if self._candidates else []
         places = ((each.position.z, (each.position.x, each.position.y)) for each in poses)
         return {int(n): place for n, place in places if n in range(1, 10) and all(map(math.isfinite, place))}
@@ -275,7 +275,7 @@ class FlightWatcher:
 
 
 def _pixels(message: Image) -> NDArray[np.uint8]:
-    """The image H x W x 3; MessageError where it is none, or larger than the runner keeps."""
+    """The image H x W x 3. Raises MessageError if it is not an image, or is larger than the runner keeps."""
     if message.width * message.height > MAX_IMAGE_PX:
         raise MessageError(f"an image of {message.width}x{message.height}: the runner takes {MAX_IMAGE_PX} pixels")
     return image_to_rgb(message)

@@ -98,7 +98,7 @@ class FollowerNode(ParameterNode):
         qos = QoSProfile(depth=1, reliability=QoSReliabilityPolicy[self._settings.reliability.upper()])
         self._heard = {}
         self._single_sources = own_topics
-        # Callbacks run in this order: people are known before the hero of the same frame is acted on.
+        # Callbacks run in this order: the people of a frame are known before the step for its hero.
         for topic, message_type, callback, profile, is_single in (
             ("people/positions", PoseArray, self._on_people, qos, True),
             ("hero/position", PointStamped, self._on_hero, qos, True),
@@ -146,7 +146,7 @@ class FollowerNode(ParameterNode):
             time.sleep(0.05)
 
     def _published(self, topics: Sequence[str]) -> str:
-        """The publishers of the first of these topics that has some, in words; empty without any."""
+        """The publishers of the first of these topics that has any, in words; empty if none has."""
         for topic in topics:
             if others := self.get_publishers_info_by_topic(topic):
                 names = sorted({f"{each.node_namespace.rstrip('/')}/{each.node_name}" for each in others})
@@ -170,7 +170,7 @@ class FollowerNode(ParameterNode):
         self._take_mount()
 
     def _take_mount(self) -> None:
-        """Follow with the camera's mount of TF where it is there, else with that of the parameters."""
+        """Use the camera's mount from TF if TF has it, else that of the parameters."""
         mounted = self._mount.mounted(self._settings.camera, self._camera_frame)
         self._faults.set("mount", self._mount.fault)
         if mounted != self._follower.parameters.camera:
@@ -188,7 +188,7 @@ class FollowerNode(ParameterNode):
         return call
 
     def _received(self, callback: Callable[[Any], None]) -> Callable[..., None]:
-        """The guarded callback of a subscription; the time of its last message is known."""
+        """The guarded callback of a subscription, which also records the time of its last message."""
 
         def take(message: Any) -> None:
             self._received_s = time.monotonic()
@@ -202,7 +202,7 @@ class FollowerNode(ParameterNode):
         self._end_flying()
 
     def _end_flying(self) -> None:
-        """Send a zero command if one of the last commands was of following, else what the vehicle needs."""
+        """Send a zero command while some are left after following, else what the vehicle needs."""
         try:
             yaw = self._step.yaw_odom_rad if self._step else None
             if self._zeros_left:
@@ -214,7 +214,7 @@ class FollowerNode(ParameterNode):
             self.get_logger().error(f"a zero command could not be sent: {error}", throttle_duration_sec=1.0)
 
     def _tick(self) -> None:
-        """Step, unless a hero that came since the last tick was acted on at once."""
+        """Step, unless a hero position has triggered a step since the last tick."""
         has_stepped, self._has_stepped_early = self._has_stepped_early, False
         if not has_stepped:
             self._loop()
@@ -247,7 +247,7 @@ class FollowerNode(ParameterNode):
             self._fail(error)
 
     def _heed_disarming(self) -> None:
-        """Disable: a drone that was disarmed in flight would take off by itself once it is armed again."""
+        """Disable after a disarming: a drone that was disarmed in flight would take off by itself once armed again."""
         if self._output.take_disarming() and self._follower.enabled:
             self._follower.enable(False)
             self._why_disabled = f"disabled by disarming; {self._how_to_follow()}"
@@ -262,9 +262,9 @@ class FollowerNode(ParameterNode):
         return RosTime(nanoseconds=self._sent_ns).to_msg()
 
     def _watch_clock(self) -> None:
-        """A clock that stands still while messages come gives no ages: a fault.
+        """Report a fault if the clock stands still while messages come: ages are then unknown.
 
-        A simulator that computes for long stops everything at once, and goes on; one that has ended does not.
+        A simulator that pauses to compute stops clock and messages together; one that has ended stops only the clock.
         """
         now_ns, steady_s = self.get_clock().now().nanoseconds, time.monotonic()
         if now_ns != self._clock_moved[0]:
@@ -277,7 +277,7 @@ class FollowerNode(ParameterNode):
             self._faults.set("clock", "the clock stands still (is anybody publishing /clock?)")
 
     def _watch_graph(self) -> None:
-        """Two publishers on a topic contradict each other, and commands without a subscriber have no effect."""
+        """Report a fault if an input has two publishers, which may contradict, or the commands have no subscriber."""
         odom = self.resolve_topic_name("odom")
         twice = self._has_poses and self.count_publishers(odom)
         text = f"the drone's pose comes from the autopilot; stop what publishes {odom}, or remap it" if twice else ""

@@ -1,4 +1,4 @@
-"""Every topic of a live flight for Foxglove or another viewer of its websocket protocol, in a browser."""
+"""Serves every topic of a live flight to Foxglove, or another viewer with its websocket protocol, in a browser."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ PORT = 8765
 
 
 class FoxgloveServer(EveryTopic):
-    """Serves all topics in a thread of its own, each while a viewer shows it; call `close` at the end.
+    """Serves each topic while a viewer shows it, in a thread of its own; call `close` at the end.
 
-    A viewer reads; it cannot publish or call services.
+    A viewer can only read; it cannot publish or call services.
     """
 
     def __init__(self, *, network: bool, port: int = PORT) -> None:
-        """Listens on this machine alone, with `network` on all its addresses; port 0 is any free one.
+        """Listens on this machine only, with `network` on all its addresses; port 0 is any free port.
 
         Raises UserError if foxglove-sdk is not installed or the port is in use.
         """

@@ -19,7 +19,7 @@ from fcn_follow.nodes.support.last_call import LastCall
 POINTS = [f"set_points.{name}" for name in ("distance_m", "height_m", "bearing", "orbit_rad_s")]
 DISTANCE, HEIGHT, BEARING, ORBIT = POINTS
 MAX_WAITING = 20  # keys
-MAX_ANSWER_S = 1.0  # a follower that has died does not answer any more
+MAX_ANSWER_S = 1.0  # a follower that has died does not answer
 STEPS: dict[str, tuple[str, float]] = {
     "+": (DISTANCE, 0.5),
     "-": (DISTANCE, -0.5),
@@ -41,7 +41,7 @@ NO_ANSWER = "the follower does not answer"
 
 
 class Pilot:
-    """`press` takes a key at once; `words` shows what has come of it. The node's executor must spin."""
+    """`press` takes a key at once; `words` shows the result. The node's executor must spin."""
 
     HELP = "+ - distance; u d height; k b f l r side: keep, behind, front, left, right; o p 0 orbit; g go; space hold"
 
@@ -57,11 +57,11 @@ class Pilot:
 
     @property
     def words(self) -> str:
-        """The last answer of the follower, or what it was asked for, or that it does not answer."""
+        """The last answer of the follower, or the pending request, or that the follower does not answer."""
         return NO_ANSWER if time.monotonic() - self._unanswered_since_s > MAX_ANSWER_S else self._words
 
     def press(self, key: str) -> None:
-        """Ask the follower for what the key means; other keys mean nothing."""
+        """Request the change that the key stands for; other keys are ignored."""
         if key in (GO, HOLD):
             self._words = "asked to go" if key == GO else "asked to hold"
             self._call(self._enable, SetBool.Request(data=key == GO), self._on_enabled)
@@ -74,7 +74,7 @@ class Pilot:
         now_s = time.monotonic()
         if now_s - self._asked_s < MAX_ANSWER_S or not self._waiting:
             return
-        if self._asked_s > -math.inf:  # no answer, and so it is not known what has been changed
+        if self._asked_s > -math.inf:  # without an answer it is unknown what has changed
             self._points = {}
         self._asked_s = now_s
         if not self._points:
@@ -102,7 +102,7 @@ class Pilot:
             self._waiting.clear()
 
     def _on_points(self, asked_s: float, response: Any) -> None:
-        if asked_s == self._asked_s:  # else it comes too late
+        if asked_s == self._asked_s:  # else it would come too late
             self._points = dict(zip(POINTS, map(parameter_value_to_python, response.values), strict=True))
             self._asked_s = -math.inf
             self._ask()

@@ -31,7 +31,7 @@ SETTLING_TIME_S = 1.0  # between the last new subscriber and the first frame
 
 
 class PlayerNode(ParameterNode):
-    """Publishes the frames of a source, stamped with the time of their publication or, with `clock`, as recorded."""
+    """Publishes the frames of a source, stamped with the time of publication or, with `clock`, as recorded."""
 
     def __init__(self) -> None:
         super().__init__("player")
@@ -69,7 +69,7 @@ class PlayerNode(ParameterNode):
             self._wait_for_subscribers()
             due_s = time.monotonic()
             for frame, pause_s in self._frames_with_pauses():
-                due_s = max(due_s + pause_s, time.monotonic() - pause_s)  # late frames do not come in a burst
+                due_s = max(due_s + pause_s, time.monotonic() - pause_s)  # late frames are not sent in a burst
                 if self._stopping.wait(max(0.0, due_s - time.monotonic())):
                     return
                 self._publish(frame)
@@ -79,7 +79,7 @@ class PlayerNode(ParameterNode):
             self._ended = True
 
     def _wait_for_subscribers(self) -> None:
-        """Wait until there are subscribers and no new ones come, at most for the time of the parameter."""
+        """Wait until there are subscribers and no new ones appear, at most for the parameter's time."""
         give_up_s = time.monotonic() + self._settings.wait_for_subscriber_s
         listeners, since_s = 0, time.monotonic()
         while time.monotonic() < give_up_s and not self._stopping.wait(0.05):

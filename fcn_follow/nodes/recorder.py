@@ -1,4 +1,4 @@
-"""The recorder node: every topic into a rosbag2 (mcap), even without ROS' own recorder."""
+"""The recorder node: records every topic into a rosbag2 (mcap), even without ROS' own recorder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The scorer node: true masks and the segmenter's masks in; figures at the end, as `score-bag` prints them."""
+"""The scorer node: compares the segmenter's masks with true masks; prints the figures of `score-bag` at the end."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class ScorerParameters:
 
 
 class ScorerNode(ParameterNode):
-    """Judges each published mask against the true one of the same stamp, in the frame's own size."""
+    """Scores each published mask against the true one of the same stamp, in the frame's own size."""
 
     def __init__(self) -> None:
         super().__init__("scorer")
@@ -60,7 +60,7 @@ class ScorerNode(ParameterNode):
         self.get_logger().info("ready: waiting for true and published masks")
 
     def stop(self) -> None:
-        """Print the figures, and write them where a folder was given."""
+        """Print the figures, and write them if a folder was given."""
         result = summarise(sorted(self._results, key=lambda frame: frame.name), self._problems)
         dropped = self._true_masks - len(self._results)
         if result.frames:
@@ -80,7 +80,7 @@ class ScorerNode(ParameterNode):
         self._take(message, self._masks)
 
     def _take(self, message: Any, waiting: dict[int, UInt8Array]) -> None:
-        """Keep a mask until its partner comes, and judge the pair."""
+        """Keep a mask until its partner comes, then score the pair."""
         stamp = stamp_ns(message)
         try:
             waiting[stamp] = message_labels(message)

@@ -1,11 +1,11 @@
-"""The node `segmenter`: camera images in; label mask, hero and other people out, depth where the weights have it.
+"""The node `segmenter`: camera images in; label mask, hero and other people out, and depth if the weights have it.
 
 segmentation/state (diagnostic_msgs/KeyValue, latched, on change and at 1 Hz) is `fault` with the reason while the drone
-must not fly by what is published, `choosing` with the question while the user must say who the hero is, else `ok`.
-With a fault of the source, such as two cameras, hero and people are not published; the mask still is, for display.
+must not fly by this output, `choosing` with the question while the user must say who the hero is, else `ok`.
+During a fault of the source, such as two cameras, hero and people are not published; the mask still is, for display.
 
-It is a managed node: configuring loads and measures the engines, activating subscribes, deactivating unsubscribes and
-frees nothing, cleaning up frees. By default it does the first two by itself.
+It is a managed node: `configure` loads and measures the engines, `activate` subscribes, `deactivate` unsubscribes but
+frees nothing, `clean_up` frees. By default the node configures and activates itself.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 class _TimedEngine:
-    """An engine whose times are figures of the diagnostics."""
+    """An engine that records its times for the diagnostics."""
 
     def __init__(self, engine: Engine, times_s: status.RollingFigures) -> None:
         self.spec, self.device_name = engine.spec, engine.device_name
@@ -72,7 +72,7 @@ class _TimedEngine:
 
 @dataclass(frozen=True)
 class _Eyes:
-    """What configuring loads."""
+    """What `configure` loads."""
 
     weights_name: str
     card: ModelCard
@@ -84,7 +84,7 @@ class SegmenterNode(ManagedNode):
     """Wires messages to `HeroFinder`; the work runs in a thread beside the executor."""
 
     def __init__(self, namespace: str | None = None, choose: Callable[..., Choice] | None = None) -> None:
-        """`choose` takes the place of `choose_for`."""
+        """`choose` replaces `choose_for`."""
         super().__init__("segmenter", namespace=namespace)
         self._choose = choose or choose_for
         self._settings = self.declare(SegmenterParameters(), self._take_parameters)
@@ -139,7 +139,7 @@ class SegmenterNode(ManagedNode):
         self._detections = detections.make_publisher(self, loaded.card.hero_probability_threshold)
 
     def activate(self) -> None:
-        """Subscribe to the camera, and begin to work."""
+        """Subscribe to the camera and start the worker."""
         reliability = ReliabilityPolicy[self._settings.reliability.upper()]
         self._input = QoSProfile(depth=1, history=HistoryPolicy.KEEP_LAST, reliability=reliability)
         self._health = SegmenterHealth()
@@ -160,7 +160,7 @@ class SegmenterNode(ManagedNode):
         )
 
     def deactivate(self) -> None:
-        """End the work and unsubscribe."""
+        """Stop the worker and unsubscribe."""
         self.stop()
         for subscription in filter(None, (self._subscription, self._cameras)):
             self.destroy_subscription(subscription)
@@ -185,7 +185,7 @@ class SegmenterNode(ManagedNode):
         self._settings = parameters
 
     def _choose_transport(self) -> None:
-        """Subscribe to raw or compressed images; with auto, to those that are published."""
+        """Subscribe to raw or compressed images; with auto, to the topic that is published."""
         wanted: type[Any] = CompressedImage if self._settings.image_transport == "compressed" else Image
         if self._settings.image_transport == "auto" and not self.count_publishers(self._raw_topic):
             if self.count_publishers(self._compressed_topic):
@@ -232,7 +232,7 @@ class SegmenterNode(ManagedNode):
         mounted = self._mount.mounted(settings.camera, header.frame_id)
         finder.parameters = replace(settings, camera=mounted)
         if self._health.source_fault():
-            finder.reset()  # else a point would choose somebody of this frame
+            finder.reset()  # else a point would choose a person of this frame
         begun_s = time.monotonic()
         sight = finder.look(image_rgb, camera, stamp_ns * 1e-9, depth_wanted=depth_wanted)
         if frames.closed:  # deactivated meanwhile
@@ -249,7 +249,7 @@ class SegmenterNode(ManagedNode):
                 self._pointing.take(header, sight.choice)
         self._ages_s.add(now_s, (self.get_clock().now().nanoseconds - stamp_ns) * 1e-9)
 
-        self._health.pictures.take(message.data, stamp_ns, now_s)  # now, for the hero does not wait for it
+        self._health.pictures.take(message.data, stamp_ns, now_s)  # after the hero, which must not wait for it
         self._mask_publisher.publish(fill_image(Image(header=header), sight.labels))
         if self._depth_publisher and depth_wanted and sight.depth_m is not None:
             self._depth_publisher.publish(fill_image(Image(header=header), sight.depth_m))
@@ -259,7 +259,7 @@ class SegmenterNode(ManagedNode):
             self._overlay_publisher.publish(fill_image(Image(header=header), overlay))
 
     def _publish_people_and_hero(self, header: Header, sight: Sight, camera_is_known: bool) -> None:
-        """The people before the hero, so that the follower knows them when it acts on the hero."""
+        """Publish the people before the hero, so that the follower knows them when it steps for the hero."""
         if camera_is_known:
             poses = [Pose(position=Point(x=x, y=y, z=z)) for x, y, z in sight.people]
             self._people_publisher.publish(PoseArray(header=header, poses=poses))
@@ -291,7 +291,7 @@ class SegmenterNode(ManagedNode):
         return self._health.state(time.monotonic())
 
     def _watch_source(self) -> None:
-        """Look for a second camera, and log changes of what is wrong with the source."""
+        """Look for a second camera, and log changes of the source's faults."""
         counts = {topic: self.count_publishers(topic) for topic in (self._subscription.topic_name, self._camera_topic)}
         self._health.several = [
             f"{count} publishers on {topic}; stop all but one" for topic, count in counts.items() if count > 1

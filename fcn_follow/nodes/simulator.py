@@ -1,8 +1,8 @@
 """The simulator node: a drone with a camera in the simulated town, flown by cmd_vel or by another simulator.
 
 Out: image_raw (rgb8), camera_info, odom, ground_truth/label_mask (mono8), ground_truth/hero (PointStamped: the middle
-of the hero's body in the camera's optical frame, at the image's stamp), /clock when asked. In: cmd_vel. With another
-vehicle than `internal` neither odom nor cmd_vel is its own: the vehicle's pose comes by MAVLink or on odom.
+of the hero's body in the camera's optical frame, at the image's stamp), /clock when asked. In: cmd_vel. With a
+vehicle other than `internal` it neither publishes odom nor reads cmd_vel: the vehicle's pose comes by MAVLink or odom.
 For its report it subscribes to segmentation/label_mask and follow/state as well.
 """
 
@@ -83,7 +83,7 @@ class SimulatorNode(ParameterNode):
             raise UserError(f"parameter clock: vehicle {settings.vehicle} has a clock of its own; leave it false")
         elif settings.vehicle == "mavlink":
             parameters = OutputParameters(output="mavlink", mavlink=settings.mavlink)
-            self._autopilot = make_output(NodeHost(self), parameters)  # of which only the poses are used
+            self._autopilot = make_output(NodeHost(self), parameters)  # only its poses are used
         self._clock_publisher = self.create_publisher(Clock, "/clock", 1) if settings.clock else None
         self._diagnostics_publisher = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         kind = Twist if settings.cmd_vel_type == "twist" else TwistStamped
@@ -185,7 +185,7 @@ class SimulatorNode(ParameterNode):
             self._rates.add(time.monotonic(), behind_s)
 
     def _move(self, drone: OutsideDrone, now_s: float) -> None:
-        """Move the drone to where the vehicle is now, and let the stamps be of the vehicle's clock."""
+        """Move the drone to the vehicle's place now, and take the stamps from the vehicle's clock."""
         clock_ns = self.get_clock().now().nanoseconds
         self._origin_ns = clock_ns - round(now_s * 1e9)
         states = self._autopilot.take_poses() if self._autopilot is not None else _taken(self._states)
@@ -233,7 +233,7 @@ class SimulatorNode(ParameterNode):
         self._image_publisher.publish(fill_image(Image(header=header), rgb))
 
     def _header(self, stamp_s: float) -> Header:
-        """The header of what belongs to a frame."""
+        """The header of the messages of a frame."""
         return Header(stamp=self._stamp(stamp_s), frame_id=self._settings.frame_id)
 
     def _odometry(self, episode: Episode) -> Odometry:
@@ -290,6 +290,6 @@ class SimulatorNode(ParameterNode):
 
 
 def _taken(states: deque[VehicleState]) -> Iterator[VehicleState]:
-    """The states that have come, oldest first."""
-    for _ in range(len(states)):  # and not those that a flood adds meanwhile
+    """The states that have arrived, oldest first."""
+    for _ in range(len(states)):  # not the ones that a flood adds meanwhile
         yield states.popleft()

@@ -9,7 +9,7 @@ from fcn_follow.perception.appearance import MAX_FILE_BYTES, Appearance
 
 
 def read_appearance(path: Path) -> Appearance:
-    """The appearance that `Appearance.to_json` wrote. Raises UserError where the file cannot be used."""
+    """The appearance that `Appearance.to_json` wrote. Raises UserError if the file cannot be used."""
     try:
         with path.open("rb") as file:
             data = file.read(MAX_FILE_BYTES + 1)

@@ -15,7 +15,7 @@ from fcn_follow.nodes.support.last_call import LastCall
 
 
 class NodeHost:
-    """Publishers, subscriptions, timers, time and questions of a node."""
+    """Gives an output the node's publishers, subscriptions, timers, time and parameter questions."""
 
     def __init__(self, node: Node) -> None:
         self._node = node

@@ -27,7 +27,7 @@ class CameraWatch:
 
     @property
     def camera(self) -> CameraIntrinsics | None:
-        """The camera of the images by camera_info; None while it is not known."""
+        """The camera of the images according to camera_info; None while it is not known."""
         cameras = self._cameras
         return cameras[0] if cameras else None
 
@@ -37,7 +37,7 @@ class CameraWatch:
         return self._refusal or self._misfit
 
     def take(self, message: Any) -> None:
-        """Take a sensor_msgs/CameraInfo; after an impossible one, or one of another camera, there is no camera."""
+        """Take a sensor_msgs/CameraInfo; an impossible one, or one of another camera, leaves no camera."""
         try:
             cameras = image_cameras(message)
             if change := self._change(message.header.frame_id, intrinsics(message)):
@@ -50,7 +50,7 @@ class CameraWatch:
     def fitting(self, height_px: int, width_px: int) -> CameraIntrinsics | None:
         """The camera of an image of this size; None, and a fault, if camera_info is of another size.
 
-        The frames of both may differ: AirSim and versions of Gazebo name the optical frame in one of them alone.
+        Their frames may differ: AirSim and some versions of Gazebo name the optical frame in only one of the two.
         """
         cameras = self._cameras
         camera = fitting_camera(cameras, height_px, width_px)
@@ -62,7 +62,7 @@ class CameraWatch:
         return camera
 
     def _change(self, frame_id: str, camera: CameraIntrinsics) -> str:
-        """What is not as in the first message, or in the first one of this size; empty if all is."""
+        """What differs from the first message, or from the first one of this size; empty if nothing does."""
         if self._frame_id is None:
             self._frame_id = frame_id
         if frame_id != self._frame_id:

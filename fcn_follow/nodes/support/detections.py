@@ -32,7 +32,7 @@ class DetectionPublisher:
     """Publishes the hero's box for each frame, and the names of the labels once, latched."""
 
     def __init__(self, node: Node, threshold: float) -> None:
-        """`threshold` is the least probability of the hero in a pixel of the hero's."""
+        """`threshold` is the least probability of the hero in a hero's pixel."""
         self._publisher = node.create_publisher(vision_msgs.Detection2DArray, "hero/detections", 1)
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self._info_publisher = node.create_publisher(vision_msgs.LabelInfo, "segmentation/label_info", latched)
@@ -47,7 +47,7 @@ class DetectionPublisher:
     def publish(self, header: Any, hero: Blob | None, score: float, choice: Choice | None = None) -> None:
         """One Detection2DArray with the image's header: one detection, or none when the hero is not seen.
 
-        `score` is the least that the mean probability of the hero's pixels can be. With a choice, the score is the
+        `score` is a lower bound of the mean probability of the hero's pixels. With a choice, the score is the
         likeness to the hero at whom the user pointed, and the other candidates follow with their numbers.
         """
         message = vision_msgs.Detection2DArray(header=header)

@@ -1,4 +1,4 @@
-"""Every topic of the ROS graph as it appears, in a thread of its own: for recorders and viewers."""
+"""Subscribes to every topic of the ROS graph as it appears, in a thread of its own: for recorders and viewers."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ LEFT_OUT = ("/parameter_events", "/rosout")
 
 
 class EveryTopic:
-    """Looks for topics every LOOK_PERIOD_S. Call `begin` when all is set up, and `end` at the end.
+    """Looks for topics every LOOK_PERIOD_S. Call `begin` after the set-up, and `end` at the end.
 
-    `problems` says why not everything was taken, in one sentence; it is empty if all was.
+    `problems` is a sentence on why some topics were not taken; it is empty if all were.
     """
 
     def __init__(self, name: str, done_with_them: str) -> None:
-        """`name` is the node's; `done_with_them` ends the warning about types that are not known: "recorded", say."""
+        """`name` is the node's; `done_with_them` ends the warning about unknown types, for example "recorded"."""
         self.problems: list[str] = []
         self._done_with_them = done_with_them
         self._types = get_typestore(Stores.ROS2_JAZZY)
@@ -71,7 +71,7 @@ class EveryTopic:
             except (OSError, WriterError) as error:  # a full disk
                 self._note(error)
                 return
-            except Exception as error:  # the other topics are taken all the same
+            except Exception as error:  # the other topics are taken anyway
                 self._note(error)
 
     def _note(self, error: Exception) -> None:
@@ -99,6 +99,6 @@ class EveryTopic:
 
 
 def _message_class(kind: str) -> Any:
-    """The class of 'package/msg/Name'. Raises ImportError or AttributeError where the package does not have it."""
+    """The class of 'package/msg/Name'. Raises ImportError or AttributeError if the package does not have it."""
     package, _, name = kind.split("/")
     return getattr(importlib.import_module(f"{package}.msg"), name)

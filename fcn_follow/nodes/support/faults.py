@@ -1,4 +1,4 @@
-"""The faults of a node by their source, logged when they begin and when they end."""
+"""The faults of a node by source, logged when they begin and when they end."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 class Faults:
     """Texts by source, empty for none.
 
-    The sources in waited_for may be missing at the start: until one was good once its text is no error.
+    The sources in waited_for may be missing at the start: until a source was good once, its text is no error.
     """
 
     def __init__(self, logger: Any, waited_for: Collection[str]) -> None:
@@ -34,10 +34,10 @@ class Faults:
 
     @property
     def text(self) -> str:
-        """All faults, and what is waited for."""
+        """All faults, and the sources that are waited for."""
         return "; ".join(filter(None, self._texts.values()))
 
     @property
     def is_error(self) -> bool:
-        """Whether one of them is more than waiting."""
+        """Whether one of the texts is an error, not just waiting."""
         return any(text and source not in self._waited_for for source, text in self._texts.items())

@@ -14,10 +14,10 @@ RATE_IMAGES = 6
 
 
 class PictureWatch:
-    """For how long the picture has been the same, byte for byte, under new stamps. Time is an argument.
+    """How long the picture has been the same, byte for byte, under new stamps. Time is an argument.
 
-    This is no fault: a simulated camera without noise in front of a still scene does so. The follower, which knows
-    whether the drone should move, decides whether to stop.
+    This alone is no fault: a simulated camera without noise in front of a still scene does the same. The follower,
+    which knows whether the drone should move, decides whether to stop.
     """
 
     def __init__(self) -> None:
@@ -59,7 +59,7 @@ class StampWatch:
 
     @property
     def too_slow(self) -> str:
-        """The reason where the camera's rate is too low to follow by; empty where it is not, or not known."""
+        """The reason if the camera's rate is too low for following; empty if it is not, or not known."""
         span_ns = self._newest_ns[-1] - self._newest_ns[0] if len(self._newest_ns) == RATE_IMAGES else 0
         rate_hz = (RATE_IMAGES - 1) * 1e9 / span_ns if span_ns > 0 else MIN_CAMERA_HZ
         return (

@@ -23,7 +23,7 @@ def commands_stay_on_cmd_vel(params_files: Sequence[Path]) -> bool:
 
 
 def require_cmd_vel(params_files: Sequence[Path]) -> None:
-    """Raise UserError if a parameter file names another output than that which the embedded simulator flies by."""
+    """Raise UserError if a parameter file names an output other than the one that the embedded simulator uses."""
     if not commands_stay_on_cmd_vel(params_files):
         raise UserError("the simulator needs output cmd_vel, and a parameter file names another output; leave it out")
 

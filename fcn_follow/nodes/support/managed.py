@@ -1,4 +1,4 @@
-"""A managed node (lifecycle): configure, activate, deactivate and clean up, by itself at the start or by a manager."""
+"""A managed (lifecycle) node: it configures and activates itself at the start, or a manager does."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ACTIVE = "active"
 
 
 class ManagedNode(LifecycleNodeMixin, ParameterNode):  # type: ignore[misc]
-    """A node whose four steps are transitions; one that raises an exception is undone, and its transition refused."""
+    """A node whose four steps are transitions; a step that raises is undone, and its transition refused."""
 
     def __init__(self, name: str, **options: Any) -> None:
         """Raises UserError like ParameterNode."""
@@ -27,7 +27,7 @@ class ManagedNode(LifecycleNodeMixin, ParameterNode):  # type: ignore[misc]
         self._failure: Exception | None = None
 
     def configure(self) -> None:
-        """Load what takes time and memory."""
+        """Load everything that takes time and memory."""
         raise NotImplementedError
 
     def activate(self) -> None:
@@ -35,11 +35,11 @@ class ManagedNode(LifecycleNodeMixin, ParameterNode):  # type: ignore[misc]
         raise NotImplementedError
 
     def deactivate(self) -> None:
-        """End the work, also one that has not begun; what was loaded stays."""
+        """End the work, even if it has not begun; loaded data stays."""
         raise NotImplementedError
 
     def clean_up(self) -> None:
-        """Free what `configure` has loaded, or a part of it."""
+        """Free what `configure` has loaded, even if only a part."""
         raise NotImplementedError
 
     def start(self) -> None:
@@ -51,7 +51,7 @@ class ManagedNode(LifecycleNodeMixin, ParameterNode):  # type: ignore[misc]
 
     @property
     def lifecycle_state(self) -> str:
-        """unconfigured, inactive, active, finalized, or the name of the transition that goes on."""
+        """unconfigured, inactive, active, finalized, or the name of the current transition."""
         label: str = self._state_machine.current_state[1]
         return label
 
@@ -74,7 +74,7 @@ class ManagedNode(LifecycleNodeMixin, ParameterNode):  # type: ignore[misc]
     def _attempt(self, step: Callable[[], None], undo: Callable[[], None] | None = None) -> TransitionCallbackReturn:
         try:
             step()
-        except Exception as error:  # the node lives on in its former state
+        except Exception as error:  # the node continues in its former state
             self._failure = error
             if undo is not None:
                 undo()
@@ -82,7 +82,7 @@ class ManagedNode(LifecycleNodeMixin, ParameterNode):  # type: ignore[misc]
         return TransitionCallbackReturn.SUCCESS
 
     def _on_change_state(self, request: Any, response: Any) -> Any:
-        """The service of the manager; an impossible transition, which rclpy raises, is answered too."""
+        """The manager's service; it answers an impossible transition too, for which rclpy raises."""
         self._failure = None
         try:
             response = self._change_state(request, response)

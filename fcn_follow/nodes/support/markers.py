@@ -1,4 +1,4 @@
-"""The hero, how surely it is known, the paths and the state as markers (visualization_msgs), for RViz and Foxglove."""
+"""The hero, its uncertainty, the paths and the state as markers (visualization_msgs), for RViz and Foxglove."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from fcn_follow.following.follower import FollowerStep
 from fcn_follow.following.states import State
 
 PERIOD_S = 0.1
-PATH_S, PATH_STEP_S = 60.0, 1.0  # few points, for rclpy takes long over each
-LIFETIME = Duration(nanosec=500_000_000)  # a marker that is no longer true vanishes
+PATH_S, PATH_STEP_S = 60.0, 1.0  # few points, because rclpy is slow for each
+LIFETIME = Duration(nanosec=500_000_000)  # an outdated marker disappears
 BODY_WIDTH_M = 0.5
 GREY = (0.7, 0.7, 0.7)
 COLOURS = {State.TRACKING: (0.1, 0.8, 0.2), State.COASTING: (1.0, 0.7, 0.0), State.SEARCHING: (1.0, 0.3, 0.0)}
 
 
 class FollowMarkers:
-    """Makes the markers of steps at PERIOD_S; the paths are those of the last PATH_S that somebody watched."""
+    """Makes the markers of steps every PERIOD_S; the paths cover the last PATH_S in which there was a subscriber."""
 
     def __init__(self) -> None:
         self._hero_path: deque[Point] = deque(maxlen=round(PATH_S / PATH_STEP_S))
@@ -72,7 +72,7 @@ class FollowMarkers:
 
 
 def _with(path: deque[Point], newest: Point, keeps: bool) -> list[Point]:
-    """The path up to now; only with `keeps` is the newest point a part of it later."""
+    """The path up to now; only with `keeps` does the newest point stay in it."""
     points = [*path, newest]
     if keeps:
         path.append(newest)

@@ -1,4 +1,4 @@
-"""The definitions of message types that rosbags does not know, from the packages that are installed."""
+"""The definitions of message types that rosbags does not know, from the installed packages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rosbags.typesys.store import Typestore
 
 
 def learn(types: Typestore, kind: str) -> None:
-    """Add a type 'package/msg/Name' and those of its fields. Raises LookupError where a definition is not installed."""
+    """Add a type 'package/msg/Name' and those of its fields. Raises LookupError if a definition is not installed."""
     found: dict[str, Any] = {}
     wanted = [kind]
     while wanted:
@@ -36,14 +36,14 @@ def _names(field: Any) -> list[str]:
 
 def _definition(kind: str) -> str:
     package, _, name = kind.split("/")
-    if not (package.isidentifier() and name.isidentifier()):  # it comes from the network
+    if not (package.isidentifier() and name.isidentifier()):  # the name comes from the network
         raise ValueError(kind)
     return (_share(package) / "msg" / f"{name}.msg").read_text(encoding="utf-8")
 
 
 def _share(package: str) -> Path:
     try:
-        from ament_index_python.packages import get_package_share_directory  # here: not with every client library
+        from ament_index_python.packages import get_package_share_directory  # not every client library has it
 
         return Path(get_package_share_directory(package))
     except (ImportError, LookupError, OSError):

@@ -1,4 +1,4 @@
-"""The camera's mount by TF, where tf2_ros is installed: the static transform from its frame to the body's."""
+"""The camera's mount from TF, if tf2_ros is installed: the static transform from its frame to the body's."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ class MountFromTf(Generic[CameraT]):
             node.create_subscription(TFMessage, "/tf_static", self._on_transforms, TF_STATIC_QOS)
 
     def mounted(self, camera: CameraT, camera_frame: str) -> CameraT:
-        """`camera` with the mount of TF, as it is where there is none.
+        """`camera` with the mount from TF; unchanged if TF has none.
 
-        A stabilised camera keeps its pitch: it is against gravity, and TF has it against the body.
+        A stabilised camera keeps its pitch: the pitch is against gravity, but in TF it is against the body.
         """
         if self._buffer is None:
             return camera
@@ -70,7 +70,7 @@ class MountFromTf(Generic[CameraT]):
         try:
             transform = self._buffer.lookup_transform(camera.base_frame, camera_frame, Time()).transform
         except tf2_ros.TransformException:
-            return camera  # there is no such tree
+            return camera  # TF has no such tree
         position, q = transform.translation, transform.rotation
         try:
             mounted = with_mount(camera, (position.x, position.y, position.z), (q.x, q.y, q.z, q.w))
@@ -90,13 +90,13 @@ def with_mount(
     """The camera at a place and an orientation in base_link.
 
     Args:
-        camera: what is kept: `stabilised` and, with it, the pitch.
+        camera: keeps `stabilised` and, if it is stabilised, the pitch.
         position_body_m: of the camera in base_link.
         orientation_body_xyzw: of the camera's frame in base_link. The axes show whether it is an optical frame (x
             right, y down, z forward) or that of the camera's body (x forward, y left, z up); REP-103.
 
     Raises:
-        UserError: the values are impossible, or the camera is turned otherwise than down or up.
+        UserError: the values are impossible, or the camera is not only pitched.
     """
     is_near = all(abs(each) <= MAX_POSITION_M for each in position_body_m)
     if not is_near or not is_unit_quaternion(orientation_body_xyzw):

@@ -12,7 +12,7 @@ from fcn_follow.geometry import VehicleState
 
 
 def vehicle_state(message: Odometry) -> VehicleState:
-    """The state of an odometry message; nothing in it is checked."""
+    """The state of an odometry message, unchecked."""
     stamp, pose, twist = message.header.stamp, message.pose.pose, message.twist.twist
     position, q = pose.position, pose.orientation
     return vehicle_from_body_twist(

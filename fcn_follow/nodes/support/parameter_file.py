@@ -64,7 +64,7 @@ def _lines(parameters: object, prefix: str, left_out: frozenset[str], indent: st
 
 
 def _commented(line: str, comment: str) -> Iterator[str]:
-    """The comment behind the value where there is room, else above it."""
+    """The comment behind the value if there is room, else above it."""
     one = f"{line:<{COMMENT_COLUMN}} # {comment}"
     if len(one) <= WIDTH:
         yield one

@@ -1,7 +1,7 @@
-"""A node whose parameters are a dataclass (fcn_follow/parameters.py), declared with all that the user should know.
+"""A node whose parameters are a dataclass (fcn_follow/parameters.py), declared with description, unit and range.
 
 `ros2 param describe` shows the description, unit and range of each parameter. An unknown name or an impossible value
-in a parameter file or on the command line is refused before the node does anything.
+in a parameter file or on the command line is refused before the node starts its work.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ class ParameterNode(Node):  # type: ignore[misc]
     """A node that declares a parameter dataclass with `declare`, once."""
 
     def __init__(self, name: str, **options: Any) -> None:
-        """Raises UserError where a parameter is given without a value."""
+        """Raises UserError if a parameter is given without a value."""
         try:
             super().__init__(name, automatically_declare_parameters_from_overrides=True, **options)
-        except ValueError as error:  # rclpy does not name it
+        except ValueError as error:  # rclpy does not name the parameter
             raise UserError(f"a parameter of {name} has no value (null or an empty list)") from error
 
     def declare(self, defaults: DataclassT, on_change: Callable[[DataclassT], None] | None = None) -> DataclassT:
@@ -39,8 +39,8 @@ class ParameterNode(Node):  # type: ignore[misc]
 
         Args:
             defaults: a frozen parameter dataclass with its default values.
-            on_change: called with the whole new dataclass when parameters of the running node are set; all of them are
-                checked before, and a UserError from it refuses them. Without it no parameter can change.
+            on_change: called with the whole new dataclass when parameters of the running node are set, after all are
+                checked; a UserError from it refuses them. Without it no parameter can change.
 
         Raises:
             UserError: an unknown parameter, a wrong type or a value out of range (name, value and what is allowed).
@@ -78,16 +78,16 @@ class ParameterNode(Node):  # type: ignore[misc]
                 for change in changes
             ]
 
-        if hasattr(self, "add_pre_set_parameters_callback"):  # since Iron; else rclpy refuses 4 where 4.0 is wanted
+        if hasattr(self, "add_pre_set_parameters_callback"):  # since Iron; else rclpy refuses 4 for 4.0
             self.add_pre_set_parameters_callback(with_floats)
         self.add_on_set_parameters_callback(check_and_take)
         return current
 
     def _refuse_those_of_others(self, unknown: Collection[str]) -> None:
-        """Raise UserError for a parameter of another node of this package, which a section /** gives to all."""
+        """Raise UserError for a parameter of another node of this package, which a section /** gives to every node."""
         if not unknown:
             return
-        from fcn_follow.nodes.support.parameter_file import SECTIONS  # here: it imports the parameters of all nodes
+        from fcn_follow.nodes.support.parameter_file import SECTIONS  # imports the parameters of all nodes
 
         for section, parameters in SECTIONS.items():
             for name, _, _ in walk_parameters(parameters):
@@ -99,7 +99,7 @@ class ParameterNode(Node):  # type: ignore[misc]
                     )
 
     def _take_given(self, ignored: frozenset[str]) -> dict[str, object]:
-        """The values given at start, undeclared so that they can be declared again with a descriptor."""
+        """The values given at start; undeclares them so that they can be declared again with a descriptor."""
         given = {
             name: parameter.value
             for name, parameter in self.get_parameters_by_prefix("").items()

@@ -23,7 +23,7 @@ PICTURES_S = 1.0
 
 
 class Pointing:
-    """Wires a `Selection`. `asks` is the question to the user, empty while there is none."""
+    """Connects a `Selection` to ROS. `asks` is the question to the user, empty while there is none."""
 
     def __init__(self, node: Node, parameters: SelectedHeroParameters) -> None:
         """Raises UserError for an appearance file that cannot be used."""
@@ -40,7 +40,7 @@ class Pointing:
         node.create_service(Trigger, "~/select_nearest", self._on_select_nearest)
 
     def take(self, header: Header, choice: Choice) -> None:
-        """Publish the candidates of an image, report what became of a point, and keep what was learnt."""
+        """Publish the candidates of an image, report the result of a point, and save a learnt appearance."""
         self._choice, self._frame_id, self._looked_s = choice, header.frame_id, time.monotonic()
         poses = [Pose(position=Point(x=x, y=y, z=float(number))) for number, (x, y) in choice.places_px.items()]
         self._publisher.publish(PoseArray(header=header, poses=poses))
@@ -56,13 +56,13 @@ class Pointing:
                 self._node.get_logger().error(str(error))
 
     def report(self, notice: str) -> None:
-        """Tell the user what has become of a point."""
+        """Report the result of a point to the user."""
         self.notice = notice
         logger = self._node.get_logger()
         (logger.warning if notice.startswith("refused") else logger.info)(f"pointing: {notice}")
 
     def _why_not(self) -> str:
-        """Why nobody can be pointed at now; empty if somebody can."""
+        """Why pointing is not possible now; empty if it is."""
         no_pictures = time.monotonic() - self._looked_s > PICTURES_S
         return f"refused: no picture for more than {PICTURES_S:g} s" if no_pictures else ""
 

@@ -1,4 +1,4 @@
-"""The nodes as child processes of the runner; they end with it at the latest."""
+"""The nodes as child processes of the runner; they end with the runner at the latest."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WARNING = re.compile(r"\[(?:WARN|ERROR)\] \[[\d.]+\] \[[\w./]+\]: (.+)")  # as r
 
 
 class NodeProcess:
-    """One node of this package in a process of its own; the last lines of its output and its first warnings are kept.
+    """A node of this package in its own process; the last lines of its output and its first warnings are kept.
 
     It ends with the thread that started it, which should be the main thread.
     """
@@ -41,7 +41,7 @@ class NodeProcess:
             self._command += ["--params-file", self._values.name]
 
     def start(self) -> None:
-        """Start it, or start it again after its end."""
+        """Start the node, or restart it after its end."""
         self.last_lines: deque[str] = deque(maxlen=20)
         self.first_warnings: list[str] = []
         self.process = subprocess.Popen(  # noqa: S603
@@ -66,16 +66,16 @@ class NodeProcess:
 
     @property
     def exit_code(self) -> int | None:
-        """None while it runs."""
+        """The exit code; None while the node runs."""
         return self.process.poll()
 
     def interrupt(self) -> None:
-        """Ask it to end, as Ctrl-C does."""
+        """Ask the node to end, as Ctrl-C does."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
 
     def wait(self, timeout_s: float) -> None:
-        """Wait for its end and its last output; kill it if it does not end in time."""
+        """Wait for the node's end and its last output; kill it if it does not end in time."""
         try:
             self.process.wait(timeout_s)
         except subprocess.TimeoutExpired:
@@ -99,7 +99,7 @@ def start_node(name: str, params_files: Sequence[Path], parameters: Mapping[str,
 
 
 def end_with_parent() -> None:
-    """Let the kernel send SIGTERM to this process when the process that started it as a NodeProcess ends in any way.
+    """Let the kernel send SIGTERM to this process when the process that started it as a NodeProcess ends.
 
     Other processes are not affected. Raises SystemExit if the parent has ended already.
     """
@@ -108,5 +108,5 @@ def end_with_parent() -> None:
         return
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    if str(os.getppid()) != parent:  # it ended before the call of prctl
+    if str(os.getppid()) != parent:  # the parent ended before the call of prctl
         raise SystemExit(1)

@@ -15,7 +15,7 @@ class SegmenterHealth:
     """The watches of camera, pictures, stamps and work, and faults of the ROS graph.
 
     `several` and `wrong_types` are sentences about topics with two publishers or with messages of another type; `asks`
-    is the question who the hero is, empty while it is known.
+    is the question who the hero is, empty while the hero is known.
     """
 
     def __init__(self) -> None:
@@ -34,11 +34,11 @@ class SegmenterHealth:
         self.stamps.take(stamp_ns, now_ns)
 
     def source_fault(self) -> str:
-        """Why the input must not be flown by; empty if it may."""
+        """Why the input must not be used to fly; empty if it may."""
         return "; ".join(filter(None, (*self.several, *self.wrong_types, self.camera.fault)))
 
     def fault(self, now_s: float) -> str:
-        """Why the output must not be flown by: faults of the source and of the work; empty if it may."""
+        """Why the output must not be used to fly: faults of the source and of the work; empty if it may."""
         return "; ".join(filter(None, (self.source_fault(), self.work.fault(now_s))))
 
     def state(self, now_s: float) -> tuple[str, str]:

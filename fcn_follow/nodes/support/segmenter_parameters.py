@@ -11,7 +11,7 @@ from fcn_follow.perception.pipeline import HeroFinderParameters
 
 @dataclass(frozen=True)
 class NetworkParameters:
-    """What runs the network, and on which images."""
+    """The engine of the network, and its images."""
 
     weights: str = fixed_parameter(
         "",

@@ -32,7 +32,7 @@ Report = Callable[[str], None]
 class PlayedFrame:
     """One frame of a source: HxWx3 RGB, its time since the source's start, and labels and camera if known.
 
-    `stamp_ns` is that of the recorded image, if the source is a bag; the time of its recording where the stamp is 0.
+    `stamp_ns` is that of the recorded image, if the source is a bag; if it is 0, the time of recording.
     """
 
     image_rgb: NDArray[np.uint8]
@@ -55,7 +55,7 @@ class Source:
 
 
 def open_source(source: str, image_topic: str = "") -> Source:
-    """Open a path, or a camera by its number or device. `image_topic` chooses one in a bag with several.
+    """Open a path, or a camera by number or device. `image_topic` chooses one in a bag with several.
 
     Raises UserError if it does not exist or cannot be played.
     """
@@ -160,7 +160,7 @@ def _bag(path: Path, image_topic: str) -> Source:
 
 
 def _cameras_of_bag(bag: Bag, topic: str, skip: Report) -> tuple[CameraIntrinsics, ...]:
-    """The possible cameras of the images by the first valid camera_info; empty where there is none."""
+    """The possible cameras of the images by the first valid camera_info; empty if there is none."""
     for raw in bag.messages([topic], skip):
         try:
             return image_cameras(decode(raw))

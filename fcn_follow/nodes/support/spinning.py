@@ -1,7 +1,7 @@
-"""Run one node as a process: signals call the node's `stop()` before the shutdown, errors are one line.
+"""Run one node as a process: signals call the node's `stop()` before the shutdown; an error is one line.
 
-rclpy's own signal handler invalidates the context, so that a last zero command could not be published; here `stop()`
-runs while the context is still valid. rclpy is imported late, so that Ctrl-C is handled during the slow imports.
+rclpy's own signal handler invalidates the context, so a last zero command could not be published. Here `stop()`
+runs while the context is still valid. rclpy is imported late, so that Ctrl-C works during the slow imports.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Finished(Exception):  # noqa: N818 (it is no error)
 
 
 def make_executor() -> Any:
-    """The executor of rclpy that events wake, or where it is missing (Humble), the one that gathers all it waits for.
+    """The events executor of rclpy or, if it is missing (Humble), the single-threaded one.
 
     The former takes a millisecond less for each message. Both run one callback after the other.
     """
@@ -47,7 +47,7 @@ def run_node(make_node: Callable[[], Any], *, by_events: bool = False) -> int:
     Args:
         make_node: makes the rclpy node, or several as `nodes` of an object; its method `stop()` publishes the last
             messages (zero commands) and ends its threads.
-        by_events: take the executor of `make_executor`; it logs every exception of a callback, `Finished` too.
+        by_events: use the executor of `make_executor`; it logs every exception of a callback, even `Finished`.
     """
     stopping = False
 
@@ -98,7 +98,7 @@ def run_node(make_node: Callable[[], Any], *, by_events: bool = False) -> int:
 
 @contextmanager
 def rclpy_running() -> Iterator[None]:
-    """Begin and end rclpy around a block, for a process that handles signals itself."""
+    """Start and stop rclpy around a block, for a process that handles signals itself."""
     import rclpy
     from rclpy.signals import SignalHandlerOptions
 

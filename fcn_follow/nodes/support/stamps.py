@@ -1,4 +1,4 @@
-"""The stamps of messages as numbers."""
+"""Message stamps as numbers."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ from builtin_interfaces.msg import Time
 
 
 def nanoseconds(stamp: Time) -> int:
-    """Nanoseconds since the epoch, also of stamps that rclpy's Time refuses."""
+    """Nanoseconds since the epoch, even for stamps that rclpy's Time refuses."""
     total: int = stamp.sec * 1_000_000_000 + stamp.nanosec
     return total

@@ -46,7 +46,7 @@ class RollingFigures:
             self._forget(time_s)
 
     def rate_hz(self, now_s: float) -> float:
-        """Values per second of the window, or of the time since the first while the window is not yet full."""
+        """Values per second of the window, or of the time since the first value while the window is not yet full."""
         with self._lock:
             self._forget(now_s)
             if len(self._values) < 2:

@@ -1,4 +1,4 @@
-"""Whether frames can be decoded, and whether the network answers."""
+"""Whether frames can be decoded, and whether the network responds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MAX_REASON = 200  # characters
 
 
 class WorkWatch:
-    """Counts failures on frames; `fault` is the current one in words. Time is an argument.
+    """Counts failures of frames; `fault` is the current one in words. Time is an argument.
 
     One thread may report its work while another asks for the fault.
     """
@@ -45,7 +45,7 @@ class WorkWatch:
         self._started_s = math.inf
 
     def fault(self, now_s: float) -> str:
-        """What is wrong now; empty if nothing is."""
+        """The present fault; empty if there is none."""
         if now_s - self._started_s > HANGS_S:
             return f"the network hangs: it has worked on one frame for more than {HANGS_S:g} s"
         if self._undecoded and now_s - self._decoded_s > UNDECODED_S:
