@@ -1,14 +1,14 @@
 """The hero's position and velocity: the filter of motion.py, a gate before it, and predictions through occlusions.
 
-A measurement has the stamp of its image; a late one is inserted in order and the later ones are repeated. A measurement
-outside the gate is an outlier. It becomes the new hero only after repeated measurements along a path that a person can
-walk.
+A measurement has the stamp of its image; a late one is inserted in order and the later ones are applied again. A
+measurement outside the gate is an outlier. It becomes the new hero only after repeated measurements along a path that a
+person can walk.
 
-A prediction through an occlusion follows the straight line through the last two seconds, which the noise of the last
-measurements hardly turns.
+A prediction through an occlusion follows the straight line through the last two seconds, because the noise of the last
+measurements hardly turns that line.
 
-At the end of an occlusion a hero is visible in part, looks shorter and so farther. For a moment after a gap a
-measurement is therefore taken at the expected distance at most, in its own direction.
+At the end of an occlusion a hero is visible in part, looks shorter and so farther away. For a moment after a gap the
+distance of a measurement is therefore limited to the expected one; its direction is kept.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from fcn_follow.following.parameters import EstimatorParameters
 from fcn_follow.geometry import Vector3
 
 HISTORY_S = 2.0
-MAX_REPEATED = 16  # measurements after a late one; with more a step would take too long
-LINE_BEGIN_S, LINE_FULL_S = 0.4, 0.8  # time unseen at which a prediction begins to use the line, and uses it alone
+MAX_REPEATED = 16  # measurements after a late one; more would make a step too slow
+LINE_BEGIN_S, LINE_FULL_S = 0.4, 0.8  # unseen time after which a prediction uses the line partly, then only the line
 MIN_LINE_S = 1.0
-MAX_LINE_SIGMA = 2.5  # a line that contradicts the filter by more is not used
+MAX_LINE_SIGMA = 2.5  # a line that differs from the filter by more is not used
 PARTIAL_VIEW_S = 0.8  # after a gap of LINE_BEGIN_S
 MAX_CANDIDATE_GAP_S = 0.7
 MIN_CANDIDATES = 3
@@ -39,7 +39,7 @@ REACH_SIGMA = 3.0
 
 
 class Outcome(Enum):
-    """What became of a measurement."""
+    """The result of a measurement."""
 
     ACCEPTED = "accepted"
     """It updated the estimate."""
@@ -87,7 +87,7 @@ class HeroEstimator:
         self._returned_s = -math.inf
 
     def reset(self) -> None:
-        """Forget the hero, not the counters."""
+        """Forget the hero, but keep the counters."""
         self._beliefs.clear()
         self._candidates.clear()
         self._out_of_reach_s.clear()
@@ -95,7 +95,7 @@ class HeroEstimator:
 
     @property
     def is_contradicted(self) -> bool:
-        """Whether all measurements have for a while been out of reach, so that the estimate must be wrong."""
+        """Whether all measurements have been out of reach for a while, so that the estimate must be wrong."""
         stamps_s = self._out_of_reach_s
         return len(stamps_s) >= MIN_CONTRADICTIONS and stamps_s[-1] - stamps_s[0] >= CONTRADICTION_S
 
@@ -108,7 +108,7 @@ class HeroEstimator:
         """Take a measurement of the hero from a camera at camera_m.
 
         After abandon_s without a measurement the gate no longer applies, and the next person seen has to be confirmed;
-        but never one out of the hero's reach.
+        a person out of the hero's reach never is.
         """
         measurement = Measurement.of(stamp_s, position_m, camera_m, self.parameters)
         after = [belief for belief in self._beliefs if belief.stamp_s >= stamp_s]
@@ -142,7 +142,7 @@ class HeroEstimator:
         return Outcome.ACCEPTED
 
     def _is_only_farther(self, measurement: Measurement, camera_m: Vector3) -> bool:
-        """Whether it lies behind the expected hero in the same direction, as a half-hidden hero seems to."""
+        """Whether a measurement lies behind the expected hero in the same direction, as a half-hidden hero seems to."""
         expected = self.predict(measurement.stamp_s)
         if expected is None:
             return False
@@ -171,7 +171,7 @@ class HeroEstimator:
         return HeroEstimate(stamp_s, (x + vx * dt, y + vy * dt, z), (vx, vy, vz), math.sqrt(variance))
 
     def _at_most_as_far_as_expected(self, measurement: Measurement, camera_m: Vector3) -> Measurement:
-        """The measurement in its direction, at the expected distance if it is beyond that."""
+        """The measurement, moved along its ray to the expected distance if it is beyond that."""
         expected = self.predict(measurement.stamp_s)
         ray = measurement.position - camera_m
         distance_m = float(np.linalg.norm(ray))
@@ -181,7 +181,7 @@ class HeroEstimator:
         return replace(measurement, position=np.asarray(camera_m) + nearer * ray)
 
     def _prediction_state(self, unseen_s: float) -> Array:
-        """Position and velocity from which to predict: the filter's, and more and more of the line unseen."""
+        """Position and velocity from which to predict: the filter's, and the longer unseen, the more the line's."""
         belief = self._beliefs[-1]
         mean, covariance = belief.motion.mean[:6], belief.motion.covariance
         weight = min(1.0, (unseen_s - LINE_BEGIN_S) / (LINE_FULL_S - LINE_BEGIN_S))
@@ -219,7 +219,7 @@ class HeroEstimator:
         self._beliefs.append(_Belief(measurement, predicted.updated(measurement)))
 
     def _observe_candidate(self, measurement: Measurement) -> Outcome:
-        """Collect a measurement that is not of the known hero; after confirm_s of them they become the new hero."""
+        """Collect a measurement of a person who is not the known hero; after confirm_s this person becomes the hero."""
         if self._candidates:
             last = self._candidates[-1]
             dt = measurement.stamp_s - last.stamp_s

@@ -26,7 +26,7 @@ COLUMNS = (
 
 
 def explain(step: FollowerStep) -> dict[str, str | float]:
-    """The COLUMNS of one step; unknown numbers are NaN. distance, height and bearing are of the drone from the hero."""
+    """The COLUMNS of one step; unknown numbers are NaN. distance, height and bearing are the drone's, from the hero."""
     hero, where = step.hero, step.relative
     return {
         "state": step.state.value,

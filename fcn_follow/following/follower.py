@@ -26,7 +26,7 @@ from fcn_follow.following.vehicle import VehicleHistory, VehiclePose
 from fcn_follow.geometry import ZERO_COMMAND, HeroPosition, Vector3, VehicleState, VelocityCommand
 
 MAX_STEP_S = 0.1
-MIN_CONTRADICTED_S = 0.5  # so long the user can read why the hero was forgotten
+MIN_CONTRADICTED_S = 0.5  # how long the user can read why the hero was forgotten
 REQUESTS = ("land", "return")
 
 
@@ -36,9 +36,9 @@ class FollowerStep:
 
     stamp_s is the stamp of the newest hero image behind the command, None for a command without one (idle, searching,
     holding). `wanted` is the command before the limits, `limited_by` the names of the limits that changed it. hero is
-    the estimate predicted to now in odom (or in the dead-reckoned frame), relative the drone seen from it.
+    the estimate predicted to now in odom (or in the dead-reckoned frame), relative the drone seen from the hero.
     yaw_odom_rad is the drone's yaw, None without odometry. request is "", "land" or "return", for a person or an
-    autopilot. fault is why the drone must not move, empty without a fault. vehicle is the drone where the hero is.
+    autopilot. fault is why the drone must not move, empty without a fault. vehicle is the drone in the hero's frame.
     """
 
     now_s: float
@@ -57,7 +57,7 @@ class FollowerStep:
 
     @property
     def is_flying(self) -> bool:
-        """Whether the follower flies the drone; else the command is zero, and an autopilot needs none."""
+        """Whether the follower moves the drone; else the command is zero, and an autopilot needs none."""
         return self.state in MOVING or self.command != ZERO_COMMAND
 
 
@@ -66,8 +66,8 @@ class Follower:
 
     A frame without a hero is reported by observe_frame; without any frame for timeouts.camera_s the command is zero.
     Odometry is optional; once received, it must keep coming. The next step judges each observation by its stamp and by
-    what a drone, a person and a camera can do. What it refuses is counted, and is part of the reason while nothing is
-    accepted. The guard is the last step before each command.
+    what a drone, a person and a camera can do. Refused observations are counted, and are part of the reason
+    while nothing is accepted. The guard is the last step before each command.
     """
 
     def __init__(self, parameters: FollowerParameters | None = None, enabled: bool = False) -> None:
@@ -97,7 +97,7 @@ class Follower:
         self.odometry.clear()
 
     def start_anew(self) -> None:
-        """Forget the hero and the trim, but neither the start, failed climbs, nor that odometry was received."""
+        """Forget the hero and the trim, but keep the start, failed climbs, and that odometry was received."""
         self.estimator.reset()
         self._limiter.stop()
         self._frozen.reset()
@@ -116,14 +116,14 @@ class Follower:
         self.guard.parameters = parameters
 
     def enable(self, enabled: bool) -> None:
-        """Disabled, the command is zero from the next step on. Enabled, the follower starts anew, where it then is."""
+        """Disabled, the command is zero from the next step on. When enabled, the follower starts anew from there."""
         if enabled and not self.enabled:
             self.start_anew()
             self._steering = Steering()
         self.enabled = enabled
 
     def observe_frame(self, stamp_s: float) -> None:
-        """A frame was processed, with or without a hero."""
+        """Note that a frame was processed, with or without a hero."""
         self._inbox.frames.append(stamp_s)
 
     def observe_hero(self, hero: HeroPosition) -> None:
@@ -131,11 +131,11 @@ class Follower:
         self._inbox.heroes.append(hero)
 
     def observe_people(self, stamp_s: float, positions_camera_m: Sequence[Vector3]) -> None:
-        """Everybody but the hero in a frame: the middles of their bodies in the camera's optical frame, in m."""
+        """Take all other people in a frame: the middles of their bodies in the camera's optical frame, in m."""
         self._inbox.people.append((stamp_s, tuple(positions_camera_m)))
 
     def observe_vehicle(self, vehicle: VehicleState) -> None:
-        """Odometry; after the first value, even a refused one, the drone does not move without odometry."""
+        """Take odometry; after the first value, even a refused one, the drone does not move without odometry."""
         self._inbox.vehicles.append(vehicle)
 
     def observe_stick(self, speeds: VelocityCommand) -> None:
@@ -145,7 +145,7 @@ class Follower:
     def step(self, now_s: float, fault: str = "", elapsed_s: float | None = None) -> FollowerStep:
         """The command for now. A `fault` from outside makes it zero and becomes the reason.
 
-        elapsed_s is the time since the last step by a steady clock, for a now_s of a clock that may run at any speed.
+        elapsed_s is the time since the last step by a steady clock; the clock of now_s may run at any speed.
         """
         dt_s = self._advance_clock(now_s)
         if dt_s is None:
@@ -208,7 +208,7 @@ class Follower:
         )
 
     def _advance_clock(self, now_s: float) -> float | None:
-        """Seconds since the last step; after a jump of the clock None, and only the start is kept."""
+        """Seconds since the last step; None after a jump of the clock, of which only the start survives."""
         last_s = now_s if self._now_s is None else self._now_s
         if 0.0 <= now_s - last_s <= self.parameters.timeouts.clock_s:
             self._now_s = now_s
@@ -247,7 +247,7 @@ class Follower:
         return newest.moved_to(now_s) if newest else VehiclePose(now_s), self.odometry.fault(now_s, timeouts)
 
     def _observe(self, now_s: float) -> None:
-        """Pass on what the camera saw since the last step."""
+        """Pass on the camera's observations since the last step."""
         timeouts, camera = self.parameters.timeouts, self.parameters.camera
         for stamp_s, positions in self._inbox.take_people(now_s, timeouts):
             self.guard.see_people(stamp_s, positions)
@@ -343,7 +343,7 @@ class Follower:
         return action if self._reason == Reason.SEARCH_ENDED and action in REQUESTS else ""
 
     def _whole_reason(self, now_s: float) -> str:
-        """The reason of the state, with the doubt while tracking, or else why input is refused."""
+        """The reason of the state, with the doubt while tracking, else with the reason for refused input."""
         if self._state is State.TRACKING:
             hints = (self._pitch.doubt, self._hero_height.report(self.parameters.hero.height_m))
             return "; ".join(filter(None, (str(self._reason), *hints)))

@@ -28,22 +28,22 @@ from fcn_follow.geometry import ZERO_COMMAND, Vector3, VelocityCommand
 
 MAX_COMMAND = 1000.0  # m/s and rad/s
 MAX_GAP_S = 2.0
-MAX_STEP_S = 0.1  # a longer pause between two commands allows no more growth
+MAX_STEP_S = 0.1  # a longer pause between two commands allows no further growth
 ACCELERATION_TOLERANCE = 1.02  # the limiter and the guard measure time by different clocks
 HEIGHT_GAIN_1_S = 1.0
 LAG_SHARE = 1.5  # with 1 a lagging drone overshoots by 0.3 m from 6 m/s
 ADVICE_MARGIN_M = 0.3
-EASING_S = 0.05  # detections jump from frame to frame, and the cut speed with them
-SWING_SHARE = 0.1  # of the range: by so much the hero may seem nearer with each step
-MAX_PASSES = 4  # a cut of the motion towards one person may turn it towards another
+EASING_S = 0.05  # detections jump from frame to frame, and the allowed speed with them
+SWING_SHARE = 0.1  # of the range; the hero's steps make it vary by so much
+MAX_PASSES = 4  # stopping the motion towards one person may turn it towards another
 
 TRACK_S, MIN_TRACK_S = 0.6, 0.3
 MAX_TRACK, MIN_TRACK = 64, 4
 MIN_HERO_S = 1.0
 APPROACH_NOISE_M_S, MAX_APPROACH_M_S = 0.7, 6.0
-BODY_M, ARM_M = 0.3, 0.6  # nearer than ARM_M a body's width counts, too
+BODY_M, ARM_M = 0.3, 0.6  # nearer than ARM_M a body's width counts too
 MEMORY_S = 2.0  # of a person who may have left the image
-MEMORY_IN_VIEW_S, IN_VIEW_RAD = 0.5, 0.4  # of a person who was missed near the middle of the image
+MEMORY_IN_VIEW_S, IN_VIEW_RAD = 0.5, 0.4  # of a person who is no longer detected near the middle of the image
 MAX_REMEMBERED = 64
 # Detections are of the same person within a distance, plus a share of the range, plus a speed times the time between.
 SAME_PERSON_M, SAME_PERSON_SHARE, SAME_PERSON_M_S = 0.7, 0.15, 3.0
@@ -114,8 +114,8 @@ class Guard:
     def see_hero(self, stamp_s: float, position_camera_m: Vector3) -> None:
         """Take a detection of the hero in the camera's optical frame, unless it is older than the last one.
 
-        A hero that is replaced by one that it cannot be may be hidden where it was: if it was the hero for
-        MIN_HERO_S, it is kept for timeouts.coast_s, unless somebody is seen near there.
+        If a new hero is too far away to be the same person, the old hero may still be hidden at the last place: a hero
+        of at least MIN_HERO_S is kept for timeouts.coast_s, unless a person is seen near there.
         """
         if self._hero is not None and stamp_s < self._hero.stamp_s:
             return
@@ -132,7 +132,7 @@ class Guard:
             self._hero_track.popleft()
 
     def see_people(self, stamp_s: float, positions_camera_m: Sequence[Vector3]) -> None:
-        """Take the detections of everybody else in an image, unless it is older than the last one.
+        """Take the detections of the other people in an image, unless it is older than the last one.
 
         A person of the last image without a new detection is kept for MEMORY_S, except one at the hero's
         position, which is a fringe of the hero's blob.
@@ -146,9 +146,9 @@ class Guard:
         self._find_replaced(self._people)
 
     def advise(self, wanted: VelocityCommand, now_s: float, heights: Heights) -> VelocityCommand:
-        """The wanted command with the restrictions by people, at an additional margin, and by height.
+        """The wanted command, restricted by people, with an additional margin, and by height.
 
-        With this input of the limiter, `check` seldom has to cut its output.
+        The limiter starts from this command, so that `check` rarely has to reduce its output.
         """
         pose = self.history.newest or self.advance(now_s)
         kept_away = self._away_from_people(wanted, pose, now_s, margin_m=ADVICE_MARGIN_M)
@@ -189,9 +189,9 @@ class Guard:
         )
 
     def _remember(self, last: Sequence[_Person], seen: Sequence[_Person]) -> None:
-        """Remember the persons of the last image, and those already remembered, who match nobody in the new one.
+        """Remember people of the last image, and those already remembered, who match nobody in the new image.
 
-        Who was missed for long where the camera looks is forgotten for good, also when the drone then flies past.
+        A person not detected for long within the camera's view is dropped, even if the drone later flies past.
         """
         pose, unmatched, missed = self.history.newest, list(seen), []
         for person in (*last, *self._remembered):
@@ -203,14 +203,14 @@ class Guard:
         self._remembered = tuple(missed[:MAX_REMEMBERED])
 
     def _find_replaced(self, seen: Sequence[_Person]) -> None:
-        """Forget the replaced heroes near whom somebody is seen."""
+        """Forget the replaced heroes near whom a person is seen."""
         speed_m_s = self.parameters.limits.unseen_speed_m_s
         self._replaced_heroes = tuple(
             hero for hero in self._replaced_heroes if not any(_may_be(hero, each, speed_m_s) for each in seen)
         )
 
     def _grown(self, command: VelocityCommand, limits: Limits, elapsed_s: float) -> VelocityCommand:
-        """The command with a change from the last one that the elapsed time allows; shrinking is always allowed."""
+        """The command, changed from the last one no more than the elapsed time allows; it may always shrink."""
         self._growth_s = min(MAX_STEP_S, self._growth_s + max(0.0, elapsed_s))
         last = self._last
         dx, dy = command.forward_m_s - last.forward_m_s, command.left_m_s - last.left_m_s
@@ -240,8 +240,8 @@ class Guard:
     ) -> VelocityCommand:
         """The command without motion towards people from which the drone could not stop in time.
 
-        If the last command has become too fast, its excess fades with the time constant EASING_S; but it goes at once
-        towards a person who may be nearer than the minimum distance.
+        If the last command has become too fast, its excess decays with the time constant EASING_S; towards a person who
+        may be nearer than the minimum distance it ends at once.
         """
         kept = math.exp(-max(0.0, elapsed_s) / EASING_S)
         x, y = rotated(command.forward_m_s, command.left_m_s, pose.yaw_rad)
@@ -325,7 +325,7 @@ def _stopping_speed(spare_m: float, approach_m_s: float, vehicle: VehicleParamet
 def _approach(track: Sequence[_Person], along_x: float, along_y: float) -> tuple[float, float]:
     """The speed (m/s) of approach from the direction (along_x, along_y), and how much farther (m) the last one may be.
 
-    Both are of the line through the track, the speed less its noise: the last detection alone swings with the steps.
+    Both come from a line through the track, the speed less its noise: single detections vary with the hero's steps.
     """
     if len(track) < MIN_TRACK or track[-1].stamp_s - track[0].stamp_s < MIN_TRACK_S:
         return 0.0, 0.0
@@ -364,13 +364,13 @@ def _away_m(person: _Person, other: _Person) -> float:
 
 
 def _memory_s(person: _Person, pose: VehiclePose) -> float:
-    """How long a person is remembered; less in the middle of the image, where the camera would see them."""
+    """How long a person is remembered; shorter in the middle of the image, where the camera would see them."""
     bearing_rad = math.atan2(person.y_m - pose.position_m[1], person.x_m - pose.position_m[0]) - pose.yaw_rad
     return MEMORY_IN_VIEW_S if abs(wrapped(bearing_rad)) < IN_VIEW_RAD else MEMORY_S
 
 
 def _may_be(person: _Person, later: _Person, speed_m_s: float = SAME_PERSON_M_S) -> bool:
-    """Whether a later detection may be of the same person after a walk."""
+    """Whether a later detection may be the same person, who has walked there."""
     noise_m = SAME_PERSON_M + SAME_PERSON_SHARE * later.range_m
     return _away_m(person, later) <= noise_m + speed_m_s * max(0.0, later.stamp_s - person.stamp_s)
 

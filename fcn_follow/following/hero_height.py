@@ -1,12 +1,12 @@
-"""The hero's true height, from the ground under its feet.
+"""The hero's true height, from the ground under the hero's feet.
 
 The distance by apparent height is proportional to `hero.height_m`. With odometry the camera's height above the ground
 of the start is known. The feet of a taller hero seem to be below this ground, those of a shorter one above it:
 
     feet above the ground = (1 - measured / true distance) * camera height + pitch error * distance + step of the ground
 
-The three unknowns are found by least squares over the first seconds, with prior standard deviations of what users
-measure wrongly (Bishop, "Pattern Recognition and Machine Learning", 3.3: Bayesian linear regression).
+The three unknowns are found by least squares over the first seconds, with prior standard deviations of the users'
+measuring errors (Bishop, "Pattern Recognition and Machine Learning", 3.3: Bayesian linear regression).
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ import numpy as np
 from fcn_follow.following.reasons import Reason
 
 PRIOR_SIGMAS = (0.08, math.radians(1.0), 0.1)  # of the height (share), the pitch (rad), and the ground (m)
-FEET_SIGMA_M = 0.3  # of one frame: its error lasts for a step of the hero, some ten frames
+FEET_SIGMA_M = 0.3  # of one frame; its error lasts for one step of the hero, about ten frames
 MEASURED_S, MIN_MEASUREMENTS = 3.0, 15
-MIN_DISTANCE_M = 2.0  # nearer, the first estimates can be of anything
-CHANGE_1_S = 0.03  # so slowly the distances change that the drone does not notice
+MIN_DISTANCE_M = 2.0  # nearer, the first estimates are unreliable
+CHANGE_1_S = 0.03  # slow enough that the drone's motion stays smooth
 MIN_REPORTED = 0.03
-BEYOND = 1.4  # times the bound: with a larger error the pitch or the ground is the reason
+BEYOND = 1.4  # times the bound; a larger error comes from the pitch or the ground
 
 
 class HeroHeight:
-    """Call `see` with each accepted measurement; `share` is by how much the true distance is larger than measured."""
+    """Call `see` with each accepted measurement; `share` is the relative excess of the true distance."""
 
     def __init__(self) -> None:
         self.share = 1.0

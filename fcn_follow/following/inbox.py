@@ -52,7 +52,7 @@ class Inbox:
         self._stick = None
 
     def forget_refusals(self) -> None:
-        """Forget what was refused."""
+        """Forget the refusals."""
         self._refused_heroes, self._refused_frames = Refusals(), Refusals()
         self._mistimed_people, self._misplaced_people = Refusals(), Refusals()
 
@@ -74,7 +74,7 @@ class Inbox:
             yield self.vehicles.popleft()
 
     def take_people(self, now_s: float, timeouts: Timeouts) -> Iterator[tuple[float, list[Vector3]]]:
-        """The stamp of each frame and where people are in the way, however implausible it is that they are there."""
+        """The stamp of each frame and where people are in the way, even at implausible places."""
         while self.people:
             stamp_s, positions = self.people.popleft()
             if wrong := wrong_stamp(stamp_s, now_s, timeouts.frame_s, timeouts):
@@ -123,7 +123,7 @@ class Inbox:
         return sorted(heroes, key=lambda each: each[0].stamp_s)
 
     def people_fault(self, now_s: float, timeouts: Timeouts) -> str:
-        """Why nobody knows who is in the way; a late message among good ones is no fault, for the guard remembers."""
+        """Why the people in the way are unknown; a late message among good ones is no fault: the guard remembers."""
         refused = self._misplaced_people.reason(now_s) or self._mistimed_people.reason(now_s, timeouts.tracking_s)
         return Reason.PEOPLE_REFUSED.with_figures(refused) if refused else ""
 

@@ -1,6 +1,6 @@
 """The control law: from the positions of hero and drone to the wanted velocity, before the limits.
 
-It works in cylindrical coordinates around the hero, so that the drone flies around the hero and never over it. Radial
+It works in cylindrical coordinates around the hero, so that the drone flies around the hero and never over them. Radial
 speed = rate of the distance reference + gain * distance error; tangential speed likewise; the hero's velocity is fed
 forward to both. The references follow the set points through a critically damped second-order model.
 """
@@ -20,11 +20,11 @@ from fcn_follow.following.vehicle import VehiclePose
 from fcn_follow.geometry import VelocityCommand
 
 MIN_HEADING_SPEED_M_S = 0.7  # a slower hero has no heading
-MIN_WALKING_SPEED_M_S = 0.6  # below this the velocity is mostly noise and fades out of the feed-forward
+MIN_WALKING_SPEED_M_S = 0.6  # below this the velocity is mostly noise, and its feed-forward fades out
 BACK_OFF_M_S = 0.3
-MAX_LEAD_S = 0.3  # of the command before a drone that takes up velocities slowly
+MAX_LEAD_S = 0.3  # lead of the command, for a drone that takes up velocities slowly
 MIN_CLIMB_M_S = 0.3
-MAX_RETURN_M_S = 1.0  # back into the range: the camera does not look that way
+MAX_RETURN_M_S = 1.0  # back into the range; the camera does not look that way
 MIN_BEARING_DISTANCE_M = 0.5  # nearer than this the bearing is undefined
 MAX_ELEVATION_RAD = 1.4
 MAX_SET_POINT_DISTANCE_M = 50.0
@@ -54,7 +54,7 @@ class SecondOrder:
 
 @dataclass(frozen=True)
 class RelativePosition:
-    """The drone seen from the hero: horizontal distance, height above the middle of its body, bearing in odom."""
+    """The drone seen from the hero: horizontal distance, height above the middle of the body, bearing in odom."""
 
     distance_m: float
     height_m: float
@@ -80,7 +80,7 @@ class Trim:
 
 
 def bounded_distance_m(distance_m: float, limits: Limits) -> float:
-    """A set point of the distance, as parameters and stick together may choose it."""
+    """A set point of the distance within the bounds that hold for parameters and stick together."""
     return max(limits.minimum_distance_m, min(MAX_SET_POINT_DISTANCE_M, distance_m))
 
 
@@ -150,7 +150,7 @@ def bearing_error_rad(hero: HeroEstimate, vehicle: VehiclePose) -> float:
 
 
 def side_of_leaving(hero: HeroEstimate, vehicle: VehiclePose) -> float:
-    """+1 if the hero leaves to the left of the drone, else -1: by its velocity, or by its position if it stands."""
+    """+1 if the hero leaves to the left of the drone, else -1: by the hero's velocity, or position when standing."""
     x = hero.position_odom_m[0] - vehicle.position_m[0]
     y = hero.position_odom_m[1] - vehicle.position_m[1]
     vx, vy, _ = hero.velocity_odom_m_s

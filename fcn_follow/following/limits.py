@@ -1,6 +1,6 @@
 """The limits of a command: speed, acceleration, jerk, yaw rate, yaw acceleration, and its lead over the drone.
 
-Acceleration and jerk are those of the published numbers, in the body's axes. A step never starts a change that could
+Acceleration and jerk are those of the published command, in body axes. A step never starts a change that could
 not end in time: the velocity at which the acceleration, taken back with full jerk, reaches zero keeps the speed limit.
 """
 
@@ -18,7 +18,7 @@ from fcn_follow.geometry import ZERO_COMMAND, VelocityCommand
 
 BISECTIONS = 12
 RESPONSE_S = 0.25  # time constant of small changes
-MAX_LEAD_M_S = 2.5  # a command that the drone does not follow must not wind up
+MAX_LEAD_M_S = 2.5  # a command must not wind up while the drone does not follow it
 ACCELERATION_SHOWN_M_S, YAW_ACCELERATION_SHOWN_RAD_S = 0.05, 0.02  # smaller differences are not reported as limited
 
 
@@ -66,7 +66,7 @@ class Limiter:
         self.command = ZERO_COMMAND
 
     def overrule(self, command: VelocityCommand) -> None:
-        """Continue from another command than the last one that `step` returned."""
+        """Continue from a command other than the last one that `step` returned."""
         if (command.forward_m_s, command.left_m_s) != (self.command.forward_m_s, self.command.left_m_s):
             self._horizontal = PlaneMotion(PlaneVector(command.forward_m_s, command.left_m_s))
         if command.up_m_s != self.command.up_m_s:
@@ -74,7 +74,7 @@ class Limiter:
         self.command = command
 
     def step(self, wanted: VelocityCommand, limits: Limits, dt_s: float) -> tuple[VelocityCommand, tuple[Limit, ...]]:
-        """The command dt_s after the last one, and the names of the limits that keep it from the wanted one."""
+        """The command dt_s after the last one, and the names of the limits that changed the wanted one."""
         if dt_s <= 0.0:
             return self.command, ()
         speed = math.hypot(wanted.forward_m_s, wanted.left_m_s)
@@ -148,7 +148,7 @@ def towards_velocity(
     jerk = limits.jerk_m_s3
     missing = target - motion.velocity
     missing_m_s = abs(missing)
-    # held for dt_s and then taken back with full jerk, this acceleration ends at the target
+    # held for dt_s and then reduced with full jerk, this acceleration ends at the target
     ideal = math.sqrt((jerk * dt_s) ** 2 + 2.0 * jerk * missing_m_s) - jerk * dt_s
     eased = missing_m_s / max(dt_s, response_s)
     share = min(limits.acceleration_m_s2, ideal, eased) / missing_m_s if missing_m_s > 0.0 else 0.0

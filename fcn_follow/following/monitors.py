@@ -1,4 +1,4 @@
-"""Monitors: what was refused, a slow camera, a frozen picture, a climb without effect, a camera's doubtful pitch."""
+"""Monitors: refusals, a slow camera, a frozen picture, a climb without effect, a camera's doubtful pitch."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ MIN_INTERVALS, MAX_INTERVALS = 4, 8
 MAX_INTERVAL_S = 3.0
 FIGURE = re.compile(r"[\d.]+")
 MIN_REPETITIONS, MAX_DISTINCT = 2, 8
-MIN_MOTION_M, MIN_TURN_RAD = 0.6, 0.3  # so large a commanded motion shows in a picture despite latency and lag
-MIN_CLIMB_M = 4.0  # so large a commanded climb must show in the measured height
+MIN_MOTION_M, MIN_TURN_RAD = 0.6, 0.3  # a commanded motion of this size shows in a picture despite latency and lag
+MIN_CLIMB_M = 4.0  # a commanded climb of this size must show in the measured height
 MIN_CLIMB_ERROR_M = 1.0
 MIN_CLIMB_SHARE = 0.3
 PITCH_S, MIN_PITCH_SAMPLES = 1.0, 20
-MIN_PITCH_DISTANCE_M = 2.0  # nearer, the first estimates can be of anything
+MIN_PITCH_DISTANCE_M = 2.0  # nearer, the first estimates are unreliable
 MIN_PITCH_ERROR_RAD, MAX_PITCH_ERROR_RAD = math.radians(3.0), math.radians(15.0)
 
 
@@ -37,7 +37,7 @@ class Refusals:
         self._first_s, self._last_s = math.inf, -math.inf
 
     def refuse(self, reason: str, now_s: float) -> None:
-        """Note a refusal. A reason with other figures does not replace the last one, so that it can be read."""
+        """Note a refusal. The same reason with other figures does not replace the last one, which stays readable."""
         if now_s - self._last_s > REFUSAL_MEMORY_S or FIGURE.sub("", reason) != FIGURE.sub("", self._reason):
             self._reason = reason
         self._first_s = min(self._first_s, now_s)
@@ -65,7 +65,7 @@ class CameraRate:
         self._intervals_s: deque[float] = deque(maxlen=MAX_INTERVALS)
 
     def see(self, stamp_s: float) -> None:
-        """Take the stamp of a frame; the same one may come twice."""
+        """Take the stamp of a frame; a stamp may come twice."""
         interval_s = stamp_s - self._last_s
         if interval_s <= 0.0:
             return
@@ -74,7 +74,7 @@ class CameraRate:
             self._intervals_s.append(interval_s)
 
     def fault(self, now_s: float) -> str:
-        """The fault while frames come too slowly; without any for a while their absence is the reason."""
+        """The fault while frames come too slowly; when they stop, their absence becomes the reason instead."""
         if len(self._intervals_s) < MIN_INTERVALS or now_s - self._last_s > MAX_INTERVAL_S:
             return ""
         rate_hz = 1.0 / median(self._intervals_s)
@@ -93,7 +93,7 @@ class Repetition:
         self.count, self.begin_s = 0, -math.inf
 
     def see(self, stamp_s: float, position_m: Vector3) -> None:
-        """Take the next position; a new one begins the count anew."""
+        """Take the next position; a new one restarts the count."""
         if position_m in self._distinct_m:
             self.count += 1
             return
@@ -104,8 +104,8 @@ class Repetition:
 class FrozenPicture:
     """Detects hero positions that repeat themselves to the last digit while the drone is commanded to move.
 
-    A synthetic camera without noise repeats its picture while nothing moves, and where the drone sways to and fro.
-    Repetitions therefore count only after a commanded motion away that any camera would show.
+    A synthetic camera without noise repeats its picture while nothing moves, or while the drone sways to and fro.
+    Repetitions therefore count only after a commanded motion away from there that any camera would show.
     """
 
     def __init__(self) -> None:
@@ -144,7 +144,7 @@ class ClimbMonitor:
         self.restart()
 
     def restart(self) -> None:
-        """Begin a new climb: the last one had an effect, or the zero of the height has changed."""
+        """Begin a new climb: the last one had an effect, or the origin of the height has changed."""
         self._begin_m: float | None = None
         self._climbed_m = 0.0
 
@@ -168,9 +168,9 @@ class ClimbMonitor:
 class PitchMonitor:
     """Detects a camera whose pitch is not what its parameter says, by the first hero after an engagement.
 
-    Odometry knows the drone's height above the ground of its start. If the hero's feet seem to be above that ground or
-    below it, by an angle that a camera can be mounted wrongly, either the pitch is wrong or the ground is not level.
-    The follower cannot know which, and reports both.
+    Odometry gives the drone's height above the ground of its start. If the hero's feet seem to be above or below that
+    ground, by an angle in the range of mounting errors, either the pitch is wrong or the ground is not level. The
+    follower cannot distinguish them, and reports both.
     """
 
     def __init__(self) -> None:

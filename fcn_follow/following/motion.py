@@ -1,12 +1,12 @@
 """The motion of a person, filtered: three Kalman filters that exchange their states, and the swing of the steps.
 
-A person mostly keeps its velocity or stands, and now and then turns, starts or stops. One filter with the noise of all
-that would either be slow in a turn or swing with every measurement. So there are three, joined as an interacting
+A person mostly keeps a velocity or stands, and now and then turns, starts or stops. One filter with the noise of all
+these would either be slow in a turn or follow every measurement's noise. So three are joined in an interacting
 multiple model (Bar-Shalom, Li, Kirubarajan, "Estimation with Applications to Tracking and Navigation", 11.6.6):
 walking on, turning, and standing, where the velocity decays. The process noise of each is white acceleration (6.2.2).
 
-With each step the apparent height of a person changes, and so the measured range, by some percent twice a second. This
-swing is a part of the state, a damped oscillation driven by noise, and no motion of the hero.
+With each step the apparent height of a person, and so the measured range, changes by a few percent, twice a second.
+This swing is a part of the state, a damped oscillation driven by noise, so that it is no motion of the hero.
 
 The state: position (3) and velocity (3) in odom, the swing as a share of the range, and its rate.
 """
@@ -147,7 +147,7 @@ class Motion:
 
 
 def begin(measurement: Measurement, parameters: EstimatorParameters) -> Motion:
-    """The motion of a hero of whom one measurement is known."""
+    """The motion of a hero from the first measurement."""
     mean = np.zeros(STATE)
     mean[:3] = measurement.position
     covariance = np.zeros((STATE, STATE))

@@ -22,11 +22,11 @@ from fcn_follow.following.reasons import Reason, Refusal
 from fcn_follow.following.vehicle import VehicleHistory, VehiclePose, pose_from_state
 from fcn_follow.geometry import ZERO_COMMAND, VehicleState, VelocityCommand
 
-# A jump is a motion between two messages that exceeds the one by their velocities by more than a constant and a rate.
+# A jump is a motion between two messages that differs from their velocities by more than a constant and a rate.
 JUMP_M, JUMP_M_S = 0.5, 4.0
 JUMP_RAD, JUMP_RAD_S = 0.35, 2.0
-STOPPING_S = 1.0  # how long a drone flies on at its speed, as far as it does until it stands
-SETTLING_S = 1.0  # after a jump, for a second one may follow
+STOPPING_S = 1.0  # flying on at its speed for this time covers a drone's stopping distance
+SETTLING_S = 1.0  # after a jump, because a second one may follow
 WINDOW_S, MIN_WINDOW_S, MIN_WINDOW_POSES = 1.0, 0.5, 3
 # Two velocities agree if they differ by at most a constant and a share of the larger one.
 CONTRADICTION_M_S, CONTRADICTION_RAD_S = 0.6, 0.2
@@ -39,7 +39,7 @@ MOVING_M_S = 0.3
 
 @dataclass(frozen=True)
 class Jump:
-    """The hero's position is void; same_origin: whether other positions in odom stay valid."""
+    """Invalidates the hero's position; same_origin: whether other positions in odom stay valid."""
 
     same_origin: bool
 
@@ -47,7 +47,7 @@ class Jump:
 class Odometry:
     """Takes odometry values; `fault` is why the drone must not move. Times are in s.
 
-    last is the newest accepted pose, also one of before a jump of the clock.
+    last is the newest accepted pose, even from before a jump of the clock.
     """
 
     def __init__(self) -> None:
@@ -56,7 +56,7 @@ class Odometry:
         self.clear()
 
     def clear(self) -> None:
-        """Forget everything, also that odometry was received."""
+        """Forget everything, even that odometry was received."""
         self.heard = False
         self.last: VehiclePose | None = None
         self.start_anew()
@@ -124,9 +124,9 @@ class Odometry:
     ) -> str:
         """The fault if the drone has for too long not moved as `expected`, which is dead-reckoned from the commands.
 
-        expected is None while it is not flown, for a pilot or the autopilot itself may move it, and during a `fault`.
-        Odometry that repeats itself to the last digit while the drone should move, and is still commanded to, is a
-        fault, too: a drone that stops faster than expected stands still.
+        expected is None during a `fault`, and while the follower does not move the drone: a pilot or the autopilot may
+        then move it. Odometry that repeats to the last digit is a fault too, but only while the drone should move and
+        is still commanded to: a drone that stops faster than expected stands still.
         """
         pose = self.newest
         turns = moves = should_move = False
@@ -192,7 +192,7 @@ def _jump(before: VehiclePose, after: VehiclePose) -> str:
 def _jump_in_a_pause(before: VehiclePose, after: VehiclePose, odom_s: float) -> str:
     """Why the poses before and after a pause, or a jump of the clock, have different origins, or an empty text.
 
-    After odom_s the command is zero, so that the drone is somewhere on the way on which it then stops.
+    After odom_s the command is zero, so the drone must be on the path on which it then stops.
     """
     velocity = np.array(before.velocity_m_s)
     moved = np.array(after.position_m) - np.array(before.position_m)

@@ -19,7 +19,7 @@ class Orbit:
         self.offset_rad = 0.0
 
     def step(self, rate_rad_s: float, limit_rad_s: float, ahead_rad: float, dt_s: float) -> None:
-        """Go on for dt_s; `ahead_rad` is the way from the drone's bearing to the set point, counter-clockwise."""
+        """Advance by dt_s; `ahead_rad` is the angle from the drone's bearing to the set point, counter-clockwise."""
         rate_rad_s = math.copysign(min(abs(rate_rad_s), SHARE_OF_LIMIT * limit_rad_s), rate_rad_s)
         if rate_rad_s * ahead_rad < 0.0 or abs(ahead_rad) < MAX_AHEAD_RAD:
             self.offset_rad = wrapped(self.offset_rad + rate_rad_s * dt_s)

@@ -36,14 +36,14 @@ def implausible_position(position_camera_m: Vector3) -> str:
 
 
 def no_place(position_camera_m: Vector3) -> str:
-    """Why a position (m, optical frame) does not even say where somebody is in the drone's way."""
+    """Why a position (m, optical frame) does not even show where a person is in the drone's way."""
     if not all(map(math.isfinite, position_camera_m)):
         return Refusal.POSITION_NOT_FINITE
     return Refusal.POSITION_BEHIND_CAMERA if position_camera_m[2] <= 0.0 else ""
 
 
 def obstacle_place(position_camera_m: Vector3) -> Vector3:
-    """Where somebody is in the drone's way: who is too near to be ranged is MIN_PERSON_DEPTH_M ahead."""
+    """Where a person is in the drone's way; a person too near for ranging is taken to be MIN_PERSON_DEPTH_M ahead."""
     x, y, z = position_camera_m
     return x, y, max(MIN_PERSON_DEPTH_M, z)
 

@@ -1,9 +1,9 @@
-"""The hero as the drone pursues it: the estimate, smoothed within what the drone is to fly.
+"""The pursued hero: the estimate, smoothed within the limits of the drone's motion.
 
 The estimate jumps with each frame, and a person starts, turns and stops faster than a camera drone should. The pursued
-hero follows it as a critically damped reference within the limits of acceleration and jerk: it moves with the velocity
-of the estimate, and a share of the distance to it. In steady motion it does not lag behind, and its acceleration is
-known, so that the command can lead the drone's own lag.
+hero follows the estimate as a critically damped reference within the limits of acceleration and jerk: it moves with the
+estimate's velocity plus a share of the distance to the estimate. In steady motion it does not lag behind, and its
+acceleration is known, so that the command can compensate the drone's own lag.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from fcn_follow.following.estimator import HeroEstimate
 from fcn_follow.following.limits import PlaneMotion, PlaneVector, towards_velocity
 from fcn_follow.following.parameters import Limits
 
-MAX_BEGIN_M_S = 3.0  # the first estimates of a velocity may be of nobody
+MAX_BEGIN_M_S = 3.0  # the first estimates of a velocity may come from false detections
 MAX_BEHIND_M = 3.0
 """Farther from the hero the estimate has jumped, and a calm reference would fly to where nobody is."""
 
 
 def closing_speed(gain_1_s: float, distance_m: float, braking_m_s2: float) -> float:
-    """The speed v (m/s) at which to go a distance and stop there: v / gain + v^2 / (2 * braking) = distance."""
+    """The speed v (m/s) from which to stop after a distance: v / gain + v^2 / (2 * braking) = distance."""
     if gain_1_s <= 0.0:
         return 0.0
     lag_m_s = braking_m_s2 / gain_1_s
@@ -54,6 +54,6 @@ class Pursuit:
 
 
 def _begun(hero: HeroEstimate, max_m_s: float) -> PlaneMotion:
-    """The hero's velocity, at most max_m_s: what the pursued hero has reached within its limits is no phantom."""
+    """The hero's velocity, at most max_m_s; a velocity that the pursued hero has reached within its limits is real."""
     velocity = PlaneVector(*hero.velocity_odom_m_s[:2])
     return PlaneMotion(velocity * min(1.0, max_m_s / max(abs(velocity), max_m_s)))

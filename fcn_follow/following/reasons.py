@@ -1,4 +1,4 @@
-"""Every text with which the follower explains its state, its faults and what it refuses.
+"""Every text with which the follower explains its state, its faults and its refusals.
 
 `follow/state`, the log and the diagnostics show these texts to the user.
 """
@@ -9,7 +9,7 @@ from enum import Enum
 
 
 class _Text(str, Enum):
-    """A text; its braces, if any, take figures."""
+    """A text; braces in it take figures."""
 
     def __str__(self) -> str:
         return str(self.value)
@@ -65,7 +65,7 @@ class Reason(_Text):
 
 
 class Limit(_Text):
-    """What kept the command from being the wanted one: `limited_by` of follow/debug and of the flight report."""
+    """What changed the wanted command: `limited_by` of follow/debug and of the flight report."""
 
     CAMERA_VIEW = "camera's view"
     RAMP = "ramp"
@@ -96,7 +96,7 @@ SETTLING = (Reason.ODOMETRY_APPEARED, Reason.ODOMETRY_BACK)
 
 
 class Refusal(_Text):
-    """Why an observation is not used; reads well after "refused: "."""
+    """Why an observation is not used, as a continuation of "refused: "."""
 
     POSITION_NOT_FINITE = "positions that are not finite"
     POSITION_BEHIND_CAMERA = "positions behind the camera"

@@ -1,6 +1,6 @@
 """The follower's five states and the table of transitions between them.
 
-At every step the first row that applies decides. Only a hero that is seen ends holding or idle.
+At every step the first row that applies decides. Only a visible hero ends holding or idle.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The command that each state asks for, before the limits: follow, coast, search, climb at the end of a search."""
+"""The wanted command of each state, before the limits: follow, coast, search, climb at the end of a search."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Wanted = tuple[VelocityCommand | None, tuple[Limit, ...]]
 
 @dataclass(frozen=True)
 class Moment:
-    """What the wanted command depends on besides the parameters and the set points.
+    """The inputs of the wanted command besides the parameters and the set points.
 
     candidate is a person who may be the hero; last_up_m_s is the last command's. has_odometry: whether vehicle comes
     from odometry, not from dead reckoning. Ages are by image stamps, state_age_s by the follower's clock.
@@ -63,7 +63,7 @@ class Steering:
         self.start_anew()
 
     def start_anew(self) -> None:
-        """Forget all but the start, from which ceiling and range count, and that a climb has failed."""
+        """Forget everything but failed climbs and the start, from which ceiling and range count."""
         self._references = References()
         self._pursuit: Pursuit | None = None
         self._trim = Trim()
@@ -77,7 +77,7 @@ class Steering:
         self._stick, self._stick_s = speeds, now_s
 
     def engage(self, now_s: float, hero: HeroEstimate, vehicle: VehiclePose, after_search: bool) -> None:
-        """Begin to follow; after a search with the bearing and the start of before."""
+        """Begin to follow; after a search, keep the previous bearing and start."""
         self._references.engage(relative_position(hero, vehicle), keep_bearing=after_search)
         self._pursuit = Pursuit(hero)
         if not after_search:
@@ -89,7 +89,7 @@ class Steering:
         self._side = side_of_leaving(hero, vehicle)
 
     def restart_climbs(self) -> None:
-        """Heights have another zero now."""
+        """Restart the climbs: heights have a new origin."""
         self._hero_climb.restart()
         self._ground_climb.restart()
 
@@ -112,7 +112,7 @@ class Steering:
         self._start_m = (x + dx, y + dy, z + dz)
 
     def wanted(self, parameters: FollowerParameters, moment: Moment) -> Wanted:
-        """What the state asks for."""
+        """The wanted command of the state."""
         if moment.state is State.HOLDING and moment.reason == Reason.SEARCH_ENDED:
             return self._climb(parameters, moment), ()
         if moment.state not in MOVING or moment.hero is None:

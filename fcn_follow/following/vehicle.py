@@ -16,7 +16,7 @@ from fcn_follow.following.plausibility import is_unit_quaternion
 from fcn_follow.geometry import Vector3, VehicleState, VelocityCommand
 
 MAX_HISTORY = 256
-MIN_SPACING_S = 0.01  # of the poses that are kept, so that the history is long enough at any rate of odometry
+MIN_SPACING_S = 0.01  # between kept poses, so that the history is long enough at any rate of odometry
 MAX_EXTRAPOLATION_S = 0.5
 
 

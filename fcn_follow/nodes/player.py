@@ -52,7 +52,7 @@ class PlayerNode(ParameterNode):
         self._stopping = threading.Event()
         self._ended = False
         self._failure: Exception | None = None
-        steady = SteadyClock(clock_type=ClockType.STEADY_TIME)  # /clock, from this node, ends before it
+        steady = SteadyClock(clock_type=ClockType.STEADY_TIME)  # this node's own /clock stops earlier
         self.create_timer(0.1, self._check_end, clock=steady)
         self.create_timer(1.0, self._on_second, clock=steady)
         self._thread = threading.Thread(target=self._play, name="player", daemon=True)

@@ -2,7 +2,7 @@
 
 Out: image_raw (rgb8), camera_info, odom, ground_truth/label_mask (mono8), ground_truth/hero (PointStamped: the middle
 of the hero's body in the camera's optical frame, at the image's stamp), /clock when asked. In: cmd_vel. With a
-vehicle other than `internal` it neither publishes odom nor reads cmd_vel: the vehicle's pose comes by MAVLink or odom.
+vehicle other than `internal` it publishes no odom, and the vehicle's pose, by MAVLink or on odom, moves the drone.
 For its report it subscribes to segmentation/label_mask and follow/state as well.
 """
 
@@ -109,7 +109,7 @@ class SimulatorNode(ParameterNode):
         self._stopping = threading.Event()
         self._ended = False
         self._failure: Exception | None = None
-        steady = SteadyClock(clock_type=ClockType.STEADY_TIME)  # /clock, from this node, ends before it
+        steady = SteadyClock(clock_type=ClockType.STEADY_TIME)  # this node's own /clock stops earlier
         self.create_timer(0.1, self._check_end, clock=steady)
         self.create_timer(1.0, self._on_second, clock=steady)
         self._thread = threading.Thread(target=self._work, name="simulator", daemon=True)
