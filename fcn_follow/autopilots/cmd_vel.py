@@ -14,7 +14,7 @@ from fcn_follow.geometry import ZERO_COMMAND, VelocityCommand
 class CmdVelOutput(Output):
     """Publishes the relative topic cmd_vel; parameters choose type and frame.
 
-    It sends zeros while the drone is not flown: a simulated drone holds its last velocity for ever.
+    It sends zeros while the drone is not following: a simulated drone keeps its last velocity for ever.
     """
 
     def __init__(self, host: Host, parameters: OutputParameters) -> None:

@@ -1,9 +1,9 @@
 """MAVLink without ROS: SET_POSITION_TARGET_LOCAL_NED in the body's frame over UDP, TCP or serial.
 
-The vehicle is the autopilot of system mavlink.target_system; other systems and components on the link are ignored. Its
-ATTITUDE and LOCAL_POSITION_NED are asked for, and take the place of odometry. It is flown only while its heartbeat is
-received, armed, and in a mode that follows such commands (ArduPilot GUIDED, PX4 OFFBOARD). The output never arms and
-never changes the mode.
+The vehicle is the autopilot of system mavlink.target_system; other systems and components on the link are ignored. The
+output requests its ATTITUDE and LOCAL_POSITION_NED, which replace odometry. The vehicle is flown only while its
+heartbeat is received, armed, and in a mode that follows such commands (ArduPilot GUIDED, PX4 OFFBOARD). The output
+never arms and never changes the mode.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class MavlinkOutput(Output):
             self._send_target(command)
 
     def idle(self, stamp: Time, yaw_odom_rad: float | None) -> None:
-        """PX4 enters and keeps OFFBOARD only with targets; in its other modes it ignores them."""
+        """Send zeros to PX4, which enters and keeps OFFBOARD only with targets, and ignores them in its other modes."""
         self._is_flying = False
         if self._is_px4:
             self._send_target(ZERO_COMMAND)
@@ -91,7 +91,7 @@ class MavlinkOutput(Output):
         return self._arming.take_disarming()
 
     def has_heard_since(self, steady_s: float) -> bool:
-        """True, too, after a silence of the heartbeat's timeout: the vehicle has then given up the last command."""
+        """True also after a silence of the heartbeat's timeout: the vehicle has then dropped the last command."""
         return self._received_s > steady_s or time.monotonic() - self._received_s > self._timeout_s
 
     def announce(self, text: str, is_warning: bool) -> None:
@@ -143,7 +143,7 @@ class MavlinkOutput(Output):
         self._mode = self._mode_name(message)
 
     def _ask_for_poses(self, now_s: float) -> None:
-        """Ask for both messages, again and again while they come too slowly."""
+        """Request both messages, and repeat the request while they come too slowly."""
         since_s = now_s - self._asked_s
         if since_s < ASKING_S:
             return

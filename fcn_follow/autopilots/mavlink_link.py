@@ -1,4 +1,4 @@
-"""A MAVLink connection that a thread of its own reads, and opens again when it is lost.
+"""A MAVLink connection; a thread of its own reads it, and reopens it when it is lost.
 
 Nothing here makes the caller wait: a lost TCP peer or an unplugged serial device costs only the thread its time.
 """
@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 from fcn_follow.autopilots.parameters import MavlinkParameters
 from fcn_follow.errors import UserError
 
-FIRST_OPENING_S = 5.0  # for this time an error of the first opening is waited for
+FIRST_OPENING_S = 5.0  # how long to wait for an error of the first opening
 REOPENING_S = 1.0
 READING_S = 0.1
 WRITING_S = 0.02  # a serial device that takes longer counts as lost
@@ -23,17 +23,17 @@ AUTOPILOT_COMPONENT = 1
 MAX_WAITING = 512
 MAX_OTHERS_SHOWN = 4
 MAX_READ_BYTES = 4096
-MAX_SENDER_AGE_S = 10.0  # a sender of datagrams that is silent for longer gets no more answers
+MAX_SENDER_AGE_S = 10.0  # a sender of datagrams that is silent for longer gets no more messages
 
 
 class MavlinkLink:
-    """`take` gives the messages that have come, `send` sends one; both return at once.
+    """`take` returns the messages that have arrived, `send` sends one; both return at once.
 
-    `others` names the other systems and components that were heard, a few of them.
+    `others` names a few of the other systems and components on the link.
     """
 
     def __init__(self, parameters: MavlinkParameters, now_ns: Callable[[], int], kinds: tuple[str, ...]) -> None:
-        """Only messages of these kinds from the target's autopilot are kept, so that no other can crowd them out.
+        """Keeps only messages of these kinds from the target's autopilot, so that no others can crowd them out.
 
         Raises UserError if the address cannot be opened at the start.
         """
@@ -62,12 +62,12 @@ class MavlinkLink:
         return self._connection is not None
 
     def take(self) -> Iterator[tuple[Any, float]]:
-        """The messages since the last call, each with the node's time in seconds at which it came."""
-        for _ in range(len(self._received)):  # and not those that a flood adds meanwhile
+        """The messages since the last call, each with the node's time of arrival in seconds."""
+        for _ in range(len(self._received)):  # not the ones that a flood adds meanwhile
             yield self._received.popleft()
 
     def send(self, kind: str, *fields: object) -> None:
-        """Send a message of a kind in pymavlink's spelling; it is lost while the connection is."""
+        """Send a message of a kind in pymavlink's spelling; without a connection it is lost."""
         with self._lock, contextlib.suppress(OSError):
             if self._connection is not None:
                 getattr(self._connection.mav, f"{kind}_send")(*fields)
@@ -85,7 +85,7 @@ class MavlinkLink:
                 self._tried.set()
                 while not self._ended.is_set():
                     self._read()
-            except Exception as error:  # whatever pymavlink and pyserial raise, the connection is opened again
+            except Exception as error:  # whatever pymavlink and pyserial raise, the connection is reopened
                 self._error = None if self._tried.is_set() else error
                 self._tried.set()
                 self._drop()
@@ -99,7 +99,7 @@ class MavlinkLink:
             source_component=self._mavutil.mavlink.MAV_COMP_ID_ONBOARD_COMPUTER,
             retries=1,
         )
-        connection.handle_eof = connection.handle_disconnect = _lost  # else pymavlink prints, and reads on
+        connection.handle_eof = connection.handle_disconnect = _lost  # else pymavlink prints the error and reads on
         connection.timeout = MAX_SENDER_AGE_S
         if hasattr(connection.port, "write_timeout"):
             connection.port.write_timeout = WRITING_S
@@ -107,7 +107,7 @@ class MavlinkLink:
             self._connection = connection
 
     def _read(self) -> None:
-        """Read what has come, or wait for READING_S."""
+        """Read what has arrived, or wait for READING_S."""
         connection = self._connection
         if connection.portdead:
             _lost()
@@ -117,7 +117,7 @@ class MavlinkLink:
             received = connection.recv(MAX_READ_BYTES)
             if connection.first_byte:
                 connection.auto_mavlink_version(received)
-        # All that has come is parsed at once: recv_msg parses one message of a datagram, and the rest would pile up.
+        # Parse everything at once: recv_msg parses one message of a datagram, and the rest would pile up.
         for message in connection.mav.parse_buffer(received) or ():
             if message.get_type() in self._kinds:
                 self._keep(message)

@@ -11,13 +11,13 @@ from fcn_follow.geometry import VehicleState
 
 WINDOW_S = 5.0
 MAX_ATTITUDE_AGE_S = 0.2
-SETBACK_S, MIN_SETBACKS = 0.2, 4  # a reboot is one
+SETBACK_S, MIN_SETBACKS = 0.2, 4  # a reboot counts as one
 
 
 class BootClock:
-    """The autopilot's time since its boot in the node's time.
+    """Converts the autopilot's time since its boot to the node's time.
 
-    Of the last seconds the message that came fastest counts, so that one that is late is as old as it is.
+    The fastest message of the last seconds sets the offset, so that a late message gets its true age.
     """
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class BootClock:
 
 
 class MavlinkPose:
-    """Joins each position with the last attitude, which is turned on to the position's time."""
+    """Joins each position with the last attitude, extrapolated to the position's time."""
 
     def __init__(self) -> None:
         self._clock = BootClock()

@@ -1,7 +1,7 @@
 """MAVROS' setpoint_velocity plugin: TwistStamped on setpoint_velocity/cmd_vel.
 
-The frame must be that of the plugin's parameter mav_frame, for which its node is asked: base_link for BODY_NED, map
-(east, north, up) for LOCAL_NED, which needs odom with its x axis to the east; until it answers, nothing is flown. If
+The frame must fit the plugin's parameter mav_frame, which the output queries: base_link for BODY_NED, map (east, north,
+up) for LOCAL_NED, which needs odom with its x axis to the east. Until MAVROS answers, nothing is flown. If
 MAVROS has another namespace, set mavros.topic; if the topic is not named after the node, set mavros.node too.
 """
 

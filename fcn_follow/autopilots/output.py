@@ -43,14 +43,14 @@ class Host(Protocol):
         """Call back periodically; returns a function that ends this."""
 
     def question(self, node: str, parameter: str, callback: Callable[[str], None]) -> Callable[[], None]:
-        """A function that asks another node for a text parameter; the last question alone is answered, if at all."""
+        """A function that asks another node for a text parameter; only the last question gets an answer, if any."""
 
     def now_ns(self) -> int:
         """The node's time in nanoseconds, in any thread."""
 
 
 class Arming:
-    """Whether the vehicle is armed by what it says."""
+    """Whether the vehicle reports that it is armed."""
 
     def __init__(self) -> None:
         self.is_armed = False
@@ -71,8 +71,8 @@ class Output:
     """The connection to one kind of autopilot; its constructor (host, parameters) may raise UserError.
 
     The follower calls `send` or `idle` at its rate: `send` while it flies the drone and, with zero, a few times after
-    that, at least until the vehicle is heard again; `idle` otherwise. Autopilots have modes: a velocity, zero too,
-    would cancel a take-off or a flight to a place.
+    that, at least until the vehicle is heard again; `idle` otherwise. In an autopilot's own modes
+    a velocity, even zero, would cancel a take-off or a flight to a place.
     """
 
     def send(self, command: VelocityCommand, stamp: Time, yaw_odom_rad: float | None) -> None:
@@ -80,18 +80,18 @@ class Output:
         raise NotImplementedError
 
     def idle(self, stamp: Time, yaw_odom_rad: float | None) -> None:
-        """Send what the vehicle needs while it is not flown: nothing."""
+        """Send what the vehicle needs while it is not following; by default nothing."""
 
     def fault(self, yaw_odom_rad: float | None) -> str:
         """Why the drone must not be flown now, or an empty text."""
         return ""
 
     def take_disarming(self) -> bool:
-        """Whether the vehicle was disarmed since the last call, where the autopilot reports it."""
+        """Whether the vehicle was disarmed since the last call, if the autopilot reports it."""
         return False
 
     def has_heard_since(self, steady_s: float) -> bool:
-        """Whether the vehicle was heard since a time of time.monotonic(), or cannot be."""
+        """Whether the vehicle was heard since a time of time.monotonic(); True if it cannot be heard."""
         return True
 
     def take_poses(self) -> Sequence[VehicleState]:
@@ -99,7 +99,7 @@ class Output:
         return ()
 
     def announce(self, text: str, is_warning: bool) -> None:
-        """Show a text to the pilot, where the autopilot can."""
+        """Show a text to the pilot, if the autopilot can."""
 
     def status(self) -> dict[str, str | float]:
         """What /diagnostics shows of the autopilot."""
@@ -115,7 +115,7 @@ def output_topic(parameters: OutputParameters) -> str:
 
 
 def make_output(host: Host, parameters: OutputParameters) -> Output:
-    """The output that the parameters name. Its module is imported only here: it may need other packages."""
+    """The output that the parameters name; imports its module only now, because it may need other packages."""
     module, class_name = OUTPUTS[parameters.output].split(":")
     output: Output = getattr(importlib.import_module(module), class_name)(host, parameters)
     return output

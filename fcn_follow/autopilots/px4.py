@@ -2,7 +2,7 @@
 
 Velocities are north, east, down, which needs odom with its x axis to the east (REP-103's ENU). Fields that are not
 controlled are NaN. The output neither arms nor changes the mode. PX4 takes setpoints from this bridge in every mode,
-so they are sent in Offboard alone; there PX4 needs them all the time.
+so they are sent only in Offboard, where PX4 needs them all the time.
 """
 
 from __future__ import annotations

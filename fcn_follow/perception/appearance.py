@@ -1,4 +1,4 @@
-"""The look of a person: the colours of the upper and the lower body, by which somebody is recognised."""
+"""The appearance of a person: the colours of the upper and the lower body, for recognition."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SUM_TOLERANCE = 0.01
 class Appearance:
     """The colour histograms of upper and lower body, float32 (2, 192), each with the sum 1.
 
-    `usual` is the likeness that this person has to it in a single frame, from 0 to 1.
+    `usual` is the likeness to it of this person in a single frame, from 0 to 1.
     """
 
     histograms: NDArray[np.float32]
@@ -38,7 +38,7 @@ class Appearance:
         return float(np.sqrt(self.histograms * other.histograms).sum() / len(self.histograms))
 
     def mixed(self, other: Appearance, share: float) -> Appearance:
-        """This one with a share of a frame's, from 0 to 1."""
+        """This appearance mixed with a share, from 0 to 1, of a frame's."""
         usual = self.usual + share * (self.likeness(other) - self.usual)
         return Appearance(self.histograms + np.float32(share) * (other.histograms - self.histograms), usual)
 
@@ -50,7 +50,7 @@ class Appearance:
 
     @staticmethod
     def from_json(text: str) -> Appearance:
-        """The appearance that was written. Raises UserError for anything else, with the reason."""
+        """The appearance from the text of `to_json`. Raises UserError for any other text, with the reason."""
         try:
             found = json.loads(text)
         except (ValueError, RecursionError) as error:
@@ -74,9 +74,9 @@ def appearance_of(image_rgb: NDArray[np.uint8], mask: NDArray[np.bool_]) -> Appe
 
 
 def _part(hsv: NDArray[np.uint8], mask: NDArray[np.uint8], begin: float, end: float) -> NDArray[np.float32]:
-    """The histogram of a part of the body; all zero where the mask has none of it.
+    """The histogram of a part of the body; all zero if the mask has none of it.
 
-    A pixel counts in part for the next values, so that a little more light does not change everything.
+    A pixel also counts partly for the neighbouring bins, so that a little more light does not change everything.
     """
     height = len(mask)
     first = min(int(begin * height), height - 1)
@@ -88,7 +88,7 @@ def _part(hsv: NDArray[np.uint8], mask: NDArray[np.uint8], begin: float, end: fl
 
 
 def _histogram(name: str, values: object) -> NDArray[np.float32]:
-    """The histogram of a file. Raises UserError where it is none."""
+    """The histogram from a file's values. Raises UserError if they are none."""
     count = BINS[0] * BINS[1] * BINS[2]
     if not isinstance(values, list) or len(values) != count or not all(type(v) in (int, float) for v in values):
         raise UserError(f'"{name}" must be a list of {count} numbers')

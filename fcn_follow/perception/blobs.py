@@ -52,7 +52,7 @@ class Component:
 
     @property
     def pixels(self) -> NDArray[np.bool_]:
-        """Which pixels of the box belong to it."""
+        """Which pixels of the box belong to the component."""
         own: NDArray[np.bool_] = self._numbers == self._number
         return own
 
@@ -64,7 +64,7 @@ def components(mask: NDArray[np.uint8], min_area_px: float, max_count: int) -> l
         return []
     part = mask[y_px : y_px + high_px, x_px : x_px + wide_px]
     try:
-        measured = cv2.connectedComponentsWithStats(part, connectivity=8, ltype=cv2.CV_16U)  # a third of the time
+        measured = cv2.connectedComponentsWithStats(part, connectivity=8, ltype=cv2.CV_16U)  # takes a third of the time
     except cv2.error:  # noise: more than 65,534 components
         measured = cv2.connectedComponentsWithStats(part, connectivity=8)
     _, numbers, statistics, centroids = measured

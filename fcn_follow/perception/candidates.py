@@ -1,4 +1,4 @@
-"""Label mask -> the people in it, one by one and with numbers that stay, for a user who chooses one of them."""
+"""Label mask -> the people in it, separated and with lasting numbers, so that a user can choose one."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ MAX_BLOBS = 64
 MAX_BOXES = 4
 """Area of all blobs' boxes that are looked at, in pictures; those of people overlap little, those of stripes do."""
 WIDE = 0.6  # width of a blob, in its heights, from which it may be several people
-NECK = 0.6  # of the lower of two people's columns: a column with fewer pixels than that lies between them
+NECK = 0.6  # of the lower of two people's peaks; a column below this share lies between two people
 APART = 0.25  # distance of two people's middles, in the blob's heights
 SAME_PLACE = 0.6  # a person moves less than this, in body heights, from one frame to the next
 REMEMBERED_S = 2.0
-PIECE, PIECE_SLIMNESS = 0.25, 1.4  # height of a lone head or foot in those of the person; its height in widths
-MIN_PIECE = 0.3  # area of a piece, in the least of a person
+PIECE, PIECE_SLIMNESS = 0.25, 1.4  # height of a lone head or foot, in heights of the person; its height in widths
+MIN_PIECE = 0.3  # area of a piece, in the minimum area of a person
 NECK_GAP, LEG_GAP, STRIDE = 0.1, 0.45, 0.25  # from head or foot to the body, and across, in heights of the person
 MAX_SLIMNESS, MIN_SLIMNESS = 4.5, 1.2  # height of a person in widths
 
@@ -39,7 +39,7 @@ Part = tuple[Box, NDArray[np.bool_]]
 class Candidate:
     """A person in a frame: its number, its box, its pixels in that box (bool), and their mean.
 
-    One who was cut out of a blob of several people `is_part` of it.
+    `is_part` marks a person who was cut out of a blob of several people.
     """
 
     number: int
@@ -67,7 +67,7 @@ class Candidate:
         return f"{self.number} at {self.centroid_px[0]:.0f}, {self.centroid_px[1]:.0f}"
 
     def part(self, left_px: float, top_px: float, right_px: float, bottom_px: float) -> Candidate | None:
-        """The pixels within these bounds; None where there are none."""
+        """The pixels within these bounds; None if there are none."""
         box = self.box
         first, last = max(0, round(left_px) - box.left_px), max(0, round(right_px) - box.left_px)
         upper, lower = max(0, round(top_px) - box.top_px), max(0, round(bottom_px) - box.top_px)
@@ -81,7 +81,7 @@ class Candidate:
         return Candidate(self.number, cut, pixels, _middle(cut, pixels), is_part=True)
 
     def distance_to(self, x_px: float, y_px: float) -> float:
-        """From the box to a point, in body heights; 0 inside."""
+        """The distance from the box to a point, in body heights; 0 inside."""
         box = self.box
         across = max(box.left_px - x_px, 0.0, x_px - (box.right_px - 1))
         along = max(box.top_px - y_px, 0.0, y_px - (box.bottom_px - 1))
@@ -89,7 +89,7 @@ class Candidate:
 
 
 class Candidates:
-    """Finds the people of each frame; somebody who is seen again at about the same place keeps the number."""
+    """Finds the people of each frame; a person seen again at about the same place keeps the number."""
 
     def __init__(self) -> None:
         self._known: dict[int, tuple[float, float, float]] = {}  # stamp_s, x_px, y_px
@@ -97,7 +97,7 @@ class Candidates:
     def find(self, labels: NDArray[np.uint8], stamp_s: float, min_area_px: float) -> tuple[Candidate, ...]:
         """The people of `labels` (HxW uint8, all classes but background), from left to right.
 
-        Blobs of fewer than `min_area_px` pixels are noise. People who touch are parted where their blob is narrow; a
+        Blobs of fewer than `min_area_px` pixels are noise. Touching people are separated where their blob is narrow; a
         lone head or foot belongs to the body below or above it.
         """
         people = (labels != BACKGROUND).view(np.uint8)
@@ -163,9 +163,9 @@ def _largest(parts: list[Part], count: int) -> list[Part]:
 
 
 def _joined(parts: list[Part]) -> list[Part]:
-    """The parts, where heads and feet that the network found apart from their bodies are joined to these.
+    """The parts, with heads and feet that the network found apart from their bodies joined to the bodies.
 
-    A piece is measured by the body alone: by the whole so far, a trail of noise would grow into a giant.
+    A piece is compared to the body alone: compared to the whole so far, a trail of noise would grow into a giant.
     """
     bodies: list[Box] = []
     joined: list[Part] = []
@@ -187,7 +187,7 @@ def _is_piece_of(piece: Box, body: Box) -> bool:
     height, width = whole.height_px, whole.width_px
     is_small = piece.height_px <= PIECE * height and piece.height_px <= PIECE_SLIMNESS * piece.width_px
     is_head = piece.top_px < body.top_px and body.top_px - piece.bottom_px <= NECK_GAP * height
-    is_low = piece.top_px >= body.bottom_px - PIECE * height  # beside the other foot too
+    is_low = piece.top_px >= body.bottom_px - PIECE * height  # also beside the other foot
     is_foot = is_low and piece.top_px - body.bottom_px <= LEG_GAP * height
     x_px = _middle_column(piece)
     is_in_line = body.left_px - STRIDE * height <= x_px <= body.right_px + STRIDE * height
@@ -226,7 +226,9 @@ def _necks(pixels: NDArray[np.bool_]) -> list[int]:
     peaks: list[int] = []
     for column in tops[np.argsort(-smooth[tops], kind="stable")]:
         place = bisect.bisect(peaks, column)
-        beside = peaks[max(place - 1, 0) : place + 1]  # all of them are higher, and those farther away are parted too
+        beside = peaks[
+            max(place - 1, 0) : place + 1
+        ]  # all of them are higher, and people farther away are separated too
         if all(
             abs(column - peak) >= span and _lowest(smooth, column, peak)[1] < NECK * smooth[column] for peak in beside
         ):
@@ -235,7 +237,7 @@ def _necks(pixels: NDArray[np.bool_]) -> list[int]:
 
 
 def _lowest(columns: NDArray[np.float32], a: int, b: int) -> tuple[int, float]:
-    """The lowest column between two of them, the middle one of equals, and its value."""
+    """The lowest column between two people, the middle one of equals, and its value."""
     begin, end = min(a, b), max(a, b)
     between = columns[begin : end + 1]
     lowest = np.flatnonzero(between == between.min())

@@ -27,7 +27,7 @@ def metres_per_unit(card: ModelCard, focal_y_px: float, height_px: int) -> float
 
 
 def resized_nearest(values: NDArray[Number], height_px: int, width_px: int) -> NDArray[Number]:
-    """The nearest value for each pixel: the mean of a person's and the background's depth is the depth of neither."""
+    """The nearest value for each pixel: a mean of a person's and the background's depth is the depth of neither."""
     if values.shape == (height_px, width_px):
         return values
     resized: NDArray[Number] = cv2.resize(values, (width_px, height_px), interpolation=cv2.INTER_NEAREST_EXACT)

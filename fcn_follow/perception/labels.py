@@ -3,7 +3,7 @@
 Two thresholds, as in Canny's edge detector: the lower one gives a blob's outline, and a blob without a pixel above the
 upper one is dropped. A distant person in dark red can reach 0.9; the hero reaches more.
 
-The engines apply the thresholds in their graph and give one byte a pixel (`networks.graph.Codes`): 1 where other
+The engines apply the thresholds in their graph and output one byte per pixel (`networks.graph.Codes`): 1 where other
 people are likelier than background, and 2 more for each threshold that the hero's probability reaches.
 """
 
@@ -28,7 +28,7 @@ CANDIDATE, SURE = 2, 4  # the lowest codes of pixels above the lower and above t
 def confirmed_hero(hero: NDArray[np.floating], threshold: float, confirm: float) -> NDArray[np.bool_]:
     """The hero's pixels, bool H x W, from the hero's probability H x W.
 
-    These are the pixels of at least `threshold` in those 8-connected blobs that have a pixel of at least `confirm`.
+    These are the pixels of at least `threshold` in the 8-connected blobs that have a pixel of at least `confirm`.
     """
     candidate = hero >= threshold
     return _blobs_with(candidate, candidate & (hero >= confirm), confirm <= threshold)
@@ -59,9 +59,9 @@ def labels_of_codes(codes: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def hero_score(codes: NDArray[np.uint8], box: Box, image_shape: tuple[int, ...], card: ModelCard) -> float:
-    """The least that the mean probability of the hero's pixels can be, between the card's two thresholds.
+    """A lower bound of the mean probability of the hero's pixels, between the card's two thresholds.
 
-    The codes tell of each pixel which thresholds its probability reaches, not the probability itself.
+    The codes give for each pixel the thresholds that its probability reaches, not the probability itself.
 
     Args:
         codes: uint8 H x W of the network's size.
@@ -79,7 +79,7 @@ def hero_score(codes: NDArray[np.uint8], box: Box, image_shape: tuple[int, ...],
 
 
 def _blobs_with(candidate: NDArray[np.bool_], sure: NDArray[np.bool_], all_sure: bool) -> NDArray[np.bool_]:
-    """The candidates of those blobs that have a sure pixel."""
+    """The candidates of the blobs that have a sure pixel."""
     if all_sure or not sure.any():
         return sure
     count, blobs = cv2.connectedComponents(candidate.view(np.uint8), connectivity=8)

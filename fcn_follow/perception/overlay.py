@@ -25,7 +25,7 @@ def draw_overlay(
 ) -> NDArray[np.uint8]:
     """A new HxWx3 uint8 image: others tinted blue, the hero orange, with the hero's box and a cross at the centroid.
 
-    `numbers` are written at their places in pixels: those of the people of whom one may be chosen.
+    `numbers` maps each number that the user may choose to its place in pixels, where it is drawn.
     """
     picture: NDArray[np.uint8] = image_rgb.copy()
     people = labels > 0

@@ -1,4 +1,4 @@
-"""Label mask -> the positions of the people who are not followed, so that the drone keeps its distance to them."""
+"""Label mask -> the positions of all people but the hero, so that the drone keeps its distance to them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a camera frame to the hero's position: the one way, for the node, the simulator and recordings."""
+"""From a camera frame to the hero's position: one pipeline for the node, the simulator and recordings."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:  # both bring PyTorch
 
 @dataclass(frozen=True)
 class SelectedHeroParameters(HeroParameters):
-    """The person to follow, and how it is chosen."""
+    """The person to follow, and how this person is chosen."""
 
     selection: str = fixed_parameter(
         TRAINED,
@@ -51,9 +51,9 @@ class HeroFinderParameters(LocatingParameters):
 
 
 class HeroFinder:
-    """Looks at the frames of one camera, in their order; `parameters` may change between two frames.
+    """Processes the frames of one camera, in order; `parameters` may change between two frames.
 
-    With a `selection` the hero is whom the user points at, else the hero of the labels.
+    With a `selection` the hero is the person the user points at, else the hero of the labels.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class HeroFinder:
 
         Args:
             image_rgb: HxWx3 uint8 of any size.
-            camera: of an image of that size; without it there are labels and the hero's blob, but no positions.
+            camera: for an image of that size; without it there are labels and the hero's blob, but no positions.
             stamp_s: of the image.
             depth_wanted: compute the depth even if the position does not need it; the engine must give it.
         """
@@ -110,7 +110,7 @@ class HeroFinder:
 
 
 def horizon_px(camera: CameraIntrinsics | None, mount: CameraParameters) -> float:
-    """The row of the horizon in the image; NaN where the camera is not known or tilts with the body."""
+    """The row of the horizon in the image; NaN if the camera is not known or tilts with the body."""
     if camera is None or not mount.stabilised:
         return math.nan
     return camera.cy_px - camera.fy_px * math.tan(mount.pitch_down_rad)

@@ -59,7 +59,7 @@ def locate_hero(
     stamp_s: float,
     hero_depth_m: float = math.nan,
 ) -> HeroPosition | None:
-    """The middle of the hero's body in the camera's optical frame, or None where the picture does not show it.
+    """The middle of the hero's body in the camera's optical frame, or None if the picture does not show it.
 
     The method depth takes hero_depth_m, along the optical axis, and gives None unless it is a positive number. The
     apparent height gives None for a hero in a corner of the image, see `is_in_corner`.
@@ -72,7 +72,7 @@ def locate_hero(
 def is_in_corner(body: Blob, camera: CameraIntrinsics) -> bool:
     """Whether the image cuts off one side and either head or feet, so that the size gives no distance.
 
-    The body may then be much nearer than its size says. One that reaches from border to border is at most as far.
+    The body may then be much nearer than its size suggests. A body that reaches from border to border is not farther.
     """
     box = body.box
     one_end_cut = (box.top_px <= 0) != (box.bottom_px >= camera.height_px)
@@ -109,7 +109,7 @@ def locate_body(
 
 
 def blob_depth(blob: Blob, labels: NDArray[np.uint8], depth_m: NDArray[np.float32] | None) -> float:
-    """The median depth of the blob's pixels in its box, in metres; NaN without depth, or if one of them is NaN.
+    """The median depth of the blob's pixels in its box, in metres; NaN without depth, or if any of them is NaN.
 
     Args:
         blob: found in `labels`.

@@ -1,4 +1,4 @@
-"""Camera frame -> label mask, and depth where the network has it, by an engine that runs the network."""
+"""Camera frame -> label mask, and depth if the network has it, by an engine that runs the network."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _WARM_UP = 3
 
 
 class Segmented(NamedTuple):
-    """An image by a network.
+    """The result of a network for an image.
 
     labels are uint8 H x W of the image's size: 0 background, 1 other people, 2 hero, as `labels_of_codes` makes them
     from codes uint8 of the network's size, a view that the next image overwrites. depth_m is float32 H x W along the
-    optical axis, None where it is not wanted.
+    optical axis, None if it is not wanted.
     """
 
     labels: NDArray[np.uint8]

@@ -1,9 +1,9 @@
-"""Which of the people is the hero: the one at whom the user pointed, by place and appearance.
+"""Which of the people is the hero: the person the user pointed at, found by place and appearance.
 
-While the hero is in sight, place (where the motion so far leads) and appearance must agree. One who was lost is
-recognised by appearance alone. Where two people fit almost as well, nobody is the hero and the user is asked: a hold is
-better than a swap. Somebody alike who was seen beside the hero, or vanished there, is remembered until the user points
-again, for appearance alone does not tell the two apart.
+While the hero is visible, place (predicted from the motion so far) and appearance must agree. A lost hero is recognised
+by appearance alone. If two people fit almost equally well, nobody is the hero and the user is asked: a hold is better
+than a swap. A similar person who was seen beside the hero, or disappeared there, is remembered until the user points
+again, because appearance alone does not distinguish the two.
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ TRAINED, POINTED = SELECTIONS = ("trained", "pointed")
 LEARN_S = 1.0
 """The appearance is learnt for this time from the pointing on."""
 MIN_LEARNT = 3  # frames
-ADAPT_S = 20.0  # time constant with which the appearance follows the light
+ADAPT_S = 20.0  # time constant with which the appearance adapts to the light
 KEEP, MATCH, ALONE = 0.35, 0.2, 0.1
 """By how much the likeness may be below the usual: of somebody with the hero's number at the hero's place, of anybody
 there, and of somebody elsewhere, where nothing but the look speaks for it."""
 MARGIN, MARGIN_ALONE, MARGIN_RIVAL = 0.12, 0.15, 0.1
 """By which the best must be better than the next: at the hero's place; elsewhere; than others of earlier frames."""
-PLACE = 0.5  # likeness that a distance of one body height is worth
-GATE = 0.7  # distance from the predicted place, in body heights, at which somebody is at the hero's place
+PLACE = 0.5  # likeness that a distance of one body height costs
+GATE = 0.7  # distance from the predicted place, in body heights, up to which a person is at the hero's place
 PLACE_S = 1.0  # time after the last sight for which the place is predicted
-CONFIRM_S = 0.2  # time for which somebody must be the only one who matches to be recognised
-UNUSUAL = 0.04  # likeness below the usual that says that the hero is half hidden, or not alone in the blob
+CONFIRM_S = 0.2  # time for which a person must be the only match to be recognised
+UNUSUAL = 0.04  # drop below the usual likeness that means a hero half hidden, or not alone in the blob
 BREADTH, LARGER = 0.5, 1.08  # width of a person, and the height from which a blob may be more than the hero, in heights
 PART_OFFSETS = (0.0, -0.12, 0.12, -0.25, 0.25)  # of the hero in such a blob from the predicted place, in heights
-MIN_PART = 0.6  # height of a part, in those of the whole
+MIN_PART = 0.6  # height of a part, in heights of the whole
 MARGIN_PART = 0.01  # by which a part must be more like the hero than the whole
-RIVAL_SHARE = 0.3  # of each frame in the likeness of others that is remembered
-ALIKE_FRAMES = 3  # in which somebody must be almost as much like the hero as the hero
-ASK_S = 1.0  # doubts that are over sooner are not worth a question
+RIVAL_SHARE = 0.3  # share of each frame in the remembered likeness of others
+ALIKE_FRAMES = 3  # in which a person must be almost as much like the hero as the hero
+ASK_S = 1.0  # shorter doubts cause no question
 POINT_S = 5.0  # time for which a point waits while nobody is in the picture
-MAX_GAP_S = 1.0  # between two frames; after more, somebody else may be at a pointed place
+MAX_GAP_S = 1.0  # between two frames; after more, another person may be at the pointed place
 POINT_TOLERANCE = 0.1  # distance of a point from a person, in body heights
 NOBODY_CHOSEN = "no hero is chosen: point at a person (topic hero/point, service select_nearest)"
 
@@ -53,9 +53,8 @@ class Choice:
     """The result for a frame.
 
     `labels` has the hero as class 2 and everybody else as class 1. `likeness` is that of each candidate to the hero,
-    from 0 to 1, by number, once one was chosen. `asks` is the question to the user, while there is one; `notice` what
-    has become of a pointing, in the frame in which that is known; `learnt` the appearance, in the frame in which it is
-    complete.
+    from 0 to 1, by number, once a hero was chosen. `asks` is the question to the user, while there is one; `notice` the
+    result of a point, in the frame in which it is known; `learnt` the appearance, in the frame in which it is complete.
     """
 
     labels: NDArray[np.uint8]
@@ -77,7 +76,7 @@ class Choice:
         return {each.number: each.centroid_px for each in self.candidates}
 
     def nearest_to_middle(self) -> Candidate | None:
-        """The candidate nearest to the middle of the picture; None where there is nobody."""
+        """The candidate nearest to the middle of the picture; None if there is nobody."""
         height, width = self.labels.shape
         return nearest(self.candidates, (width - 1) / 2, (height - 1) / 2)
 
@@ -86,7 +85,7 @@ class Choice:
 class Track:
     """The hero's place: number, middle and height in pixels, velocity in pixels per second.
 
-    `feet_px` is the row of the feet, from the horizon down; 0 where the horizon is not known or too near.
+    `feet_px` is the row of the feet, from the horizon down; 0 if the horizon is not known or too near.
     """
 
     number: int
@@ -103,11 +102,11 @@ class Track:
         return self.x_px + self.x_px_s * dt_s, self.y_px + self.y_px_s * dt_s
 
     def height_at(self, feet_px: float) -> float:
-        """The height with the feet so far below the horizon: on level ground it is in proportion to that."""
+        """The height for feet at this distance below the horizon; on level ground the two are proportional."""
         return self.height_px * feet_px / self.feet_px if self.feet_px and feet_px else self.height_px
 
     def distance(self, candidate: Candidate, stamp_s: float) -> float:
-        """Of a candidate from the predicted place, in body heights."""
+        """The distance of a candidate from the predicted place, in body heights."""
         x_px, y_px = self.predicted(stamp_s)
         x, y = candidate.centroid_px
         return math.hypot(x - x_px, y - y_px) / max(self.height_px, 1.0)
@@ -115,7 +114,7 @@ class Track:
     def moved_to(self, candidate: Candidate, stamp_s: float, feet_px: float, looks_usual: bool) -> Track:
         """The track after this sight of the hero: an alpha-beta filter whose alpha is 1.
 
-        The height of one who does not look as usual, and may be half hidden or part of a larger blob, counts little.
+        The height of a hero who does not look as usual, and may be half hidden or part of a larger blob, counts little.
         """
         dt_s = max(stamp_s - self.stamp_s, 1e-3)
         x, y = candidate.centroid_px
@@ -129,7 +128,7 @@ class Track:
 
 
 def below_horizon(candidate: Candidate, horizon_px: float) -> float:
-    """How far the feet are below the row of the horizon, in pixels; 0 where that is NaN or too near."""
+    """How far the feet are below the row of the horizon, in pixels; 0 if that is NaN or too near."""
     feet_px = candidate.box.bottom_px - horizon_px
     return feet_px if feet_px > candidate.height_px / 4 else 0.0
 
@@ -155,7 +154,7 @@ def nearest(candidates: Sequence[Candidate], x_px: float, y_px: float) -> Candid
 
 
 class Selection:
-    """Chooses the hero in the frames of one camera, in their order; an `appearance` needs no pointing."""
+    """Chooses the hero in the frames of one camera, in order; with an `appearance` no pointing is needed."""
 
     def __init__(self, appearance: Appearance | None = None) -> None:
         self._candidates = Candidates()
@@ -170,15 +169,15 @@ class Selection:
 
     @property
     def appearance(self) -> Appearance | None:
-        """The look of the hero, once one has been chosen."""
+        """The appearance of the hero, once a hero has been chosen."""
         return self._model
 
     def point(self, x_px: float, y_px: float) -> None:
-        """The user points at a pixel; it counts with the next frame. It may be called from another thread."""
+        """The user points at a pixel; the next frame uses it. May be called from another thread."""
         self._point = (x_px, y_px)
 
     def forget_place(self) -> None:
-        """The next frames do not continue the last: the hero must be recognised, or pointed at again."""
+        """Forget the hero's place after an interruption: recognition, or a new point, must find the hero."""
         self._forgotten_point = self._point or self._forgotten_point
         self._point, self._point_since_s = None, math.inf
         self._track: Track | None = None
@@ -202,7 +201,7 @@ class Selection:
             image_rgb: HxWx3 uint8.
             labels: HxW uint8, of the image; every class but background is people.
             stamp_s: of the image.
-            min_area_px: smaller blobs are nobody.
+            min_area_px: smaller blobs are no people.
             horizon_px: the row of the horizon, if it is known.
         """
         self._horizon_px = horizon_px
@@ -236,7 +235,7 @@ class Selection:
         return self._model.usual if self._model else 1.0
 
     def _take_point(self, candidates: Sequence[Candidate], looks: dict[int, Appearance], stamp_s: float) -> str:
-        """Begin with the person at whom the user points; what has become of the point, in words."""
+        """Begin with the person at whom the user points; returns the result in words."""
         if self._forgotten_point is not None:
             (x, y), self._forgotten_point = self._forgotten_point, None
             return f"refused: the pictures were interrupted after the point at {x:.4g}, {y:.4g}; point again"
@@ -266,9 +265,10 @@ class Selection:
     def _cut_out(
         self, candidate: Candidate, looks: dict[int, Appearance], image_rgb: NDArray[np.uint8], stamp_s: float
     ) -> Candidate:
-        """The part of a blob that is the hero, where the whole is larger and less like the hero; else the whole.
+        """The part of a blob that is the hero, if the whole is larger and less like the hero; else the whole.
 
-        Never much less than the whole: one who was learnt by the legs alone would seem far away, and be run into.
+        Never much less than the whole: a hero learnt from the legs alone would seem far away, and the drone would
+        come too near.
         """
         track, box = self._track, candidate.box
         if track is None or self._model is None or self._learning_since_s is not None:
@@ -295,7 +295,7 @@ class Selection:
     def _find(
         self, candidates: Sequence[Candidate], looks: dict[int, Appearance], stamp_s: float
     ) -> tuple[Candidate | None, str]:
-        """The hero, or None and the doubt, which is empty where the hero is not in sight."""
+        """The hero, or None and the doubt, which is empty if the hero is not visible."""
         if self._model is None:
             return None, NOBODY_CHOSEN
         likeness = self._likeness = {number: self._model.likeness(look) for number, look in looks.items()}
@@ -342,7 +342,7 @@ class Selection:
         return hero, ""
 
     def _count_alike(self, hero: Candidate, candidates: Sequence[Candidate], likeness: dict[int, float]) -> None:
-        """Note who is alike; somebody who touches the hero may have some of the hero's pixels, and does not count."""
+        """Count similar people; a person who touches the hero may have pixels of the hero, and does not count."""
         for each in candidates:
             if each is not hero and not _touch(each, hero):
                 self._remember_rival(likeness[each.number])
@@ -355,14 +355,14 @@ class Selection:
         return self._alike_frames.get(number, 0) >= ALIKE_FRAMES
 
     def _contested(self, doubt: str) -> tuple[None, str]:
-        """Nobody is the hero, and from now on appearance alone does not decide: the user must point."""
+        """Nobody is the hero, and from now on appearance alone is not enough: the user must point."""
         self._track, self._rival = None, 1.0
         return None, doubt
 
     def _recognised(
         self, candidates: Sequence[Candidate], likeness: dict[int, float], stamp_s: float
     ) -> tuple[Candidate | None, str]:
-        """A hero who was lost, by appearance alone."""
+        """The lost hero, recognised by appearance alone."""
         ranked = sorted(candidates, key=lambda each: -likeness[each.number])
         if not ranked or likeness[ranked[0].number] < self._usual - ALONE:
             self._streak = None
@@ -385,7 +385,7 @@ class Selection:
         return best, ""
 
     def _question(self, hero: Candidate | None, doubt: str, stamp_s: float) -> str:
-        """What to ask the user: a doubt that has lasted, with its first reason; empty where there is none."""
+        """The question to the user: a doubt that has lasted, with its first reason; empty if there is none."""
         if self._model is None:
             return doubt
         if hero is not None or (self._doubt and stamp_s - self._doubt.last_s > ASK_S):
@@ -397,11 +397,11 @@ class Selection:
         return f"{self._doubt.reason}; point at the hero" if self._doubt and lasting else ""
 
     def _remember_rival(self, likeness: float) -> None:
-        """The likeness of the one who is most like the hero and is somebody else; one frame alone counts little."""
+        """Remember the likeness of the other person who is most like the hero; a single frame counts little."""
         self._rival += max(0.0, RIVAL_SHARE * (likeness - self._rival))
 
     def _learn(self, look: Appearance | None, stamp_s: float) -> Appearance | None:
-        """Learn the hero's look, or let the appearance follow the light; it is returned once, when it is complete."""
+        """Learn the hero's appearance, or adapt it to the light; it is returned once, when it is complete."""
         if look is not None and self._model is not None:
             if self._learning_since_s is not None:
                 self._learnt_frames += 1
@@ -424,7 +424,7 @@ def _covers(candidate: Candidate, x_px: float, y_px: float) -> bool:
 
 
 def _shows_one_whole(hero: Candidate, candidates: Sequence[Candidate], image_height_px: int) -> bool:
-    """Whether the hero's box is cut off neither by the image at head or feet nor by somebody else."""
+    """Whether neither the image, at head or feet, nor another person cuts off the hero's box."""
     is_cut = hero.is_part or hero.box.top_px <= 0 or hero.box.bottom_px >= image_height_px
     return not is_cut and not any(_touch(each, hero) for each in candidates if each is not hero)
 

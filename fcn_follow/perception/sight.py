@@ -1,4 +1,4 @@
-"""What a frame shows. Apart from the pipeline, so that its users need not import PyTorch."""
+"""What a frame shows; apart from the pipeline, so that its users need not import PyTorch."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from fcn_follow.perception.selection import Choice
 
 @dataclass(frozen=True)
 class Sight:
-    """The labels of a frame, the hero's blob and position (None where there is none), and everybody else.
+    """The labels of a frame, the hero's blob and position (None if there is none), and all other people.
 
     `people` are the middles of the other people's bodies in the camera's optical frame, in metres; `depth_m` is H x W
-    along the optical axis, where it was computed. `hero_score` is the least that the mean probability of the hero's
-    pixels can be. Where the user points at the hero, `choice` is how it was chosen, and the score its likeness.
+    along the optical axis, if it was computed. `hero_score` is a lower bound of the mean probability of the hero's
+    pixels. If the user points at the hero, `choice` is how the hero was chosen, and the score is the hero's likeness.
     """
 
     labels: NDArray[np.uint8]
