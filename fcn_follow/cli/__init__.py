@@ -7,7 +7,7 @@ from importlib.metadata import version
 
 from fcn_follow.errors import UserError
 
-MIN_TYPER = (0, 9, 4)  # older ones lose or refuse the options, which are written with Annotated
+MIN_TYPER = (0, 9, 4)  # older ones lose or refuse options that are written with Annotated
 
 
 def main() -> None:
@@ -19,7 +19,7 @@ def main() -> None:
             f"fcn-follow: typer {found} is too old; in a virtual environment, pip install 'typer>={wanted}' "
             "(docs/installing.md)"
         )
-    from fcn_follow.cli.app import app  # here: it fails with a typer that is too old
+    from fcn_follow.cli.app import app  # imported here: it fails with a typer that is too old
     from fcn_follow.lab.console import console
 
     try:

@@ -41,7 +41,7 @@ from fcn_follow.perception.labels import labels_of
 from fcn_follow.perception.segmenter import Segmenter
 from fcn_follow.share import default_weights
 
-FRAMES_AHEAD = 4  # read, and predicted, before they are judged; this bounds the memory
+FRAMES_AHEAD = 4  # read and predicted before they are scored; this bounds the memory
 
 
 def score_recording(
@@ -66,7 +66,7 @@ def score_recording(
     engine: EngineName = REFERENCE,
     precision: Precision = "fp32",
 ) -> None:
-    """Score a network on a rosbag2 recording, and the masks that were published in flight, where it has them."""
+    """Score a network on a rosbag2 recording, and the masks that were published in flight, if the bag has them."""
     path = weights or default_weights()
     loaded = load_model(path)
     request = EngineRequest(engine, device, precision)
@@ -115,7 +115,7 @@ def score_recording(
         raise UserError(_nothing_scored(bag, reading, losses, complete))
     score = bag_score(results, losses, reading.topics.image, announced, complete=complete)
     if not complete:
-        console.print(f"interrupted: the figures are of the first {len(results)} frames", style="yellow")
+        console.print(f"interrupted: the figures cover the first {len(results)} frames", style="yellow")
     about = {"weights": path.name, "network": loaded.card.network, "engine": engine_name(network)}
     figures = json.dumps({**about, **score.figures()}, indent=1)
     if as_json:
@@ -131,7 +131,7 @@ def score_recording(
 
 
 def _segmenter(weights: Path, request: EngineRequest) -> Segmenter:
-    """The segmenter as in the node; it loads the weights again, since an engine can change their layout."""
+    """The segmenter as in the node; it reloads the weights, because an engine can change their layout."""
     loaded = load_model(weights)
     return Segmenter(loaded, choose_for(loaded, request_for(loaded, request)).engine)
 
@@ -139,7 +139,7 @@ def _segmenter(weights: Path, request: EngineRequest) -> Segmenter:
 def _refuse_without_truth(bag: Bag, reading: Reading) -> None:
     if not reading.topics.truth and reading.masks is None:
         raise UserError(
-            f"{bag.path}: has no true masks; choose their topic with --truth-topic, or a folder of masks with "
+            f"{bag.path} has no true masks; choose their topic with --truth-topic, or a folder of masks with "
             "--truth (`fcn-follow label` makes one to correct)"
         )
 
@@ -157,7 +157,7 @@ def _nothing_scored(path: Path, reading: Reading, losses: Losses, complete: bool
 
 
 def print_bag_score(score: BagScore, title: str) -> None:
-    """Print the figures as tables on standard output: those of the network, then those of the flight."""
+    """Print the figures as tables on standard output: first the network's, then the flight's."""
     print_evaluation(score.network, title)
     out = output(110)
     flight = score.in_flight

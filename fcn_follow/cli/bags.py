@@ -29,17 +29,19 @@ SHOWN_LOSSES = 5
 SHOWN_GAPS = 8
 
 BagPath = Annotated[Path, typer.Argument(help="A rosbag2 folder, or one .mcap or .db3 file of it.")]
-ImageTopic = Annotated[str, typer.Option(help="The camera's topic; needed where the bag has several cameras.")]
-TruthTopic = Annotated[str, typer.Option(help="The topic of the true masks; needed where the bag has several.")]
+ImageTopic = Annotated[str, typer.Option(help="The camera's topic; needed if the bag has several cameras.")]
+TruthTopic = Annotated[str, typer.Option(help="The topic of the true masks; needed if the bag has several.")]
 Tolerance = Annotated[
     float, typer.Option(min=0.0, max=1.0, help="Seconds by which the stamps of an image and its mask may differ.")
 ]
 GazeboHero = Annotated[int, typer.Option(min=0, max=255, help="The hero's label in a Gazebo labels map.")]
-GazeboPeople = Annotated[list[int], typer.Option(min=0, max=255, help="Label of other people there; may be repeated.")]
+GazeboPeople = Annotated[
+    list[int], typer.Option(min=0, max=255, help="Label of other people in that map; may be repeated.")
+]
 
 
 def print_losses(losses: Sequence[str]) -> None:
-    """Print what could not be read: the first few sentences, and the number of the others."""
+    """Print what could not be read: the first few sentences, and the number of others."""
     for sentence in losses[:SHOWN_LOSSES]:
         console.print(f"skipped: {sentence}", style="yellow")
     if len(losses) > SHOWN_LOSSES:
@@ -115,7 +117,7 @@ def folder_to_bag(
     folder: Annotated[Path, typer.Argument(help="A folder or zip of frames, with or without masks.")],
     out: Annotated[Path, typer.Argument(help="The new bag.")],
     rate: Annotated[
-        float, typer.Option(min=0.01, max=1000.0, help="Frames per second, where the names have no stamps.")
+        float, typer.Option(min=0.01, max=1000.0, help="Frames per second, if the names have no stamps.")
     ] = 15.0,
     raw: Annotated[
         bool, typer.Option("--raw", help="Write pixels (Image) instead of the files (CompressedImage).")
@@ -123,7 +125,7 @@ def folder_to_bag(
     storage: Annotated[str, typer.Option(help="mcap or sqlite3.")] = "mcap",
     zstd: Annotated[bool, typer.Option("--zstd", help="Compress with zstd, as rosbag2 does.")] = False,
 ) -> None:
-    """Turn a folder of frames into a bag: image_raw, and ground_truth/label_mask where there are masks."""
+    """Convert a folder of frames into a bag: image_raw, and ground_truth/label_mask if there are masks."""
     frames = open_frames(folder)
     losses: list[str] = []
     with BagWriter(out, storage, zstd=zstd) as writer, progress_bar() as progress:
@@ -147,7 +149,7 @@ def bag_to_folder(
     gazebo_hero: GazeboHero = 2,
     gazebo_people: GazeboPeople = [1],  # noqa: B006 (typer's way)
 ) -> None:
-    """Turn a bag into a folder of frames named by stamp; of a bag with true masks only the images that have one."""
+    """Convert a bag into a folder of frames named by stamp; with true masks, only the images that have one."""
     losses: list[str] = []
     tally = Tally()
     gazebo = TrueLabels(gazebo_hero, tuple(gazebo_people))

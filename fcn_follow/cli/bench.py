@@ -42,17 +42,17 @@ def benchmarks() -> None:
 def engines(
     weights: WeightsFiles = None,
     engines: Annotated[
-        str, typer.Option(help="Engines, and what they are compared with, NAME,NAME; default: all that are quick.")
+        str, typer.Option(help="Engines, and what to compare them with, NAME,NAME; default: all quick ones.")
     ] = "",
     device: Device = "auto",
     threads: Annotated[str, typer.Option(help="Numbers of threads, N,N.")] = "1",
     batch: Annotated[str, typer.Option(help="Frames at a time, N,N.")] = "1",
-    size: Annotated[int, typer.Option(help="Side of the input in pixels; 0: as the weights want it.", min=0)] = 0,
-    rounds: Annotated[int, typer.Option(help="Frames by each engine.", min=5, max=100_000)] = 50,
-    precision: Annotated[str, typer.Option(help="Precisions, NAME,NAME; default: all that each one has.")] = "",
+    size: Annotated[int, typer.Option(help="Side of the input in pixels; 0: that of the weights.", min=0)] = 0,
+    rounds: Annotated[int, typer.Option(help="Frames for each engine.", min=5, max=100_000)] = 50,
+    precision: Annotated[str, typer.Option(help="Precisions, NAME,NAME; default: all that each engine has.")] = "",
     as_json: Json = False,
 ) -> None:
-    """Compare engines with plain PyTorch and what else runs the plain network: each frame by all of them in turn."""
+    """Compare engines with plain PyTorch and other runtimes of the plain network; all run each frame in turn."""
     limits: Limits = {}
     plan = _plan(weights, engines, device, threads, batch, size, rounds, precision)
     with console.status("") as status:
@@ -71,7 +71,7 @@ def chain(
     seconds: Annotated[float, typer.Option(help="How long each.", min=1.0, max=86_400.0)] = 10.0,
     endurance: Annotated[
         float,
-        typer.Option(help="Additional seconds of the last size at the last rate.", min=0.0, max=86_400.0),
+        typer.Option(help="Additional seconds with the last size at the last rate.", min=0.0, max=86_400.0),
     ] = 0.0,
     as_json: Json = False,
 ) -> None:
@@ -99,11 +99,11 @@ def scoring(
     frames: Annotated[Path, typer.Argument(help="Frames with masks: a folder or zip.")],
     weights: Annotated[
         Optional[list[Path]],  # noqa: UP045
-        typer.Option(help="Weights files, given again for more; default: hero_net."),
+        typer.Option(help="Weights file; repeat for more; default: hero_net."),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Measure how many frames per second `fcn-follow score` judges."""
+    """Measure how many frames per second `fcn-follow score` scores."""
     from fcn_follow.lab.bench.scoring import measure_scoring
 
     speeds = []
@@ -135,11 +135,11 @@ def page(
         Optional[Path],  # noqa: UP045
         typer.Option(help="Measure first, scoring on these frames with masks: a folder or zip."),
     ] = None,
-    to: Annotated[Path, typer.Option(help="The page; its figures lie in the folder of its name.")] = Path(
+    to: Annotated[Path, typer.Option(help="The page; its figures are in the folder of the same name.")] = Path(
         "docs/performance.md"
     ),
 ) -> None:
-    """Write docs/performance.md from the figures in docs/performance/, with --frames after measuring them here."""
+    """Write docs/performance.md from the figures in docs/performance/; with --frames, measure them here first."""
     from fcn_follow.lab.bench import performance_page
 
     if frames is not None:
@@ -150,7 +150,7 @@ def page(
 
 
 def _finish(figures: dict[str, Any], as_json: bool) -> None:
-    """Print the figures as JSON, where that is wanted, with what they were measured on and by."""
+    """Print the figures as JSON, if requested, with the machine and the command."""
     if as_json:
         arguments = [Path(word).name if _leads_outside(Path(word)) else word for word in sys.argv[1:]]
         about = {
@@ -163,7 +163,7 @@ def _finish(figures: dict[str, Any], as_json: bool) -> None:
 
 
 def _leads_outside(path: Path) -> bool:
-    """Whether the path names folders of this machine, which say nothing to others."""
+    """Whether the path names folders of this machine, which mean nothing elsewhere."""
     return path.is_absolute() or ".." in path.parts
 
 
@@ -204,7 +204,7 @@ def shipped_weights() -> list[Path]:
 def _print_engines(speeds: list[Speed], limits: Limits) -> None:
     out = output(150)
     table = table_of(
-        f"Engines on {machine_name()}; each frame by all of them in turn", ("network", "engine", "precision"),
+        f"Engines on {machine_name()}; all run each frame in turn", ("network", "engine", "precision"),
         ("size", "threads", "batch", "best ms", "median ms", "p99 ms", "frames/s", "x plain PyTorch", "of the limit"),
     )  # fmt: skip
     for row in speeds:

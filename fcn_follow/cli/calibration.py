@@ -28,7 +28,7 @@ from fcn_follow.lab.scoring.predict import predictions
 from fcn_follow.lab.training.judgement import card_scores
 from fcn_follow.networks.weights import LoadedWeights, ModelCard, load_weights, save_weights
 
-MIN_FRAMES_WITHOUT_HERO = 100  # one false alarm in as many is 10 per 1000
+MIN_FRAMES_WITHOUT_HERO = 100  # one false alarm in as many frames is 10 per 1000
 ROWS_BETWEEN = 5  # the table prints every fifth level
 
 
@@ -42,7 +42,7 @@ def calibrate(
     ] = "false_alarms",
     flip_average: Annotated[
         Optional[bool],  # noqa: UP045
-        typer.Option(help="Set whether to predict the mean over frame and mirror image, in twice the time."),
+        typer.Option(help="Whether to predict the mean over frame and mirror image, in twice the time."),
     ] = None,
     device: Device = "auto",
 ) -> None:
@@ -77,7 +77,7 @@ def calibrate(
 
 
 def _save(loaded: LoadedWeights, card: ModelCard, best: Level, path: Path) -> None:
-    """Write the level into the card, with its figures instead of those of an earlier level."""
+    """Write the level into the card, and replace the figures of an earlier level."""
     chosen = {CHOOSING + name: figure for name, figure in card_scores(best.evaluation).items()}
     if dropped := sorted(name for name in card.scores if not name.startswith(CHOOSING)):
         console.print(
@@ -87,7 +87,7 @@ def _save(loaded: LoadedWeights, card: ModelCard, best: Level, path: Path) -> No
     without_hero = best.evaluation.detection.frames_without_hero
     if without_hero < MIN_FRAMES_WITHOUT_HERO:
         console.print(
-            f"only {without_hero} frames without a hero chose the level: it says little about false alarms",
+            f"only {without_hero} frames without a hero chose the level: its false alarm rate is uncertain",
             style="yellow",
         )
     card = dataclasses.replace(

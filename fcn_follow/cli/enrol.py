@@ -36,24 +36,24 @@ def enrol(
     out: Annotated[Path, typer.Option(help="The appearance file to write.")],
     number: Annotated[
         Optional[int],  # noqa: UP045
-        typer.Option(help="The person's number in the picture that is written beside --out; default: it is asked for."),
+        typer.Option(help="The person's number in the picture beside --out; default: the command asks."),
     ] = None,
     largest: Annotated[bool, typer.Option("--largest", help="Take the tallest person of that picture.")] = False,
     finetune: Annotated[
         bool,
-        typer.Option("--finetune", help="Train weights too whose hero is this person, beside --out; from people_net."),
+        typer.Option("--finetune", help="Also train weights whose hero is this person, beside --out; from people_net."),
     ] = False,
     minutes: Annotated[
-        float, typer.Option(help="The longest time to train; Ctrl-C keeps the best so far.", min=0.1, max=1440)
+        float, typer.Option(help="Maximum training time; Ctrl-C keeps the best weights so far.", min=0.1, max=1440)
     ] = 10,
     seed: Annotated[int, typer.Option(help="Of the training.", min=0)] = 1,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the training that was stopped.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the training that was stopped.")] = False,
     weights: WeightsFile = None,
     engine: EngineName = "auto",
 ) -> None:
-    """Learn a person's appearance from a clip, and report how well it separates this person from the others there."""
+    """Learn a person's appearance from a clip, and report how well it separates this person from the others."""
     if resume and not finetune:
-        raise UserError("--resume goes on with a training: give --finetune")
+        raise UserError("--resume continues a training: give --finetune")
     _check_out(out, finetune)
     source = open_source(video)
     if source.live:
@@ -89,16 +89,16 @@ def enrol(
 def _check_out(out: Path, finetune: bool) -> None:
     """Raise UserError where --out would overwrite something else: a clip, weights, a folder."""
     if out.suffix != ".json":
-        raise UserError(f"--out {shown(str(out))}: an appearance file ends in .json, and so is no clip and no weights")
+        raise UserError(f"--out {shown(str(out))}: an appearance file must end in .json")
     weights = own_person.weights_beside(out)
     trained = (weights, checkpoint_path(weights)) if finetune else ()
     for path in (out, out.with_suffix(".png"), *trained):
         if path.exists() and not path.is_file():
-            raise UserError(f"--out {shown(str(out))}: {shown(str(path))} is no file; take another name")
+            raise UserError(f"--out {shown(str(out))}: {shown(str(path))} is not a file; choose another name")
 
 
 def _chosen(choice: Choice, picture: Path, number: int | None, largest: bool) -> Candidate:
-    """The candidate whom the options or the user name. Raises UserError where nobody has that number."""
+    """The candidate that the options or the user name. Raises UserError if nobody has that number."""
     if largest:
         return max(choice.candidates, key=lambda each: each.height_px)
     people = "; ".join(each.words for each in choice.candidates)

@@ -23,7 +23,7 @@ from fcn_follow.networks.weights import ModelCard
 
 
 def find_lr(
-    data: Annotated[list[Path], typer.Option(help="Folder or zip of images/ and masks/, given again for more.")],
+    data: Annotated[list[Path], typer.Option(help="Folder or zip of images/ and masks/; repeat for more.")],
     out: Annotated[Path, typer.Option(help="Picture of the curve to write (.png).")] = Path("learning_rate.png"),
     recipe: Recipe = "hero_net",
     network: NetworkName = "",
@@ -35,7 +35,7 @@ def find_lr(
 ) -> None:
     """Raise the learning rate step by step, draw the loss over it and suggest a rate; no weights are written."""
     if out.suffix != ".png":
-        raise UserError(f"--out {out}: the curve is a .png")
+        raise UserError(f"--out {out}: the curve must be a .png file")
     if lowest >= highest:
         raise UserError(f"--lowest {lowest:g} must be below --highest {highest:g}")
     parameters = read_parameters(recipe, network, setting or [])

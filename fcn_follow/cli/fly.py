@@ -34,25 +34,28 @@ if TYPE_CHECKING:
 FlightT = TypeVar("FlightT")
 fly = typer.Typer(no_args_is_help=True, add_completion=False)
 
-One = Annotated[str, typer.Option(help="Which scenario; `fcn-follow fly --list` lists them.")]
-Several = Annotated[str, typer.Option(help="Which scenarios, NAME,NAME; default: all that --ranging suits.")]
+One = Annotated[str, typer.Option(help="The scenario; `fcn-follow fly --list` lists them.")]
+Several = Annotated[str, typer.Option(help="The scenarios, NAME,NAME; default: all that suit --ranging.")]
 Seeds = Annotated[int, typer.Option(help="Flights of each scenario, with seeds from 0 on.", min=1, max=10000)]
 Out = Annotated[Path, typer.Option(help="Folder for tables, report and video.")]
-Engine = Annotated[str, typer.Option(help="What runs the network, in fp32 (see fcn-follow score).")]
+Engine = Annotated[str, typer.Option(help="The engine of the network, in fp32 (see fcn-follow score).")]
 TruePositions = Annotated[
-    bool, typer.Option("--true-positions", help="Fly by the true hero position instead of a network.")
+    bool, typer.Option("--true-positions", help="Use the true hero position instead of a network.")
 ]
 Pointed = Annotated[
     bool,
-    typer.Option("--pointed", help="Follow one of ten outfits, by the seed, at whom the user points at the start."),
+    typer.Option(
+        "--pointed",
+        help="Follow a person in one of ten outfits, chosen by the seed; a simulated user points at the start.",
+    ),
 ]
 Outfits = Annotated[
     bool,
     typer.Option(
-        "--outfits", help="Dress hero and lookalikes as --pointed does; the hero is still that of the weights."
+        "--outfits", help="Dress hero and lookalikes as with --pointed; the hero is still that of the weights."
     ),
 ]
-Ranging = Annotated[str, typer.Option(help=f"How the distance is found: {', '.join(METHODS)}.")]
+Ranging = Annotated[str, typer.Option(help=f"Ranging method: {', '.join(METHODS)}.")]
 Duration = Annotated[Optional[float], typer.Option(help="Seconds, instead of the scenario's own.", min=1)]  # noqa: UP045
 Processes = Annotated[int, typer.Option(help="Flights at the same time.", min=1, max=64)]
 
@@ -90,13 +93,13 @@ def one(
     move: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(
-            help="From the fifth second on: orbit the hero, lead it, or dolly away and back; the distance's error is "
-            "that from the set point of the start."
+            help="From the fifth second on: orbit or lead the hero, or dolly away and back; the distance error is "
+            "measured from the set point at the start."
         ),
     ] = None,
     record: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option(help="Folder for the camera's frames and their true masks, which `enrol` or `score` then read."),
+        typer.Option(help="Folder for the camera's frames and their true masks, for `enrol` or `score`."),
     ] = None,
 ) -> None:
     """Fly one scenario; write a report with a video."""
@@ -150,7 +153,7 @@ def suite(
     on: On = "",
     resume: Resume = False,
 ) -> None:
-    """Fly many scenarios with several seeds each; write tables, a report and what of the requirements is met."""
+    """Fly many scenarios with several seeds each; write tables, a report and which requirements are met."""
     from fcn_follow.simulation.flight_report import write_suite_report
     from fcn_follow.simulation.requirements import judge
     from fcn_follow.simulation.suite import save_tables
@@ -179,7 +182,7 @@ def suite(
 
 @fly.command()
 def compare(
-    scenario: Annotated[str, typer.Option(help="Which scenarios, NAME,NAME; default: all.")] = "",
+    scenario: Annotated[str, typer.Option(help="The scenarios, NAME,NAME; default: all.")] = "",
     seeds: Seeds = 3,
     out: Out = Path("out"),
     weights: WeightsFile = None,
@@ -189,7 +192,7 @@ def compare(
     on: On = "",
     resume: Resume = False,
 ) -> None:
-    """Fly the same flights by each way to find the distance; write one table."""
+    """Fly the same flights with each ranging method; write one table."""
     from fcn_follow.simulation.ranging_table import ranging_rows, save_ranging
 
     scenarios = _scenarios(scenario, knows_depth=True)
@@ -203,7 +206,7 @@ def compare(
             found = dict(_flights(scenarios, seeds, eyes, duration, where, journal, deaths))
             flown[eyes.ranging] = _in_order(found)
             save_ranging(out, flown)
-    title = "RMS distance error in metres, by how the distance is found"
+    title = "RMS distance error in metres, by ranging method"
     table = table_of(title, ["scenario"], (eyes.ranging.replace("_", " ") for eyes in ways))
     for row in ranging_rows(flown):
         cells = zip(row.distance_rms_m.values(), row.contacts.values(), strict=True)
@@ -226,7 +229,7 @@ def faults(
     on: On = "",
     resume: Resume = False,
 ) -> None:
-    """Fly with random faults of sensors and links; exit with 1 where a flight did what must never happen."""
+    """Fly with random faults of sensors and links; exit with 1 if a flight did what must never happen."""
     from fcn_follow.simulation.fault_flights import FaultFlight, Task, decoded, run, save_flights
 
     eyes = _eyes(true_positions, weights, engine, ranging)
@@ -269,7 +272,7 @@ def _stopped_by_ctrl_c(out: Path) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        console.print(f"stopped; what was finished is in {out}, and --resume keeps it")
+        console.print(f"stopped; finished results are in {out}, and --resume keeps them")
         raise typer.Exit(130) from None
 
 
@@ -282,7 +285,7 @@ def _in_order(found: Mapping[int, FlightT]) -> list[FlightT]:
 
 
 def _end(deaths: Deaths) -> None:
-    """Report dead workers; exit with 1 where flights are missing."""
+    """Report dead workers; exit with 1 if flights are missing."""
     if deaths.count:
         console.print(str(deaths), style="yellow")
     if deaths.given_up:
@@ -290,7 +293,7 @@ def _end(deaths: Deaths) -> None:
 
 
 def _scenarios(names: str, *, knows_depth: bool) -> list[Scenario]:
-    """The scenarios of NAME,NAME; without names all, but for those that only a depth can range."""
+    """The scenarios of NAME,NAME; without names all, except those that need depth for ranging."""
     from fcn_follow.simulation.scenarios import SCENARIOS, find_scenario
 
     if names:
@@ -306,18 +309,18 @@ def _eyes(
     pointed: bool = False,
     outfits: bool = False,
 ) -> EyesSpec:
-    """The perception of the flights. Raises UserError, before anything flies, for options that do not fit."""
+    """The perception of the flights. Raises UserError, before anything flies, for options that do not fit together."""
     from fcn_follow.simulation.suite import EyesSpec
 
     if ranging not in METHODS:
         raise UserError(f"--ranging {ranging}: allowed is {', '.join(METHODS)}")
     if true_positions:
         if ranging != METHODS[0]:
-            raise UserError("--true-positions is flown without any ranging")
+            raise UserError("--true-positions uses no ranging; leave out --ranging")
         if pointed:
             raise UserError("--true-positions needs no pointing; leave out --pointed")
         return EyesSpec(outfits=outfits)
-    path = (weights or default_weights(pointed=pointed)).resolve()  # the workers of a cluster are in other folders
+    path = (weights or default_weights(pointed=pointed)).resolve()  # the workers of a cluster run in other folders
     card = load_model(path).card
     candidates(EngineRequest(engine, precision="fp32"))
     if ranging == "depth":
@@ -334,7 +337,7 @@ def _flights(
     journal: Journal,
     deaths: Deaths,
 ) -> Iterator[tuple[int, Figures]]:
-    """The place and the figures of each flight as it ends, under a progress bar."""
+    """The index and the figures of each flight as it ends, under a progress bar."""
     from fcn_follow.simulation.figures import figures_of_json
     from fcn_follow.simulation.suite import Task, run_to_figures
 
@@ -347,7 +350,7 @@ def _flights(
 
 
 def print_figures(flown: list[Figures]) -> None:
-    """One row a scenario on standard output."""
+    """One row per scenario on standard output."""
     from fcn_follow.simulation.figures import scenario_means
 
     shown = {"hero_in_frame": "in frame", "right_person": "right person", "distance_rms_m": "distance RMS m",

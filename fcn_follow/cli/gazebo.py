@@ -11,7 +11,7 @@ from fcn_follow.lab.console import output
 
 
 def gazebo_assets(
-    out: Annotated[Path, typer.Argument(help="Folder for models/ and worlds/; the checkout for its own.")],
+    out: Annotated[Path, typer.Argument(help="Folder for models/ and worlds/; the checkout's root updates its own.")],
 ) -> None:
     """Make the world, the people and the drone for Gazebo; the same bytes each time."""
     from fcn_follow.gazebo.assets import write_assets

@@ -20,13 +20,13 @@ def import_keras(
     weights: Annotated[Path, typer.Argument(help="HDF5 file of the weights (the course's model_weights).")],
     architecture: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Argument(help="JSON file of the architecture (config_model_weights), where WEIGHTS does not hold it."),
+        typer.Argument(help="JSON file of the architecture (config_model_weights), if WEIGHTS does not hold it."),
     ] = None,
     out: Annotated[Path, typer.Option(help="Weights file to write (.safetensors).")] = Path("imported.safetensors"),
 ) -> None:
     """Convert a Keras network of the Follow-Me course; no code of the files runs."""
     try:
-        from fcn_follow.networks.keras import weights_import  # here: only this command needs h5py
+        from fcn_follow.networks.keras import weights_import  # imported here: only this command needs h5py
     except ImportError as error:
         raise UserError("import-keras needs h5py: pip install h5py") from error
     if out.suffix != ".safetensors":

@@ -49,7 +49,7 @@ def _network(weights: Path, request: EngineRequest) -> tuple[Any, Any]:
 
 
 def score_one(task: Task) -> dict[str, Any]:
-    """The figures of a recording as `score-bag` has them, or the `problem` why there are none."""
+    """The figures of a recording, as `score-bag` has them, or a `problem` if there are none."""
     network, card = _network(task.weights, task.request)
     losses = Losses()
     try:
@@ -62,7 +62,7 @@ def score_one(task: Task) -> dict[str, Any]:
             judged = score_bag(predictions(network, card, bag_frames(bag, reading, card, losses)), card, None)
             results = [result for _, _, result in judged]
             if not results:
-                raise UserError("no image could be scored; `fcn-follow score-bag` says why")
+                raise UserError("no image could be scored; `fcn-follow score-bag` gives the reason")
             return bag_score(results, losses, topics.image, bag.count(topics.image), complete=True).figures()
     except UserError as error:
         return {"problem": str(error)}
@@ -82,7 +82,7 @@ def score_recordings(
     on: On = "",
     resume: Resume = False,
 ) -> None:
-    """Score a network on many rosbag2 recordings; exit with 1 where one could not be scored."""
+    """Score a network on many rosbag2 recordings; exit with 1 if one could not be scored."""
     path = (weights or default_weights()).resolve()
     request = EngineRequest(engine, device, precision)
     load_model(path)
@@ -98,7 +98,7 @@ def score_recordings(
                 found[place] = result
                 progress.update(bar, advance=1, description=f"scored {tasks[place].bag.name}")
         except KeyboardInterrupt:
-            console.print(f"stopped; what was finished is in {out}, and --resume keeps it")
+            console.print(f"stopped; finished results are in {out}, and --resume keeps them")
             raise typer.Exit(130) from None
     for place in deaths.given_up:
         found[place] = {"problem": "the worker died each time"}

@@ -9,11 +9,11 @@ import typer
 
 WeightsFile = Annotated[
     Optional[Path],  # noqa: UP045
-    typer.Option(help="Weights file; default: hero_net, or people_net where pointed."),
+    typer.Option(help="Weights file; default: hero_net, or people_net with a pointed hero."),
 ]
 WeightsFiles = Annotated[
     Optional[list[Path]],  # noqa: UP045
-    typer.Option(help="Weights files, given again for more; default: all that the package ships."),
+    typer.Option(help="Weights file; repeat for more; default: all that the package ships."),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 EngineName = Annotated[
@@ -31,12 +31,12 @@ Json = Annotated[bool, typer.Option("--json", help="Print the figures as JSON on
 On = Annotated[
     str,
     typer.Option(
-        help="Instead of --processes: ray, or ray://HOST of a Ray cluster whose machines have this package and see the "
+        help="Instead of --processes: ray, or ray://HOST of a Ray cluster whose machines have this package and the "
         "same files.",
         show_default=False,
     ),
 ]
-Resume = Annotated[bool, typer.Option("--resume", help="Keep what an earlier run in --out has finished.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Keep the finished tasks of an earlier run in --out.")]
 Recipe = Annotated[str, typer.Option(help="Recipe: a name in config/recipes, or a YAML file; see docs/training.md.")]
 NetworkName = Annotated[str, typer.Option(help="Network by name, instead of that of the recipe.", show_default=False)]
 Settings = Annotated[

@@ -46,13 +46,13 @@ FORGETS = "other people are found less well than by {}, and the drone keeps away
 def check_finetuning(model: Model, weights: Path, out: Path) -> LoadedWeights:
     """The weights to start from.
 
-    Raises UserError where they cannot be trained, or would be overwritten, or the simulator has nothing to draw with.
+    Raises UserError if they cannot be trained or would be overwritten, or if the simulator cannot render.
     """
     from fcn_follow.simulation import graphics  # noqa: F401 - here: the help needs no simulator
 
     target = weights_beside(out)
     if target.resolve() == weights.resolve():
-        raise UserError(f"--out {out}: the weights would overwrite {weights}; take another name")
+        raise UserError(f"--out {out}: the weights would overwrite {weights}; choose another name")
     if not isinstance(model, LoadedWeights) or model.card.graph is not None or model.card.depth:
         raise UserError(f"{weights}: --finetune starts from .safetensors weights of this package without a depth head")
     return model
@@ -66,7 +66,7 @@ def weights_beside(out: Path) -> Path:
 def finetune(
     clip: ClipFrames, start: LoadedWeights, weights: Path, out: Path, parameters: TrainingParameters, resume: bool
 ) -> None:
-    """Train, judge and write the weights beside `out`. Raises UserError where the clip does not do."""
+    """Train, judge and write the weights beside `out`. Raises UserError if the clip is not sufficient."""
     parts = stretches(clip)
     rng = np.random.default_rng(parameters.seed)
     training = [*parts.training, *doubles(parts.training, rng)]
@@ -123,7 +123,7 @@ def own_parameters(start: ModelCard, minutes: float, seed: int) -> TrainingParam
 
 
 def _simulated(count: int, seed: int, parameters: TrainingParameters) -> FrameBank:
-    """Frames of the simulator, in which nobody is this person."""
+    """Frames of the simulator, none of which shows this person."""
     from fcn_follow.simulation.synthesize import SynthesisOptions, synthesize  # here: as above
 
     side_px = parameters.frame_px

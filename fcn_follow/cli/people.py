@@ -25,10 +25,14 @@ def compose_people(
     out: Annotated[Path, typer.Option(help="Folder to write: new, or an earlier part of the same run.")],
     background: Annotated[
         Optional[list[Path]],  # noqa: UP045
-        typer.Option(help="Pictures without people, or frames with masks, of which those without people are taken."),
+        typer.Option(
+            help="Pictures without people, or frames with masks; of these only the ones without people are used."
+        ),
     ] = None,
     count: Annotated[int, typer.Option(help="Frames to make.")] = 1000,
-    part: Annotated[str, typer.Option(help="Photographs and backgrounds that train, choose or judge.")] = "train",
+    part: Annotated[
+        str, typer.Option(help="Use the photographs and backgrounds that train, choose or judge.")
+    ] = "train",
     height: Annotated[str, typer.Option(help="Heights of people in pixels of a frame of 256x256, MIN-MAX.")] = "12-150",
     seed: Annotated[int, typer.Option(help="The same seed gives the same frames.")] = 0,
     split: Split = None,
@@ -57,7 +61,7 @@ def compose_people(
 
 
 def _of_part(path: Path, part: str, held_out: HeldOutRuns, progress: Progress) -> list[FrameRef]:
-    """The frames of a set that train, choose or judge: by their run, or by their name in a set without runs."""
+    """The frames of a set that train, choose or judge: by run, or by name in a set without runs."""
     runs = {"choose": held_out.choosing, "judge": held_out.judging}
 
     def belongs(ref: FrameRef) -> bool:

@@ -18,7 +18,7 @@ from fcn_follow.networks.weights import ModelCard
 
 
 def has_pets(data: Sequence[Path]) -> bool:
-    """Whether --data is the Pets; UserError where there is other data too."""
+    """Whether --data is the Pets. Raises UserError if there is other data too."""
     pets = [path for path in data if str(path).startswith(PREFIX)]
     if pets and len(data) > 1:
         raise UserError(f"--data {pets[0]}: pets have other classes and cannot be combined with other data")

@@ -23,7 +23,7 @@ RECALL = "recall_"
 
 def results(
     weights: WeightsFiles = None,
-    rounds: Annotated[int, typer.Option(help="Frames by each engine for the milliseconds.", min=5, max=10_000)] = 40,
+    rounds: Annotated[int, typer.Option(help="Frames for each engine's time measurement.", min=5, max=10_000)] = 40,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the table as Markdown.")] = False,
 ) -> None:
     """Print all weights in one table: size, held-out figures of their cards, milliseconds per frame on a CPU thread."""

@@ -36,16 +36,18 @@ def run(
     ] = None,
     scenario: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option(help="What happens in the simulator; `fcn-follow fly --list` lists the scenarios."),
+        typer.Option(help="The simulator's scenario; `fcn-follow fly --list` lists them."),
     ] = None,
     vehicle: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(
             callback=_one_of("mavlink", "odom"),
-            help="Another simulator flies the drone of this one; its pose comes by mavlink or on the topic odom.",
+            help="Let another simulator fly the drone; its pose comes by mavlink or on the topic odom.",
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="In the simulator: other people, textures, wind.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, help="In the simulator: a different seed gives other people, textures, wind.")
+    ] = 0,
     record: Annotated[bool, typer.Option("--record", help="Record all topics as rosbag2 (mcap) in --out.")] = False,
     foxglove: Annotated[
         bool,
@@ -57,13 +59,14 @@ def run(
     duration: Annotated[
         Optional[float],  # noqa: UP045
         typer.Option(
-            metavar="S", help="End after S seconds, 0: never; default: 60 s in the simulator, else with the source."
+            metavar="S",
+            help="End after S seconds, 0: never; default: 60 s in the simulator, else the end of the source.",
         ),
     ] = None,
     loop: Annotated[bool, typer.Option("--loop", help="Play the source again and again.")] = False,
     calibration: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option(metavar="YAML", help="The camera's calibration, of a source without camera_info."),
+        typer.Option(metavar="YAML", help="The camera's calibration file, for a source without camera_info."),
     ] = None,
     fov: Annotated[
         Optional[float],  # noqa: UP045
@@ -71,26 +74,26 @@ def run(
             metavar="DEG",
             min=1.0,
             max=179.0,
-            help="The camera's horizontal angle of view, of a source without camera_info and calibration; default: 60.",
+            help="Horizontal angle of view of a camera without camera_info and calibration; default: 60.",
         ),
     ] = None,
     weights: WeightsFile = None,
     ranging: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option(callback=_one_of(*METHODS), help=f"How the hero's distance is found: {', '.join(METHODS)}."),
+        typer.Option(callback=_one_of(*METHODS), help=f"Ranging method for the hero: {', '.join(METHODS)}."),
     ] = None,
     pointed: Annotated[
         bool,
         typer.Option(
             "--pointed",
-            help="Follow whom you point at: a digit in the live status, topic hero/point; default: trained.",
+            help="Follow the person you point at: a digit in the live status, or topic hero/point; default: trained.",
         ),
     ] = False,
     hero: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(
             metavar="JSON",
-            help="--pointed with this file of the hero's appearance: read, and written when you point.",
+            help="--pointed with this file of the hero's appearance, which is read, and written when you point.",
         ),
     ] = None,
     device: Annotated[
@@ -99,7 +102,7 @@ def run(
     ] = None,
     engine: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option(help="What runs the network; default: auto, the fastest that is installed."),
+        typer.Option(help="The engine of the network; default: auto, the fastest that is installed."),
     ] = None,
     params: Annotated[
         Optional[Path],  # noqa: UP045
@@ -109,7 +112,7 @@ def run(
         bool,
         typer.Option(
             "--network",
-            help="Let other machines receive the topics and command the nodes; default: this machine alone.",
+            help="Let other machines receive the topics and command the nodes; default: only this machine.",
         ),
     ] = False,
     out: Annotated[Path, typer.Option(help="Folder of the recording.")] = Path("out"),
@@ -143,5 +146,5 @@ def run(
         runner.run()
     except UserError:
         raise
-    except Exception as error:  # the nodes have ended all the same
+    except Exception as error:  # the nodes have ended anyway
         raise UserError(f"the runner failed: {type(error).__name__}: {error}") from error

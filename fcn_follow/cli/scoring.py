@@ -39,7 +39,7 @@ def score(
         list[Path], typer.Option(help="Frames with masks: a folder, a zip, or the course's folder of three folders.")
     ],
     weights: WeightsFile = None,
-    held_out: Annotated[bool, typer.Option(help="Score only the runs that judge; --split alone does so too.")] = False,
+    held_out: Annotated[bool, typer.Option(help="Score only the runs that judge; implied by --split.")] = False,
     split: Split = None,
     report: Annotated[Optional[Path], typer.Option(help="Folder for an image of the worst frames and a CSV.")] = None,  # noqa: UP045
     as_json: Json = False,
@@ -50,15 +50,15 @@ def score(
     engine: EngineName = "auto",
     precision: Precision = "fp32",
 ) -> None:
-    """Score a network on frames with masks: the Follow-Me score, and figures of detection beside it."""
+    """Score a network on frames with masks: the Follow-Me score, detection rates and false alarms."""
     if report:
         make_folder(report, "--report")
     path = weights or default_weights()
     loaded = load_model(path)
     if to_card and not (held_out and isinstance(loaded, LoadedWeights) and not loaded.card.depth):
-        raise UserError("--to-card is for --held-out and a .safetensors file without a depth head")
+        raise UserError("--to-card needs --held-out and a .safetensors file without a depth head")
     if engine == REFERENCE and not isinstance(loaded, LoadedWeights):
-        raise UserError("--engine torch is for .safetensors files; an exported file runs on the engine of its kind")
+        raise UserError("--engine torch needs a .safetensors file; an exported file runs on the engine of its kind")
     refs = scored_refs(data, read_split_of(split).judging if held_out or split is not None else None, split)
     network = scored_network(loaded, EngineRequest(engine, device, precision))
     skipped: list[str] = []
@@ -91,8 +91,8 @@ def score(
 def scored_network(loaded: Model, request: EngineRequest) -> Module | Engine:
     """The network itself for plain PyTorch in fp32, else the requested engine, or the one that takes the file.
 
-    auto in fp32 is plain PyTorch on a GPU, which takes batches, and for a network with a depth head, since no engine
-    gives probabilities and depth; else the fastest engine, with a frame on each core.
+    auto in fp32 is plain PyTorch on a GPU, which takes batches, and for a network with a depth head, because no engine
+    gives probabilities and depth. Otherwise it is the fastest engine, with a frame on each core.
     """
     device = find_device(request.device)
     plain = (REFERENCE,) if device.type == "cpu" and not loaded.card.depth else (REFERENCE, "auto")
@@ -105,7 +105,7 @@ def scored_network(loaded: Model, request: EngineRequest) -> Module | Engine:
 
 
 def engine_name(network: Module | Engine) -> str:
-    """The engine of the figures, as `openvino fp32 on cpu`."""
+    """The engine of the figures, such as `openvino fp32 on cpu`."""
     if not isinstance(network, Module):
         return str(network.spec)
     return str(EngineSpec(REFERENCE, next(network.parameters()).device.type))
@@ -114,9 +114,9 @@ def engine_name(network: Module | Engine) -> str:
 def scored_refs(
     data: Sequence[Path], runs: Collection[str] | None, split: Path | None
 ) -> list[tuple[FrameRef, Kind | None]]:
-    """The frames of the paths, or those of these runs, which are of this split file.
+    """The frames of the paths, or only those of these runs of this split file.
 
-    Raises UserError where no frame is of these runs.
+    Raises UserError if no frame belongs to these runs.
     """
     refs = [item for folder in data for item in refs_of(folder)]
     if runs is None:
@@ -124,17 +124,17 @@ def scored_refs(
     report_absent_runs(split, runs, [ref for ref, _ in refs])
     chosen = [(ref, kind) for ref, kind in refs if ref.run in runs]
     if not chosen:
-        raise UserError(f"none of the frames is of the runs {', '.join(sorted(runs))}")
+        raise UserError(f"none of the frames belongs to the runs {', '.join(sorted(runs))}")
     return chosen
 
 
 def report_absent_runs(split: Path | None, runs: Collection[str], refs: Sequence[FrameRef]) -> None:
-    """Print which of these runs of the user's split file no frame has: a run under a misspelt name would train."""
+    """Print the runs of the user's split file that no frame has: a run with a misspelt name would train."""
     there = {ref.run for ref in refs}
     absent = sorted(set(runs) - there)
     if split is not None and absent:
         console.print(
-            f"{split}: no frame is of {', '.join(absent)}; the data has the runs {', '.join(sorted(there))}",
+            f"{split}: no frame belongs to {', '.join(absent)}; the data has the runs {', '.join(sorted(there))}",
             style="yellow",
         )
 

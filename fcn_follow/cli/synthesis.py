@@ -24,7 +24,7 @@ def synthesize(
     seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 0,
     no_hero: Annotated[float, typer.Option(help="Share of frames without a hero, 0 to 1.")] = 0.35,
     far: Annotated[float, typer.Option(help="Share of far heroes (4 to 200 px of 256x256) among the others.")] = 0.6,
-    seated: Annotated[float, typer.Option(help="Share of heroes who sit, 0 to 1.")] = 0.0,
+    seated: Annotated[float, typer.Option(help="Share of sitting heroes, 0 to 1.")] = 0.0,
     behind_wall: Annotated[float, typer.Option(help="Share of heroes behind a low wall, 0 to 1.")] = 0.0,
     hero_top: Annotated[Optional[str], typer.Option(help="Colour of the hero's top, #rrggbb or a name.")] = None,  # noqa: UP045
     hero_hair: Annotated[Optional[str], typer.Option(help="Colour of the hero's hair.")] = None,  # noqa: UP045
@@ -57,7 +57,7 @@ def synthesize(
 
 
 def pictures(
-    out: Annotated[Path, typer.Option(help="Folder to write them into.")] = Path("docs/images/simulation"),
+    out: Annotated[Path, typer.Option(help="Folder for the pictures.")] = Path("docs/images/simulation"),
 ) -> None:
     """Draw the pictures of docs/simulation.md."""
     from fcn_follow.simulation.docs_pictures import write_pictures

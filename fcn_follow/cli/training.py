@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 def train(
     data: Annotated[
-        list[Path], typer.Option(help="Folder or zip of images/ and masks/, once for each set; or pets:FOLDER.")
+        list[Path], typer.Option(help="Folder or zip of images/ and masks/; repeat for each set; or pets:FOLDER.")
     ],
     out: Annotated[Path, typer.Option(help="Weights file to write (.safetensors).")],
     recipe: Recipe = "hero_net",
@@ -95,7 +95,7 @@ def train(
     if has_pets(data):
         if split or held_out_share or judge or teacher:
             raise UserError(
-                "--split, --held-out-share, --judge and --teacher are not for pets, which bring their own lists"
+                "--split, --held-out-share, --judge and --teacher do not work with pets, which have their own lists"
             )
         with progress_bar() as progress:
             trainer: Trainer = pets_trainer(data, parameters, out, card, find_device(device), progress)
@@ -195,7 +195,7 @@ def _teacher(path: Path | None, device: str) -> nn.Module | None:
 
 
 def fit(trainer: Trainer, tensorboard: Path | None = None) -> None:
-    """Run the training with a progress bar, and TensorBoard where a folder is given; Ctrl-C ends it early."""
+    """Run the training with a progress bar, and TensorBoard if a folder is given; Ctrl-C ends it early."""
     board = _board(tensorboard, trainer)
     steps = trainer.steps_per_epoch
     epochs = trainer.parameters.epochs
@@ -236,7 +236,7 @@ def _board(folder: Path | None, trainer: Trainer) -> TensorBoardLog | None:
     if folder is None:
         return None
     try:
-        from fcn_follow.lab.training.tensorboard_log import TensorBoardLog  # here: only this needs TensorBoard
+        from fcn_follow.lab.training.tensorboard_log import TensorBoardLog  # imported here: only this needs TensorBoard
     except ImportError as error:
         raise UserError("--tensorboard needs TensorBoard: pip install tensorboard") from error
     return TensorBoardLog(folder, trainer)

@@ -23,7 +23,7 @@ COMPARED = "to compare with; `hero_net` has the better score."
 
 
 def weights_page() -> None:
-    """Print weights/README.md: what each weights file is, its data, command, scores and use, by its model card."""
+    """Print weights/README.md: content, data, command, scores and use of each weights file, from its model card."""
     sections = list(map(_section, shipped_weights()))
     print(render("fcn_follow.cli", "weights_page.md.j2", sections=sections), end="")
 

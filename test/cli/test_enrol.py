@@ -115,15 +115,15 @@ def test_nothing_else_is_overwritten_by_the_appearance_file(clip, tmp_path):
         suffix = {"a": ".json", "b": ".png", "c": ".safetensors", "d": ".checkpoint"}[name]
         (tmp_path / f"{name}{suffix}").mkdir()
     for out, more, reason in (
-        (weights, (), "ends in .json"),
-        (tmp_path / "walk.avi", (), "ends in .json"),
-        (".", (), "ends in .json"),
-        ("", (), "ends in .json"),
-        ("/", (), "ends in .json"),
-        (tmp_path / "a.json", (), "is no file"),
-        (tmp_path / "b.json", (), "is no file"),
-        (tmp_path / "c.json", ("--finetune",), "is no file"),
-        (tmp_path / "d.json", ("--finetune",), "is no file"),
+        (weights, (), "must end in .json"),
+        (tmp_path / "walk.avi", (), "must end in .json"),
+        (".", (), "must end in .json"),
+        ("", (), "must end in .json"),
+        ("/", (), "must end in .json"),
+        (tmp_path / "a.json", (), "is not a file"),
+        (tmp_path / "b.json", (), "is not a file"),
+        (tmp_path / "c.json", ("--finetune",), "is not a file"),
+        (tmp_path / "d.json", ("--finetune",), "is not a file"),
     ):
         done = fcn_follow(*arguments, "--out", out, *more)
         said = " ".join(done.stderr.split())
@@ -219,9 +219,9 @@ def test_what_cannot_be_trained_is_refused_in_a_line(clip, small, tmp_path):
     for more, reason in (
         (("--finetune",), "the person is sure in 21 frames of the clip, within 1.3 s"),
         (("--finetune", "--out", tmp_path / "any.json"), "the weights would overwrite"),
-        (("--finetune", "--out", tmp_path / "x.safetensors"), "an appearance file ends in .json"),
+        (("--finetune", "--out", tmp_path / "x.safetensors"), "an appearance file must end in .json"),
         (("--finetune", "--weights", depth), "without a depth head"),
-        (("--resume",), "--resume goes on with a training: give --finetune"),
+        (("--resume",), "--resume continues a training: give --finetune"),
     ):
         done = fcn_follow(*arguments, *more)
         said = " ".join(done.stderr.split())

@@ -218,7 +218,7 @@ def test_ranging_that_cannot_be(tmp_path, monkeypatch):
     assert not (tmp_path / "out").exists()
     with pytest.raises(UserError, match="--ranging sonar: allowed is apparent_height, ground_plane, depth"):
         one(ranging="sonar")
-    with pytest.raises(UserError, match="--true-positions is flown without any ranging"):
+    with pytest.raises(UserError, match="--true-positions uses no ranging; leave out --ranging"):
         one(ranging="depth", true_positions=True)
 
 

@@ -46,7 +46,7 @@ def test_a_run_that_no_frame_has_is_reported(data):
     weights, split = data / "mine.safetensors", data / "split.yaml"
     split.write_text("choosing_runs: [1_run1]\njudging_runs: [1_run2, 1_run3]\n")
     _, notes = invoke("score", "--weights", weights, "--data", data / "frames", "--split", split)
-    assert f"{split}: no frame is of 1_run3; the data has the runs 1_run1, 1_run2" in notes
+    assert f"{split}: no frame belongs to 1_run3; the data has the runs 1_run1, 1_run2" in notes
 
 
 def test_few_frames_have_no_interval(data):

@@ -187,7 +187,7 @@ def test_ctrl_c_gives_the_figures_so_far(tmp_path):
     score = json.loads(out)
     assert score["complete"] is False
     assert 0 < score["detection"]["frames"] < 1000
-    assert "interrupted: the figures are of the first" in err
+    assert "interrupted: the figures cover the first" in err
     assert "Interrupted" in (tmp_path / "report.html").read_text()
 
 
