@@ -73,7 +73,7 @@ class MavlinkOutput(Output):
         if self._pose.is_of_two(self._now_ns() * 1e-9):
             return f"two autopilots are {self._target}/{AUTOPILOT_COMPONENT}; give one of them another system id"
         if self._pose_s == -math.inf and now_s - self._first_heard_s < MAX_WAIT_FOR_POSE_S:
-            return "no ATTITUDE and LOCAL_POSITION_NED of the autopilot yet"
+            return "no ATTITUDE and LOCAL_POSITION_NED from the autopilot yet"
         return self._mode_fault()
 
     def take_poses(self) -> Sequence[VehicleState]:

@@ -70,7 +70,7 @@ class Px4Output(Output):
         if yaw_odom_rad is None:
             return "output px4 needs odom"
         if self._status is None or self._now_ns() - self._status_ns > MAX_STATUS_AGE_S * 1e9:
-            return f"nothing comes on {STATUS_TOPICS[0]} (does the agent run, with the px4_msgs of this PX4 release?)"
+            return f"no messages on {STATUS_TOPICS[0]} (does the agent run, with the px4_msgs of this PX4 release?)"
         if not self._arming.is_armed:
             return "PX4 is not armed"
         return "" if self._is_in_offboard else "PX4 is not in mode Offboard"

@@ -30,7 +30,7 @@ SWING_RAD_S, SWING_DAMPING = 2.0 * math.pi * 2.2, 0.25
 MODES = 3
 WALKING, TURNING, STANDING = range(MODES)
 CHANGES_1_S = np.array(((0.0, 0.25, 0.02), (1.25, 0.0, 0.5), (0.0, 1.0, 0.0)))
-"""How often one mode (rows) becomes another (columns): one walks on for some 4 s, and starts or stops by turning."""
+"""How often one mode (rows) becomes another (columns): people walk on for about 4 s, and start or stop by turning."""
 STANDING_SWING = 0.2
 """The swing of a standing person, as a share of a walker's."""
 STOPPING_S = 0.2

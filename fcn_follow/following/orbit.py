@@ -7,7 +7,7 @@ import math
 from fcn_follow.coordinates import wrapped
 
 MAX_AHEAD_RAD = 1.5
-"""The set point waits for a drone that is farther behind, as while a person stands in its way."""
+"""The set point waits for a drone that is farther behind, for example while a person stands in the way."""
 SHARE_OF_LIMIT = 0.8
 """The rest of the speed round the hero is for catching up."""
 

@@ -16,7 +16,7 @@ from fcn_follow.following.parameters import Limits
 
 MAX_BEGIN_M_S = 3.0  # the first estimates of a velocity may come from false detections
 MAX_BEHIND_M = 3.0
-"""Farther from the hero the estimate has jumped, and a calm reference would fly to where nobody is."""
+"""Beyond this distance the estimate has jumped, and a slow reference would fly to an empty place."""
 
 
 def closing_speed(gain_1_s: float, distance_m: float, braking_m_s2: float) -> float:

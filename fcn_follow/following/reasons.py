@@ -61,7 +61,7 @@ class Reason(_Text):
         "odometry's yaw rate does not match its yaw (is its quaternion x, y, z, w, from child_frame_id?)"
     )
     DISOBEDIENCE = "the drone does not do what is commanded, by its odometry"
-    COMMAND_IMPOSSIBLE = "the command was nothing that a drone can fly"
+    COMMAND_IMPOSSIBLE = "the computed command was not finite or impossibly large"
 
 
 class Limit(_Text):
@@ -90,9 +90,9 @@ class Limit(_Text):
 
 
 GUARD_LIMITS = frozenset(limit for limit in Limit if limit.name.startswith("GUARD_"))
-"""What the guard takes away may be abrupt."""
+"""Reductions by the guard may be abrupt."""
 SETTLING = (Reason.ODOMETRY_APPEARED, Reason.ODOMETRY_BACK)
-"""The drone does not move for these, but they are good news and no errors."""
+"""The drone does not move for these reasons, but they are no errors."""
 
 
 class Refusal(_Text):
@@ -109,8 +109,8 @@ class Refusal(_Text):
     PLACE_TOO_FAR = "a position beyond {:g} m"
     SPEED_TOO_HIGH = "a speed above {:g} m/s"
     YAW_RATE_TOO_HIGH = "a yaw rate above {:g} rad/s"
-    PLACE_TOO_UNCERTAIN = "a position known to no better than {:g} m (its covariance)"
-    VELOCITY_TOO_UNCERTAIN = "a velocity known to no better than {:g} m/s (its covariance)"
+    PLACE_TOO_UNCERTAIN = "a position with a standard deviation above {:g} m (its covariance)"
+    VELOCITY_TOO_UNCERTAIN = "a velocity with a standard deviation above {:g} m/s (its covariance)"
     STAMP_NOT_FINITE = "stamps are not finite"
     STAMP_AHEAD = "stamps are {} ahead of the clock: clocks not synchronised?"
     STAMP_TOO_OLD = "stamps are {} old: clocks not synchronised?"

@@ -23,7 +23,7 @@ class Fleet:
         twice = [name for name, count in Counter(name.strip("/") for name in namespaces).items() if count > 1]
         if not namespaces or twice:
             wrong = f"{twice[0]} is named twice" if twice else "no namespace is given"
-            raise UserError(f"{wrong}; name that of each drone: segmenters drone1 drone2")
+            raise UserError(f"{wrong}; give the namespace of each drone: segmenters drone1 drone2")
         for name in namespaces:
             try:
                 validate_namespace("/" + name.strip("/"))

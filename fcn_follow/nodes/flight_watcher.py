@@ -277,5 +277,7 @@ class FlightWatcher:
 def _pixels(message: Image) -> NDArray[np.uint8]:
     """The image H x W x 3. Raises MessageError if it is not an image, or is larger than the runner keeps."""
     if message.width * message.height > MAX_IMAGE_PX:
-        raise MessageError(f"an image of {message.width}x{message.height}: the runner takes {MAX_IMAGE_PX} pixels")
+        raise MessageError(
+            f"an image of {message.width}x{message.height}: the runner takes at most {MAX_IMAGE_PX} pixels"
+        )
     return image_to_rgb(message)

@@ -52,17 +52,17 @@ from fcn_follow.nodes.support.status import ERROR, OK, WARN, diagnostics, wrong_
 LATCHED = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
 STOP_MESSAGES = 5
 ENDING_ZEROS = 10
-"""Zero commands after the last one of following, once the vehicle is heard again; then an autopilot is left alone."""
+"""Zero commands at the end of following, counted once the vehicle is heard again; then an autopilot gets nothing."""
 STOP_PAUSE_S = 0.02
 GRAPH_PERIOD_S = 0.1
 WRONG_FRAME_S = 1.0
 DISCOVERY_S = 1.5
-"""For this time a starting follower looks for another one; on a busy machine DDS discovery takes a second of it."""
+"""How long a starting follower looks for another one; on a busy machine DDS discovery takes a second of it."""
 DISAPPEARANCE_S = 3.0
-"""For this time it waits for another one to disappear, which may have been killed just before."""
+"""How long it waits for another one, which may have been killed just before, to disappear."""
 MAX_PEOPLE = 64
 MAX_STALL = 5.0
-"""Times `timeouts.clock_s`: a clock that stands still for longer is a fault even if nothing else comes either."""
+"""Times `timeouts.clock_s`: a clock that stands still for longer is a fault even without any other messages."""
 
 
 class FollowerNode(ParameterNode):
@@ -274,7 +274,7 @@ class FollowerNode(ParameterNode):
         clock_s, moved_s = self._settings.timeouts.clock_s, self._clock_moved[1]
         others_live = self._received_s > moved_s + clock_s / 2
         if steady_s - moved_s > (clock_s if others_live else MAX_STALL * clock_s):
-            self._faults.set("clock", "the clock stands still (is anybody publishing /clock?)")
+            self._faults.set("clock", "the clock stands still (does a node publish /clock?)")
 
     def _watch_graph(self) -> None:
         """Report a fault if an input has two publishers, which may contradict, or the commands have no subscriber."""
@@ -287,7 +287,9 @@ class FollowerNode(ParameterNode):
             self._faults.set(topic, f"{count} publishers on {topic}; stop all but one" if count > 1 else "")
         if self._topic:
             unheard = not self.count_subscribers(self._topic)
-            self._faults.set("vehicle", f"no subscriber on {self._topic}: nobody takes the commands" if unheard else "")
+            self._faults.set(
+                "vehicle", f"no subscriber on {self._topic}: nothing receives the commands" if unheard else ""
+            )
         if time.monotonic() - self._wrong_frame_s > WRONG_FRAME_S:
             self._faults.set("frame", "")
 
@@ -366,7 +368,7 @@ class FollowerNode(ParameterNode):
         self._camera_frame = ""
         self._faults.set("odom", "")
         self._end_flying()
-        response.success, response.message = True, "all is forgotten: hero, start, odometry, stick's trim"
+        response.success, response.message = True, "reset: hero, start, odometry and stick trim are forgotten"
         return response
 
     def _announce(self, last: FollowerStep | None, step: FollowerStep) -> None:

@@ -104,7 +104,7 @@ class PlayerNode(ParameterNode):
                     pause_s = 1.0 / self._settings.rate_hz
                 yield frame, pause_s
             if self._played == played_before:
-                raise UserError(f"{self._source.description}: not one frame could be played")
+                raise UserError(f"{self._source.description}: no frame could be played")
             if not self._settings.loop:
                 return
 
@@ -137,7 +137,7 @@ class PlayerNode(ParameterNode):
         height_px, width_px = frame.image_rgb.shape[:2]
         self.get_logger().warning(
             f"the camera is not known: an angle of view of {self._settings.horizontal_fov_deg:g} degrees is assumed "
-            "(horizontal_fov_deg), and distances are only as right as that; give its calibration file (calibration)",
+            "(horizontal_fov_deg), and all distances depend on it; give its calibration file (calibration)",
             once=True,
         )
         focal_px = 0.5 * width_px / math.tan(0.5 * math.radians(self._settings.horizontal_fov_deg))

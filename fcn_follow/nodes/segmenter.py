@@ -347,4 +347,4 @@ def _refuse_ranging_without_depth(parameters: SegmenterParameters, weights_name:
         try:
             require_metres(card)
         except UserError as error:
-            raise UserError(f"ranging.method depth does not go with weights {weights_name}: {error}") from error
+            raise UserError(f"ranging.method depth does not work with weights {weights_name}: {error}") from error

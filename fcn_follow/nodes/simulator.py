@@ -49,10 +49,10 @@ from fcn_follow.simulation.scenarios import find_scenario
 STEP_S = 0.01
 ODOMETRY_STEPS = 2
 BEHIND_S, BEHIND_AT_FRAME_S = 0.1, 0.01
-"""With a larger delay the simulator slows its clock instead of catching up, for a frame is not taken late."""
+"""With a larger delay the simulator slows its clock instead of catching up, so that no frame is taken late."""
 KEPT_STAMPS = 100
 MAX_COMMANDS = MAX_STATES = 1000
-"""Kept of one step, because any node may flood the topic."""
+"""Messages kept per step, because any node may flood the topic."""
 LATCHED = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
 
 

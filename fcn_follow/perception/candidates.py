@@ -18,9 +18,9 @@ from fcn_follow.perception.blobs import Box, components
 MAX_CANDIDATES = 24
 """The largest of them."""
 MAX_BLOBS = 64
-"""The largest are looked at; noise in a thousand pieces must not cost the frame."""
+"""Only the largest are examined; noise in a thousand pieces must not cost the frame."""
 MAX_BOXES = 4
-"""Area of all blobs' boxes that are looked at, in pictures; those of people overlap little, those of stripes do."""
+"""Area of all examined blobs' boxes, in pictures; boxes of people overlap little, boxes of stripes do."""
 WIDE = 0.6  # width of a blob, in its heights, from which it may be several people
 NECK = 0.6  # of the lower of two people's peaks; a column below this share lies between two people
 APART = 0.25  # distance of two people's middles, in the blob's heights

@@ -20,16 +20,16 @@ from fcn_follow.perception.appearance import Appearance, appearance_of
 from fcn_follow.perception.candidates import Candidate, Candidates
 
 TRAINED, POINTED = SELECTIONS = ("trained", "pointed")
-"""Who the hero is: the person whom the weights know, or whom the user points at."""
+"""Who the hero is: the person the weights were trained on, or the person the user points at."""
 LEARN_S = 1.0
-"""The appearance is learnt for this time from the pointing on."""
+"""How long the appearance is learnt after pointing."""
 MIN_LEARNT = 3  # frames
 ADAPT_S = 20.0  # time constant with which the appearance adapts to the light
 KEEP, MATCH, ALONE = 0.35, 0.2, 0.1
-"""By how much the likeness may be below the usual: of somebody with the hero's number at the hero's place, of anybody
-there, and of somebody elsewhere, where nothing but the look speaks for it."""
+"""How far the likeness may be below the usual: of a person with the hero's number at the hero's place, of any person
+there, and of a person elsewhere, whom only the appearance identifies."""
 MARGIN, MARGIN_ALONE, MARGIN_RIVAL = 0.12, 0.15, 0.1
-"""By which the best must be better than the next: at the hero's place; elsewhere; than others of earlier frames."""
+"""The margin of the best over the next: at the hero's place; elsewhere; over others in earlier frames."""
 PLACE = 0.5  # likeness that a distance of one body height costs
 GATE = 0.7  # distance from the predicted place, in body heights, up to which a person is at the hero's place
 PLACE_S = 1.0  # time after the last sight for which the place is predicted
@@ -376,7 +376,7 @@ class Selection:
             return None, f"people {best.number} and {ranked[1].number} both look like the hero"
         if self._rival > found - MARGIN_RIVAL:
             self._streak = None
-            return None, f"person {best.number} looks like the hero, and so does somebody who was seen before"
+            return None, f"person {best.number} looks like the hero, and so does a person seen before"
         if self._streak is None or self._streak[0] != best.number:
             self._streak = (best.number, stamp_s)
         if stamp_s - self._streak[1] < CONFIRM_S:

@@ -45,7 +45,7 @@ def test_odometry_that_lies_holds_and_is_named(rig, follower):
         (refused + "values that are not finite", {"pose__pose__position__y": math.nan}),
         (refused + "an orientation that is no unit quaternion", {"pose__pose__orientation__w": math.inf}),
         (refused + "a speed above 40 m/s", {"twist__twist__linear__x": 1e6}),
-        (refused + "a position known to no better than", {"pose__covariance": [1e6] + [0.0] * 35}),
+        (refused + "a position with a standard deviation above", {"pose__covariance": [1e6] + [0.0] * 35}),
         (refused + "stamps are zero", {"header__stamp__sec": 0}),
         (refused + "stamps", {"header__stamp__sec": int(time.time()) - 10}),
     ):

@@ -285,7 +285,7 @@ def test_a_source_of_another_type_is_a_fault(started, domain_id):
         ((192, 128, 600.0, 600.0, 95.5, 63.5), "", "camera_info changed from fx 150 to 600; restart the segmenter"),
         ((192, 128, 150.0, 150.0, 0.0, 63.5), "", "camera_info changed from cx 95.5 to 0; restart the segmenter"),
         ((192, 128, 150.0, 150.0, 95.5, 63.5), "rear", "camera_info changed from frame '' to 'rear'"),
-        ((96, 64, 75.0, 75.0, 47.5, 31.5), "", "camera_info is of 96x64 and the image of 192x128"),
+        ((96, 64, 75.0, 75.0, 47.5, 31.5), "", "camera_info is for 96x64, but the image has 192x128"),
     ],
 )
 def test_a_camera_info_that_cannot_be_withholds_the_hero_until_it_is_right(started, changed, frame_id, expected):
@@ -528,7 +528,7 @@ def test_stamps_that_are_not_of_now_are_reported(started):
     assert world.status()["level"] == str(DiagnosticStatus.WARN[0])
     assert int(world.status()["stamps_old"]) > 0
     world.age_s = -30.0
-    world.until(lambda: world.status()["message"].endswith(" s before theirs"))
+    world.until(lambda: world.status()["message"].endswith(" s before their stamp"))
     world.age_s = 0.0
     world.until(lambda: int(world.status().get("stamps_backwards", 0)) > 0)
     world.until(lambda: world.status()["message"] == "segmenting")

@@ -185,7 +185,7 @@ def test_the_segmenter_ranges_by_depth_and_publishes_it_while_somebody_listens(r
 
 def test_depth_without_a_depth_head_is_refused_at_start_and_in_flight(ros, domain_id, tmp_path):
     weights = write_weights(tmp_path / "flat.safetensors", hero_everywhere=True)
-    expected = "ranging.method depth does not go with weights flat.safetensors: the network hero_net gives no depth"
+    expected = "ranging.method depth does not work with weights flat.safetensors: the network hero_net gives no depth"
     refused = start_node("segmenter", domain_id, *parameter_arguments({"weights": weights, "ranging.method": "depth"}))
     output = finish(refused)
     assert refused.returncode == 1

@@ -41,7 +41,7 @@ class CameraWatch:
         try:
             cameras = image_cameras(message)
             if change := self._change(message.header.frame_id, intrinsics(message)):
-                raise MessageError(f"camera_info changed {change}; restart the segmenter if the camera was exchanged")
+                raise MessageError(f"camera_info changed {change}; restart the segmenter if the camera was replaced")
         except MessageError as error:
             self._refusal, self._cameras = str(error), ()
             return
@@ -57,7 +57,7 @@ class CameraWatch:
         misfit = ""
         if cameras and camera is None:
             sizes = " or ".join(f"{each.width_px}x{each.height_px}" for each in cameras)
-            misfit = f"camera_info is of {sizes} and the image of {width_px}x{height_px}; both must be of one size"
+            misfit = f"camera_info is for {sizes}, but the image has {width_px}x{height_px}; both must have one size"
         self._misfit = misfit
         return camera
 

@@ -18,7 +18,7 @@ except ImportError:
     vision_msgs = None
 
 HERO_ID = "hero"
-"""Of the object in all messages: there is one hero, whoever is taken for it."""
+"""The id of the object in all messages: there is one hero, whichever person is taken for the hero."""
 
 
 class NoPublisher:

@@ -47,9 +47,9 @@ class StampWatch:
         """Take the stamp of an image that arrives now."""
         age_s = (now_ns - stamp_ns) * 1e-9
         if stamp_ns == 0:
-            self._note("stamps_zero", "images come without one (zero)")
+            self._note("stamps_zero", "images come without a stamp (zero)")
         elif age_s < -FUTURE_S:
-            self._note("stamps_future", f"images come {-age_s:.1f} s before theirs")
+            self._note("stamps_future", f"images come {-age_s:.1f} s before their stamp")
         elif age_s > OLD_S:
             self._note("stamps_old", f"images come {age_s:.1f} s old")
         if stamp_ns < self._last_ns:

@@ -19,7 +19,7 @@ from fcn_follow.perception.pipeline import SelectedHeroParameters
 from fcn_follow.perception.selection import NOBODY_CHOSEN, Choice, Selection
 
 PICTURES_S = 1.0
-"""A point counts if pictures came so recently; else it would choose whoever is there later."""
+"""A point counts only if a picture came within this time; else it could choose a person who arrives later."""
 
 
 class Pointing:

@@ -71,7 +71,7 @@ def test_a_camera_that_changes_is_a_fault_until_the_first_one_returns():
     watch.take(info())
     watch.take(info(fx=1200.0, fy=1200.0))
     assert watch.camera is None
-    assert watch.fault == ("camera_info changed from fx 300 to 1200; restart the segmenter if the camera was exchanged")
+    assert watch.fault == ("camera_info changed from fx 300 to 1200; restart the segmenter if the camera was replaced")
     watch.take(info(fx=1200.0, fy=1200.0))  # that it stays does not make it right
     assert watch.fault
     watch.take(info())
@@ -96,7 +96,7 @@ def test_another_image_size_is_another_camera_and_must_be_that_of_the_image():
     watch.take(info())
     assert watch.fitting(480, 640) == CAMERA
     assert watch.fitting(240, 320) is None
-    assert watch.fault == "camera_info is of 640x480 and the image of 320x240; both must be of one size"
+    assert watch.fault == "camera_info is for 640x480, but the image has 320x240; both must have one size"
     watch.take(info(320, 240, 150.0, 150.0, 159.5, 119.5))
     camera = watch.fitting(240, 320)
     assert camera is not None and camera.fx_px == 150.0
@@ -119,7 +119,7 @@ def test_another_middle_of_the_picture_and_another_frame_are_another_camera(chan
     watch.take(info(**front, cx=330.0, cy=230.0))
     assert watch.fault == "", "calibrations of one camera differ so much"
     watch.take(info(**(front | changed)))
-    assert watch.fault == f"camera_info changed {expected}; restart the segmenter if the camera was exchanged"
+    assert watch.fault == f"camera_info changed {expected}; restart the segmenter if the camera was replaced"
     assert watch.camera is None and watch.fitting(480, 640) is None
     watch.take(info(**front))
     assert watch.fitting(480, 640) == CAMERA and watch.fault == ""
@@ -162,7 +162,7 @@ def test_binning_and_region_of_interest_reduce_the_camera_to_that_of_the_image(b
     assert watch.fitting(480, 640) == CAMERA  # of a driver that bins and gives the size and K of its images
     assert watch.fault == ""
     assert watch.fitting(100, 100) is None
-    assert f"camera_info is of {width}x{height}" in watch.fault
+    assert f"camera_info is for {width}x{height}" in watch.fault
 
 
 @pytest.mark.parametrize(
@@ -207,9 +207,9 @@ def test_the_digest_sees_one_bit_of_a_picture():
     ("stamps_ns", "expected", "counted"),
     [
         ([100 * SECOND], "", {}),
-        ([0], "stamps: images come without one (zero)", {"stamps_zero": 1}),
+        ([0], "stamps: images come without a stamp (zero)", {"stamps_zero": 1}),
         ([95 * SECOND, 95 * SECOND], "stamps: images come 5.0 s old", {"stamps_old": 2}),
-        ([103 * SECOND], "stamps: images come 3.0 s before theirs", {"stamps_future": 1}),
+        ([103 * SECOND], "stamps: images come 3.0 s before their stamp", {"stamps_future": 1}),
         ([100 * SECOND, 100 * SECOND - SECOND // 2], "stamps: images go back by 0.5 s", {"stamps_backwards": 1}),
         ([100 * SECOND + SECOND // 20, 100 * SECOND + SECOND // 20], "", {}),
         ([-5 * SECOND], "stamps: images come 105.0 s old; images go back by 5.0 s", None),
