@@ -17,7 +17,7 @@ from fcn_follow.errors import UserError
 def written_aside(path: Path) -> Iterator[Path]:
     """A path to write a file to, which moves to `path` when the block ends without an error.
 
-    The folder of `path` must exist. Raises OSError where the file cannot be written.
+    The folder of `path` must exist. Raises OSError if the file cannot be written.
     """
     with folder_beside(path) as folder:
         part = Path(folder) / path.name
@@ -26,15 +26,15 @@ def written_aside(path: Path) -> Iterator[Path]:
 
 
 def folder_beside(path: Path) -> tempfile.TemporaryDirectory[str]:
-    """A new private folder beside `path`, where nobody can have put a link or a file; what is whole moves from there.
+    """A new private folder beside `path`, in which no one else can have put a link or a file; whole files move from it.
 
-    The folder of `path` must exist. Raises OSError where it cannot be written.
+    The folder of `path` must exist. Raises OSError if it cannot be written.
     """
     return tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent, ignore_cleanup_errors=True)
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
-    """Write a file and the folders above it, whole or not at all. Raises UserError where it cannot be written."""
+    """Write a file and the folders above it, whole or not at all. Raises UserError if it cannot be written."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with written_aside(path) as part:
@@ -44,14 +44,14 @@ def write_whole(path: Path, content: str | bytes) -> None:
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Iterable[object]]) -> None:
-    """Write a CSV table, and the folders above it, whole or not at all. Raises UserError where it cannot be written."""
+    """Write a CSV table, and the folders above it, whole or not at all. Raises UserError if it cannot be written."""
     text = io.StringIO(newline="")
     csv.writer(text).writerows([header, *rows])
     write_whole(path, text.getvalue())
 
 
 def private_folder(path: Path) -> Path:
-    """Make a folder that only the user can enter, or make it so. Raises OSError where it belongs to another user."""
+    """Make a folder that only the user can enter, or make it so. Raises OSError if it belongs to another user."""
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     if path.stat().st_uid != os.getuid():
         raise PermissionError(f"{path} belongs to another user")
@@ -60,7 +60,7 @@ def private_folder(path: Path) -> Path:
 
 
 def make_folder(path: Path, option: str) -> None:
-    """Make the folder of an option where it is not there; UserError where that cannot be."""
+    """Make the folder of an option where it is not there; UserError if that cannot be."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except FileExistsError as error:

@@ -29,7 +29,7 @@ def share_directory() -> Path:
 
 
 def _of_ament_index() -> list[Path]:
-    """The package's folder by the ament index of a ROS install; empty where the index or the package is missing."""
+    """The package's folder by the ament index of a ROS install; empty if the index or the package is missing."""
     try:
         from ament_index_python.packages import get_package_share_directory  # here: only with a ROS client library
 
@@ -49,7 +49,7 @@ def cache_directory() -> Path:
 
 
 def make_cache(name: str) -> Path:
-    """A private folder of the cache, made where it is missing. Raises OSError where it cannot be made."""
+    """A private folder of the cache, made where it is missing. Raises OSError if it cannot be made."""
     return private_folder(private_folder(cache_directory()) / name)
 
 

@@ -23,7 +23,7 @@ def read_yaml(path: Path, what: str) -> Any:
 
 
 def parse_yaml(text: str) -> Any:
-    """The content of a YAML text. Raises UserError where it is damaged, too large, too deep, or has aliases."""
+    """The content of a YAML text. Raises UserError if it is damaged, too large, too deep, or has aliases."""
     if len(text) > MAX_YAML_BYTES:
         raise UserError(f"larger than {MAX_YAML_BYTES >> 20} MB")
     try:

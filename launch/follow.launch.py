@@ -18,7 +18,7 @@ SHARE = share_directory()
 
 ARGUMENTS = [
     DeclareLaunchArgument(
-        "image", default_value="image_raw", description="Image topic; with /compressed, JPEG or PNG."
+        "image", default_value="image_raw", description="Image topic; if it ends with /compressed, JPEG or PNG."
     ),
     DeclareLaunchArgument("camera_info", default_value="camera_info", description="CameraInfo topic of that camera."),
     DeclareLaunchArgument(
@@ -38,14 +38,16 @@ ARGUMENTS = [
     DeclareLaunchArgument(
         "vehicle_file",
         default_value="",
-        description="YAML file given last, for the parameters of this drone and its camera. Empty: none.",
+        description="YAML file read last, for the parameters of this drone and its camera. Empty: none.",
     ),
-    DeclareLaunchArgument("namespace", default_value="", description="Namespace of all nodes and topics, as drone1."),
+    DeclareLaunchArgument(
+        "namespace", default_value="", description="Namespace of all nodes and topics, such as drone1."
+    ),
     DeclareLaunchArgument(
         "segmenter",
         default_value="true",
         choices=["true", "false"],
-        description="false: the executable segmenters has the one of this namespace, with those of other drones.",
+        description="false: the executable segmenters runs the segmenters of several drones, this one included.",
     ),
     DeclareLaunchArgument("cmd_vel", default_value="cmd_vel", description="Topic of the velocity commands."),
     DeclareLaunchArgument(
@@ -57,8 +59,8 @@ ARGUMENTS = [
         "enabled",
         default_value="",
         choices=["", "true", "false"],
-        description="Follow as soon as a hero is seen. Empty: yes with simulator:=true or source:=... while commands "
-        "go to cmd_vel alone; else the value of the parameter file, which waits for the service ~/enable.",
+        description="Follow as soon as a hero is seen. Empty: yes with simulator:=true or source:=... if commands "
+        "go only to cmd_vel; else the value of the parameter file, which waits for the service ~/enable.",
     ),
     DeclareLaunchArgument(
         "network",
@@ -71,7 +73,7 @@ ARGUMENTS = [
         "use_sim_time",
         default_value="false",
         choices=["true", "false"],
-        description="Take the time from /clock, as with a simulator or a bag played with --clock.",
+        description="Use the time of /clock, for a simulator or a bag played with --clock.",
     ),
     DeclareLaunchArgument(
         "source",
@@ -83,10 +85,10 @@ ARGUMENTS = [
         "simulator",
         default_value="false",
         choices=["true", "false"],
-        description="Fly in the embedded simulator, which takes the place of camera and drone.",
+        description="Fly in the embedded simulator, which replaces camera and drone.",
     ),
     DeclareLaunchArgument(
-        "scenario", default_value="tour", description="What happens in the simulator; fcn-follow fly --list shows all."
+        "scenario", default_value="tour", description="The simulator's scenario; fcn-follow fly --list shows all."
     ),
     DeclareLaunchArgument(
         "vehicle",
@@ -120,7 +122,7 @@ def make_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
 
     simulated = value["simulator"] == "true"
     if value["vehicle"] != "internal" and not simulated:
-        raise RuntimeError("vehicle:= is of the simulator; add simulator:=true")
+        raise RuntimeError("vehicle:= needs the simulator; add simulator:=true")
     own_files = ["simulator.yaml"] if simulated else []
     if simulated and value["vehicle"] == "mavlink":
         own_files.append("simulator_mavlink.yaml")

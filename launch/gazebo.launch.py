@@ -33,9 +33,9 @@ AUTOPILOTS = {
     "ardupilot": ("follow_iris", "gazebo_ardupilot.yaml"),
     "px4": ("follow_x500", "gazebo_px4.yaml"),
 }
-"""Their models include those of the autopilots' own projects, which are found by GZ_SIM_RESOURCE_PATH."""
+"""Their models include models of the autopilots' projects, which GZ_SIM_RESOURCE_PATH must find."""
 ENABLED = {"own": "true", "ardupilot": "", "px4": ""}
-"""Whether following begins at once: nothing but Gazebo hears the commands for the drone of this package."""
+"""Whether following begins at once: only Gazebo receives the commands for this package's drone."""
 START_LOWER_M = 2.2
 """An autopilot takes off from the ground."""
 NEEDS_STAND = {"follow_drone_rotors"}
@@ -63,7 +63,7 @@ ARGUMENTS = [
         "dynamics",
         default_value="velocity",
         choices=sorted(DRONES),
-        description="velocity: takes each command at once, steady; rotors: has motors and leans as it flies.",
+        description="velocity: follows each command at once, without tilt; rotors: has motors and tilts as it flies.",
     ),
     DeclareLaunchArgument(
         "vehicle",
@@ -145,7 +145,7 @@ def start_pose(text: str, world: str, lower_m: float = 0.0) -> list[str]:
     try:
         x, y, z, yaw = (float(part) for part in text.split())
     except ValueError:
-        raise RuntimeError(f"start:='{text}': four numbers are wanted, x y z in metres and yaw in radians") from None
+        raise RuntimeError(f"start:='{text}': give four numbers, x y z in metres and yaw in radians") from None
     return ["-x", str(x), "-y", str(y), "-z", f"{z - lower_m:g}", "-Y", str(yaw)]
 
 

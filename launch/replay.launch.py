@@ -33,7 +33,7 @@ ARGUMENTS = [
         "Empty: the package's hero_net.",
     ),
     DeclareLaunchArgument(
-        "rate", default_value="1.0", description="Speed, as of ros2 bag play: 2.0 is twice as fast as recorded."
+        "rate", default_value="1.0", description="Speed, as in ros2 bag play: 2.0 is twice as fast as recorded."
     ),
     DeclareLaunchArgument("image_topic", default_value="", description="The camera's topic in a bag with several."),
     DeclareLaunchArgument("record", default_value="", description="Record all topics to this new bag. Empty: do not."),
@@ -44,7 +44,7 @@ ARGUMENTS = [
     DeclareLaunchArgument(
         "engine",
         default_value="",
-        description="What runs the network; for exact agreement, score-bag's --engine. "
+        description="The engine of the network; for exact agreement, that of score-bag's --engine. "
         "Empty: torch, which is score-bag's default; for exported files auto.",
     ),
     DeclareLaunchArgument("precision", default_value="fp32", description="Likewise, score-bag's --precision."),

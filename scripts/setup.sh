@@ -1,5 +1,5 @@
 # Sourced by scripts/follow and scripts/test: makes .venv in the checkout and installs what requirements.txt pins.
-# The second start finds the stamp of the first and installs nothing.
+# The second start finds the first one's stamp and installs nothing.
 # shellcheck shell=bash
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)

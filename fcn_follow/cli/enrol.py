@@ -87,7 +87,7 @@ def enrol(
 
 
 def _check_out(out: Path, finetune: bool) -> None:
-    """Raise UserError where --out would overwrite something else: a clip, weights, a folder."""
+    """Raise UserError if --out would overwrite something else: a clip, weights, a folder."""
     if out.suffix != ".json":
         raise UserError(f"--out {shown(str(out))}: an appearance file must end in .json")
     weights = own_person.weights_beside(out)

@@ -30,7 +30,7 @@ SEED = 0
 def write_assets(out: Path) -> list[Path]:
     """Write OUT/models and OUT/worlds, replacing what is there; the same bytes each time.
 
-    Raises UserError where they cannot be written; the old files then stay.
+    Raises UserError if they cannot be written; the old files then stay.
     """
     try:
         out.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,7 @@ from fcn_follow.yaml_text import read_yaml
 
 
 def read_calibration(path: Path) -> CameraIntrinsics:
-    """The pinhole camera of a calibration file. Raises UserError where it is none, or of an impossible camera."""
+    """The pinhole camera of a calibration file. Raises UserError if it is none, or of an impossible camera."""
     content = read_yaml(path, "a camera's calibration")
     try:
         width_px, height_px = content["image_width"], content["image_height"]

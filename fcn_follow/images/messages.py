@@ -33,7 +33,7 @@ class _Encoding:
     channels: int
     bits: int
     to_rgb: int | None
-    """OpenCV's conversion code, None where the pixels are RGB already."""
+    """OpenCV's conversion code, None if the pixels are RGB already."""
     colour_planes: int = 0
     """Of 4:2:0: the planes of colour behind that of brightness, with one value for each square of four pixels."""
 
@@ -152,7 +152,7 @@ def fill_image(message: Any, pixels: NDArray[np.uint8] | NDArray[np.float32]) ->
 def intrinsics(message: Any) -> CameraIntrinsics:
     """The pinhole camera of a sensor_msgs/CameraInfo at full resolution, which binning and region of interest reduce.
 
-    Raises MessageError where it is uncalibrated or impossible.
+    Raises MessageError if it is uncalibrated or impossible.
     """
     matrix = message.k if hasattr(message, "k") else message.K
     return plausible_camera("camera_info", int(message.width), int(message.height), matrix)
@@ -163,7 +163,7 @@ def image_cameras(message: Any) -> tuple[CameraIntrinsics, ...]:
 
     By the message's definition size and K are those of the full sensor; some drivers give them for their images.
 
-    Raises MessageError where the message is uncalibrated or impossible.
+    Raises MessageError if the message is uncalibrated or impossible.
     """
     full = intrinsics(message)
     region = message.roi

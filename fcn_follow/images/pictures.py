@@ -43,7 +43,7 @@ def decode_picture(data: bytes | memoryview, flags: int = cv2.IMREAD_COLOR) -> A
 def write_picture(path: Path, bgr: NDArray[Any], settings: Sequence[int] = ()) -> None:
     """Write a picture as OpenCV has it, H x W or H x W x 3 (B, G, R), in the format of the name, whole or not at all.
 
-    Raises UserError where it cannot be written.
+    Raises UserError if it cannot be written.
     """
     encoded, data = cv2.imencode(path.suffix, np.ascontiguousarray(bgr), list(settings))
     if not encoded:

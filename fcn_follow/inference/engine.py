@@ -129,7 +129,7 @@ def check_output(card: ModelCard, output: Output) -> None:
     info = NETWORKS.get(card.network)
     if card.graph is None and info and info.mask_channels != len(card.classes):
         raise UserError(
-            f"the network {card.network} tells one class from the rest; wanted are {', '.join(card.classes)}"
+            f"the network {card.network} separates one class from the rest; it must have {', '.join(card.classes)}"
         )
     if output is Output.CODES_AND_DEPTH:
         require_metres(card)

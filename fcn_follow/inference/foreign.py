@@ -101,7 +101,7 @@ def _check_onnx(model: Any) -> None:
 
 
 def _check_structure(content: bytes) -> None:
-    """UserError where a file is more structure than weights: each byte of it may become a hundred in memory."""
+    """UserError if a file is more structure than weights: each byte of it may become a hundred in memory."""
     view = memoryview(content)
     raw = sum(
         len(data)

@@ -193,7 +193,7 @@ def _affine(norm: nn.BatchNorm2d) -> Affine:
 
 
 def _average(traced: fx.Node, pooling: AveragePool2d) -> Convolution:
-    """The average as a convolution of each channel. Raises UserError where windows reach over the edge."""
+    """The average as a convolution of each channel. Raises UserError if windows reach over the edge."""
     no_padding = (0, 0, 0, 0)
     if pooling.same and _same(_size(traced), pooling.pool, pooling.stride) != no_padding:
         raise _unknown("an average over windows that reach over the edge")

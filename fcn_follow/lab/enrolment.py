@@ -52,7 +52,7 @@ class Enrolment:
 
 
 def picture_to_choose_in(images: Iterable[TimedImage], segmenter: Segmenter) -> tuple[TimedImage, Choice]:
-    """The image of the first CHOICE_S with the tallest person, and its people. Raises UserError where there is none."""
+    """The image of the first CHOICE_S with the tallest person, and its people. Raises UserError if there is none."""
     selection = Selection()
     best: tuple[TimedImage, Choice] | None = None
     for time_s, image_rgb in images:
@@ -77,7 +77,7 @@ def enrol(
 
     `on_choice` is called for each image after the appearance has been learnt.
 
-    Raises UserError where the person is not seen for long enough.
+    Raises UserError if the person is not seen for long enough.
     """
     selection = Selection()
     found: Enrolment | None = None

@@ -1,8 +1,8 @@
-"""The frames of a clip that teach a network one person, and how well it then knows this person.
+"""The frames of a clip that train a network on one person, and how well it then recognises this person.
 
-The truth is the network's own masks, in the frames in which the selection is sure of the person. The clip is split by
-time: its last stretch judges, the one before it chooses the weights, the rest trains. A double is a frame of which the
-person wears other clothes, so that a network must look at all of the person: it is somebody else.
+The ground truth is the network's own masks, in the frames in which the selection is sure of the person. The clip is
+split by time: its last part judges, the part before it chooses the weights, the rest trains. A double is a frame in
+which the person wears other clothes and counts as another person, so that a network must use the whole outfit.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ class Stretches:
 
 
 def stretches(clip: ClipFrames) -> Stretches:
-    """The frames by time. Raises UserError where the person is sure in too few of them."""
+    """The frames by time. Raises UserError if the person is sure in too few of them."""
     times = [frame.time_s for frame in clip.frames if frame.has_hero]
     first, last = (times[0], times[-1]) if times else (0.0, 0.0)
     judges_s = last - JUDGING_SHARE * (last - first)

@@ -50,7 +50,7 @@ class Journal:
     """A file of lines {"task": ..., "result": ...} in JSON; with `resume` the results in it are not computed again."""
 
     def __init__(self, path: Path, *, resume: bool) -> None:
-        """Raises UserError where the file cannot be read or written."""
+        """Raises UserError if the file cannot be read or written."""
         self._done: dict[str, Any] = {}
         try:
             whole = path.read_bytes() if resume and path.is_file() else b""
@@ -84,9 +84,9 @@ class Journal:
             tasks: dataclasses.
             on: as in `spread`.
             deaths: as in `spread`.
-            decode: makes a result of what JSON has kept of one; None where the task shall be done again.
+            decode: makes a result of what JSON has kept of one; None if the task shall be done again.
 
-        Raises UserError where the disk is full, or the file holds what `decode` does not take.
+        Raises UserError if the disk is full, or the file holds what `decode` does not take.
         """
         keys = [_key(asdict(task)) for task in tasks]  # type: ignore[call-overload]
         left = []
@@ -162,7 +162,7 @@ def spread(
         on: a number of processes of this machine (1: this process itself), `ray`, or `ray://HOST[:PORT]`.
         deaths: filled on the way.
 
-    Raises what `work` raises, and UserError where Ray is not installed or does not answer.
+    Raises what `work` raises, and UserError if Ray is not installed or does not answer.
     """
     if on == "1":
         yield from enumerate(map(work, tasks))

@@ -36,7 +36,7 @@ class Video(AbstractContextManager["Video"]):
         self._encoder = threading.Thread(target=self._encode, name="video", daemon=True)
 
     def add(self, rgb: UInt8Array) -> None:
-        """Add an image H x W x 3, resized to the size of the first one. UserError where it cannot be written."""
+        """Add an image H x W x 3, resized to the size of the first one. UserError if it cannot be written."""
         picture = np.ascontiguousarray(rgb[..., ::-1])
         if self._writer is None:
             self._size_px = (picture.shape[1], picture.shape[0])

@@ -64,7 +64,7 @@ class FlightRecorder:
     """
 
     def __init__(self, folder: Path, video_rate_hz: float) -> None:
-        """Raises UserError where the folder cannot be written."""
+        """Raises UserError if the folder cannot be written."""
         self.csv_path = folder / "flight.csv"
         self.video_path = folder / "flight.mp4"
         self.total = Overlap()

@@ -58,7 +58,7 @@ class RunOptions:
     rate_hz: float
     """Frames per second of the source; 0: by its stamps."""
     duration_s: float
-    """0: until the source ends."""
+    """Duration in s; 0: until the source ends."""
     loop: bool
     calibration: Path | None
     """The calibration file of the source's camera."""
@@ -67,9 +67,9 @@ class RunOptions:
     weights: Path | None
     ranging: str | None
     pointed: bool
-    """Whether the hero is whom the user points at."""
+    """Whether the hero is the person the user points at."""
     hero: Path | None
-    """The file of the hero's appearance, who then is pointed at, or has been before."""
+    """The file of the appearance of a pointed hero."""
     device: str | None
     engine: str | None
     params: Path | None
@@ -99,7 +99,7 @@ class Runner:
         self._begun_s = time.time()
 
     def run(self) -> None:
-        """Fly from the start of the nodes to the summary. Raises UserError where the flight cannot begin or go on."""
+        """Fly from the start of the nodes to the summary. Raises UserError if the flight cannot begin or go on."""
         for path in self._params:
             if not path.is_file():
                 raise UserError(f"{path}: there is no such parameter file")
@@ -117,12 +117,12 @@ class Runner:
         if self._options.source is not None:
             for option in ("scenario", "vehicle"):
                 if getattr(self._options, option) is not None:
-                    raise UserError(f"--{option} is of the simulator; leave it out with --source")
+                    raise UserError(f"--{option} belongs to the simulator; leave it out with --source")
             open_source(self._options.source)
             if self._options.calibration is not None:
                 read_calibration(self._options.calibration)
         elif self._options.calibration is not None or self._options.fov_deg is not None:
-            raise UserError("--calibration and --fov are of the camera of a --source; the simulator knows its own")
+            raise UserError("--calibration and --fov describe the camera of a --source; the simulator knows its own")
         elif self._options.scenario is not None:
             find_scenario(self._options.scenario)
         with rclpy_running():
@@ -178,7 +178,7 @@ class Runner:
             follower["start_enabled"] = True
         else:
             self._console.print(
-                plain(f"Another program takes the commands: to let it follow, {enable_command()}"), soft_wrap=True
+                plain(f"Another program receives the commands: to start following, {enable_command()}"), soft_wrap=True
             )
         self._nodes["follower"] = start_node("follower", self._params, follower)
         end_s = time.monotonic() + START_TIMEOUT_S
@@ -211,7 +211,7 @@ class Runner:
         return self._nodes[CAMERA]
 
     def _check_nodes(self) -> None:
-        """Raise UserError where a node has ended too early."""
+        """Raise UserError if a node has ended too early."""
         for role, node in self._nodes.items():
             code = node.exit_code
             if code is not None and (code != 0 or role != CAMERA):
@@ -228,7 +228,7 @@ class Runner:
             if len(self._restarts_s) == MAX_RESTARTS:
                 raise UserError(f"{ending}; after {MAX_RESTARTS} restarts in {RESTART_WINDOW_S:.0f} s the flight ends")
             self._restarts_s.append(now_s)
-            self._console.print(plain(f"{ending}; it starts again"), soft_wrap=True)
+            self._console.print(plain(f"{ending}; it is restarted"), soft_wrap=True)
             node.start()
 
     def _fly(self, watcher: FlightWatcher, camera: NodeProcess) -> None:

@@ -26,7 +26,7 @@ _PARK_HERO = {"top": "#1040c0", "hair": "blond", "bottom": "navy", "shoes": "whi
 
 
 def write_pictures(out: Path) -> list[Path]:
-    """Write town.jpg, people.jpg, frames.jpg and plan.png into `out`; UserError where that fails."""
+    """Write town.jpg, people.jpg, frames.jpg and plan.png into `out`; UserError if that fails."""
     world = make_world(0)
     pictures = {
         "town.jpg": _town(world),

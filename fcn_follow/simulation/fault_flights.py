@@ -161,7 +161,7 @@ def decoded(kept: dict[str, Any]) -> FaultFlight:
 
 
 def save_flights(out: Path, flights: Sequence[FaultFlight]) -> None:
-    """Write faults.json; UserError where that fails."""
+    """Write faults.json; UserError if that fails."""
     rows = [
         {
             **{name: rounded(value) if isinstance(value, float) else value for name, value in vars(flight).items()},

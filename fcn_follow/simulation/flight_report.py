@@ -46,7 +46,7 @@ _LABELS = {
 
 
 def write_flight_report(path: Path, log: FlightLog, result: Figures, town: Town, video: Path | None) -> None:
-    """Write the page of one flight; UserError where it cannot be written."""
+    """Write the page of one flight; UserError if it cannot be written."""
     names = [item.name for item in dataclasses.fields(Figures) if item.name in _LABELS]
     page = render(
         "fcn_follow.simulation",
@@ -62,7 +62,7 @@ def write_flight_report(path: Path, log: FlightLog, result: Figures, town: Town,
 
 
 def write_suite_report(path: Path, all_figures: Sequence[Figures], scenarios: Sequence[Scenario]) -> None:
-    """Write the page of a suite; UserError where it cannot be written."""
+    """Write the page of a suite; UserError if it cannot be written."""
     descriptions = {scenario.name: scenario.description for scenario in scenarios}
     names = [item.name for item in dataclasses.fields(Figures) if item.name in _LABELS]
     page = render(

@@ -24,7 +24,7 @@ from fcn_follow.simulation.world import town_of
 class FrameRecorder:
     """Writes the frames of a flight and their true masks into a new folder, in the form that `open_frames` reads.
 
-    Raises UserError where the folder holds something, or cannot be written.
+    Raises UserError if the folder holds something, or cannot be written.
     """
 
     def __init__(self, folder: Path) -> None:

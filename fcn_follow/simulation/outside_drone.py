@@ -61,7 +61,7 @@ class OutsideDrone(Drone):
         return self._roll_pitch_rad
 
     def command(self, command: VelocityCommand, now_s: float) -> None:
-        """Commands go to what flies it."""
+        """Do nothing: the commands go to the other simulator."""
 
     def step(self, now_s: float, dt_s: float) -> None:
         """`move_to` moves it."""

@@ -41,7 +41,7 @@ def ranging_rows(flown: Mapping[str, Sequence[Figures]]) -> list[RangingRow]:
 def save_ranging(out: Path, flown: Mapping[str, Sequence[Figures]]) -> None:
     """Write ranging.json: by scenario and method the error (null where not flown) and the contacts.
 
-    Raises UserError where it cannot be written.
+    Raises UserError if it cannot be written.
     """
     summary = {
         row.scenario: {

@@ -74,7 +74,7 @@ def look(position_m: Sequence[float], yaw_rad: float, pitch_down_rad: float, rol
 class Renderer(AbstractContextManager["Renderer"]):
     """Draws a world at one size. Close it, or use `with`: it holds a drawing context.
 
-    Raises UserError where neither OSMesa nor EGL works.
+    Raises UserError if neither OSMesa nor EGL works.
     """
 
     def __init__(self, world: World, width_px: int, height_px: int) -> None:

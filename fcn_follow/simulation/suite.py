@@ -22,8 +22,8 @@ from fcn_follow.simulation.scenarios import Scenario, find_scenario
 class EyesSpec:
     """The perception of a flight: weights, engine and ranging method; without weights the truth.
 
-    When `pointed`, the hero is one of POINTED_HEROES, by the seed, and whom the user points at; with `outfits` it is
-    that one too, and nobody points.
+    With `pointed`, the hero is one of POINTED_HEROES, by the seed, and a simulated user points at the hero; with
+    `outfits` the hero is the same, without pointing.
     """
 
     weights: Path | None = None
@@ -69,7 +69,7 @@ def run_to_figures(task: Task) -> Figures:
 
 
 def save_tables(out: Path, all_figures: Sequence[Figures], scenarios: Sequence[Scenario]) -> None:
-    """Write flights.csv and suite.json; UserError where that fails."""
+    """Write flights.csv and suite.json; UserError if that fails."""
     flights = [{name: rounded(value) for name, value in asdict(row).items()} for row in all_figures]
     summary = {
         "requirements": [asdict(judgement) for judgement in judge(all_figures, scenarios)],

@@ -70,7 +70,7 @@ def synthesize(options: SynthesisOptions, out: Path, on: str = "1", deaths: Deat
 
     `on` and `deaths` are those of lab.spread; a folder `out` must be seen by all machines.
 
-    Raises UserError where `out` holds other files or frames of other options, or cannot be written.
+    Raises UserError if `out` holds other files or frames of other options, or cannot be written.
     """
     try:
         done = _prepared(options, out)

@@ -120,12 +120,12 @@ def test_ctrl_c_ends_a_flight_as_it_should(domain_id, tmp_path):
         (["--source", "{tmp}/nowhere"], 1, "there is no such folder, zip, video or"),
         (["--params", "{tmp}/nowhere.yaml"], 1, "nowhere.yaml: there is no such parameter file"),
         (["--params", "{tmp}/folower.yaml"], 1, "there is no node 'folower'; did you mean follower?"),
-        (["--source", "{tmp}/run", "--scenario", "crowd"], 1, "--scenario is of the simulator"),
-        (["--source", "{tmp}/run", "--vehicle", "odom"], 1, "--vehicle is of the simulator"),
+        (["--source", "{tmp}/run", "--scenario", "crowd"], 1, "--scenario belongs to the simulator"),
+        (["--source", "{tmp}/run", "--vehicle", "odom"], 1, "--vehicle belongs to the simulator"),
         (["--vehicle", "internal"], 2, "'internal'; allowed is mavlink, odom"),
         (["--params", "{tmp}/mavlink.yaml"], 1, "the simulator needs output cmd_vel"),
-        (["--calibration", "{tmp}/camera.yaml"], 1, "--calibration and --fov are of the camera of a --source"),
-        (["--fov", "80"], 1, "--calibration and --fov are of the camera of a --source"),
+        (["--calibration", "{tmp}/camera.yaml"], 1, "--calibration and --fov describe the camera of a --source"),
+        (["--fov", "80"], 1, "--calibration and --fov describe the camera of a --source"),
         (
             ["--source", "{tmp}/run", "--calibration", "{tmp}/folower.yaml"],
             1,
@@ -183,7 +183,7 @@ def test_another_simulator_flies_the_drone(domain_id, ros, tmp_path):
     assert wait_until(lambda: runner.poll() is not None, vehicle.live, 120.0)
     output = finish(runner)
     assert runner.returncode == 0, output
-    assert "Another program takes the commands: to let it follow" in output
+    assert "Another program receives the commands: to start following" in output
     assert len(rows_of(out)) > 5
     assert "closest approach" in (out / "flight.html").read_text()
     assert not vehicle.targets
@@ -261,7 +261,7 @@ def test_what_dies_in_flight_starts_again_and_following_goes_on(domain_id, tmp_p
     printed = listen(runner, "tracking")
     for name in ("segmenter", "follower"):
         os.kill(wait_for_node(runner, name), signal.SIGKILL)
-        printed += listen(runner, f"the {name} was killed by signal 9; it starts again")
+        printed += listen(runner, f"the {name} was killed by signal 9; it is restarted")
         printed += listen(runner, "tracking")
     output = "".join(printed) + interrupt(runner)
     assert runner.returncode == 0, output

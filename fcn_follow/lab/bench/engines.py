@@ -1,6 +1,6 @@
-"""Engines x networks x threads x batch, beside what a user would take instead.
+"""Engines x networks x threads x batch, compared with the usual alternatives.
 
-All of them take each frame in turn, so that ratios hold on a busy machine.
+All of them process each frame in turn, so that ratios hold on a busy machine.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ def measure_scoring(path: Path, weights_path: Path) -> ScoringSpeed:
 
     Measured are plain PyTorch, the default engine of `score` (fp32), and the fastest engine in any precision.
 
-    Raises UserError where no frame can be read.
+    Raises UserError if no frame can be read.
     """
     refs = refs_of(path)[:MAX_FRAMES]
     weights = load_weights(weights_path)

@@ -87,7 +87,7 @@ def augment(
 ) -> tuple[Tensor, Tensor]:
     """A batch changed at random and resized to size_px x size_px.
 
-    Raises UserError where people are to be pasted into frames with depth: they would not stand on the ground.
+    Raises UserError if people are to be pasted into frames with depth: they would not stand on the ground.
     """
     if masks.shape[1] > MASK_CHANNELS and (parameters.paste_people > 0 or parameters.paste_hero > 0):
         raise UserError("augment.paste_hero and augment.paste_people must be 0 where depth is learned")

@@ -65,7 +65,7 @@ def load_bank(
 ) -> FrameBank:
     """Decode frames, masks and depth into a bank of square frames; an unreadable frame is skipped and reported.
 
-    Raises UserError where a set has no masks, or no depth though it is requested, or no frame is left.
+    Raises UserError if a set has no masks, or no depth though it is requested, or no frame is left.
     """
     for ref in refs:
         if not ref.frames.has_masks:

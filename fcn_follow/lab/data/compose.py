@@ -60,7 +60,7 @@ class CompositionOptions:
 class Composer:
     """Makes frames of photographs and of sets of frames without people (`without_people`).
 
-    Raises UserError where there is no background.
+    Raises UserError if there is no background.
     """
 
     options: CompositionOptions
@@ -74,7 +74,7 @@ class Composer:
     def write(self, out: Path) -> Iterator[int]:
         """Write images/ and masks/ into `out` and yield the number of finished frames, first those of an earlier run.
 
-        Raises UserError where `out` holds something else or frames of other options or sources, or cannot be written.
+        Raises UserError if `out` holds something else or frames of other options or sources, or cannot be written.
         """
         manifest = out / "manifest.json"
         options = {name: value for name, value in asdict(self.options).items() if name != "count"}  # it may grow
@@ -210,7 +210,7 @@ class _Layers:
         self._lay_box(texture, alpha, *(rng.uniform(-0.2, 1.0, 2) * size_px))
 
     def hide(self, texture: UInt8Array, height_px: float, feet_px: float) -> None:
-        """Hide some of whoever stands there behind a box of another background, or behind a pole."""
+        """Hide a part of the person there behind a box of another background, or behind a pole."""
         rng, size_px = self.rng, len(self.rgb)
         pole = rng.random() < 0.3
         width_px = max(height_px * (rng.uniform(0.04, 0.12) if pole else rng.uniform(0.4, 2.0)), 2)
@@ -270,7 +270,7 @@ def _recoloured(rng: Generator, colour: FloatArray, alpha: FloatArray, scene_mea
 
 
 def without_people(refs: Sequence[FrameRef], on_frame: Callable[[], None] = lambda: None) -> list[FrameRef]:
-    """The frames that show nobody; one without a mask is believed, one that cannot be read is left out."""
+    """The frames without people; a frame without a mask counts as one, an unreadable frame is left out."""
 
     def empty(ref: FrameRef) -> bool:
         on_frame()

@@ -35,7 +35,7 @@ class FrameNames(NamedTuple):
 def sort_out(path: Path, names: Sequence[PurePosixPath]) -> FrameNames:
     """Images, masks and depth of the pictures in a set; masks and depths have the keys of their images.
 
-    Raises UserError where there are no images, or they and the others do not pair one to one.
+    Raises UserError if there are no images, or they and the others do not pair one to one.
     """
     images = [name for name in names if name.parent.name == "images"]
     masks = [name for name in names if name.parent.name == "masks"]

@@ -167,9 +167,9 @@ class FrameSet:
 
     @cached_property
     def focal_y_px(self) -> tuple[float | None, ...]:
-        """Each frame's vertical focal length in its own pixels, from frames.jsonl; None where it is unknown.
+        """Each frame's vertical focal length in its own pixels, from frames.jsonl; None if it is unknown.
 
-        Raises UserError where frames.jsonl cannot be read.
+        Raises UserError if frames.jsonl cannot be read.
         """
         listing = self._images[0].parent.parent / LISTING
         if listing not in self._source.names():
@@ -202,7 +202,7 @@ class FrameSet:
 def open_frames(path: Path, folder: str = "") -> FrameSet:
     """The frames of a folder or zip, or of the folder of this name in it. Nothing is decoded yet.
 
-    Raises UserError where the path is neither, holds no images, or images and masks do not pair one to one.
+    Raises UserError if the path is neither, holds no images, or images and masks do not pair one to one.
     """
     source, name = _open_source(path)
     names = [entry for entry in source.names() if not entry.name.startswith(".")]
@@ -228,7 +228,7 @@ def open_frames(path: Path, folder: str = "") -> FrameSet:
 
 
 def set_folders(path: Path) -> frozenset[str]:
-    """The names of the folders that hold images/, of a folder or zip. Raises UserError where the path is neither."""
+    """The names of the folders that hold images/, of a folder or zip. Raises UserError if the path is neither."""
     source, name = _open_source(path)
     return frozenset(entry.parent.parent.name or name for entry in source.names() if entry.parent.name == "images")
 
@@ -257,7 +257,7 @@ def _open_source(path: Path) -> tuple[_Source, str]:
 
 
 def _check_zip_directory(path: Path) -> None:
-    """Raise UserError where a zip's list of members, which zipfile reads as a whole, is too large for a frame set."""
+    """Raise UserError if a zip's list of members, which zipfile reads as a whole, is too large for a frame set."""
     with path.open("rb") as file:
         file.seek(-min(path.stat().st_size, _ZIP_TAIL_BYTES), os.SEEK_END)
         tail = file.read()

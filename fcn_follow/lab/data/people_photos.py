@@ -87,7 +87,7 @@ def read_photos(
 ) -> tuple[list[Photo], list[str]]:
     """The photographs of a part, and the problems of those that were skipped.
 
-    Raises UserError where the set has no masks, or no photograph of this part is left.
+    Raises UserError if the set has no masks, or no photograph of this part is left.
     """
     if not frames.has_masks:
         raise UserError(f"{frames.path}: has no masks/; a cut-out needs the mask of its person")

@@ -73,7 +73,7 @@ def read_split(path: Path) -> HeldOutRuns:
 
 
 def split_by_run(refs: Sequence[FrameRef], held_out: HeldOutRuns) -> tuple[list[FrameRef], list[FrameRef]]:
-    """(training, choosing). Raises UserError where one side has no frames."""
+    """(training, choosing). Raises UserError if one side has no frames."""
     training = [ref for ref in refs if ref.run not in held_out]
     choosing = [ref for ref in refs if ref.run in held_out.choosing]
     if not training or not choosing:
@@ -102,7 +102,7 @@ def split_by_share(refs: Sequence[FrameRef], share: float) -> tuple[list[FrameRe
 
 
 def refuse_leak(training: Sequence[FrameRef], held_out: Sequence[FrameRef]) -> None:
-    """Raise UserError where a run is on both sides of a split."""
+    """Raise UserError if a run is on both sides of a split."""
     both = sorted({ref.run for ref in training} & {ref.run for ref in held_out})
     if both:
         raise UserError(

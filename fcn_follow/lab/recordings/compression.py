@@ -29,7 +29,7 @@ def plain_message(data: bytes) -> bytes:
 def plain_chunk(records: bytes, compression: str, size: int) -> bytes:
     """The records of an mcap chunk of `size` bytes; compression is "", "zstd" or "lz4".
 
-    Raises UserError where the size is wrong or larger than MAX_MESSAGE_BYTES, or the compression is another.
+    Raises UserError if the size is wrong or larger than MAX_MESSAGE_BYTES, or the compression is another.
     """
     if size > MAX_MESSAGE_BYTES:
         raise UserError(f"a chunk of {size:,} bytes; allowed are {MAX_MESSAGE_BYTES:,}")

@@ -67,7 +67,7 @@ def frames_to_bag(
 class FrameFolder(AbstractContextManager["FrameFolder"]):
     """A new folder of frames in the training format, images/ and masks/; it gets its name when closed without an error.
 
-    Raises UserError where the name is taken or the folder cannot be written.
+    Raises UserError if the name is taken or the folder cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -122,14 +122,14 @@ def decoded(
 
 
 def pixels_of(message: Any) -> UInt8Array:
-    """The pixels H x W x 3 of an Image or CompressedImage; MessageError where it is damaged."""
+    """The pixels H x W x 3 of an Image or CompressedImage; MessageError if it is damaged."""
     return compressed_to_rgb(message) if hasattr(message, "format") else image_to_rgb(message)
 
 
 def true_labels(
     moment: Moment, topics: BagTopics, image_rgb: UInt8Array, gazebo: TrueLabels = LABELS_AS_OURS
 ) -> UInt8Array | None:
-    """The true labels of a moment, None where it has none; MessageError where they do not fit the image."""
+    """The true labels of a moment, None where it has none; MessageError if they do not fit the image."""
     truth = moment.partners.get(topics.truth)
     if truth is None:
         return None
@@ -139,7 +139,7 @@ def true_labels(
 
 
 def refuse_other_size(labels: UInt8Array, image_rgb: UInt8Array) -> None:
-    """Raise MessageError where a mask has another size than its image."""
+    """Raise MessageError if a mask has another size than its image."""
     if labels.shape != image_rgb.shape[:2]:
         height, width = image_rgb.shape[:2]
         raise MessageError(f"mask of {labels.shape[1]}x{labels.shape[0]} for an image of {width}x{height}")

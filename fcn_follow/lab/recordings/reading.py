@@ -58,7 +58,7 @@ class Bag:
 
 
 def decode(message: RawMessage) -> Any:
-    """The fields of a message. Raises MessageError where its bytes are not one of its type."""
+    """The fields of a message. Raises MessageError if its bytes are not one of its type."""
     try:
         return TYPES.deserialize_cdr(plain_message(message.data), message.type)
     except Exception as error:  # the deserialiser can raise nearly anything for hostile bytes
@@ -87,7 +87,7 @@ def is_bag(path: Path) -> bool:
 def open_bag(path: Path) -> Iterator[Bag]:
     """Open a rosbag2 folder or one of its .mcap and .db3 files.
 
-    Raises UserError where it is missing, of another kind, or unreadable as a whole.
+    Raises UserError if it is missing, of another kind, or unreadable as a whole.
     """
     if not path.exists():
         raise UserError(f"{path}: there is no such bag")

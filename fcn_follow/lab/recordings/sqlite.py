@@ -26,7 +26,7 @@ _MESSAGES = "SELECT topic_id, timestamp, CASE WHEN length(data) <= ? THEN data E
 def open_sqlite(path: Path) -> StorageFile:
     """The topics of a file; of a damaged one those of the readable messages.
 
-    Raises UserError where it holds anything but plain tables.
+    Raises UserError if it holds anything but plain tables.
     """
     try:
         with _open(path) as database:
@@ -77,7 +77,7 @@ def _open(path: Path, damaged: bool = False) -> Iterator[sqlite3.Connection]:
 
 
 def _check_tables(database: sqlite3.Connection) -> None:
-    """Raise UserError where the database holds more than plain tables."""
+    """Raise UserError if the database holds more than plain tables."""
     for kind, name, text in database.execute("SELECT type, name, sql FROM sqlite_master"):
         if kind in ("view", "trigger") or "virtual" in str(text).lower().split()[:2]:
             raise UserError(f"holds a {kind} {name}; a recording has plain tables alone")

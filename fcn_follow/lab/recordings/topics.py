@@ -18,7 +18,7 @@ PUBLISHED_MASK, PUBLISHED_CENTROID = "segmentation/label_mask", "hero/centroid"
 
 @dataclass(frozen=True)
 class BagTopics:
-    """The topics that matter; empty where the bag has none."""
+    """The topics that matter; empty if the bag has none."""
 
     image: str
     truth: str = ""
@@ -67,7 +67,7 @@ def _camera(bag: Bag) -> str:
 
 
 def _truth(bag: Bag) -> str:
-    """The topic called ground_truth/label_mask, else the only label map; empty where there is none."""
+    """The topic called ground_truth/label_mask, else the only label map; empty if there is none."""
     masks = [t.name for t in bag.topics if t.type == IMAGE and t.name.endswith(("label_mask", "labels_map"))]
     masks = [name for name in masks if not name.endswith(PUBLISHED_MASK)]
     named: list[Callable[[str], bool]] = [lambda name: name.endswith("ground_truth/label_mask"), lambda name: True]

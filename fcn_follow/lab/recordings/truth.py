@@ -35,7 +35,7 @@ LABELS_AS_OURS = TrueLabels()
 def message_labels(message: Any, gazebo: TrueLabels = LABELS_AS_OURS) -> UInt8Array:
     """Labels H x W of a mask: mono8 with 0, 1 and 2, or a labels map of Gazebo (rgb8, the label in each channel).
 
-    Raises MessageError where it is neither.
+    Raises MessageError if it is neither.
     """
     values = image_to_rgb(message)[:, :, 0]
     if message.encoding in ("mono8", "8UC1"):
@@ -54,7 +54,7 @@ def stamped_name(stamp_ns: int) -> str:
 
 
 def stamp_of_name(name: str) -> int | None:
-    """The stamp in nanoseconds at the end of a file's name (without suffix), None where there is none."""
+    """The stamp in nanoseconds at the end of a file's name (without suffix), None if there is none."""
     found = _STAMP.search(_ADDED.sub("", name))
     return int(found[1]) * 10**9 + int(found[2]) if found else None
 
@@ -68,7 +68,7 @@ class MaskFolder:
     files: dict[int, Path]
 
     def labels(self, stamp_ns: int, index: int, tolerance_ns: int) -> UInt8Array | None:
-        """Labels H x W of an image, None where it has no mask. Raises MessageError where the file is damaged."""
+        """Labels H x W of an image, None where it has no mask. Raises MessageError if the file is damaged."""
         key = stamp_ns if self.by_stamp else index
         if self.by_stamp and key not in self.files and tolerance_ns > 0:
             key = min(self.files, key=lambda stamp: abs(stamp - stamp_ns))
@@ -77,7 +77,7 @@ class MaskFolder:
 
 
 def open_mask_folder(path: Path) -> MaskFolder:
-    """The masks of a folder, or of masks/ in it. Raises UserError where there are none, or two for one image."""
+    """The masks of a folder, or of masks/ in it. Raises UserError if there are none, or two for one image."""
     folder = path / "masks" if (path / "masks").is_dir() else path
     if not folder.is_dir():
         raise UserError(f"{path}: there is no such folder of masks")

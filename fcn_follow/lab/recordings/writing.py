@@ -24,7 +24,7 @@ FRAME_ID = "camera_optical_frame"
 class BagWriter(AbstractContextManager["BagWriter"]):
     """A new bag, for a with statement; it gets its name when closed without an error.
 
-    Raises UserError where the name is taken or the folder cannot be written.
+    Raises UserError if the name is taken or the folder cannot be written.
     """
 
     def __init__(self, path: Path, storage: str = "mcap", *, zstd: bool = False) -> None:

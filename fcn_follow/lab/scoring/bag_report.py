@@ -68,7 +68,7 @@ class _Picture:
 
 
 def write_bag_report(folder: Path, title: str, score: BagScore, worst: WorstPictures) -> None:
-    """Write report.html, its plots as report.png, and frames.csv into a folder; UserError where that fails."""
+    """Write report.html, its plots as report.png, and frames.csv into a folder; UserError if that fails."""
     folder.mkdir(parents=True, exist_ok=True)
     plots = overview(score) if score.results else None
     if plots is not None:

@@ -100,7 +100,7 @@ class DepthTally:
     ) -> None:
         """One frame: probabilities h x w x 3 and depth channel 1 x h x w of the network; mask and depth of the frame.
 
-        Raises UserError where the network gives metres and the frame's focal length is unknown.
+        Raises UserError if the network gives metres and the frame's focal length is unknown.
         """
         card = self._card
         self.frames += 1
@@ -154,7 +154,7 @@ def true_depth(
 ) -> tuple[NDArray[np.float32], np.float32]:
     """A frame's depth at the network's size, and the metres in one unit of the network's depth.
 
-    Raises UserError where the network gives metres and the frame's focal length is unknown.
+    Raises UserError if the network gives metres and the frame's focal length is unknown.
     """
     resized = resized_nearest(depth_m, height_px, width_px)
     if card.depth != METRES:

@@ -40,7 +40,7 @@ class FrameFinding:
 
 @dataclass(frozen=True)
 class SizeFigures:
-    """Recall over true heroes of one size class, precision over reported ones; None where there are none."""
+    """Recall over true heroes of one size class, precision over reported ones; None if there are none."""
 
     frames: int
     recall: float | None
@@ -50,7 +50,7 @@ class SizeFigures:
 
 @dataclass(frozen=True)
 class DetectionFigures:
-    """Figures of a set of frames. An IoU is None where the class is in neither truth nor prediction.
+    """Figures of a set of frames. An IoU is None if the class is in neither truth nor prediction.
 
     background_as_people is the share of the background's pixels that were taken for people or hero.
     """

@@ -63,7 +63,7 @@ class FrameRecord:
         return overlaps(self.labels, self.truth)[HERO]
 
     def row(self) -> list[str]:
-        """The values of COLUMNS as text, empty where there is none."""
+        """The values of COLUMNS as text, empty if there is none."""
         command = self.command
         measured = self.hero_overlap()
         values = [
