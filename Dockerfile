@@ -1,7 +1,7 @@
 # The nodes on ROS 2 Jazzy:
 #   docker build -t fcn_follow .
 #   docker run --rm -it --network host --ipc host fcn_follow image:=/my_drone/camera/image_raw
-# What follows the image's name are arguments of follow.launch.py.
+# The words after the image's name are arguments of follow.launch.py.
 FROM ros:jazzy-ros-base
 
 ENV PIP_BREAK_SYSTEM_PACKAGES=1 \
@@ -9,7 +9,7 @@ ENV PIP_BREAK_SYSTEM_PACKAGES=1 \
 SHELL ["/bin/bash", "-o", "pipefail", "-c"]
 WORKDIR /ws
 
-# Dependencies by package.xml alone, so that a change of the code builds quickly.
+# Install the dependencies from package.xml alone, so that a change of the code builds quickly.
 COPY package.xml src/fcn_follow/
 # hadolint ignore=DL3008,DL3013
 RUN apt-get update \
