@@ -23,7 +23,7 @@ from fcn_follow.lab.recordings.topics import choose_topics
 
 FRAMES_RATE_HZ = 15.0  # of a folder of frames, which has no stamps
 VIDEO_SUFFIXES = frozenset({".mp4", ".webm", ".mkv", ".avi", ".mov", ".m4v", ".mpg", ".mpeg"})
-
+MIN_VIDEO_SHARE = 0.9  # of the frames that a video's header promises; some headers only estimate them
 
 Report = Callable[[str], None]
 
@@ -86,7 +86,7 @@ def _play_frames(frames: FrameSet, report: Report) -> Iterator[PlayedFrame]:
 
 def _video(path: Path) -> Source:
     capture = cv2.VideoCapture(str(path))
-    opened, rate_hz = capture.isOpened(), capture.get(cv2.CAP_PROP_FPS)
+    opened, rate_hz, count = capture.isOpened(), capture.get(cv2.CAP_PROP_FPS), capture.get(cv2.CAP_PROP_FRAME_COUNT)
     size_px = round(capture.get(cv2.CAP_PROP_FRAME_WIDTH)), round(capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
     capture.release()
     if not opened:
@@ -98,18 +98,20 @@ def _video(path: Path) -> Source:
     if not (math.isfinite(rate_hz) and 0 < rate_hz < 1000):
         rate_hz = FRAMES_RATE_HZ
 
-    def play(_report: Report) -> Iterator[PlayedFrame]:
+    def play(report: Report) -> Iterator[PlayedFrame]:
         capture = cv2.VideoCapture(str(path))
         index = 0
         try:
             while True:
                 there, picture = capture.read()
                 if not there:
-                    return
+                    break
                 yield PlayedFrame(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), index / rate_hz)
                 index += 1
         finally:
             capture.release()
+        if index < MIN_VIDEO_SHARE * count:
+            report(f"{path}: {index} of about {count:.0f} frames can be read; the file is cut off or damaged")
 
     return Source(f"video {path} at {rate_hz:g} Hz", play)
 

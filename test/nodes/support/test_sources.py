@@ -53,15 +53,28 @@ def test_a_truncated_jpeg_is_named_skipped_and_the_rest_played(tmp_path):
     assert all(f.labels is None for f in frames)
 
 
-def test_a_video_with_its_own_rate(tmp_path):
-    path = tmp_path / "clip.mp4"
+def write_video(path: Path, count: int) -> Path:
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 25.0, (160, 120))
-    for index in range(10):
+    for index in range(count):
         writer.write(np.ascontiguousarray(frame(4 * index)[0][..., ::-1]))
     writer.release()
-    frames, _ = play(path)
+    return path
+
+
+def test_a_video_with_its_own_rate(tmp_path):
+    frames, reports = play(write_video(tmp_path / "clip.mp4", 10))
+    assert reports == []
     assert [f.time_s for f in frames] == pytest.approx([index / 25 for index in range(10)])
     assert np.abs(frames[7].image_rgb.astype(int) - frame(28)[0]).mean() < 6
+
+
+def test_a_video_that_is_cut_off_is_reported(tmp_path):
+    path = write_video(tmp_path / "clip.mkv", 40)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    frames, reports = play(path)
+    assert 0 < len(frames) < 36
+    assert reports == [f"{path}: {len(frames)} of about 40 frames can be read; the file is cut off or damaged"]
 
 
 @pytest.mark.parametrize("storage", [StoragePlugin.SQLITE3, StoragePlugin.MCAP])
