@@ -339,13 +339,14 @@ def test_the_runner_enables_nothing_that_could_move_a_vehicle(domain_id, tmp_pat
 @pytest.mark.skipif(REAL_FRAMES is None, reason="needs the real frames")
 @pytest.mark.slow
 def test_real_frames_at_15_a_second_with_the_trained_weights(domain_id, tmp_path):
-    """Whether every frame gets its mask and the hero is found; how fast, the measurement says, not a test."""
+    """Whether the frames get masks and the hero, who is in 71 of the second 150 frames, is found."""
     out = tmp_path / "out"
-    runner = start_runner(domain_id, out, "--source", REAL_FRAMES, "--rate", "15", "--duration", "10")
-    output = finish(runner, timeout_s=90)
+    runner = start_runner(domain_id, out, "--source", REAL_FRAMES, "--rate", "15", "--duration", "20")
+    output = finish(runner, timeout_s=120)
     assert runner.returncode == 0, output
-    rows = [row for row in rows_of(out) if row["hero_x_px"]]
-    assert len(rows) > 50
+    rows = rows_of(out)
+    assert sum(math.isfinite(float(row["hero_x_px"] or "nan")) for row in rows) > 30
     ious = [float(row["hero_iou"]) for row in rows if row["hero_iou"]]
-    assert all(math.isfinite(iou) for iou in ious)
+    assert len(ious) > 30
+    assert sum(ious) / len(ious) > 0.3
     assert "hero IoU" in output
