@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import math
 from collections import deque
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ from fcn_follow.following.reasons import Reason, Refusal
 from fcn_follow.geometry import HeroPosition, Vector3, VehicleState, VelocityCommand
 
 MAX_WAITING = 64
+MAX_PEOPLE = 64
+"""Of a frame: the nearest are in the way before the others."""
 
 
 @dataclass
@@ -74,7 +77,7 @@ class Inbox:
             yield self.vehicles.popleft()
 
     def take_people(self, now_s: float, timeouts: Timeouts) -> Iterator[tuple[float, list[Vector3]]]:
-        """The stamp of each frame and where people are in the way, however implausible it is that they are there."""
+        """The stamp of each frame and where the nearest people are in the way, however implausible their places are."""
         while self.people:
             stamp_s, positions = self.people.popleft()
             if wrong := wrong_stamp(stamp_s, now_s, timeouts.frame_s, timeouts):
@@ -90,7 +93,7 @@ class Inbox:
                     self._misplaced_people.refuse(nowhere, now_s)
                 else:
                     places.append(obstacle_place(position))
-            yield stamp_s, places
+            yield stamp_s, heapq.nsmallest(MAX_PEOPLE, places, key=lambda place: math.hypot(*place))
 
     def take_frames(self, now_s: float, timeouts: Timeouts) -> Iterator[float]:
         """The stamps of the frames."""
