@@ -120,6 +120,7 @@ class Follower:
         if enabled and not self.enabled:
             self.start_anew()
             self._steering = Steering()
+            self.odometry.forgive()
         self.enabled = enabled
 
     def observe_frame(self, stamp_s: float) -> None:

@@ -61,6 +61,10 @@ class Reason(_Text):
         "odometry's yaw rate does not match its yaw (is its quaternion x, y, z, w, from child_frame_id?)"
     )
     DISOBEDIENCE = "the drone does not do what is commanded, by its odometry"
+    OTHER_DIRECTION = (
+        "the drone flies in another direction than commanded, again (does the x axis of odom point east, where the "
+        "output needs that?); ~/reset tries again"
+    )
     COMMAND_IMPOSSIBLE = "the command was nothing that a drone can fly"
 
 
