@@ -31,8 +31,8 @@ class RangingParameters:
     method: str = parameter(
         "apparent_height",
         "what the distance follows from: the hero's height in the image, the ground where the feet stand (needs "
-        "camera_height_m; apparent height where the image cuts the feet off), or the median depth of the hero's pixels "
-        "(needs weights with a depth head)",
+        "camera_height_m; never farther than by apparent height, which counts where the image cuts the feet off), or "
+        "the median depth of the hero's pixels (needs weights with a depth head)",
         choices=METHODS,
     )
     hero_width_m: float = parameter(
@@ -96,13 +96,13 @@ def locate_body(
     pitch_rad = parameters.camera.pitch_down_rad
     up = np.array([0.0, -math.cos(pitch_rad), -math.sin(pitch_rad)])
     half_body = 0.5 * parameters.hero.height_m * up
-    middle: NDArray[np.float64] | None
-    if _by_size(parameters, hero, camera):
-        middle = _by_apparent_height(hero, camera, parameters, up, half_body)
-    else:
-        middle = _by_ground_plane(hero, camera, parameters, up, half_body)
-    if middle is None or not middle[2] > 0.0:
-        return None
+    middle = _by_apparent_height(hero, camera, parameters, up, half_body)
+    if not _by_size(parameters, hero, camera):
+        on_ground = _by_ground_plane(hero, camera, parameters, up, half_body)
+        if on_ground is None or not on_ground[2] > 0.0:
+            return None
+        if on_ground[2] < middle[2]:  # from lower than camera_height_m the ground would be farther away than it is
+            middle = on_ground
     y_m, z_m = float(middle[1]), float(middle[2])
     x_m = (hero.centroid_px[0] - camera.cx_px) / camera.fx_px * z_m  # at the depth of the middle, not of the feet
     return HeroPosition(stamp_s, (x_m, y_m, z_m))
