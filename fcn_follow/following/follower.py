@@ -94,6 +94,7 @@ class Follower:
         self.start_anew()
         self._steering = Steering()
         self._inbox.vehicles.clear()
+        self._inbox.forget_refusals()
         self.odometry.clear()
 
     def start_anew(self) -> None:

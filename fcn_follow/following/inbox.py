@@ -55,7 +55,8 @@ class Inbox:
         self._stick = None
 
     def forget_refusals(self) -> None:
-        """Forget what was refused."""
+        """Forget what was refused, and when people and heroes came."""
+        self._people_s = self._hero_s = -math.inf
         self._refused_heroes, self._refused_frames = Refusals(), Refusals()
         self._mistimed_people, self._misplaced_people = Refusals(), Refusals()
 
@@ -84,6 +85,7 @@ class Inbox:
                 self.counters.mistimed += 1
                 self._mistimed_people.refuse(Refusal.PEOPLE.with_figures(wrong), now_s)
                 continue
+            self._people_s = max(self._people_s, stamp_s)
             self._mistimed_people.accept()
             self._misplaced_people.accept()
             places = []
@@ -119,6 +121,7 @@ class Inbox:
                 self.counters.mistimed += 1
                 self._refused_heroes.refuse(Refusal.HERO_POSITIONS.with_figures(wrong), now_s)
             else:
+                self._hero_s = max(self._hero_s, hero.stamp_s)
                 self._refused_heroes.accept()
             if not (wrong or no_place(position_m)):
                 heroes.append((replace(hero, position_camera_m=obstacle_place(position_m)), not implausible))
@@ -126,9 +129,14 @@ class Inbox:
         return sorted(heroes, key=lambda each: each[0].stamp_s)
 
     def people_fault(self, now_s: float, timeouts: Timeouts) -> str:
-        """Why nobody knows who is in the way; a late message among good ones is no fault, for the guard remembers."""
-        refused = self._misplaced_people.reason(now_s) or self._mistimed_people.reason(now_s, timeouts.tracking_s)
-        return Reason.PEOPLE_REFUSED.with_figures(refused) if refused else ""
+        """Why nobody knows who is in the way; a late message among good ones is no fault, for the guard remembers.
+
+        The frames that show the hero show the others too, if they ever did.
+        """
+        if refused := self._misplaced_people.reason(now_s) or self._mistimed_people.reason(now_s, timeouts.tracking_s):
+            return Reason.PEOPLE_REFUSED.with_figures(refused)
+        are_missing = self._people_s > -math.inf and self._hero_s - self._people_s > timeouts.frame_s
+        return Reason.PEOPLE_MISSING if are_missing else ""
 
     def refusal(self, now_s: float) -> str:
         """Why frames or hero positions are being refused, else empty."""

@@ -41,6 +41,7 @@ class Reason(_Text):
         "climbing does not lead above limits.minimum_height_m (does odom's z point upwards?); ~/reset tries again"
     )
     PEOPLE_REFUSED = "other people are refused: {}"
+    PEOPLE_MISSING = "other people are not reported any more, although the hero is"
     PITCH_DOUBTFUL = (
         "the hero's feet seem to be {:.1f} m {} the ground of the start: is camera.pitch_down_rad too {} by {:.0f} "
         "degrees, hero.height_m wrong, or the ground not level?"

@@ -406,6 +406,24 @@ def test_people_who_are_refused_stop_the_drone_and_are_named(change_s, people, t
     assert flight.steps[-1].state is State.TRACKING, "it follows again"
 
 
+@pytest.mark.parametrize("known", ["known", "never"])
+def test_people_of_whom_nothing_comes_any_more_are_not_nobody(known):
+    """The hero is seen as ever and runs on; messages of the others are lost from BEGIN_S on."""
+    begin_s = BEGIN_S if known == "known" else 0.0
+
+    def lost(t, follower):
+        if t == begin_s:
+            follower.observe_people = lambda *_: None
+        elif t == END_S:
+            del follower.observe_people
+
+    flight = Flight(straight(3.0), duration_s=END_S + 1.5, at=lost, drop_share=0.0).fly()
+    assert (said(flight, "other people are not reported any more", within_s=1.3) is not None) is (known == "known")
+    missed = flight.steps[flight.after(BEGIN_S + 1.3)][: int(1.5 / STEP_S)]
+    assert ({step.command for step in missed} == {ZERO_COMMAND}) is (known == "known")
+    assert flight.steps[-1].state is State.TRACKING, "it follows again"
+
+
 @pytest.mark.parametrize("share", [0.35, 0.6])
 def test_people_who_come_late_now_and_then_are_no_fault(share):
     """Of a busy computer: the guard remembers whom the pictures before showed."""
