@@ -10,7 +10,7 @@ from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction, SetEn
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
-from fcn_follow.nodes.support.interlock import commands_stay_on_cmd_vel, enable_command, require_cmd_vel
+from fcn_follow.nodes.support.interlock import enable_command, no_vehicle_hears, require_cmd_vel
 from fcn_follow.nodes.support.launching import number_of, required
 from fcn_follow.share import dds_environment, share_directory
 
@@ -59,8 +59,8 @@ ARGUMENTS = [
         "enabled",
         default_value="",
         choices=["", "true", "false"],
-        description="Follow as soon as a hero is seen. Empty: yes with simulator:=true or source:=... if commands "
-        "go only to cmd_vel; else the value of the parameter file, which waits for the service ~/enable.",
+        description="Follow as soon as a hero is seen. Empty: yes with simulator:=true or a recording as source:=... "
+        "if commands go only to cmd_vel; else the value of the parameter file, which waits for the service ~/enable.",
     ),
     DeclareLaunchArgument(
         "network",
@@ -137,7 +137,7 @@ def make_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         segmenter["image_transport"] = "compressed"
     follower = {"cmd_vel.type": text("cmd_vel_type")} if value["cmd_vel_type"] else {}
     pretended = (simulated and value["vehicle"] == "internal") or value["source"] != ""
-    if value["enabled"] or (pretended and commands_stay_on_cmd_vel(params_files)):
+    if value["enabled"] or (pretended and no_vehicle_hears(params_files, value["source"], value["cmd_vel"])):
         follower["start_enabled"] = value["enabled"] != "false"
     player = {
         "source": text("source"),

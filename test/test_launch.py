@@ -21,7 +21,7 @@ from ros_tools import ROOT, ended_cleanly, finish, interrupt, skip_without_launc
 from sensor_msgs.msg import CameraInfo, Image
 
 from fcn_follow.errors import UserError
-from fcn_follow.nodes.support.interlock import commands_stay_on_cmd_vel, enable_command
+from fcn_follow.nodes.support.interlock import commands_stay_on_cmd_vel, enable_command, no_vehicle_hears
 from fcn_follow.nodes.support.launching import number_of, required
 
 
@@ -48,6 +48,20 @@ def test_a_file_that_is_no_yaml_is_one_line(tmp_path, text):
     with pytest.raises(UserError, match=r"mine\.yaml: the parameter file cannot be read: ") as caught:
         commands_stay_on_cmd_vel([tmp_path / "mine.yaml"])
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "nobody"),
+    [
+        ({}, True),
+        ({"source": "flight.mp4"}, True),
+        ({"source": "0"}, False),
+        ({"source": "/dev/video0"}, False),
+        ({"source": "flight.mp4", "cmd_vel": "/robot/cmd_vel"}, False),
+    ],
+)
+def test_a_camera_and_another_topic_may_be_a_vehicles(arguments, nobody):
+    assert no_vehicle_hears([ROOT / "config" / "follow.yaml"], **arguments) is nobody
 
 
 def test_the_command_that_enables_has_the_namespace():
@@ -93,9 +107,14 @@ MINE = "/**/follower: {ros__parameters: {output: mavlink}}"
         ({"network": "false"}, None, "fastdds_this_machine.xml"),
         ({"source": "frames.zip"}, True, "fastdds_large_images.xml"),
         ({"source": "frames.zip", "enabled": "false"}, False, "fastdds_large_images.xml"),
+        ({"source": "frames.zip", "cmd_vel": "/robot/cmd_vel"}, None, "fastdds_large_images.xml"),
+        ({"source": "0"}, None, "fastdds_large_images.xml"),
+        ({"source": "/dev/video2"}, None, "fastdds_large_images.xml"),
+        ({"source": "0", "enabled": "true"}, True, "fastdds_large_images.xml"),
         ({"source": "frames.zip", "params_file": MINE}, None, "fastdds_large_images.xml"),
         ({"simulator": "true"}, True, "fastdds_this_machine.xml"),
         ({"simulator": "true", "network": "true"}, True, "fastdds_large_images.xml"),
+        ({"simulator": "true", "cmd_vel": "/robot/cmd_vel"}, None, "fastdds_this_machine.xml"),
     ],
     ids=str,
 )

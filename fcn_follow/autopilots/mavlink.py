@@ -103,7 +103,7 @@ class MavlinkOutput(Output):
         return {
             "autopilot_target": f"{self._target}/{AUTOPILOT_COMPONENT}",
             "autopilot_mode": self._mode or "unknown",
-            "autopilot_armed": str(self._arming.is_armed),
+            "autopilot_armed": self._arming.words,
             "autopilot_heartbeat_age_s": now_s - self._heard_s,
             "autopilot_pose_age_s": now_s - self._pose_s,
             "autopilot_link": "open" if self._link.is_open else "lost",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import select
+import socket
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -103,6 +104,8 @@ class MavlinkLink:
         connection.timeout = MAX_SENDER_AGE_S
         if hasattr(connection.port, "write_timeout"):
             connection.port.write_timeout = WRITING_S
+        if isinstance(connection.port, socket.socket):  # pymavlink shares its UDP port with whoever opens it later
+            connection.port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
         with self._lock:
             self._connection = connection
 

@@ -2,15 +2,18 @@
 
 The frame must fit the plugin's parameter mav_frame, which the output queries: base_link for BODY_NED, map (east, north,
 up) for LOCAL_NED, which needs odom with its x axis to the east. Until MAVROS answers, nothing is flown. If
-MAVROS has another namespace, set mavros.topic; if the topic is not named after the node, set mavros.node too.
+MAVROS has another namespace, set mavros.topic; if the topic is not named after the node, set mavros.node too. The
+topic state beside that node reports whether the vehicle is armed, if mavros_msgs is installed.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import TwistStamped
 
-from fcn_follow.autopilots.output import Host, Output, Quality
+from fcn_follow.autopilots.output import Arming, Host, Output, Quality
 from fcn_follow.autopilots.parameters import OutputParameters
 from fcn_follow.autopilots.twist import body_velocity, map_velocity, twist_stamped
 from fcn_follow.errors import UserError
@@ -30,6 +33,9 @@ class MavrosOutput(Output):
         if not self._plugin:
             raise UserError(f"parameter mavros.node: mavros.topic {topic} is not named after MAVROS' node; name it")
         self._mav_frame = ""
+        self._arming, self._is_connected = Arming(), True
+        state_topic = "/".join([*self._plugin.split("/")[:-1], "state"])
+        self._arming.listen(host, "mavros_msgs", "State", state_topic, Quality(reliable=False), self._take_state)
         self._publish = host.publisher(TwistStamped, topic, Quality())
         self._end_asking = host.every(ASK_PERIOD_S, host.question(self._plugin, "mav_frame", self._take_mav_frame))
 
@@ -51,13 +57,21 @@ class MavrosOutput(Output):
             )
         if self._frame_id == "map" and yaw_odom_rad is None:
             return "output mavros in frame map needs odom"
-        return ""
+        return self._arming.fault if self._is_connected else "MAVROS has no connection to the autopilot"
+
+    def take_disarming(self) -> bool:
+        return self._arming.take_disarming()
 
     def status(self) -> dict[str, str | float]:
-        return {"mavros_mav_frame": self._mav_frame or "unknown"}
+        return {"mavros_mav_frame": self._mav_frame or "unknown", "autopilot_armed": self._arming.words}
 
     def close(self) -> None:
         self._end_asking()
 
     def _take_mav_frame(self, mav_frame: str) -> None:
         self._mav_frame = mav_frame
+
+    def _take_state(self, state: Any) -> None:
+        self._is_connected = state.connected
+        if state.connected:  # else armed is false for want of news
+            self._arming.take(state.armed)

@@ -50,16 +50,38 @@ class Host(Protocol):
 
 
 class Arming:
-    """Whether the vehicle reports that it is armed."""
+    """Whether the vehicle reports that it is armed; None while that is not known."""
 
     def __init__(self) -> None:
-        self.is_armed = False
+        self.is_armed: bool | None = None
+        self._unknown = "unknown"
         self._was_disarmed = False
+
+    @property
+    def words(self) -> str:
+        """What the diagnostics show."""
+        return self._unknown if self.is_armed is None else str(self.is_armed)
+
+    @property
+    def fault(self) -> str:
+        """That the vehicle says that it is not armed, or an empty text."""
+        return "the autopilot is not armed" if self.is_armed is False else ""
 
     def take(self, is_armed: bool) -> None:
         """Take a message of the vehicle."""
-        self._was_disarmed |= self.is_armed and not is_armed
+        self._was_disarmed |= self.is_armed is True and not is_armed
         self.is_armed = is_armed
+
+    def listen(
+        self, host: Host, package: str, name: str, topic: str, quality: Quality, take: Callable[[Any], None]
+    ) -> None:
+        """Take the messages of a topic, where the package of their type is installed."""
+        try:
+            message_type = getattr(importlib.import_module(f"{package}.msg"), name)
+        except (ImportError, AttributeError):
+            self._unknown = f"unknown: {package} is not installed"
+        else:
+            host.subscribe(message_type, topic, quality, take)
 
     def take_disarming(self) -> bool:
         """Whether it was disarmed since the last call."""

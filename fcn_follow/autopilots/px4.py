@@ -82,7 +82,7 @@ class Px4Output(Output):
         known = self._status is not None
         return {
             "autopilot_mode": f"nav_state {self._status.nav_state}" if known else "unknown",
-            "autopilot_armed": str(self._arming.is_armed),
+            "autopilot_armed": self._arming.words,
         }
 
     def close(self) -> None:

@@ -94,6 +94,7 @@ class Follower:
         self.start_anew()
         self._steering = Steering()
         self._inbox.vehicles.clear()
+        self._inbox.forget_refusals()
         self.odometry.clear()
 
     def start_anew(self) -> None:
@@ -120,6 +121,7 @@ class Follower:
         if enabled and not self.enabled:
             self.start_anew()
             self._steering = Steering()
+            self.odometry.forgive()
         self.enabled = enabled
 
     def observe_frame(self, stamp_s: float) -> None:

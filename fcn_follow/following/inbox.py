@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import math
 from collections import deque
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ from fcn_follow.following.reasons import Reason, Refusal
 from fcn_follow.geometry import HeroPosition, Vector3, VehicleState, VelocityCommand
 
 MAX_WAITING = 64
+MAX_PEOPLE = 64
+"""Of a frame: the nearest are in the way before the others."""
 
 
 @dataclass
@@ -52,7 +55,8 @@ class Inbox:
         self._stick = None
 
     def forget_refusals(self) -> None:
-        """Forget the refusals."""
+        """Forget the refusals, and when people and heroes arrived."""
+        self._people_s = self._hero_s = -math.inf
         self._refused_heroes, self._refused_frames = Refusals(), Refusals()
         self._mistimed_people, self._misplaced_people = Refusals(), Refusals()
 
@@ -74,13 +78,14 @@ class Inbox:
             yield self.vehicles.popleft()
 
     def take_people(self, now_s: float, timeouts: Timeouts) -> Iterator[tuple[float, list[Vector3]]]:
-        """The stamp of each frame and where people are in the way, even at implausible places."""
+        """The stamp of each frame and where the nearest people are in the way, even at implausible places."""
         while self.people:
             stamp_s, positions = self.people.popleft()
             if wrong := wrong_stamp(stamp_s, now_s, timeouts.frame_s, timeouts):
                 self.counters.mistimed += 1
                 self._mistimed_people.refuse(Refusal.PEOPLE.with_figures(wrong), now_s)
                 continue
+            self._people_s = max(self._people_s, stamp_s)
             self._mistimed_people.accept()
             self._misplaced_people.accept()
             places = []
@@ -90,7 +95,7 @@ class Inbox:
                     self._misplaced_people.refuse(nowhere, now_s)
                 else:
                     places.append(obstacle_place(position))
-            yield stamp_s, places
+            yield stamp_s, heapq.nsmallest(MAX_PEOPLE, places, key=lambda place: math.hypot(*place))
 
     def take_frames(self, now_s: float, timeouts: Timeouts) -> Iterator[float]:
         """The stamps of the frames."""
@@ -116,6 +121,7 @@ class Inbox:
                 self.counters.mistimed += 1
                 self._refused_heroes.refuse(Refusal.HERO_POSITIONS.with_figures(wrong), now_s)
             else:
+                self._hero_s = max(self._hero_s, hero.stamp_s)
                 self._refused_heroes.accept()
             if not (wrong or no_place(position_m)):
                 heroes.append((replace(hero, position_camera_m=obstacle_place(position_m)), not implausible))
@@ -123,9 +129,14 @@ class Inbox:
         return sorted(heroes, key=lambda each: each[0].stamp_s)
 
     def people_fault(self, now_s: float, timeouts: Timeouts) -> str:
-        """Why the people in the way are unknown; a late message among good ones is no fault: the guard remembers."""
-        refused = self._misplaced_people.reason(now_s) or self._mistimed_people.reason(now_s, timeouts.tracking_s)
-        return Reason.PEOPLE_REFUSED.with_figures(refused) if refused else ""
+        """Why the people in the way are unknown; a late message among good ones is no fault: the guard remembers.
+
+        Once people were received, every frame that shows the hero must report them too.
+        """
+        if refused := self._misplaced_people.reason(now_s) or self._mistimed_people.reason(now_s, timeouts.tracking_s):
+            return Reason.PEOPLE_REFUSED.with_figures(refused)
+        are_missing = self._people_s > -math.inf and self._hero_s - self._people_s > timeouts.frame_s
+        return Reason.PEOPLE_MISSING if are_missing else ""
 
     def refusal(self, now_s: float) -> str:
         """Why frames or hero positions are being refused, else empty."""

@@ -35,6 +35,10 @@ SPEED_SHARE = 0.3
 MAX_GUST_S = 1.5  # a gust may spin a drone for this long
 REST_S = 3.0  # before the next try with a drone that did not obey
 MOVING_M_S = 0.3
+OTHER_DIRECTION_M_S = 0.5  # of both velocities, from which on their directions are compared
+OTHER_DIRECTION_COS = 0.5  # below it, of the angle between them, the drone flies in another direction
+MAX_OTHER_DIRECTIONS = 2  # without flying as commanded for OBEYS_S between them; a gust may be one
+OBEYS_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,13 @@ class Odometry:
         """Forget everything, even that odometry was received."""
         self.heard = False
         self.last: VehiclePose | None = None
+        self.forgive()
         self.start_anew()
+
+    def forgive(self) -> None:
+        """Forget that the drone flew in other directions than commanded."""
+        self._other_directions = 0
+        self._obeys_since_s = math.inf
 
     def start_anew(self) -> None:
         """Forget all stamps, after a jump of the clock, but not that odometry was received, nor its `last` place."""
@@ -126,7 +136,8 @@ class Odometry:
 
         expected is None during a `fault`, and while the follower does not move the drone: a pilot or the autopilot may
         then move it. Odometry that repeats to the last digit is a fault too, but only while the drone should move and
-        is still commanded to: a drone that stops faster than expected stands still.
+        is still commanded to: a drone that stops faster than expected stands still. Motion in another
+        direction, try after try, is a fault until `forgive`.
         """
         pose = self.newest
         turns = moves = should_move = False
@@ -144,6 +155,14 @@ class Odometry:
         repetition = self._repetition
         still_s = now_s - max(repetition.begin_s, self._should_move_since_s)
         frozen = repetition.count >= MIN_REPETITIONS and still_s >= timeouts.frozen_s
+        differs = _directions_differ(pose, expected) if pose and expected else None
+        self._obeys_since_s = min(self._obeys_since_s, now_s) if differs is False else math.inf
+        if now_s - self._obeys_since_s >= OBEYS_S:
+            self._other_directions = 0
+        elif disobeys and differs and now_s >= self._rests_until_s:
+            self._other_directions += 1
+        if self._other_directions >= MAX_OTHER_DIRECTIONS:
+            return Reason.OTHER_DIRECTION
         if frozen or disobeys:
             self._rests_until_s = now_s + REST_S
             self._rests_for = Reason.ODOMETRY_FROZEN if frozen else Reason.DISOBEDIENCE
@@ -203,11 +222,21 @@ def _jump_in_a_pause(before: VehiclePose, after: VehiclePose, odom_s: float) -> 
 
 def _velocities_differ(pose: VehiclePose, expected: VehiclePose) -> bool:
     """Whether two velocities differ, each in the axes of its own body."""
-    measured, commanded = (
-        (*rotated(each.velocity_m_s[0], each.velocity_m_s[1], -each.yaw_rad), each.velocity_m_s[2])
-        for each in (pose, expected)
-    )
-    return _differ(measured, commanded, DISOBEDIENCE_M_S)
+    return _differ(_velocity_body(pose), _velocity_body(expected), DISOBEDIENCE_M_S)
+
+
+def _directions_differ(pose: VehiclePose, expected: VehiclePose) -> bool | None:
+    """Whether both fly in directions far apart, each in the axes of its own body; None where one hardly moves."""
+    (x, y, _), (expected_x, expected_y, _) = _velocity_body(pose), _velocity_body(expected)
+    speed, expected_speed = math.hypot(x, y), math.hypot(expected_x, expected_y)
+    if min(speed, expected_speed) < OTHER_DIRECTION_M_S:
+        return None
+    return x * expected_x + y * expected_y < OTHER_DIRECTION_COS * speed * expected_speed
+
+
+def _velocity_body(pose: VehiclePose) -> tuple[float, float, float]:
+    vx, vy, vz = pose.velocity_m_s
+    return *rotated(vx, vy, -pose.yaw_rad), vz
 
 
 def _differ(first_m_s: Sequence[float], second_m_s: Sequence[float], tolerance_m_s: float) -> bool:

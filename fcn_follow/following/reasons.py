@@ -41,6 +41,7 @@ class Reason(_Text):
         "climbing does not lead above limits.minimum_height_m (does odom's z point upwards?); ~/reset tries again"
     )
     PEOPLE_REFUSED = "other people are refused: {}"
+    PEOPLE_MISSING = "other people are not reported any more, although the hero is"
     PITCH_DOUBTFUL = (
         "the hero's feet seem to be {:.1f} m {} the ground of the start: is camera.pitch_down_rad too {} by {:.0f} "
         "degrees, hero.height_m wrong, or the ground not level?"
@@ -61,6 +62,10 @@ class Reason(_Text):
         "odometry's yaw rate does not match its yaw (is its quaternion x, y, z, w, from child_frame_id?)"
     )
     DISOBEDIENCE = "the drone does not do what is commanded, by its odometry"
+    OTHER_DIRECTION = (
+        "the drone flies in another direction than commanded, again (does the x axis of odom point east, where the "
+        "output needs that?); ~/reset tries again"
+    )
     COMMAND_IMPOSSIBLE = "the computed command was not finite or impossibly large"
 
 

@@ -158,6 +158,28 @@ def intrinsics(message: Any) -> CameraIntrinsics:
     return plausible_camera("camera_info", int(message.width), int(message.height), matrix)
 
 
+def lens_distortion(message: Any) -> float:
+    """How much farther from the axis the border of a sensor_msgs/CameraInfo's image is than a pinhole shows it.
+
+    Of the middles of the four borders the largest share, below 0 where they are nearer; 0 where it is not known. By
+    OpenCV's models plumb_bob, rational_polynomial and equidistant.
+    """
+    camera, coefficients = intrinsics(message), np.array(message.d, np.float64)
+    is_fisheye = message.distortion_model == "equidistant"
+    if not np.isfinite(coefficients).all() or not (is_fisheye or coefficients.any()):
+        return 0.0
+    right, bottom, cx, cy = camera.width_px - 1.0, camera.height_px - 1.0, camera.cx_px, camera.cy_px
+    pixels = np.array([[[0.0, cy]], [[right, cy]], [[cx, 0.0]], [[cx, bottom]]])
+    matrix = np.array([[camera.fx_px, 0.0, cx], [0.0, camera.fy_px, cy], [0.0, 0.0, 1.0]])
+    undistort = cv2.fisheye.undistortPoints if is_fisheye else cv2.undistortPoints
+    try:
+        seen = np.linalg.norm(undistort(pixels, matrix, coefficients), axis=2)
+    except cv2.error:  # not so many coefficients
+        return 0.0
+    share = seen / np.maximum(np.linalg.norm(cv2.undistortPoints(pixels, matrix, None), axis=2), 1e-6) - 1.0
+    return float(share.flat[np.abs(share).argmax()])
+
+
 def image_cameras(message: Any) -> tuple[CameraIntrinsics, ...]:
     """The cameras whose images a sensor_msgs/CameraInfo may belong to: first by its binning and region of interest.
 

@@ -60,7 +60,6 @@ DISCOVERY_S = 1.5
 """How long a starting follower looks for another one; on a busy machine DDS discovery takes a second of it."""
 DISAPPEARANCE_S = 3.0
 """How long it waits for another one, which may have been killed just before, to disappear."""
-MAX_PEOPLE = 64
 MAX_STALL = 5.0
 """Times `timeouts.clock_s`: a clock that stands still for longer is a fault even without any other messages."""
 
@@ -307,7 +306,7 @@ class FollowerNode(ParameterNode):
 
     def _on_people(self, message: PoseArray) -> None:
         if self._is_of_the_camera(message):
-            positions = (pose.position for pose in message.poses[:MAX_PEOPLE])
+            positions = (pose.position for pose in message.poses)
             self._follower.observe_people(_seconds(message), [(each.x, each.y, each.z) for each in positions])
 
     def _on_centroid(self, message: PointStamped) -> None:

@@ -21,6 +21,7 @@ from fcn_follow.shared_parameters import CameraParameters, HeroParameters
 METHODS = ("apparent_height", "ground_plane", "depth")
 MIN_GROUND_ANGLE = 0.01  # sine of the ray's angle below the horizon; flatter rays give no useful distance
 MAX_WIDTH_RATIO = 1.8  # to the hero's width, with arms and stride; nine in ten of the simulator's heroes are narrower
+MAX_LENGTH = 1.25  # of a body with raised arms, in its heights
 BODY_BEHIND_SURFACE_M = 0.11  # from the visible surface of a body to its middle; 0.10 to 0.12 in the simulator
 
 
@@ -31,8 +32,8 @@ class RangingParameters:
     method: str = parameter(
         "apparent_height",
         "what the distance follows from: the hero's height in the image, the ground where the feet stand (needs "
-        "camera_height_m; apparent height where the image cuts the feet off), or the median depth of the hero's pixels "
-        "(needs weights with a depth head)",
+        "camera_height_m; never farther than by apparent height, which counts where the image cuts the feet off), or "
+        "the median depth of the hero's pixels (needs weights with a depth head)",
         choices=METHODS,
     )
     hero_width_m: float = parameter(
@@ -61,8 +62,9 @@ def locate_hero(
 ) -> HeroPosition | None:
     """The middle of the hero's body in the camera's optical frame, or None if the picture does not show it.
 
-    The method depth takes hero_depth_m, along the optical axis, and gives None unless it is a positive number. The
-    apparent height gives None for a hero in a corner of the image, see `is_in_corner`.
+    The method depth takes hero_depth_m, along the optical axis, and gives None unless it is a positive number. A depth
+    that would make the body longer than MAX_LENGTH is shortened: a network may be wrong. The apparent height gives None
+    for a hero in a corner of the image, see `is_in_corner`.
     """
     if _by_size(parameters, hero, camera) and is_in_corner(hero, camera):
         return None
@@ -91,18 +93,20 @@ def locate_body(
     if parameters.ranging.method == "depth":
         if not 0.0 < hero_depth_m < math.inf:
             return None
-        x, y, z = (float(v) for v in _ray(camera, *hero.centroid_px) * (hero_depth_m + BODY_BEHIND_SURFACE_M))
+        length = max(hero.box.height_px / camera.fy_px, hero.box.width_px / camera.fx_px)  # in depths
+        depth_m = min(hero_depth_m + BODY_BEHIND_SURFACE_M, MAX_LENGTH * parameters.hero.height_m / length)
+        x, y, z = (float(v) for v in _ray(camera, *hero.centroid_px) * depth_m)
         return HeroPosition(stamp_s, (x, y, z))
     pitch_rad = parameters.camera.pitch_down_rad
     up = np.array([0.0, -math.cos(pitch_rad), -math.sin(pitch_rad)])
     half_body = 0.5 * parameters.hero.height_m * up
-    middle: NDArray[np.float64] | None
-    if _by_size(parameters, hero, camera):
-        middle = _by_apparent_height(hero, camera, parameters, up, half_body)
-    else:
-        middle = _by_ground_plane(hero, camera, parameters, up, half_body)
-    if middle is None or not middle[2] > 0.0:
-        return None
+    middle = _by_apparent_height(hero, camera, parameters, up, half_body)
+    if not _by_size(parameters, hero, camera):
+        on_ground = _by_ground_plane(hero, camera, parameters, up, half_body)
+        if on_ground is None or not on_ground[2] > 0.0:
+            return None
+        if on_ground[2] < middle[2]:  # from lower than camera_height_m the ground would be farther away than it is
+            middle = on_ground
     y_m, z_m = float(middle[1]), float(middle[2])
     x_m = (hero.centroid_px[0] - camera.cx_px) / camera.fx_px * z_m  # at the depth of the middle, not of the feet
     return HeroPosition(stamp_s, (x_m, y_m, z_m))

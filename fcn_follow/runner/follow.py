@@ -19,8 +19,8 @@ from fcn_follow.images.calibration import read_calibration
 from fcn_follow.nodes.executables import NODES
 from fcn_follow.nodes.support.interlock import (
     check_node_names,
-    commands_stay_on_cmd_vel,
     enable_command,
+    no_vehicle_hears,
     require_cmd_vel,
 )
 from fcn_follow.nodes.support.processes import NodeProcess, start_node
@@ -174,11 +174,12 @@ class Runner:
             segmenter["hero.appearance_file"] = str(self._options.hero.resolve())
         self._nodes["segmenter"] = start_node("segmenter", self._params, segmenter)
         follower: dict[str, object] = {}
-        if self._options.vehicle != "odom" and commands_stay_on_cmd_vel(self._params):  # no vehicle listens there
+        if self._options.vehicle != "odom" and no_vehicle_hears(self._params, self._options.source or ""):
             follower["start_enabled"] = True
         else:
             self._console.print(
-                plain(f"Another program receives the commands: to start following, {enable_command()}"), soft_wrap=True
+                plain(f"Another program may receive the commands: to start following, {enable_command()}"),
+                soft_wrap=True,
             )
         self._nodes["follower"] = start_node("follower", self._params, follower)
         end_s = time.monotonic() + START_TIMEOUT_S

@@ -65,7 +65,9 @@ class Kind:
 
 REFUSED, JUMPED, BLIND = "odometry is refused", "jumped", "refused: "
 EARLIEST_S = 5.0  # of a fault
-REPORTED_BY_ODOMETRY_CHECKS = ("odometry", "the drone does not do what is commanded", "the drone lags")
+REPORTED_BY_ODOMETRY_CHECKS = (
+    *("odometry", "the drone does not do what is commanded", "the drone flies in another direction", "the drone lags"),
+)
 KINDS = {
     "odom_jump": Kind((JUMPED,), (3.0, 50.0)),
     "odom_yaw_jump": Kind((JUMPED,), (0.6, 3.1)),

@@ -11,6 +11,7 @@ from pymavlink import mavutil
 from fcn_follow.autopilots import mavlink_link
 from fcn_follow.autopilots.mavlink_link import MavlinkLink
 from fcn_follow.autopilots.parameters import MavlinkParameters
+from fcn_follow.errors import UserError
 
 
 @pytest.fixture
@@ -52,6 +53,22 @@ def test_a_flood_delays_and_crowds_out_nothing(link, address, datagram):
     assert len(delays_s) > 50
     assert max(delays_s[-10:]) < 0.5
     assert set(link.others) <= {"9/1"}
+
+
+def test_a_port_belongs_to_one_link_until_that_is_closed(link, address):
+    """The second one would take the vehicle from the first, and fly it by another drone's camera."""
+    parameters = MavlinkParameters("udpin:{}:{}".format(*address))
+    with pytest.raises(UserError, match=r"parameter mavlink\.address: .* cannot be opened: .*in use"):
+        MavlinkLink(parameters, time.time_ns, ("HEARTBEAT",))
+    peer(address).port.sendto(heartbeat(1), address)
+    end_s = time.monotonic() + 5.0
+    heard = []
+    while not heard and time.monotonic() < end_s:
+        time.sleep(0.05)
+        heard = list(link.take())
+    assert heard
+    link.close()
+    MavlinkLink(parameters, time.time_ns, ("HEARTBEAT",)).close()
 
 
 def test_a_sender_that_has_ended_gets_no_more_answers(monkeypatch, address):

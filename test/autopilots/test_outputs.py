@@ -61,6 +61,29 @@ def px4_msgs(request, monkeypatch):
     return messages
 
 
+ARMING = {
+    "mavros": ("mavros_msgs", "State", "mavros/state", Quality(reliable=False)),
+    "ardupilot_dds": ("ardupilot_msgs", "Status", "ap/status", Quality(transient_local=True)),
+}
+
+
+@pytest.fixture(params=ARMING)
+def arming(request, monkeypatch):
+    """An output that hears of arming by a package of its autopilot's users: its name, and a function that says it."""
+    package, name, topic, quality = ARMING[request.param]
+    messages = ModuleType(f"{package}.msg")
+    setattr(messages, name, type(name, (SimpleNamespace,), {}))
+    monkeypatch.setitem(sys.modules, package, ModuleType(package))
+    monkeypatch.setitem(sys.modules, f"{package}.msg", messages)
+
+    def say(host, armed, connected=True):
+        kind, how, callback = host.heard[topic]
+        assert (kind, how) == (name, quality)
+        callback(SimpleNamespace(armed=armed, connected=connected))
+
+    return request.param, say
+
+
 def px4_status(host, nav_state=14, arming_state=2):
     """A message of PX4: 14 is Offboard, 4 Hold; 2 is armed."""
     for _, _, callback in host.heard.values():
@@ -140,7 +163,7 @@ def test_mavros_is_asked_for_its_frame_and_a_mismatch_is_refused(frame, mav_fram
     text = output.fault(0.0)
     assert (text == "") is fits
     assert fits or (mav_frame in text and f"mavros.frame {frame}" in text)
-    assert output.status() == {"mavros_mav_frame": mav_frame}
+    assert output.status()["mavros_mav_frame"] == mav_frame
 
 
 @pytest.mark.parametrize(
@@ -229,6 +252,62 @@ def test_px4_tells_once_that_it_was_disarmed_however_soon_it_is_armed_again(px4_
     for arming_state in (1, 2):
         px4_status(host, arming_state=arming_state)
     assert output.take_disarming() and not output.take_disarming()
+
+
+def test_mavros_and_ardupilot_tell_once_that_the_vehicle_was_disarmed(arming):
+    kind, say = arming
+    host = FakeHost()
+    output = make_output(host, OutputParameters(kind))
+    reported(host, "BODY_NED")
+    assert output.fault(0.0) == "" and output.status()["autopilot_armed"] == "unknown"
+    say(host, armed=False)
+    assert output.fault(0.0) == "the autopilot is not armed" and not output.take_disarming()
+    for _ in range(2):
+        say(host, armed=True)
+        assert output.fault(0.0) == "" and not output.take_disarming(), "it was only armed"
+    assert output.status()["autopilot_armed"] == "True"
+    for armed in (False, True):
+        say(host, armed)
+    assert output.take_disarming() and not output.take_disarming()
+
+
+@pytest.mark.parametrize("arming", ["mavros"], indirect=True)
+def test_a_mavros_without_its_autopilot_knows_of_no_arming(arming):
+    kind, say = arming
+    host = FakeHost()
+    output = make_output(host, OutputParameters(kind))
+    reported(host, "BODY_NED")
+    say(host, armed=True)
+    say(host, armed=False, connected=False)
+    assert output.fault(0.0) == "MAVROS has no connection to the autopilot" and not output.take_disarming()
+    say(host, armed=True)
+    assert output.fault(0.0) == "" and not output.take_disarming()
+
+
+@pytest.mark.parametrize(("kind", "package"), [(kind, ARMING[kind][0]) for kind in ARMING])
+def test_without_the_package_of_its_messages_arming_is_reported_as_unknown(kind, package, monkeypatch):
+    for name in (package, f"{package}.msg"):
+        monkeypatch.setitem(sys.modules, name, None)
+    host = FakeHost()
+    output = make_output(host, OutputParameters(kind))
+    reported(host, "BODY_NED")
+    assert output.fault(0.0) == "" and not host.heard and not output.take_disarming()
+    assert output.status()["autopilot_armed"] == f"unknown: {package} is not installed"
+
+
+def test_a_mavros_elsewhere_reports_its_arming_there(monkeypatch):
+    messages = ModuleType("mavros_msgs.msg")
+    messages.State = SimpleNamespace
+    monkeypatch.setitem(sys.modules, "mavros_msgs", ModuleType("mavros_msgs"))
+    monkeypatch.setitem(sys.modules, "mavros_msgs.msg", messages)
+    for parameters, topic in (
+        (MavrosParameters("uav1/mavros/setpoint_velocity/cmd_vel"), "uav1/mavros/state"),
+        (MavrosParameters("cmd_vel", "/mavros/setpoint_velocity"), "/mavros/state"),
+        (MavrosParameters("cmd_vel", "setpoint_velocity"), "state"),
+    ):
+        host = FakeHost()
+        make_output(host, OutputParameters("mavros", mavros=parameters))
+        assert list(host.heard) == [topic]
 
 
 def test_px4_flies_the_same_way_at_every_heading():

@@ -9,17 +9,21 @@ import random
 
 import numpy as np
 import pytest
-from flight import STEP_S, Flight, running, straight
+from flight import HERO_MIDDLE_M, STEP_S, Flight, running, straight, turns
 
+from fcn_follow.coordinates import rotated
 from fcn_follow.following.follower import Follower
 from fcn_follow.following.monitors import CameraRate, FrozenPicture
 from fcn_follow.following.odometry import Odometry
-from fcn_follow.following.parameters import Timeouts
+from fcn_follow.following.parameters import FollowerParameters, Timeouts, VehicleParameters
 from fcn_follow.following.states import State
 from fcn_follow.following.vehicle import VehiclePose
 from fcn_follow.geometry import ZERO_COMMAND, HeroPosition, VehicleState, VelocityCommand
 from fcn_follow.parameters import with_values
+from fcn_follow.simulation.drone import Drone, OdometryNoise
+from fcn_follow.simulation.drone import Odometry as SimulatedOdometry
 from fcn_follow.simulation.faults import HERO_PLACES, KINDS, Fault, Injector
+from fcn_follow.simulation.scenarios import find_scenario
 
 BEGIN_S, END_S = 10.0, 13.0
 TOWARDS_HERO = 0.0
@@ -250,6 +254,69 @@ def test_a_cut_link_does_not_wind_up_the_command(seconds):
     assert max(step.command.forward_m_s for step in cut) < 2.6, "it lets go, and no try leads by more than MAX_LEAD_M_S"
 
 
+@pytest.mark.parametrize("degrees", [90.0, -120.0, 180.0])
+def test_a_drone_that_flies_another_way_than_commanded_is_not_tried_for_ever(degrees):
+    """Velocities east and north, where x of odom points elsewhere: each try leads the drone away, or to the hero."""
+
+    def enabled_anew(t, follower):
+        if t == 60.0:
+            follower.enable(False)
+            follower.enable(True)
+
+    at = (6.0, 0.0)
+    flight = Flight(lambda t: at, 64.0, flies_turned_rad=math.radians(degrees), at=enabled_anew, drop_share=0.0).fly()
+    first, anew = flight.steps[: int(60.0 / STEP_S)], flight.steps[int(60.0 / STEP_S) :]
+    assert max(math.dist(place, flight.drone_m[0]) for place in flight.drone_m[: len(first)]) < 5.0
+    assert {(step.state, step.command) for step in first[int(20.0 / STEP_S) :]} == {(State.HOLDING, ZERO_COMMAND)}
+    assert "the drone flies in another direction than commanded" in first[-1].reason
+    assert any(step.state is State.TRACKING for step in anew)
+
+
+@pytest.mark.parametrize(
+    ("between_m_s", "is_fault"), [((1.0, 0.0), False), ((0.0, 0.0), True)], ids=["obeys", "hovers"]
+)
+def test_another_direction_is_a_fault_if_the_drone_does_not_obey_meanwhile(between_m_s, is_fault):
+    odometry, state = Odometry(), VehicleState(0.0, (0.0, 0.0, 2.0), (0.0, 0.0, 0.0, 1.0))
+    x_m = y_m = 0.0
+    for index in range(int(14.0 / STEP_S)):
+        now_s = index * STEP_S
+        vx, vy = between_m_s if 2.0 < now_s < 12.0 else (0.0, 1.0)
+        x_m, y_m = x_m + vx * STEP_S, y_m + vy * STEP_S
+        moved = dataclasses.replace(
+            state, stamp_s=now_s, position_odom_m=(x_m, y_m, 2.0), velocity_odom_m_s=(vx, vy, 0.0)
+        )
+        odometry.take(moved, now_s, Timeouts(), frame_in_use=False)
+        commanded_m_s = (1.0, 0.0, 0.0) if (vx, vy) != (0.0, 0.0) else (0.0, 0.0, 0.0)
+        expected = VehiclePose(now_s, velocity_m_s=commanded_m_s)
+        reason = odometry.disobedience(expected, VelocityCommand(1.0), now_s, Timeouts())
+    assert ("another direction" in reason) is is_fault
+    odometry.forgive()
+    assert "another direction" not in odometry.disobedience(None, ZERO_COMMAND, now_s, Timeouts())
+
+
+@pytest.mark.parametrize("response_s", [0.3, 0.8])
+def test_a_storm_is_no_other_direction(response_s):
+    """Wind of 8 m/s with the gusts of the scenario: they move the drone otherwise than commanded, now and then."""
+    rng = np.random.default_rng(2)
+    drone = Drone((0.0, 0.0, 2.4), 0.0, wind=find_scenario("storm").wind, rng=rng)
+    odometry = SimulatedOdometry(OdometryNoise(), rng)
+    follower = Follower(FollowerParameters(vehicle=VehicleParameters(response_s)), enabled=True)
+    path, reasons = turns(2.2), set()
+    for index in range(int(40.0 / STEP_S)):
+        now_s = index * STEP_S
+        follower.observe_vehicle(odometry.measure(drone, now_s))
+        (x, y, z), (hero_x, hero_y) = drone.position_m.tolist(), path(now_s)
+        forward, left = rotated(hero_x - x, hero_y - y, -drone.yaw_rad)
+        if index % 3 == 0 and forward > abs(left):
+            follower.observe_hero(HeroPosition(now_s, (-left, z - HERO_MIDDLE_M, forward)))
+        step = follower.step(now_s)
+        drone.command(step.command, now_s)
+        drone.step(now_s, STEP_S)
+        reasons.add(step.reason)
+    assert any("the drone does not do what is commanded" in reason for reason in reasons)
+    assert not any("another direction" in reason for reason in reasons)
+
+
 def test_a_hero_that_stays_above_all_the_same_is_not_climbed_after_for_ever():
     """A gimbal that keeps the hero at one place of the picture, and a parameter that says the camera is fixed."""
     for with_odom in (True, False):
@@ -336,6 +403,24 @@ def test_people_who_are_refused_stop_the_drone_and_are_named(change_s, people, t
     assert said(flight, f"other people are refused: {text}", within_s=settled_s)
     refused = flight.steps[slice(int((BEGIN_S + settled_s) / STEP_S), int(END_S / STEP_S))]
     assert {step.command for step in refused} == {ZERO_COMMAND}
+    assert flight.steps[-1].state is State.TRACKING, "it follows again"
+
+
+@pytest.mark.parametrize("known", ["known", "never"])
+def test_people_of_whom_nothing_comes_any_more_are_not_nobody(known):
+    """The hero is seen as ever and runs on; messages of the others are lost from BEGIN_S on."""
+    begin_s = BEGIN_S if known == "known" else 0.0
+
+    def lost(t, follower):
+        if t == begin_s:
+            follower.observe_people = lambda *_: None
+        elif t == END_S:
+            del follower.observe_people
+
+    flight = Flight(straight(3.0), duration_s=END_S + 1.5, at=lost, drop_share=0.0).fly()
+    assert (said(flight, "other people are not reported any more", within_s=1.3) is not None) is (known == "known")
+    missed = flight.steps[flight.after(BEGIN_S + 1.3)][: int(1.5 / STEP_S)]
+    assert ({step.command for step in missed} == {ZERO_COMMAND}) is (known == "known")
     assert flight.steps[-1].state is State.TRACKING, "it follows again"
 
 

@@ -134,7 +134,14 @@ def test_people_in_the_way_stop_the_drone(rig, follower):
     assert wait_until(lambda: len(rig.commands) > 30, lambda: show(near))
     assert max(command.twist.linear.x for command in rig.commands) <= 1e-6
     assert rig.state() == "tracking"
+    fly(rig, lambda: show(far))
+    assert wait_until(lambda: rig.commands[-1].twist.linear.x > 1.0, lambda: show(far))
+    crowd = [(0.0, 0.5, 100.0 + number) for number in range(300)]
+    stopped = wait_until(lambda: rig.commands[-1].twist.linear.x <= 1e-6, lambda: show(*crowd, near))
+    assert stopped and rig.state() == "tracking", "the nearest of many is in the way wherever the message has them"
     text = "other people are refused: positions that are not finite"
+    held_for(rig, text, lambda: show(*crowd, (math.nan, 0.0, 0.0)))
+    fly(rig, lambda: show(far))
     held_for(rig, text, lambda: show(far, (math.nan, 0.0, 0.0)))
 
 

@@ -28,6 +28,7 @@ from fcn_follow.inference.verification import Verification
 from fcn_follow.lab.export import export
 from fcn_follow.networks.registry import build_network
 from fcn_follow.networks.weights import METRES, PER_IMAGE, LoadedWeights, ModelCard
+from fcn_follow.perception.blobs import Blob, Box
 from fcn_follow.perception.hero import find_hero
 from fcn_follow.perception.ranging import BODY_BEHIND_SURFACE_M, blob_depth, locate_hero
 from fcn_follow.perception.segmenter import Segmenter
@@ -114,6 +115,20 @@ def test_the_position_lies_on_the_ray_of_the_centroid_at_the_median_depth():
     assert math.isnan(blob_depth(hero, labels, depth_m))
 
 
+@pytest.mark.parametrize("depth_m", [9.0, 60.0, 1e6])
+@pytest.mark.parametrize("size_px", [(20, 40), (40, 20)], ids=["stands", "lies"])
+def test_a_depth_at_which_the_hero_would_be_a_giant_is_not_believed(size_px, depth_m):
+    """A network in a world that it was not trained for; the hero is 6.4 m away by its size."""
+    width_px, height_px = size_px
+    box = Box(60, 60, 60 + width_px, 60 + height_px)
+    hero = Blob(2, (60 + (width_px - 1) / 2, 60 + (height_px - 1) / 2), width_px * height_px, box)
+    found, near = by_depth(hero, depth_m), by_depth(hero, 6.0)
+    assert found is not None and near is not None
+    assert found[2] == pytest.approx(1.25 * 1.7 * 150.0 / 40.0)
+    assert [each / found[2] for each in found] == pytest.approx([each / near[2] for each in near]), "on the same ray"
+    assert near[2] == pytest.approx(6.0 + BODY_BEHIND_SURFACE_M)
+
+
 @pytest.mark.parametrize("depth_m", [math.nan, 0.0, -1.0, math.inf])
 def test_a_depth_that_is_no_distance_gives_no_position(depth_m):
     hero = find_hero(frame(0)[1])
@@ -155,13 +170,13 @@ class Listener:
 def test_the_segmenter_ranges_by_depth_and_publishes_it_while_somebody_listens(ros, domain_id, tmp_path):
     listener = Listener()
     given = {
-        "weights": write_depth_weights(tmp_path / "eyes.safetensors", 4.0),
+        "weights": write_depth_weights(tmp_path / "eyes.safetensors", 1.5),
         "engine": "torch",
         "ranging.method": "depth",
     }
     segmenter = start_node("segmenter", domain_id, *parameter_arguments(given))
     assert wait_until(lambda: bool(listener.positions), listener.send)
-    z = 4.0 + BODY_BEHIND_SURFACE_M
+    z = 1.5 + BODY_BEHIND_SURFACE_M
     point = listener.positions[0].point
     assert (point.x, point.y, point.z) == pytest.approx((0.0, 0.0, z), abs=1e-3)  # all of the picture is the hero
     assert listener.positions[0].header.frame_id == "front_camera"
@@ -173,12 +188,12 @@ def test_the_segmenter_ranges_by_depth_and_publishes_it_while_somebody_listens(r
     assert depth.header.frame_id == "front_camera"
     assert (depth.encoding, depth.width, depth.height, depth.step) == ("32FC1", 160, 120, 640)
     metres = np.frombuffer(depth.data, "<f4" if not depth.is_bigendian else ">f4").reshape(120, 160)
-    assert metres == pytest.approx(4.0, rel=1e-4)
+    assert metres == pytest.approx(1.5, rel=1e-4)
     listener.node.destroy_subscription(subscription)
 
     assert listener.set_parameter("ranging.method", "apparent_height") == (True, "")
     listener.positions.clear()
-    assert wait_until(lambda: bool(listener.positions) and listener.positions[-1].point.z < 3.0, listener.send)
+    assert wait_until(lambda: bool(listener.positions) and listener.positions[-1].point.z < 1.0, listener.send)
     assert interrupt(segmenter).count("Traceback") == 0
     assert segmenter.returncode == 0
 

@@ -139,6 +139,18 @@ def test_position_of_a_board_is_found_again(method, middle, pitch_rad):
     assert found.position_camera_m == pytest.approx(middle, rel=0.04, abs=0.06)
 
 
+@pytest.mark.parametrize("lower_m", [0.3, 1.0, 20.0])
+@pytest.mark.parametrize(("middle", "pitch_rad"), [board for board in BOARDS if camera_height(*board) >= 1.0])
+def test_a_camera_lower_than_assumed_does_not_place_the_hero_farther_away(middle, pitch_rad, lower_m):
+    """The drone would fly nearer, and descend without end: by the ground the hero is always as far below."""
+    parameters = locating(
+        "ground_plane", camera_height_m=camera_height(middle, pitch_rad) + lower_m, pitch_down_rad=pitch_rad
+    )
+    found = locate_hero(project(middle, pitch_rad, 1.7), CAMERA, parameters, 0.0)
+    assert found is not None
+    assert found.position_camera_m == pytest.approx(middle, rel=0.04, abs=0.06)
+
+
 @pytest.mark.parametrize("middle", [(0.2, 0.9, 1.5), (0.2, -0.9, 1.5), (0.0, 0.0, 1.2)])
 def test_a_hero_cut_by_the_border_is_not_taken_for_a_far_one(middle):
     hero = project(middle, 0.0, 1.7)

@@ -80,6 +80,8 @@ class Flight:
     occluded: tuple[tuple[float, float], ...] = ()
     with_odom: bool = True
     velocity_lag_s: float = 0.3
+    flies_turned_rad: float = 0.0
+    """To the left of what is commanded: the command is taken as one in other axes."""
     yaw_lag_s: float = 0.15
     start: tuple[float, float, float, float] = (0.0, 0.0, 2.4, 0.0)
     frames_end_s: float = math.inf
@@ -164,7 +166,7 @@ class Flight:
 
             self.velocities_m_s.append((vx, vy))
             command = step.command if self.injector.reaches_the_drone(t) else ZERO_COMMAND
-            wanted_vx, wanted_vy = rotated(command.forward_m_s, command.left_m_s, yaw)
+            wanted_vx, wanted_vy = rotated(command.forward_m_s, command.left_m_s, yaw + self.flies_turned_rad)
             share, yaw_share = STEP_S / self.velocity_lag_s, STEP_S / self.yaw_lag_s
             vx, vy, vz = (
                 vx + share * (wanted_vx - vx),

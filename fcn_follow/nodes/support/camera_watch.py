@@ -6,19 +6,21 @@ from typing import Any
 
 from fcn_follow.errors import shown
 from fcn_follow.geometry import CameraIntrinsics
-from fcn_follow.images.messages import MessageError, fitting_camera, image_cameras, intrinsics
+from fcn_follow.images.messages import MessageError, fitting_camera, image_cameras, intrinsics, lens_distortion
 
 MAX_CHANGE = 0.05  # of focal length and principal point, in focal lengths; calibrations of one camera differ by less
+MIN_DISTORTION = 0.05  # from which on it is named
 MAX_SIZES = 8  # a camera changes between few sizes
 
 
 class CameraWatch:
-    """Keeps the camera that camera_info describes; `fault` is the reason if it cannot be used.
+    """Keeps the camera that camera_info describes; `fault` is the reason if it cannot be used, `lens` a warning.
 
     `take` and `fitting` may be called from different threads.
     """
 
     def __init__(self) -> None:
+        self.lens = ""
         self._cameras: tuple[CameraIntrinsics, ...] = ()
         self._firsts: dict[tuple[int, int], CameraIntrinsics] = {}
         self._frame_id: str | None = None
@@ -46,6 +48,10 @@ class CameraWatch:
             self._refusal, self._cameras = str(error), ()
             return
         self._cameras, self._refusal = cameras, ""
+        share = lens_distortion(message)
+        bends = f"the lens moves the image's border by {100 * share:.0f} %, and positions are those of a pinhole camera"
+        advice = "give rectified images, with their own camera_info"
+        self.lens = f"{bends}: {advice}" if abs(share) >= MIN_DISTORTION else ""
 
     def fitting(self, height_px: int, width_px: int) -> CameraIntrinsics | None:
         """The camera of an image of this size; None, and a fault, if camera_info is of another size.

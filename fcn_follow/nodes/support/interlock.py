@@ -22,6 +22,20 @@ def commands_stay_on_cmd_vel(params_files: Sequence[Path]) -> bool:
     return all(output == "cmd_vel" for path in params_files for output in _outputs(_read(path)))
 
 
+def no_vehicle_hears(params_files: Sequence[Path], source: str = "", cmd_vel: str = "cmd_vel") -> bool:
+    """Whether commands by the frames of a source (empty: a simulator's) can move nothing but a simulated drone.
+
+    A camera may be a vehicle's, and who gives commands another topic than cmd_vel has something that listens there.
+    Raises UserError for a file that cannot be read.
+    """
+    return not is_camera(source) and cmd_vel == "cmd_vel" and commands_stay_on_cmd_vel(params_files)
+
+
+def is_camera(source: str) -> bool:
+    """Whether a source of the player is a camera, by its number or device, and no recording."""
+    return source.isdecimal() or source.startswith("/dev/video")
+
+
 def require_cmd_vel(params_files: Sequence[Path]) -> None:
     """Raise UserError if a parameter file names an output other than the one that the embedded simulator uses."""
     if not commands_stay_on_cmd_vel(params_files):

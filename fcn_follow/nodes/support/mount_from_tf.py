@@ -27,6 +27,8 @@ MAX_POSITION_M = 5.0
 """As the parameters of the camera's position allow."""
 MAX_TURN_RAD = 0.05
 """Roll and yaw of the camera are not taken into account; below this they do not matter."""
+MAX_CHANGE = 0.05
+"""Of the position in m and of the pitch in rad: what is mounted does not move."""
 OPTICAL_AXES = (-1.0, 0.0, 0.0), (0.0, 0.0, 1.0)
 BODY_AXES = (0.0, 1.0, 0.0), (1.0, 0.0, 0.0)
 """To the left and forward, in an optical frame and in a body frame (REP-103)."""
@@ -43,6 +45,7 @@ class MountFromTf(Generic[CameraT]):
         self._is_new = False
         self._asked: tuple[CameraT, str] | None = None
         self._answer: CameraT | None = None
+        self._firsts: dict[tuple[str, str, bool], tuple[float, ...]] = {}
         if tf2_ros is not None:
             self._buffer = tf2_ros.Buffer()
             node.create_subscription(TFMessage, "/tf_static", self._on_transforms, TF_STATIC_QOS)
@@ -76,6 +79,14 @@ class MountFromTf(Generic[CameraT]):
             mounted = with_mount(camera, (position.x, position.y, position.z), (q.x, q.y, q.z, q.w))
         except UserError as error:
             self.fault = f"TF from {camera.base_frame} to {camera_frame[:80]}: {error}"
+            return camera
+        found = (*mounted.mount.position_body_m, 0.0 if camera.stabilised else mounted.pitch_down_rad)
+        first = self._firsts.setdefault((camera.base_frame, camera_frame, camera.stabilised), found)
+        if math.dist(first, found) > MAX_CHANGE:
+            self.fault = (
+                f"TF from {camera.base_frame} to {camera_frame[:80]} has changed, to {_words(mounted)}; give each "
+                "drone's frames names of their own, or restart if the camera was moved"
+            )
             return camera
         self._logger.info(
             f"the camera's mount comes from TF ({camera.base_frame} to {camera_frame[:80]}): {_words(mounted)}; "

@@ -58,7 +58,14 @@ class SegmenterHealth:
         camera = "" if self.camera.camera else "no camera_info: hero/position is not published"
         unchanged_s = self.pictures.unchanged_s
         still = f"the picture has not changed for {unchanged_s:.1f} s although new stamps come"
-        warnings = (camera, still if unchanged_s > parameters.frozen_s else "", stamps, self.stamps.too_slow, self.asks)
+        warnings = (
+            camera,
+            self.camera.lens,
+            still if unchanged_s > parameters.frozen_s else "",
+            stamps,
+            self.stamps.too_slow,
+            self.asks,
+        )
         warning = "; ".join(filter(None, warnings))
         return (WARN, warning) if warning else (OK, "segmenting")
 

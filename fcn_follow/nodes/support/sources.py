@@ -20,6 +20,7 @@ from fcn_follow.lab.recordings.frame_folders import decoded, true_labels
 from fcn_follow.lab.recordings.pairing import Tally
 from fcn_follow.lab.recordings.reading import Bag, decode, is_bag, open_bag
 from fcn_follow.lab.recordings.topics import choose_topics
+from fcn_follow.nodes.support.interlock import is_camera
 
 FRAMES_RATE_HZ = 15.0  # of a folder of frames, which has no stamps
 VIDEO_SUFFIXES = frozenset({".mp4", ".webm", ".mkv", ".avi", ".mov", ".m4v", ".mpg", ".mpeg"})
@@ -63,7 +64,7 @@ def open_source(source: str, image_topic: str = "") -> Source:
         raise UserError(
             "parameter source is empty; name a folder or zip of frames, a video, a rosbag2 folder or a camera"
         )
-    if source.isdecimal() or source.startswith("/dev/video"):
+    if is_camera(source):
         return _camera(source)
     path = Path(source).expanduser()
     if not path.exists():

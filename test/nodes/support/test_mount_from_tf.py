@@ -163,14 +163,23 @@ def test_the_follower_flies_by_the_mount_of_tf_and_not_with_one_that_it_cannot_u
     assert wait_until(lambda: rig.state() == "holding", show)
     assert "TF from base_link to camera_optical_frame: the camera rolls, or looks to a side" in rig.states[-1][1]
 
-    def read_tf_into(base_frame: str):
-        (result,) = follower.set_parameters([Parameter("camera.base_frame", value=base_frame)])
+    def change(name: str, value: object):
+        (result,) = follower.set_parameters([Parameter(name, value=value)])
         assert result.successful
 
-    read_tf_into("none")
+    change("camera.base_frame", "none")
     assert wait_until(lambda: rig.state() == "tracking", show), "TF is left out"
     assert camera().pitch_down_rad == 0.0
-    read_tf_into("base_link")
+    change("camera.base_frame", "base_link")
     assert wait_until(lambda: rig.state() == "holding", show), "nor is the transform right because it was not read"
     publish(0.3)
     assert wait_until(lambda: rig.state() == "tracking", show)
+    publish(0.6)
+    assert wait_until(lambda: rig.state() == "holding", show), "another drone's camera, in a frame of the same name"
+    assert "TF from base_link to camera_optical_frame has changed" in rig.states[-1][1]
+    publish(0.3)
+    assert wait_until(lambda: rig.state() == "tracking", show)
+    assert camera().pitch_down_rad == pytest.approx(0.3)
+    for name, value in (("camera.stabilised", True), ("camera.pitch_down_rad", 0.1), ("camera.pitch_down_rad", 0.3)):
+        change(name, value)
+        assert follower._mount.fault == "", "a gimbal's pitch is the parameter's, and may change"

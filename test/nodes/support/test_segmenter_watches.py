@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 import zlib
 from array import array
@@ -64,6 +65,37 @@ def test_what_no_camera_can_have_is_refused_by_its_value(given, expected):
 @pytest.mark.parametrize("given", [{"fx": 151.0}, {"fx": 599.0}, {"fx": 29.0, "fy": 29.0}, {"cx": 0.0, "cy": 480.0}])
 def test_what_a_camera_can_have_is_taken(given):
     intrinsics(info(**given))
+
+
+@pytest.mark.parametrize(
+    ("model", "coefficients", "percent"),
+    [
+        ("plumb_bob", [0.0] * 5, None),
+        ("", [], None),
+        ("plumb_bob", [-0.02, 0.0, 0.0, 0.0, 0.0], None),
+        ("plumb_bob", [-0.1, 0.0, 0.0, 0.0, 0.0], 19),
+        ("plumb_bob", [0.3, 0.0, 0.0, 0.0, 0.0], -18),
+        ("rational_polynomial", [-0.1, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0], 19),
+        ("equidistant", [0.0, 0.0, 0.0, 0.0], 69),
+        ("equidistant", [math.nan] * 4, None),
+        ("plumb_bob", [math.inf] * 5, None),
+        ("plumb_bob", [0.1, 0.2], None),
+        ("a model of its own", [0.1, 0.2], None),
+    ],
+)
+def test_a_lens_that_is_far_from_a_pinhole_is_named(model, coefficients, percent):
+    """The middle of the right border is 1.065 focal lengths from the axis: r (1 - 0.1 r^2), r (1 + 0.3 r^2), atan r."""
+    message = info()
+    message.distortion_model, message.d = model, array("d", coefficients)
+    health = SegmenterHealth()
+    health.camera.take(message)
+    assert (health.camera.camera, health.camera.fault) == (CAMERA, "")
+    _, summary = health.level_and_summary(time.monotonic(), SegmenterParameters(), "image_raw")
+    if percent is None:
+        assert summary == "segmenting"
+    else:
+        said = re.fullmatch(r"the lens moves the image's border by (-?\d+) %, .*rectified images.*", summary)
+        assert said and int(said[1]) == pytest.approx(percent, abs=1)
 
 
 def test_a_camera_that_changes_is_a_fault_until_the_first_one_returns():
