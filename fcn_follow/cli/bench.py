@@ -87,8 +87,7 @@ def chain(
         status.update(Text("the steps of a frame"))
         steps = [measure_steps(*size, weights) for size in _sizes(sizes)]
         speeds = list(measure_chain(runs, weights, lambda line: status.update(Text(line))))
-    rows = [{**asdict(speed), "ros2_benchmark": speed.as_ros2_benchmark()} for speed in speeds]
-    _finish({"chain": rows, "steps": list(map(asdict, steps))}, as_json)
+    _finish({"chain": list(map(asdict, speeds)), "steps": list(map(asdict, steps))}, as_json)
     if not as_json:
         _print_chain(speeds)
         _print_steps(steps)

@@ -141,9 +141,6 @@ def test_the_live_chain_from_image_to_command(tmp_path):
     assert 0 < row["inference_median_ms"] < row["perception_median_ms"]  # over other seconds than the ages
     assert 0 < row["age_median_ms"] <= row["age_p99_ms"] <= row["age_max_ms"]
     assert 0 < row["cores"] < 16
-    theirs = row["ros2_benchmark"]
-    assert theirs["BasicPerformanceMetrics.NUM_MISSED_FRAMES"] == 30 - row["commanded"]
-    assert theirs["BasicPerformanceMetrics.MEAN_LATENCY"] == row["age_mean_ms"]
 
 
 def a_speed(network: str, engine: str, ours: bool, best_ms: float, problem: str = "") -> dict:
