@@ -18,7 +18,6 @@ from fcn_follow.simulation.flight_video import FlightVideo
 from fcn_follow.simulation.moves import Move
 from fcn_follow.simulation.scenarios import Scenario
 from fcn_follow.simulation.suite import EyesSpec
-from fcn_follow.simulation.world import town_of
 
 
 class FrameRecorder:
@@ -57,14 +56,12 @@ def fly_with_report(
     """
     camera = CameraSetup()
     eyes = spec.open(camera)
-    town = town_of(seed, scenario.walls, scenario.trees, scenario.grounds)
+    town = scenario.town(seed)
     name = f"{scenario.name}_{seed}"
     with FlightVideo(out / f"{name}.webm", town, scenario.camera_hz, 240, camera.horizontal_fov_rad / 2) as video:
 
         def watch(episode: Episode, frame: Frame, sight: Sight, now: Moment) -> None:
-            caption = f"{now.now_s:5.1f} s  {now.state}"
-            place = (now.drone_m, now.drone_yaw_rad, now.hero_m, now.people_m)
-            video.add(frame.rgb, sight.labels, sight.hero, *place, caption)
+            video.add(frame.rgb, sight.labels, sight.hero, now)
             on_frame(now.now_s)
             if record:
                 record(frame)

@@ -67,8 +67,7 @@ class LiveLog:
             self._log.looks.append(judged(frame, Sight(labels, hero, None), arrived_s))
             if len(self._log.looks) % _LOOKS_PER_IMAGE:
                 continue
-            place = (now.drone_m, now.drone_yaw_rad, now.hero_m, now.people_m)
-            self._video.add(frame.rgb, labels, hero, *place, f"{now.now_s:5.1f} s  {state}")
+            self._video.add(frame.rgb, labels, hero, now)
 
     def write(self, contact: str) -> Path | None:
         """Write the report; its path, or None where nothing flew."""
