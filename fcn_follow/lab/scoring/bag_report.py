@@ -111,7 +111,7 @@ def _figures_table(score: BagScore) -> Table:
     rows: list[tuple[str, Callable[[Evaluation], float | None], str]] = [
         ("frames", lambda e: len(e.frames), ".0f"),
         ("Follow-Me score", lambda e: e.follow_me.final_score, ".4f"),
-        *[(f"IoU {name}, all pixels", _class_iou(name), ".4f") for name in CLASS_NAMES],
+        *[(f"IoU {name}, all pixels", lambda e, name=name: e.detection.iou[name], ".4f") for name in CLASS_NAMES],
         ("recall", lambda e: e.detection.recall, ".4f"),
         ("precision", lambda e: e.detection.precision, ".4f"),
         ("centroid error, median [px]", lambda e: e.detection.centroid_error_px_median, ".2f"),
@@ -119,10 +119,6 @@ def _figures_table(score: BagScore) -> Table:
     ]
     body = [[name, *[_text(value(e), form) for _, e in columns]] for name, value, form in rows]
     return ["figure", *[name for name, _ in columns]], body
-
-
-def _class_iou(name: str) -> Callable[[Evaluation], float | None]:
-    return lambda evaluation: evaluation.detection.iou[name]
 
 
 def _text(value: float | None, form: str = ".4f") -> str:
