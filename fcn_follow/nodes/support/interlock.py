@@ -7,9 +7,8 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from fcn_follow.errors import UserError
+from fcn_follow.yaml_text import read_yaml
 
 ENABLE = 'ros2 service call {follower}/enable std_srvs/srv/SetBool "{{data: true}}"'
 
@@ -45,10 +44,7 @@ def enable_command(namespace: str = "") -> str:
 
 
 def _read(path: Path) -> Any:
-    try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UserError(f"{path}: the parameter file cannot be read: {' '.join(str(error).split())}") from error
+    return read_yaml(path, "a parameter file")
 
 
 def _named(tree: Any) -> Iterator[str]:
