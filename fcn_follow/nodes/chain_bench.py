@@ -178,7 +178,7 @@ def measure_chain(
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     camera, executor = _Camera(), make_executor()
     executor.add_node(camera)
-    parameters = {} if weights is None else {"weights": str(weights.resolve())}
+    parameters = {"weights": weights and str(weights.resolve())}
     config = [share_directory() / "config" / "follow.yaml"]
     nodes = [start_node("segmenter", config, parameters), start_node("follower", config, {"start_enabled": True})]
     try:
