@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from fcn_follow.images.pictures import write_picture
 from fcn_follow.simulation.outfits import Colour
 from fcn_follow.simulation.scenery import Materials
 from fcn_follow.simulation.shapes import Mesh, Points
@@ -66,8 +67,7 @@ def _write_texture(path: Path, rgb: np.ndarray) -> None:
     if side > MAX_TEXTURE_PX:
         scale = MAX_TEXTURE_PX / side
         rgb = cv2.resize(rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    encoded = cv2.imencode(".jpg", np.ascontiguousarray(rgb[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1]
-    path.write_bytes(encoded.tobytes())
+    write_picture(path, rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
 
 
 def _three(colour: Colour) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fcn_follow.errors import UserError
+from fcn_follow.files import make_folder
 from fcn_follow.geometry import ZERO_COMMAND, VelocityCommand
 from fcn_follow.perception.hero import find_hero
 from fcn_follow.perception.sight import Sight
@@ -28,10 +28,7 @@ class LiveLog:
     """Call `add` at each step; `write` at the end leaves flight.html and flight.webm in the folder."""
 
     def __init__(self, episode: Episode, seed: int, folder: Path) -> None:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UserError(f"report {folder}: {error.strerror or error}") from error
+        make_folder(folder, "report")
         self._episode, self._folder = episode, folder
         self._log = FlightLog(episode.scenario, seed, follower_parameters(episode.camera))
         self._waiting: list[Frame] = []

@@ -8,11 +8,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import cv2
-
 from fcn_follow.errors import UserError
-from fcn_follow.files import folder_beside
+from fcn_follow.files import folder_beside, write_whole
 from fcn_follow.images.messages import MessageError, UInt8Array, compressed_to_rgb, image_to_rgb
+from fcn_follow.images.pictures import write_picture
 from fcn_follow.lab.data.frames import FrameError, FrameSet
 from fcn_follow.lab.recordings.pairing import Moment, Tally, moments
 from fcn_follow.lab.recordings.reading import Bag, Report
@@ -78,7 +77,6 @@ class FrameFolder(AbstractContextManager["FrameFolder"]):
             path.parent.mkdir(parents=True, exist_ok=True)
             self._folder = folder_beside(path)
             self._part = Path(self._folder.name) / path.name
-            (self._part / "images").mkdir(parents=True)
         except OSError as error:
             raise UserError(f"cannot write {path}: {error.strerror or error}") from error
         self.frames = 0
@@ -88,19 +86,12 @@ class FrameFolder(AbstractContextManager["FrameFolder"]):
         name = stamped_name(moment.time_ns)
         data = bytes(moment.image.message.data) if hasattr(moment.image.message, "format") else b""
         if data.startswith(b"\xff\xd8"):
-            self._write(self._part / "images" / f"cam1_{name}.jpeg", data)
+            write_whole(self._part / "images" / f"cam1_{name}.jpeg", data)
         else:
-            self._write(self._part / "images" / f"cam1_{name}.png", _png(image_rgb))
+            write_picture(self._part / "images" / f"cam1_{name}.png", image_rgb[..., ::-1])
         if labels is not None:
-            (self._part / "masks").mkdir(exist_ok=True)
-            self._write(self._part / "masks" / f"mask_{name}.png", _png(mask_picture(labels)))
+            write_picture(self._part / "masks" / f"mask_{name}.png", mask_picture(labels)[..., ::-1])
         self.frames += 1
-
-    def _write(self, path: Path, data: bytes) -> None:
-        try:
-            path.write_bytes(data)
-        except OSError as error:
-            raise UserError(f"cannot write {self._path}: {error.strerror or error}") from error
 
     def __exit__(self, kind: type[BaseException] | None, value: object, trace: TracebackType | None) -> None:
         with self._folder:
@@ -143,7 +134,3 @@ def refuse_other_size(labels: UInt8Array, image_rgb: UInt8Array) -> None:
     if labels.shape != image_rgb.shape[:2]:
         height, width = image_rgb.shape[:2]
         raise MessageError(f"mask of {labels.shape[1]}x{labels.shape[0]} for an image of {width}x{height}")
-
-
-def _png(rgb: UInt8Array) -> bytes:
-    return cv2.imencode(".png", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))[1].tobytes()
