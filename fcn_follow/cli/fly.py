@@ -7,19 +7,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional, TypeVar
 
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from fcn_follow.cli.options import On, Resume, WeightsFile
+from fcn_follow.cli.options import KEPT, On, Resume, WeightsFile
 from fcn_follow.errors import UserError
 from fcn_follow.files import make_folder
 from fcn_follow.inference.choice import EngineRequest, candidates
 from fcn_follow.inference.exported import load_model
-from fcn_follow.lab.console import console, output, progress_bar, table_of
+from fcn_follow.lab.console import console, output, progress_bar, stopped_by_ctrl_c, table_of
 from fcn_follow.lab.spread import Deaths, Journal, check_on
 from fcn_follow.networks.weights import require_metres
 from fcn_follow.perception.ranging import METHODS
@@ -118,7 +118,7 @@ def one(
         TextColumn("{task.completed:.0f} s"),
         TimeRemainingColumn(),
     )
-    with _stopped_by_ctrl_c(out), Progress(*columns, console=console) as progress:
+    with stopped_by_ctrl_c(f"the video so far is in {out}"), Progress(*columns, console=console) as progress:
         task = progress.add_task(chosen.name, total=duration or chosen.duration_s)
         result, page = fly_with_report(
             chosen,
@@ -161,7 +161,7 @@ def suite(
     make_folder(out, "--out")
     found: dict[int, Figures] = {}
     deaths = Deaths()
-    with _stopped_by_ctrl_c(out), _journal(out, resume) as journal:
+    with stopped_by_ctrl_c(KEPT.format(out)), _journal(out, resume) as journal:
         try:
             found.update(_flights(scenarios, seeds, eyes, duration, where, journal, deaths))
         finally:
@@ -198,7 +198,7 @@ def compare(
     make_folder(out, "--out")
     flown: dict[str, list[Figures]] = {}
     deaths = Deaths()
-    with _stopped_by_ctrl_c(out), _journal(out, resume) as journal:
+    with stopped_by_ctrl_c(KEPT.format(out)), _journal(out, resume) as journal:
         for eyes in ways:
             found = dict(_flights(scenarios, seeds, eyes, duration, where, journal, deaths))
             flown[eyes.ranging] = _in_order(found)
@@ -236,7 +236,7 @@ def faults(
     found: dict[int, FaultFlight] = {}
     deaths = Deaths()
     table = table_of("What went wrong", ("seed", "scenario", "faults", "failures"))
-    with _stopped_by_ctrl_c(out), _journal(out, resume) as journal, progress_bar() as progress:
+    with stopped_by_ctrl_c(KEPT.format(out)), _journal(out, resume) as journal, progress_bar() as progress:
         bar = progress.add_task("flying", total=len(tasks))
         try:
             for place, flight in journal.spread(run, tasks, where, deaths, decoded):
@@ -262,15 +262,6 @@ def faults(
     _end(deaths)
     if failed:
         raise typer.Exit(1)
-
-
-@contextmanager
-def _stopped_by_ctrl_c(out: Path) -> Iterator[None]:
-    try:
-        yield
-    except KeyboardInterrupt:
-        console.print(f"stopped; what was finished is in {out}, and --resume keeps it")
-        raise typer.Exit(130) from None
 
 
 def _journal(out: Path, resume: bool) -> closing[Journal]:

@@ -36,6 +36,8 @@ On = Annotated[
         show_default=False,
     ),
 ]
+CONTINUES = "the same command continues from here"
+KEPT = "what was finished is in {}, and --resume keeps it"
 Resume = Annotated[bool, typer.Option("--resume", help="Keep what an earlier run in --out has finished.")]
 Recipe = Annotated[str, typer.Option(help="Recipe: a name in config/recipes, or a YAML file; see docs/training.md.")]
 NetworkName = Annotated[str, typer.Option(help="Network by name, instead of that of the recipe.", show_default=False)]

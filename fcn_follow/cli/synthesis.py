@@ -11,9 +11,9 @@ from typing import Annotated, Optional
 
 import typer
 
-from fcn_follow.cli.options import On
+from fcn_follow.cli.options import CONTINUES, On
 from fcn_follow.errors import UserError
-from fcn_follow.lab.console import console, progress_bar
+from fcn_follow.lab.console import console, progress_bar, stopped_by_ctrl_c
 from fcn_follow.lab.spread import Deaths, check_on
 
 
@@ -43,14 +43,10 @@ def synthesize(
     width_px, height_px = _size(size)
     deaths = Deaths()
     options = SynthesisOptions(count, width_px, height_px, seed, no_hero, far, clothes, seated, behind_wall)
-    with progress_bar() as progress:
+    with stopped_by_ctrl_c(CONTINUES), progress_bar() as progress:
         task = progress.add_task("synthesizing", total=count)
-        try:
-            for done in write_frames(options, out, check_on(on, processes), deaths):
-                progress.update(task, completed=done)
-        except KeyboardInterrupt:
-            console.print("stopped; the same command continues from here")
-            raise typer.Exit(130) from None
+        for done in write_frames(options, out, check_on(on, processes), deaths):
+            progress.update(task, completed=done)
     if deaths.count:
         console.print(str(deaths), style="yellow")
     console.print(f"{count} frames in {out}")
