@@ -9,7 +9,7 @@ import shlex
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.text import Text
@@ -97,8 +97,7 @@ def chain(
 def scoring(
     frames: Annotated[Path, typer.Argument(help="Frames with masks: a folder or zip.")],
     weights: Annotated[
-        Optional[list[Path]],  # noqa: UP045
-        typer.Option(help="Weights files, given again for more; default: hero_net."),
+        list[Path] | None, typer.Option(help="Weights files, given again for more; default: hero_net.")
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -131,8 +130,7 @@ def simulator() -> None:
 @bench.command()
 def page(
     frames: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(help="Measure first, scoring on these frames with masks: a folder or zip."),
+        Path | None, typer.Option(help="Measure first, scoring on these frames with masks: a folder or zip.")
     ] = None,
     to: Annotated[Path, typer.Option(help="The page; its figures lie in the folder of its name.")] = Path(
         "docs/performance.md"

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -53,7 +53,7 @@ Outfits = Annotated[
     ),
 ]
 Ranging = Annotated[str, typer.Option(help=f"How the distance is found: {', '.join(METHODS)}.")]
-Duration = Annotated[Optional[float], typer.Option(help="Seconds, instead of the scenario's own.", min=1)]  # noqa: UP045
+Duration = Annotated[float | None, typer.Option(help="Seconds, instead of the scenario's own.", min=1)]
 Processes = Annotated[int, typer.Option(help="Flights at the same time.", min=1, max=64)]
 
 
@@ -88,14 +88,14 @@ def one(
     ranging: Ranging = METHODS[0],
     duration: Duration = None,
     move: Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         typer.Option(
             help="From the fifth second on: orbit the hero, lead it, or dolly away and back; the distance's error is "
             "that from the set point of the start."
         ),
     ] = None,
     record: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Option(help="Folder for the camera's frames and their true masks, which `enrol` or `score` then read."),
     ] = None,
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 from rich.progress import Progress
@@ -24,7 +24,7 @@ def compose_people(
     photos: Annotated[Path, typer.Option(help="Folder or zip of photographs and masks, one person each (green).")],
     out: Annotated[Path, typer.Option(help="Folder to write: new, or an earlier part of the same run.")],
     background: Annotated[
-        Optional[list[Path]],  # noqa: UP045
+        list[Path] | None,
         typer.Option(help="Pictures without people, or frames with masks, of which those without people are taken."),
     ] = None,
     count: Annotated[int, typer.Option(help="Frames to make.")] = 1000,

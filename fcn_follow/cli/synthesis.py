@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -26,11 +26,11 @@ def synthesize(
     far: Annotated[float, typer.Option(help="Share of far heroes (4 to 200 px of 256x256) among the others.")] = 0.6,
     seated: Annotated[float, typer.Option(help="Share of heroes who sit, 0 to 1.")] = 0.0,
     behind_wall: Annotated[float, typer.Option(help="Share of heroes behind a low wall, 0 to 1.")] = 0.0,
-    hero_top: Annotated[Optional[str], typer.Option(help="Colour of the hero's top, #rrggbb or a name.")] = None,  # noqa: UP045
-    hero_hair: Annotated[Optional[str], typer.Option(help="Colour of the hero's hair.")] = None,  # noqa: UP045
-    hero_bottom: Annotated[Optional[str], typer.Option(help="Colour of the hero's trousers.")] = None,  # noqa: UP045
-    hero_shoes: Annotated[Optional[str], typer.Option(help="Colour of the hero's shoes.")] = None,  # noqa: UP045
-    hero_skin: Annotated[Optional[str], typer.Option(help="Colour of the hero's skin.")] = None,  # noqa: UP045
+    hero_top: Annotated[str | None, typer.Option(help="Colour of the hero's top, #rrggbb or a name.")] = None,
+    hero_hair: Annotated[str | None, typer.Option(help="Colour of the hero's hair.")] = None,
+    hero_bottom: Annotated[str | None, typer.Option(help="Colour of the hero's trousers.")] = None,
+    hero_shoes: Annotated[str | None, typer.Option(help="Colour of the hero's shoes.")] = None,
+    hero_skin: Annotated[str | None, typer.Option(help="Colour of the hero's skin.")] = None,
     processes: Annotated[int, typer.Option(help="Processes that draw at the same time.", min=1, max=64)] = 2,
     on: On = "",
 ) -> None:
