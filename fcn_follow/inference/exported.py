@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcn_follow.errors import UserError, shown
-from fcn_follow.inference.choice import ALLOWED, REFERENCE, Choice, EngineRequest, choose_engine, is_accelerated
+from fcn_follow.inference.choice import REFERENCE, Choice, EngineRequest, choose_engine, specs_of
 from fcn_follow.inference.engine import EngineSpec, Output, open_model
 from fcn_follow.inference.foreign import MAX_MODEL_BYTES, openvino_metadata, read_onnx
-from fcn_follow.inference.kinds import check_installed, missing_for
+from fcn_follow.inference.kinds import check_installed
 from fcn_follow.inference.machine import weights_digest
 from fcn_follow.inference.verification import FRAMES, answers_of, difference, drawn_frames
 from fcn_follow.networks.weights import CARD_KEY, LoadedWeights, ModelCard, card_of, load_weights, read_card
@@ -127,17 +127,12 @@ def choose_for(
 
 
 def _specs(request: EngineRequest) -> list[EngineSpec]:
-    names = ["openvino", "onnxruntime"] if request.engine == "auto" else [request.engine]
-    for name in names if request.engine != "auto" else ():
-        check_installed(name)
+    names = ["openvino", "onnxruntime"]
+    if request.engine != "auto":
+        check_installed(request.engine)
+        names = [request.engine]
     device = "cuda" if request.device == "cuda" else "cpu"
-    return [
-        request.spec(name, device, precision)
-        for name in names
-        if not missing_for(name)
-        for precision in reversed(ALLOWED.get((name, device), ()))
-        if precision == request.precision or (request.precision == "auto" and is_accelerated(name, device, precision))
-    ]
+    return [spec for name in names for spec in reversed(specs_of(request, name, device))]
 
 
 def _difference(model: Exported, spec: EngineSpec) -> str:
