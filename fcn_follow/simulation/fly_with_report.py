@@ -58,10 +58,11 @@ def fly_with_report(
     eyes = spec.open(camera)
     town = scenario.town(seed)
     name = f"{scenario.name}_{seed}"
-    with FlightVideo(out / f"{name}.webm", town, scenario.camera_hz, 240, camera.horizontal_fov_rad / 2) as video:
+    video = FlightVideo(out / f"{name}.webm", town, scenario.camera_hz, camera.horizontal_fov_rad / 2)
+    with video:
 
         def watch(episode: Episode, frame: Frame, sight: Sight, now: Moment) -> None:
-            video.add(frame.rgb, sight.labels, sight.hero, now)
+            video.add_moment(frame.rgb, sight.labels, sight.hero, now)
             on_frame(now.now_s)
             if record:
                 record(frame)

@@ -33,13 +33,11 @@ class LiveLog:
         self._log = FlightLog(episode.scenario, seed, follower_parameters(episode.camera))
         self._waiting: list[Frame] = []
         self._command = ZERO_COMMAND
-        camera = episode.camera
         self._video = FlightVideo(
             folder / "flight.webm",
             episode.town,
             episode.scenario.camera_hz / _LOOKS_PER_IMAGE,
-            240,
-            camera.horizontal_fov_rad / 2,
+            episode.camera.horizontal_fov_rad / 2,
         )
 
     def add(
@@ -64,7 +62,7 @@ class LiveLog:
             self._log.looks.append(judged(frame, Sight(labels, hero, None), arrived_s))
             if len(self._log.looks) % _LOOKS_PER_IMAGE:
                 continue
-            self._video.add(frame.rgb, labels, hero, now)
+            self._video.add_moment(frame.rgb, labels, hero, now)
 
     def write(self, contact: str) -> Path | None:
         """Write the report; its path, or None where nothing flew."""
