@@ -53,8 +53,23 @@ def engines(
     as_json: Json = False,
 ) -> None:
     """Compare engines with plain PyTorch and what else runs the plain network: each frame by all of them in turn."""
+    found = find_device(device).type
+    known = contenders(found)
+    names = [name for name in engines.split(",") if name]
+    for name in names:
+        if name not in known:
+            raise UserError(f"engine {name!r} is not known on {found}; allowed is {', '.join(known)}")
+    precisions = [name for name in precision.split(",") if name]
+    for name in precisions:
+        if name not in PRECISIONS[1:]:
+            raise UserError(f"--precision {name}: allowed is {', '.join(PRECISIONS[1:])}")
+    names = names or [name for name in known if found == "cuda" or name not in ON_REQUEST]
+    counts = [int(n) for n in _numbers(threads, "--threads")]
+    for count in counts:
+        check_threads(count, console.print)
+    batches = [int(n) for n in _numbers(batch, "--batch")]
+    plan = Plan(weights or shipped_weights(), names, found, counts, batches, size, rounds, precisions)
     limits: Limits = {}
-    plan = _plan(weights, engines, device, threads, batch, size, rounds, precision)
     with console.status("") as status:
         speeds = measure(plan, limits, lambda line: status.update(Text(line)))
     figures = {"engines": list(map(asdict, speeds)), "limits": list(map(asdict, limits.values()))}
@@ -162,35 +177,6 @@ def _finish(figures: dict[str, Any], as_json: bool) -> None:
 def _leads_outside(path: Path) -> bool:
     """Whether the path names folders of this machine, which say nothing to others."""
     return path.is_absolute() or ".." in path.parts
-
-
-def _plan(
-    weights: list[Path] | None,
-    engines: str,
-    device: str,
-    threads: str,
-    batch: str,
-    size: int,
-    rounds: int,
-    precision: str,
-) -> Plan:
-    found = find_device(device).type
-    known = contenders(found)
-    names = [name for name in engines.split(",") if name]
-    for name in names:
-        if name not in known:
-            raise UserError(f"engine {name!r} is not known on {found}; allowed is {', '.join(known)}")
-    precisions = [name for name in precision.split(",") if name]
-    for name in precisions:
-        if name not in PRECISIONS[1:]:
-            raise UserError(f"--precision {name}: allowed is {', '.join(PRECISIONS[1:])}")
-    if not names:
-        names = [name for name in known if found == "cuda" or name not in ON_REQUEST]
-    counts = [int(n) for n in _numbers(threads, "--threads")]
-    for count in counts:
-        check_threads(count, console.print)
-    batches = [int(n) for n in _numbers(batch, "--batch")]
-    return Plan(weights or shipped_weights(), names, found, counts, batches, size, rounds, precisions)
 
 
 def shipped_weights() -> list[Path]:
