@@ -6,13 +6,12 @@ hero walks north or south, the drone sees it from the side, past anything that s
 
 from __future__ import annotations
 
-import difflib
 import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from fcn_follow.errors import UserError
+from fcn_follow.errors import UserError, suggestion
 from fcn_follow.simulation.camera import Sensor
 from fcn_follow.simulation.drone import Wind
 from fcn_follow.simulation.renderer import Light
@@ -243,7 +242,5 @@ def find_scenario(name: str) -> Scenario:
     """The scenario of that name. Raises UserError, suggesting a similar name, where there is none."""
     by_name = {scenario.name: scenario for scenario in SCENARIOS}
     if name not in by_name:
-        near = difflib.get_close_matches(name, by_name, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(by_name)}"
-        raise UserError(f"there is no scenario '{name}'; {hint}")
+        raise UserError(f"there is no scenario '{name}'; {suggestion(name, by_name)}")
     return by_name[name]
