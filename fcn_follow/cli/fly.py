@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -26,6 +26,7 @@ from fcn_follow.perception.ranging import METHODS
 from fcn_follow.share import default_weights
 
 if TYPE_CHECKING:
+    from fcn_follow.simulation.episode import Frame
     from fcn_follow.simulation.figures import Figures
     from fcn_follow.simulation.scenarios import Scenario
     from fcn_follow.simulation.suite import EyesSpec
@@ -96,11 +97,12 @@ def one(
     ] = None,
     record: Annotated[
         Path | None,
-        typer.Option(help="Folder for the camera's frames and their true masks, which `enrol` or `score` then read."),
+        typer.Option(help="New folder of the camera's frames and true masks, which `enrol` or `score` then read."),
     ] = None,
 ) -> None:
     """Fly one scenario; write a report with a video."""
-    from fcn_follow.simulation.fly_with_report import FrameRecorder, fly_with_report
+    from fcn_follow.lab.recordings.frame_folders import START_NS, FrameFolder
+    from fcn_follow.simulation.fly_with_report import fly_with_report
     from fcn_follow.simulation.moves import BEGIN_S, MOVES
     from fcn_follow.simulation.scenarios import find_scenario
 
@@ -111,25 +113,24 @@ def one(
     chosen = find_scenario(scenario)
     eyes = _eyes(true_positions, weights, engine, ranging, pointed, outfits)
     make_folder(out, "--out")
-    recorder = FrameRecorder(record) if record else None
+    folder = FrameFolder(record) if record else None
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         TextColumn("{task.completed:.0f} s"),
         TimeRemainingColumn(),
     )
-    with stopped_by_ctrl_c(f"the video so far is in {out}"), Progress(*columns, console=console) as progress:
+    shown = Progress(*columns, console=console)
+    with stopped_by_ctrl_c(f"the video so far is in {out}"), shown as progress, folder or nullcontext():
         task = progress.add_task(chosen.name, total=duration or chosen.duration_s)
-        result, page = fly_with_report(
-            chosen,
-            seed,
-            eyes,
-            out,
-            duration,
-            lambda now_s: progress.update(task, completed=now_s),
-            MOVES[move] if move else None,
-            recorder.add if recorder else None,
-        )
+
+        def on_frame(frame: Frame) -> None:
+            progress.update(task, completed=frame.stamp_s)
+            if folder:
+                folder.add_frame(START_NS + round(1e9 * frame.stamp_s), frame.rgb, frame.labels)
+
+        move_at = MOVES[move] if move else None
+        result, page = fly_with_report(chosen, seed, eyes, out, duration, on_frame, move_at)
     print_figures([result])
     console.print(f"report: {page}")
 
