@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 
@@ -52,15 +52,20 @@ def imports(module: str) -> frozenset[str]:
     return frozenset(found)
 
 
-def reached(modules: Iterable[str]) -> set[str]:
-    """The modules of this package that these need, themselves among them."""
+def own_imports(module: str) -> Iterable[str]:
+    """The modules of this package that a module imports."""
+    return imports(module) & MODULES.keys()
+
+
+def reached(names: Iterable[str], needs: Callable[[str], Iterable[str]] = own_imports) -> set[str]:
+    """These modules, or boxes, and all that they need."""
     found: set[str] = set()
-    waiting = list(modules)
+    waiting = list(names)
     while waiting:
-        module = waiting.pop()
-        if module in MODULES and module not in found:
-            found.add(module)
-            waiting += imports(module)
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += needs(name)
     return found
 
 
@@ -79,7 +84,7 @@ def picture() -> str:
     below: dict[str, set[str]] = {box: set() for box in BOXES}
     for module, box in boxes.items():
         if box in BOXES:
-            below[box] |= {boxes[other] for other in imports(module) & MODULES.keys()} & BOXES.keys() - {box}
+            below[box] |= {boxes[other] for other in own_imports(module)} & BOXES.keys() - {box}
     lines = ["flowchart TD"]
     for where, names in (("ground", [box for box in BOXES if box not in FLYING]), ("air", FLYING)):
         lines += [
@@ -88,20 +93,9 @@ def picture() -> str:
             "    end",
         ]
     for box, others in below.items():
-        indirect = {each for other in others for each in _all_below(other, below)}
+        indirect = reached((each for other in others for each in below[other]), below.__getitem__)
         lines += [f"    {box} --> {other}" for other in sorted(others - indirect)]
     return "```mermaid\n" + "\n".join(lines) + "\n```\n"
-
-
-def _all_below(box: str, below: dict[str, set[str]]) -> set[str]:
-    found: set[str] = set()
-    waiting = list(below[box])
-    while waiting:
-        other = waiting.pop()
-        if other not in found:
-            found.add(other)
-            waiting += below[other]
-    return found
 
 
 def page() -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import reprlib
+from collections.abc import Collection
 
 MAX_SHOWN, MAX_LINE = 80, 4000
 _REPR = reprlib.Repr()
@@ -24,6 +26,12 @@ class UserError(Exception):
 def one_line(text: str) -> str:
     """The text with every unprintable character escaped as Python does it."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def suggestion(name: str, known: Collection[str]) -> str:
+    """For a message about an unknown name: the nearest known one, else all of them."""
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
 
 
 def shown(value: object) -> str:

@@ -9,8 +9,11 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from fcn_follow.errors import UserError
+
+FolderT = TypeVar("FolderT", bound="NewFolder")
 
 
 @contextmanager
@@ -31,6 +34,32 @@ def folder_beside(path: Path) -> tempfile.TemporaryDirectory[str]:
     The folder of `path` must exist. Raises OSError if it cannot be written.
     """
     return tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent, ignore_cleanup_errors=True)
+
+
+class NewFolder:
+    """A new folder, made aside as `part`; it gets its name when closed without an error, or by Ctrl-C.
+
+    Raises UserError where the name is taken or the folder cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        if path.exists():
+            raise UserError(f"{path}: is there already; move it away or choose another name")
+        self.path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self.aside = folder_beside(path)
+        except OSError as error:
+            raise UserError(f"cannot write {path}: {error.strerror or error}") from error
+        self.part = Path(self.aside.name) / path.name
+
+    def __enter__(self: FolderT) -> FolderT:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: object, trace: object) -> None:
+        with self.aside:
+            if kind in (None, KeyboardInterrupt) and self.part.exists():
+                self.part.replace(self.path)
 
 
 def write_whole(path: Path, content: str | bytes) -> None:

@@ -8,14 +8,13 @@ nodes/support/parameter_file.py writes config/follow.yaml.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
-from fcn_follow.errors import MAX_SHOWN, UserError, shown
+from fcn_follow.errors import MAX_SHOWN, UserError, shown, suggestion
 
 ParameterValue = bool | int | float | str
 DataclassT = TypeVar("DataclassT")
@@ -116,9 +115,7 @@ def with_values(parameters: DataclassT, values: Mapping[str, object]) -> Datacla
     known = {name: (info, value) for name, info, value in walk_parameters(parameters)}
     for name in values:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"; did you mean {near[0]}?" if near else f"; known are {', '.join(sorted(known))}"
-            raise UserError(f"unknown parameter {str(name)[:MAX_SHOWN]}{hint}")
+            raise UserError(f"unknown parameter {str(name)[:MAX_SHOWN]}; {suggestion(str(name), sorted(known))}")
     checked = {name: check_value(name, known[name][0], value, known[name][1]) for name, value in values.items()}
     return _replaced(parameters, checked, "")
 

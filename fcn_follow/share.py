@@ -18,7 +18,7 @@ def share_directory() -> Path:
     Raises UserError when none of the known places has them.
     """
     module = Path(__file__).resolve()
-    candidates = [module.parents[1], *_of_ament_index(), Path(sys.prefix) / "share" / "fcn_follow"]
+    candidates = [module.parents[1], ament_share("fcn_follow")]
     candidates += [parent / "share" / "fcn_follow" for parent in module.parents]
     for candidate in candidates:
         if (candidate / "config" / "follow.yaml").is_file():
@@ -28,14 +28,14 @@ def share_directory() -> Path:
     )
 
 
-def _of_ament_index() -> list[Path]:
-    """The package's folder by the ament index of a ROS install; empty if the index or the package is missing."""
+def ament_share(package: str) -> Path:
+    """The share folder of a package by the ament index of a ROS install, or else of this environment."""
     try:
         from ament_index_python.packages import get_package_share_directory  # here: only with a ROS client library
 
-        return [Path(get_package_share_directory("fcn_follow"))]
+        return Path(get_package_share_directory(package))
     except (ImportError, LookupError, OSError):
-        return []
+        return Path(sys.prefix) / "share" / package
 
 
 def default_weights(*, pointed: bool = False) -> Path:

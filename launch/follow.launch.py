@@ -11,7 +11,7 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
 from fcn_follow.nodes.support.interlock import enable_command, no_vehicle_hears, require_cmd_vel
-from fcn_follow.nodes.support.launching import number_of, required
+from fcn_follow.nodes.support.launching import NODE_ARGUMENTS, number_of, required
 from fcn_follow.share import dds_environment, share_directory
 
 SHARE = share_directory()
@@ -21,20 +21,7 @@ ARGUMENTS = [
         "image", default_value="image_raw", description="Image topic; if it ends with /compressed, JPEG or PNG."
     ),
     DeclareLaunchArgument("camera_info", default_value="camera_info", description="CameraInfo topic of that camera."),
-    DeclareLaunchArgument(
-        "weights",
-        default_value="",
-        description="Weights file (.safetensors), or what fcn-follow export makes of it (.onnx, .xml). "
-        "Empty: the value of the parameter file.",
-    ),
-    DeclareLaunchArgument(
-        "device", default_value="", description="auto, cpu or cuda. Empty: the value of the parameter file."
-    ),
-    DeclareLaunchArgument(
-        "params_file",
-        default_value=str(SHARE / "config" / "follow.yaml"),
-        description="YAML file with the parameters of all nodes; copy the default one and change it.",
-    ),
+    *(DeclareLaunchArgument(name, **about) for name, about in NODE_ARGUMENTS.items()),
     DeclareLaunchArgument(
         "vehicle_file",
         default_value="",
@@ -103,12 +90,6 @@ ARGUMENTS = [
     ),
     DeclareLaunchArgument(
         "loop", default_value="false", choices=["true", "false"], description="Play again and again."
-    ),
-    DeclareLaunchArgument(
-        "log_level",
-        default_value="info",
-        choices=["debug", "info", "warn", "error", "fatal"],
-        description="Minimum severity of the log messages.",
     ),
 ]
 

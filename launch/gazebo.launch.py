@@ -21,7 +21,7 @@ from launch.event_handlers import OnProcessExit
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch_ros.actions import Node
 
-from fcn_follow.nodes.support.launching import required
+from fcn_follow.nodes.support.launching import NODE_ARGUMENTS, required
 from fcn_follow.share import share_directory
 
 SHARE = share_directory()
@@ -87,26 +87,7 @@ ARGUMENTS = [
         description="Record a bag with images, ground truth and what the nodes publish, for fcn-follow score-bag.",
     ),
     DeclareLaunchArgument("bag", default_value="gazebo_bag", description="Folder of that bag; must not exist."),
-    DeclareLaunchArgument(
-        "weights",
-        default_value="",
-        description="Weights file (.safetensors), or what fcn-follow export makes of it (.onnx, .xml). "
-        "Empty: the value of the parameter file.",
-    ),
-    DeclareLaunchArgument(
-        "device", default_value="", description="auto, cpu or cuda. Empty: the value of the parameter file."
-    ),
-    DeclareLaunchArgument(
-        "params_file",
-        default_value=str(SHARE / "config" / "follow.yaml"),
-        description="YAML file with the parameters of all nodes; copy the default one and change it.",
-    ),
-    DeclareLaunchArgument(
-        "log_level",
-        default_value="info",
-        choices=["debug", "info", "warn", "error", "fatal"],
-        description="Minimum severity of the log messages.",
-    ),
+    *(DeclareLaunchArgument(name, **about) for name, about in NODE_ARGUMENTS.items()),
 ]
 
 
@@ -133,7 +114,7 @@ def gazebo_share() -> Path:
     return share
 
 
-def start_pose(text: str, world: str, lower_m: float = 0.0) -> list[str]:
+def start_pose(text: str, world: str, lower_m: float) -> list[str]:
     """The arguments of ros_gz_sim create for 'x y z yaw', or for the start of a world of fcn_follow, lower by lower_m.
 
     Raises RuntimeError for anything else.
@@ -196,7 +177,7 @@ def make_everything(context: LaunchContext) -> list[LaunchDescriptionEntity]:
                 "vehicle_file": str(SHARE / "config" / vehicle_file),
                 "use_sim_time": "true",
                 "enabled": ENABLED[value["vehicle"]],
-                **{name: value[name] for name in ("weights", "device", "params_file", "log_level")},
+                **{name: value[name] for name in NODE_ARGUMENTS},
             }.items(),
         ),
     ]

@@ -49,7 +49,9 @@ def test_the_command_tells_the_version():
     assert invoke("--version") == (f"fcn_follow {PACKAGE.findtext('version')}\n", "")
 
 
-@pytest.mark.parametrize(("found", "works"), [("0.4.0", False), ("0.9.0", False), ("0.9.4", True), ("1.0", True)])
+@pytest.mark.parametrize(
+    ("found", "works"), [("0.4.0", False), ("0.9.0", False), ("0.12.3", False), ("0.12.4", True), ("1.0", True)]
+)
 def test_a_typer_that_is_too_old_is_named_with_the_way_out(found, works, tmp_path):
     """Those of Ubuntu 22.04 and 24.04; they fail at import, or lose the options."""
     (tmp_path / f"typer-{found}.dist-info").mkdir()
@@ -62,7 +64,7 @@ def test_a_typer_that_is_too_old_is_named_with_the_way_out(found, works, tmp_pat
         env={**os.environ, "PYTHONPATH": path},
     )  # fmt: skip
     assert done.returncode == (0 if works else 1)
-    said = f"fcn-follow: typer {found} is too old; in a virtual environment, pip install 'typer>=0.9.4' "
+    said = f"fcn-follow: typer {found} is too old; in a virtual environment, pip install 'typer>=0.12.4' "
     assert done.stderr == ("" if works else said + "(docs/installing.md)\n")
 
 

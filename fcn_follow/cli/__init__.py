@@ -7,7 +7,7 @@ from importlib.metadata import version
 
 from fcn_follow.errors import UserError
 
-MIN_TYPER = (0, 9, 4)  # older ones lose or refuse options that are written with Annotated
+MIN_TYPER = (0, 12, 4)  # older ones lose or refuse options that are written with Annotated and |
 
 
 def main() -> None:

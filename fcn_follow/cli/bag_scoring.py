@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -50,17 +50,14 @@ def score_recording(
     image_topic: ImageTopic = "",
     truth_topic: TruthTopic = "",
     truth: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Option(help="A folder of true masks named by stamp or index (what `label` wrote, corrected)."),
     ] = None,
     tolerance: Tolerance = 0.0,
     gazebo_hero: GazeboHero = 2,
     gazebo_people: GazeboPeople = [1],  # noqa: B006 (typer's way)
-    report: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(help="Folder for report.html, frames.csv and figures.json."),
-    ] = None,
-    video: Annotated[Optional[Path], typer.Option(help="A video of frame, truth and prediction (.webm).")] = None,  # noqa: UP045
+    report: Annotated[Path | None, typer.Option(help="Folder for report.html, frames.csv and figures.json.")] = None,
+    video: Annotated[Path | None, typer.Option(help="A video of frame, truth and prediction (.webm).")] = None,
     as_json: Json = False,
     device: Device = "auto",
     engine: EngineName = REFERENCE,

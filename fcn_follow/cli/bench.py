@@ -9,7 +9,7 @@ import shlex
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.text import Text
@@ -53,8 +53,23 @@ def engines(
     as_json: Json = False,
 ) -> None:
     """Compare engines with plain PyTorch and other runtimes of the plain network; all run each frame in turn."""
+    found = find_device(device).type
+    known = contenders(found)
+    names = [name for name in engines.split(",") if name]
+    for name in names:
+        if name not in known:
+            raise UserError(f"engine {name!r} is not known on {found}; allowed is {', '.join(known)}")
+    precisions = [name for name in precision.split(",") if name]
+    for name in precisions:
+        if name not in PRECISIONS[1:]:
+            raise UserError(f"--precision {name}: allowed is {', '.join(PRECISIONS[1:])}")
+    names = names or [name for name in known if found == "cuda" or name not in ON_REQUEST]
+    counts = [int(n) for n in _numbers(threads, "--threads")]
+    for count in counts:
+        check_threads(count, console.print)
+    batches = [int(n) for n in _numbers(batch, "--batch")]
+    plan = Plan(weights or shipped_weights(), names, found, counts, batches, size, rounds, precisions)
     limits: Limits = {}
-    plan = _plan(weights, engines, device, threads, batch, size, rounds, precision)
     with console.status("") as status:
         speeds = measure(plan, limits, lambda line: status.update(Text(line)))
     figures = {"engines": list(map(asdict, speeds)), "limits": list(map(asdict, limits.values()))}
@@ -87,8 +102,7 @@ def chain(
         status.update(Text("the steps of a frame"))
         steps = [measure_steps(*size, weights) for size in _sizes(sizes)]
         speeds = list(measure_chain(runs, weights, lambda line: status.update(Text(line))))
-    rows = [{**asdict(speed), "ros2_benchmark": speed.as_ros2_benchmark()} for speed in speeds]
-    _finish({"chain": rows, "steps": list(map(asdict, steps))}, as_json)
+    _finish({"chain": list(map(asdict, speeds)), "steps": list(map(asdict, steps))}, as_json)
     if not as_json:
         _print_chain(speeds)
         _print_steps(steps)
@@ -98,8 +112,7 @@ def chain(
 def scoring(
     frames: Annotated[Path, typer.Argument(help="Frames with masks: a folder or zip.")],
     weights: Annotated[
-        Optional[list[Path]],  # noqa: UP045
-        typer.Option(help="Weights file; repeat for more; default: hero_net."),
+        list[Path] | None, typer.Option(help="Weights file; repeat for more; default: hero_net.")
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -132,8 +145,7 @@ def simulator() -> None:
 @bench.command()
 def page(
     frames: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(help="Measure first, scoring on these frames with masks: a folder or zip."),
+        Path | None, typer.Option(help="Measure first, scoring on these frames with masks: a folder or zip.")
     ] = None,
     to: Annotated[Path, typer.Option(help="The page; its figures are in the folder of the same name.")] = Path(
         "docs/performance.md"
@@ -165,35 +177,6 @@ def _finish(figures: dict[str, Any], as_json: bool) -> None:
 def _leads_outside(path: Path) -> bool:
     """Whether the path names folders of this machine, which mean nothing elsewhere."""
     return path.is_absolute() or ".." in path.parts
-
-
-def _plan(
-    weights: list[Path] | None,
-    engines: str,
-    device: str,
-    threads: str,
-    batch: str,
-    size: int,
-    rounds: int,
-    precision: str,
-) -> Plan:
-    found = find_device(device).type
-    known = contenders(found)
-    names = [name for name in engines.split(",") if name]
-    for name in names:
-        if name not in known:
-            raise UserError(f"engine {name!r} is not known on {found}; allowed is {', '.join(known)}")
-    precisions = [name for name in precision.split(",") if name]
-    for name in precisions:
-        if name not in PRECISIONS[1:]:
-            raise UserError(f"--precision {name}: allowed is {', '.join(PRECISIONS[1:])}")
-    if not names:
-        names = [name for name in known if found == "cuda" or name not in ON_REQUEST]
-    counts = [int(n) for n in _numbers(threads, "--threads")]
-    for count in counts:
-        check_threads(count, console.print)
-    batches = [int(n) for n in _numbers(batch, "--batch")]
-    return Plan(weights or shipped_weights(), names, found, counts, batches, size, rounds, precisions)
 
 
 def shipped_weights() -> list[Path]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -41,7 +41,7 @@ def calibrate(
         typer.Option(help="false_alarms: most heroes with at most 20 false alarms in 1000 frames; score: best score."),
     ] = "false_alarms",
     flip_average: Annotated[
-        Optional[bool],  # noqa: UP045
+        bool | None,
         typer.Option(help="Whether to predict the mean over frame and mirror image, in twice the time."),
     ] = None,
     device: Device = "auto",

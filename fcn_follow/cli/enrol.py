@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import numpy as np
 import typer
@@ -35,7 +35,7 @@ def enrol(
     video: Annotated[str, typer.Argument(help="A clip of the person walking: video, folder or zip of frames, bag.")],
     out: Annotated[Path, typer.Option(help="The appearance file to write.")],
     number: Annotated[
-        Optional[int],  # noqa: UP045
+        int | None,
         typer.Option(help="The person's number in the picture beside --out; default: the command asks."),
     ] = None,
     largest: Annotated[bool, typer.Option("--largest", help="Take the tallest person of that picture.")] = False,

@@ -21,6 +21,8 @@ from fcn_follow.lab.training.trainer import Trainer
 from fcn_follow.networks.registry import network_info
 from fcn_follow.networks.weights import ModelCard
 
+LOWEST, HIGHEST = 1e-6, 1.0
+
 
 def find_lr(
     data: Annotated[list[Path], typer.Option(help="Folder or zip of images/ and masks/; repeat for more.")],
@@ -28,16 +30,12 @@ def find_lr(
     recipe: Recipe = "hero_net",
     network: NetworkName = "",
     setting: Settings = None,
-    lowest: Annotated[float, typer.Option(help="Rate of the first step.", min=1e-12, max=100.0)] = 1e-6,
-    highest: Annotated[float, typer.Option(help="Rate of the last step.", min=1e-12, max=100.0)] = 1.0,
-    steps: Annotated[int, typer.Option(help="Steps between the two.", min=20, max=100_000)] = 100,
+    steps: Annotated[int, typer.Option(help="Steps from a rate of 1e-6 to one of 1.", min=20, max=100_000)] = 100,
     device: Device = "auto",
 ) -> None:
     """Raise the learning rate step by step, draw the loss over it and suggest a rate; no weights are written."""
     if out.suffix != ".png":
         raise UserError(f"--out {out}: the curve must be a .png file")
-    if lowest >= highest:
-        raise UserError(f"--lowest {lowest:g} must be below --highest {highest:g}")
     parameters = read_parameters(recipe, network, setting or [])
     held_out = read_split_of(None)
     refs = [ref for ref in all_frames([open_frames(path) for path in data]) if ref.run not in held_out]
@@ -52,7 +50,7 @@ def find_lr(
         def on_step(rate: float, loss: float) -> None:
             progress.update(trying, advance=1, description=f"rate {rate:.1e}, loss {loss:.4f}")
 
-        result = range_test(trainer, lowest, highest, steps, on_step)
+        result = range_test(trainer, LOWEST, HIGHEST, steps, on_step)
     out.parent.mkdir(parents=True, exist_ok=True)
     draw_range_test(out, result, parameters.network)
     console.print(

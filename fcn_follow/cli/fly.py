@@ -7,25 +7,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from fcn_follow.cli.options import On, Resume, WeightsFile
+from fcn_follow.cli.options import KEPT, On, Resume, WeightsFile
 from fcn_follow.errors import UserError
 from fcn_follow.files import make_folder
 from fcn_follow.inference.choice import EngineRequest, candidates
 from fcn_follow.inference.exported import load_model
-from fcn_follow.lab.console import console, output, progress_bar, table_of
+from fcn_follow.lab.console import console, output, progress_bar, stopped_by_ctrl_c, table_of
 from fcn_follow.lab.spread import Deaths, Journal, check_on
 from fcn_follow.networks.weights import require_metres
 from fcn_follow.perception.ranging import METHODS
 from fcn_follow.share import default_weights
 
 if TYPE_CHECKING:
+    from fcn_follow.simulation.episode import Frame
     from fcn_follow.simulation.figures import Figures
     from fcn_follow.simulation.scenarios import Scenario
     from fcn_follow.simulation.suite import EyesSpec
@@ -56,7 +57,7 @@ Outfits = Annotated[
     ),
 ]
 Ranging = Annotated[str, typer.Option(help=f"Ranging method: {', '.join(METHODS)}.")]
-Duration = Annotated[Optional[float], typer.Option(help="Seconds, instead of the scenario's own.", min=1)]  # noqa: UP045
+Duration = Annotated[float | None, typer.Option(help="Seconds, instead of the scenario's own.", min=1)]
 Processes = Annotated[int, typer.Option(help="Flights at the same time.", min=1, max=64)]
 
 
@@ -91,19 +92,20 @@ def one(
     ranging: Ranging = METHODS[0],
     duration: Duration = None,
     move: Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         typer.Option(
             help="From the fifth second on: orbit or lead the hero, or dolly away and back; the distance error is "
             "measured from the set point at the start."
         ),
     ] = None,
     record: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(help="Folder for the camera's frames and their true masks, for `enrol` or `score`."),
+        Path | None,
+        typer.Option(help="New folder for the camera's frames and their true masks, for `enrol` or `score`."),
     ] = None,
 ) -> None:
     """Fly one scenario; write a report with a video."""
-    from fcn_follow.simulation.fly_with_report import FrameRecorder, fly_with_report
+    from fcn_follow.lab.recordings.frame_folders import START_NS, FrameFolder
+    from fcn_follow.simulation.fly_with_report import fly_with_report
     from fcn_follow.simulation.moves import BEGIN_S, MOVES
     from fcn_follow.simulation.scenarios import find_scenario
 
@@ -114,25 +116,24 @@ def one(
     chosen = find_scenario(scenario)
     eyes = _eyes(true_positions, weights, engine, ranging, pointed, outfits)
     make_folder(out, "--out")
-    recorder = FrameRecorder(record) if record else None
+    folder = FrameFolder(record) if record else None
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         TextColumn("{task.completed:.0f} s"),
         TimeRemainingColumn(),
     )
-    with _stopped_by_ctrl_c(out), Progress(*columns, console=console) as progress:
+    shown = Progress(*columns, console=console)
+    with stopped_by_ctrl_c(f"the video so far is in {out}"), shown as progress, folder or nullcontext():
         task = progress.add_task(chosen.name, total=duration or chosen.duration_s)
-        result, page = fly_with_report(
-            chosen,
-            seed,
-            eyes,
-            out,
-            duration,
-            lambda now_s: progress.update(task, completed=now_s),
-            MOVES[move] if move else None,
-            recorder.add if recorder else None,
-        )
+
+        def on_frame(frame: Frame) -> None:
+            progress.update(task, completed=frame.stamp_s)
+            if folder:
+                folder.add_frame(START_NS + round(1e9 * frame.stamp_s), frame.rgb, frame.labels)
+
+        move_at = MOVES[move] if move else None
+        result, page = fly_with_report(chosen, seed, eyes, out, duration, on_frame, move_at)
     print_figures([result])
     console.print(f"report: {page}")
 
@@ -164,7 +165,7 @@ def suite(
     make_folder(out, "--out")
     found: dict[int, Figures] = {}
     deaths = Deaths()
-    with _stopped_by_ctrl_c(out), _journal(out, resume) as journal:
+    with stopped_by_ctrl_c(KEPT.format(out)), _journal(out, resume) as journal:
         try:
             found.update(_flights(scenarios, seeds, eyes, duration, where, journal, deaths))
         finally:
@@ -201,7 +202,7 @@ def compare(
     make_folder(out, "--out")
     flown: dict[str, list[Figures]] = {}
     deaths = Deaths()
-    with _stopped_by_ctrl_c(out), _journal(out, resume) as journal:
+    with stopped_by_ctrl_c(KEPT.format(out)), _journal(out, resume) as journal:
         for eyes in ways:
             found = dict(_flights(scenarios, seeds, eyes, duration, where, journal, deaths))
             flown[eyes.ranging] = _in_order(found)
@@ -239,7 +240,7 @@ def faults(
     found: dict[int, FaultFlight] = {}
     deaths = Deaths()
     table = table_of("What went wrong", ("seed", "scenario", "faults", "failures"))
-    with _stopped_by_ctrl_c(out), _journal(out, resume) as journal, progress_bar() as progress:
+    with stopped_by_ctrl_c(KEPT.format(out)), _journal(out, resume) as journal, progress_bar() as progress:
         bar = progress.add_task("flying", total=len(tasks))
         try:
             for place, flight in journal.spread(run, tasks, where, deaths, decoded):
@@ -265,15 +266,6 @@ def faults(
     _end(deaths)
     if failed:
         raise typer.Exit(1)
-
-
-@contextmanager
-def _stopped_by_ctrl_c(out: Path) -> Iterator[None]:
-    try:
-        yield
-    except KeyboardInterrupt:
-        console.print(f"stopped; finished results are in {out}, and --resume keeps them")
-        raise typer.Exit(130) from None
 
 
 def _journal(out: Path, resume: bool) -> closing[Journal]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -19,7 +19,7 @@ from fcn_follow.networks.weights import ModelCard, save_weights
 def import_keras(
     weights: Annotated[Path, typer.Argument(help="HDF5 file of the weights (the course's model_weights).")],
     architecture: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Argument(help="JSON file of the architecture (config_model_weights), if WEIGHTS does not hold it."),
     ] = None,
     out: Annotated[Path, typer.Option(help="Weights file to write (.safetensors).")] = Path("imported.safetensors"),

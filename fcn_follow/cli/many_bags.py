@@ -11,13 +11,13 @@ from typing import Annotated, Any
 import typer
 
 from fcn_follow.cli.bags import ImageTopic, Tolerance, TruthTopic
-from fcn_follow.cli.options import Device, EngineName, On, Precision, Resume, WeightsFile
+from fcn_follow.cli.options import KEPT, Device, EngineName, On, Precision, Resume, WeightsFile
 from fcn_follow.cli.scoring import scored_network
 from fcn_follow.errors import UserError
 from fcn_follow.files import make_folder, write_csv
 from fcn_follow.inference.choice import REFERENCE, EngineRequest
 from fcn_follow.inference.exported import load_model
-from fcn_follow.lab.console import console, output, progress_bar, table_of
+from fcn_follow.lab.console import console, output, progress_bar, stopped_by_ctrl_c, table_of
 from fcn_follow.lab.recordings.reading import open_bag
 from fcn_follow.lab.recordings.topics import choose_topics
 from fcn_follow.lab.scoring.bag import Losses, Reading, bag_frames, score_bag
@@ -91,15 +91,12 @@ def score_recordings(
     make_folder(out, "--out")
     found: dict[int, dict[str, Any]] = {}
     deaths = Deaths()
-    with closing(Journal(out / "bags.jsonl", resume=resume)) as journal, progress_bar() as progress:
+    journal = Journal(out / "bags.jsonl", resume=resume)
+    with stopped_by_ctrl_c(KEPT.format(out)), closing(journal), progress_bar() as progress:
         bar = progress.add_task("scoring", total=len(tasks))
-        try:
-            for place, result in journal.spread(score_one, tasks, where, deaths, _earlier):
-                found[place] = result
-                progress.update(bar, advance=1, description=f"scored {tasks[place].bag.name}")
-        except KeyboardInterrupt:
-            console.print(f"stopped; finished results are in {out}, and --resume keeps them")
-            raise typer.Exit(130) from None
+        for place, result in journal.spread(score_one, tasks, where, deaths, _earlier):
+            found[place] = result
+            progress.update(bar, advance=1, description=f"scored {tasks[place].bag.name}")
     for place in deaths.given_up:
         found[place] = {"problem": "the worker died each time"}
     rows = [_row(tasks[place].bag, found[place]) for place in sorted(found)]

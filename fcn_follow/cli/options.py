@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
 WeightsFile = Annotated[
-    Optional[Path],  # noqa: UP045
-    typer.Option(help="Weights file; default: hero_net, or people_net with a pointed hero."),
+    Path | None, typer.Option(help="Weights file; default: hero_net, or people_net with a pointed hero.")
 ]
 WeightsFiles = Annotated[
-    Optional[list[Path]],  # noqa: UP045
-    typer.Option(help="Weights file; repeat for more; default: all that the package ships."),
+    list[Path] | None, typer.Option(help="Weights file; repeat for more; default: all that the package ships.")
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 EngineName = Annotated[
@@ -24,8 +22,7 @@ EngineName = Annotated[
 ]
 Precision = Annotated[str, typer.Option(help="auto (the fastest here), fp32, bf16, fp16.")]
 Split = Annotated[
-    Optional[Path],  # noqa: UP045
-    typer.Option(help="YAML file of the runs that choose and that judge; default: config/split.yaml."),
+    Path | None, typer.Option(help="YAML file of the runs that choose and that judge; default: config/split.yaml.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the figures as JSON on standard output.")]
 On = Annotated[
@@ -36,10 +33,9 @@ On = Annotated[
         show_default=False,
     ),
 ]
+CONTINUES = "the same command continues from here"
+KEPT = "finished results are in {}, and --resume keeps them"
 Resume = Annotated[bool, typer.Option("--resume", help="Keep the finished tasks of an earlier run in --out.")]
 Recipe = Annotated[str, typer.Option(help="Recipe: a name in config/recipes, or a YAML file; see docs/training.md.")]
 NetworkName = Annotated[str, typer.Option(help="Network by name, instead of that of the recipe.", show_default=False)]
-Settings = Annotated[
-    Optional[list[str]],  # noqa: UP045
-    typer.Option("--set", help="Change a parameter of the recipe, as NAME=VALUE."),
-]
+Settings = Annotated[list[str] | None, typer.Option("--set", help="Change a parameter of the recipe, as NAME=VALUE.")]

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 from rich.progress import Progress
 
-from fcn_follow.cli.options import Split
+from fcn_follow.cli.options import CONTINUES, Split
 from fcn_follow.cli.scoring import read_split_of
 from fcn_follow.errors import UserError
-from fcn_follow.lab.console import console, progress_bar
+from fcn_follow.lab.console import console, progress_bar, stopped_by_ctrl_c
 from fcn_follow.lab.data.compose import Composer, CompositionOptions, without_people
 from fcn_follow.lab.data.frames import open_frames
 from fcn_follow.lab.data.people_photos import part_of, read_alone, read_photos
@@ -24,7 +24,7 @@ def compose_people(
     photos: Annotated[Path, typer.Option(help="Folder or zip of photographs and masks, one person each (green).")],
     out: Annotated[Path, typer.Option(help="Folder to write: new, or an earlier part of the same run.")],
     background: Annotated[
-        Optional[list[Path]],  # noqa: UP045
+        list[Path] | None,
         typer.Option(
             help="Pictures without people, or frames with masks; of these only the ones without people are used."
         ),
@@ -44,19 +44,15 @@ def compose_people(
     options = CompositionOptions(count, part, seed, min_height_px=int(match[1]), max_height_px=int(match[2]))
     held_out = read_split_of(split)
     frames, alone = open_frames(photos), read_alone(share_directory() / "config" / "people_photos.yaml")
-    with progress_bar() as progress:
+    with stopped_by_ctrl_c(CONTINUES), progress_bar() as progress:
         sets = [_of_part(path, part, held_out, progress) for path in background or []]
         task = progress.add_task("reading photographs", total=len(frames))
         people, problems = read_photos(frames, part, alone, lambda: progress.advance(task))
         for problem in problems:
             progress.console.print(f"skipped: {problem}", style="yellow")
         task = progress.add_task("composing", total=count)
-        try:
-            for done in Composer(options, people, sets).write(out):
-                progress.update(task, completed=done)
-        except KeyboardInterrupt:
-            console.print("stopped; the same command continues from here")
-            raise typer.Exit(130) from None
+        for done in Composer(options, people, sets).write(out):
+            progress.update(task, completed=done)
     console.print(f"{count} frames of {len(people)} people in {out}")
 
 

@@ -7,7 +7,7 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -20,7 +20,7 @@ from fcn_follow.runner.follow import Runner, RunOptions
 SIMULATED_S = 60.0
 
 
-def _one_of(*allowed: str) -> Callable[[Optional[str]], Optional[str]]:  # noqa: UP045
+def _one_of(*allowed: str) -> Callable[[str | None], str | None]:
     def check(value: str | None) -> str | None:
         if value is not None and value not in allowed:
             raise typer.BadParameter(f"{value!r}; allowed is {', '.join(allowed)}")
@@ -31,15 +31,14 @@ def _one_of(*allowed: str) -> Callable[[Optional[str]], Optional[str]]:  # noqa:
 
 def run(
     source: Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         typer.Option(help="Folder or zip of frames, video, rosbag2 folder, or camera number; default: the simulator."),
     ] = None,
     scenario: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(help="The simulator's scenario; `fcn-follow fly --list` lists them."),
+        str | None, typer.Option(help="The simulator's scenario; `fcn-follow fly --list` lists them.")
     ] = None,
     vehicle: Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         typer.Option(
             callback=_one_of("mavlink", "odom"),
             help="Let another simulator fly the drone; its pose comes by mavlink or on the topic odom.",
@@ -57,7 +56,7 @@ def run(
         float, typer.Option(metavar="HZ", help="Frames per second, up to 1000; 0: by the stamps of the source.")
     ] = 0.0,
     duration: Annotated[
-        Optional[float],  # noqa: UP045
+        float | None,
         typer.Option(
             metavar="S",
             help="End after S seconds, 0: never; default: 60 s in the simulator, else the end of the source.",
@@ -65,11 +64,11 @@ def run(
     ] = None,
     loop: Annotated[bool, typer.Option("--loop", help="Play the source again and again.")] = False,
     calibration: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Option(metavar="YAML", help="The camera's calibration file, for a source without camera_info."),
     ] = None,
     fov: Annotated[
-        Optional[float],  # noqa: UP045
+        float | None,
         typer.Option(
             metavar="DEG",
             min=1.0,
@@ -79,7 +78,7 @@ def run(
     ] = None,
     weights: WeightsFile = None,
     ranging: Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         typer.Option(callback=_one_of(*METHODS), help=f"Ranging method for the hero: {', '.join(METHODS)}."),
     ] = None,
     pointed: Annotated[
@@ -90,23 +89,21 @@ def run(
         ),
     ] = False,
     hero: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Option(
             metavar="JSON",
             help="--pointed with this file of the hero's appearance, which is read, and written when you point.",
         ),
     ] = None,
     device: Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         typer.Option(callback=_one_of("auto", "cpu", "cuda"), help="Where the network runs: auto, cpu or cuda."),
     ] = None,
     engine: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(help="The engine of the network; default: auto, the fastest that is installed."),
+        str | None, typer.Option(help="The engine of the network; default: auto, the fastest that is installed.")
     ] = None,
     params: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(metavar="YAML", help="Parameter file; default: config/follow.yaml."),
+        Path | None, typer.Option(metavar="YAML", help="Parameter file; default: config/follow.yaml.")
     ] = None,
     network: Annotated[
         bool,

@@ -7,7 +7,7 @@ import json
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 from torch.nn import Module
@@ -41,7 +41,7 @@ def score(
     weights: WeightsFile = None,
     held_out: Annotated[bool, typer.Option(help="Score only the runs that judge; implied by --split.")] = False,
     split: Split = None,
-    report: Annotated[Optional[Path], typer.Option(help="Folder for an image of the worst frames and a CSV.")] = None,  # noqa: UP045
+    report: Annotated[Path | None, typer.Option(help="Folder for an image of the worst frames and a CSV.")] = None,
     as_json: Json = False,
     to_card: Annotated[
         bool, typer.Option("--to-card", help="Write the figures into the model card; only with --held-out.")

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
-from fcn_follow.cli.options import On
+from fcn_follow.cli.options import CONTINUES, On
 from fcn_follow.errors import UserError
-from fcn_follow.lab.console import console, progress_bar
+from fcn_follow.lab.console import console, progress_bar, stopped_by_ctrl_c
 from fcn_follow.lab.spread import Deaths, check_on
 
 
@@ -26,11 +26,11 @@ def synthesize(
     far: Annotated[float, typer.Option(help="Share of far heroes (4 to 200 px of 256x256) among the others.")] = 0.6,
     seated: Annotated[float, typer.Option(help="Share of sitting heroes, 0 to 1.")] = 0.0,
     behind_wall: Annotated[float, typer.Option(help="Share of heroes behind a low wall, 0 to 1.")] = 0.0,
-    hero_top: Annotated[Optional[str], typer.Option(help="Colour of the hero's top, #rrggbb or a name.")] = None,  # noqa: UP045
-    hero_hair: Annotated[Optional[str], typer.Option(help="Colour of the hero's hair.")] = None,  # noqa: UP045
-    hero_bottom: Annotated[Optional[str], typer.Option(help="Colour of the hero's trousers.")] = None,  # noqa: UP045
-    hero_shoes: Annotated[Optional[str], typer.Option(help="Colour of the hero's shoes.")] = None,  # noqa: UP045
-    hero_skin: Annotated[Optional[str], typer.Option(help="Colour of the hero's skin.")] = None,  # noqa: UP045
+    hero_top: Annotated[str | None, typer.Option(help="Colour of the hero's top, #rrggbb or a name.")] = None,
+    hero_hair: Annotated[str | None, typer.Option(help="Colour of the hero's hair.")] = None,
+    hero_bottom: Annotated[str | None, typer.Option(help="Colour of the hero's trousers.")] = None,
+    hero_shoes: Annotated[str | None, typer.Option(help="Colour of the hero's shoes.")] = None,
+    hero_skin: Annotated[str | None, typer.Option(help="Colour of the hero's skin.")] = None,
     processes: Annotated[int, typer.Option(help="Processes that draw at the same time.", min=1, max=64)] = 2,
     on: On = "",
 ) -> None:
@@ -43,14 +43,10 @@ def synthesize(
     width_px, height_px = _size(size)
     deaths = Deaths()
     options = SynthesisOptions(count, width_px, height_px, seed, no_hero, far, clothes, seated, behind_wall)
-    with progress_bar() as progress:
+    with stopped_by_ctrl_c(CONTINUES), progress_bar() as progress:
         task = progress.add_task("synthesizing", total=count)
-        try:
-            for done in write_frames(options, out, check_on(on, processes), deaths):
-                progress.update(task, completed=done)
-        except KeyboardInterrupt:
-            console.print("stopped; the same command continues from here")
-            raise typer.Exit(130) from None
+        for done in write_frames(options, out, check_on(on, processes), deaths):
+            progress.update(task, completed=done)
     if deaths.count:
         console.print(str(deaths), style="yellow")
     console.print(f"{count} frames in {out}")

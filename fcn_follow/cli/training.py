@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from torch import nn
@@ -54,18 +54,18 @@ def train(
         ),
     ] = 0.0,
     judge: Annotated[
-        Optional[list[Path]], typer.Option(help="Evaluate on these frames instead, and train on all of --data.")  # noqa: UP045
+        list[Path] | None, typer.Option(help="Evaluate on these frames instead, and train on all of --data.")
     ] = None,
     allow_same_run: Annotated[bool, typer.Option(help="Accept a run on both sides of the split.")] = False,
     teacher: Annotated[
-        Optional[Path], typer.Option(help="Weights of a teacher to distil from; see the parameter distillation.")  # noqa: UP045
+        Path | None, typer.Option(help="Weights of a teacher to distil from; see the parameter distillation.")
     ] = None,
     start_from: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Option(help="Initial weights, of the same network or of a part of it, instead of random ones."),
     ] = None,
     tensorboard: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Option(help="Folder for TensorBoard: loss, rate, scores, graph, frames with truth and prediction."),
     ] = None,
     device: Device = "auto",

@@ -21,8 +21,7 @@ from fcn_follow.gazebo.world import world_document
 from fcn_follow.simulation.outfits import Outfit
 from fcn_follow.simulation.people import PARTS
 from fcn_follow.simulation.scenery import Materials, make_materials
-from fcn_follow.simulation.town import GroundHeight
-from fcn_follow.simulation.world import town_of
+from fcn_follow.simulation.town import GroundHeight, town_of
 
 SEED = 0
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
@@ -53,13 +52,10 @@ def pose(parent: Element, *numbers: float) -> None:
     child(parent, "pose", " ".join(f"{number:.4g}" for number in (*numbers, *[0.0] * (6 - len(numbers)))))
 
 
-def mesh_visual(link: Element, name: str, uri: str, scale: Sequence[float] = (1.0, 1.0, 1.0)) -> Element:
+def mesh_visual(link: Element, name: str, uri: str) -> Element:
     """A visual that shows a mesh with its own materials."""
     visual = child(link, "visual", name=name)
-    mesh = child(child(visual, "geometry"), "mesh")
-    values(mesh, uri=uri)
-    if tuple(scale) != (1.0, 1.0, 1.0):
-        values(mesh, scale=" ".join(f"{part:.4g}" for part in scale))
+    values(child(child(visual, "geometry"), "mesh"), uri=uri)
     return visual
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fcn_follow.simulation.outfits import Colour
+from fcn_follow.images.pictures import write_picture
 from fcn_follow.simulation.scenery import Materials
 from fcn_follow.simulation.shapes import Mesh, Points
 
@@ -55,7 +55,8 @@ def vertex_normals(mesh: Mesh) -> Points:
 def _material(name: str, materials: Materials, folder: Path) -> str:
     lines = [f"newmtl {_word(name)}", "Ka 0 0 0", "Ks 0 0 0", "Ns 1", "illum 1"]
     if name not in materials.textures:
-        return "\n".join([*lines, f"Kd {_three(materials.colours[name])}"]) + "\n"
+        red, green, blue = materials.colours[name]
+        return "\n".join([*lines, f"Kd {red:.3f} {green:.3f} {blue:.3f}"]) + "\n"
     texture = f"{_word(name)}.jpg"
     _write_texture(folder / texture, materials.textures[name])
     return "\n".join([*lines, "Kd 1 1 1", f"map_Kd {texture}"]) + "\n"
@@ -66,12 +67,7 @@ def _write_texture(path: Path, rgb: np.ndarray) -> None:
     if side > MAX_TEXTURE_PX:
         scale = MAX_TEXTURE_PX / side
         rgb = cv2.resize(rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    encoded = cv2.imencode(".jpg", np.ascontiguousarray(rgb[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1]
-    path.write_bytes(encoded.tobytes())
-
-
-def _three(colour: Colour) -> str:
-    return " ".join(f"{part:.3f}" for part in colour)
+    write_picture(path, rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
 
 
 def _word(name: str) -> str:

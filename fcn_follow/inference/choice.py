@@ -107,16 +107,19 @@ def candidates(request: EngineRequest) -> list[EngineSpec]:
     if request.engine != "auto":
         check_installed(request.engine)
         names = [request.engine]
-    specs = [
-        request.spec(name, device, precision)
-        for name in names
-        if not missing_for(name)
-        for precision in ALLOWED.get((name, device), ())
-        if precision == request.precision or (request.precision == "auto" and is_accelerated(name, device, precision))
-    ]
+    specs = [spec for name in names for spec in specs_of(request, name, device)]
     if not specs:
         raise UserError(f"engine {request.engine} cannot compute in {request.precision} on {device}")
     return specs
+
+
+def specs_of(request: EngineRequest, name: str, device: str) -> list[EngineSpec]:
+    """An engine in each precision that suits the request; none if it is not installed, or not for this device."""
+    return [
+        request.spec(name, device, precision)
+        for precision in (() if missing_for(name) else ALLOWED.get((name, device), ()))
+        if precision == request.precision or (request.precision == "auto" and is_accelerated(name, device, precision))
+    ]
 
 
 def is_accelerated(name: str, device: str, precision: str) -> bool:

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcn_follow.errors import UserError, shown
-from fcn_follow.inference.choice import ALLOWED, REFERENCE, Choice, EngineRequest, choose_engine, is_accelerated
+from fcn_follow.inference.choice import REFERENCE, Choice, EngineRequest, choose_engine, specs_of
 from fcn_follow.inference.engine import EngineSpec, Output, open_model
-from fcn_follow.inference.foreign import MAX_MODEL_BYTES, openvino_metadata, read_onnx
-from fcn_follow.inference.kinds import check_installed, missing_for
+from fcn_follow.inference.foreign import MAX_MODEL_BYTES, onnx_metadata, openvino_metadata
+from fcn_follow.inference.kinds import check_installed
 from fcn_follow.inference.machine import weights_digest
 from fcn_follow.inference.verification import FRAMES, answers_of, difference, drawn_frames
 from fcn_follow.networks.weights import CARD_KEY, LoadedWeights, ModelCard, card_of, load_weights, read_card
@@ -71,7 +71,8 @@ def read_exported(path: Path) -> Exported:
     if weights.is_file() and weights.stat().st_size > MAX_MODEL_BYTES:
         raise UserError(f"{path}: larger than {MAX_MODEL_BYTES >> 20} MB; no network of this package is")
     is_onnx = path.suffix == SUFFIXES["onnx"]
-    metadata = _onnx_metadata(path) if is_onnx else _openvino_metadata(path)
+    check_installed("onnxruntime" if is_onnx else "openvino")
+    metadata = onnx_metadata(path) if is_onnx else openvino_metadata(path, (CARD_KEY, EXPORT_KEY))
     if CARD_KEY not in metadata or EXPORT_KEY not in metadata:
         raise UserError(f"{path}: without a model card of fcn_follow; it was made by something else")
     card = card_of(path, metadata[CARD_KEY])
@@ -127,30 +128,15 @@ def choose_for(
 
 
 def _specs(request: EngineRequest) -> list[EngineSpec]:
-    names = ["openvino", "onnxruntime"] if request.engine == "auto" else [request.engine]
-    for name in names if request.engine != "auto" else ():
-        check_installed(name)
+    names = ["openvino", "onnxruntime"]
+    if request.engine != "auto":
+        check_installed(request.engine)
+        names = [request.engine]
     device = "cuda" if request.device == "cuda" else "cpu"
-    return [
-        request.spec(name, device, precision)
-        for name in names
-        if not missing_for(name)
-        for precision in reversed(ALLOWED.get((name, device), ()))
-        if precision == request.precision or (request.precision == "auto" and is_accelerated(name, device, precision))
-    ]
+    return [spec for name in names for spec in reversed(specs_of(request, name, device))]
 
 
 def _difference(model: Exported, spec: EngineSpec) -> str:
     engine = open_model(spec, model.model, Output.CODES)
     frames = drawn_frames(model.card.input_height_px, model.card.input_width_px)
     return difference(answers_of(engine, frames).classes, model.expected, spec.precision)
-
-
-def _onnx_metadata(path: Path) -> dict[str, str]:
-    check_installed("onnxruntime")
-    return {item.key: item.value for item in read_onnx(path).metadata_props}
-
-
-def _openvino_metadata(path: Path) -> dict[str, str]:
-    check_installed("openvino")
-    return openvino_metadata(path, (CARD_KEY, EXPORT_KEY))

@@ -29,8 +29,8 @@ OPENVINO_OPERATIONS = """
 _GRAPH, _INITIALIZER, _RAW_DATA = 7, 5, 9  # field numbers of onnx.proto3
 
 
-def read_onnx(path: Path) -> Any:
-    """The onnx.ModelProto of a file. Raises UserError, naming the file, if it is damaged or refused."""
+def onnx_metadata(path: Path) -> dict[str, str]:
+    """The metadata of an ONNX file by key. Raises UserError, naming the file, if it is damaged or refused."""
     import onnx
     from google.protobuf.message import DecodeError
 
@@ -50,7 +50,7 @@ def read_onnx(path: Path) -> Any:
         if value.type.tensor_type.HasField("shape")
     }
     _check_results(path, (sizes.get(name, math.inf) for node in model.graph.node for name in node.output if name))
-    return model
+    return {item.key: item.value for item in model.metadata_props}
 
 
 def openvino_metadata(path: Path, keys: Collection[str]) -> dict[str, str]:

@@ -85,7 +85,7 @@ class CompiledEngine:
         card = weights.card
         module = Interpreter(deployed_graph(weights, output), _dtype(spec)).to(spec.device).eval()
         keep_compiled_code_private()
-        self._run = self._compiled(module)
+        self._run: Callable[[Tensor], Tensor] = torch.compile(module, dynamic=False)
         self._images = torch.zeros(
             (batch, card.input_height_px, card.input_width_px, 3), dtype=torch.uint8, device=spec.device
         )
@@ -97,16 +97,9 @@ class CompiledEngine:
         except Exception as error:
             raise UserError(f"torch.compile does not work here ({_first_line(error)}); use engine torch") from error
         if spec.device == "cuda":
-            self._capture()
-
-    def _compiled(self, module: nn.Module) -> Callable[[Tensor], Tensor]:
-        compiled: Callable[[Tensor], Tensor] = torch.compile(module, dynamic=False)
-        return compiled
-
-    def _capture(self) -> None:
-        self._graph = torch.cuda.CUDAGraph()
-        with torch.inference_mode(), torch.cuda.graph(self._graph):
-            self._replayed = self._run(self._images)
+            self._graph = torch.cuda.CUDAGraph()
+            with torch.inference_mode(), torch.cuda.graph(self._graph):
+                self._replayed = self._run(self._images)
 
     @torch.inference_mode()
     def run(self, images: NDArray[np.uint8]) -> Answer:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
@@ -33,6 +34,16 @@ def progress_bar() -> Progress:
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(),
         console=console,
     )  # fmt: skip
+
+
+@contextmanager
+def stopped_by_ctrl_c(then: str) -> Iterator[None]:
+    """Let Ctrl-C end the command with exit code 130 and a line, which says by `then` what is left."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        console.print(f"stopped; {then}")
+        raise SystemExit(130) from None
 
 
 def table_of(title: str, words: Iterable[str], numbers: Iterable[str] = ()) -> Table:

@@ -20,7 +20,7 @@ from functools import cache
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from fcn_follow.errors import UserError
 
@@ -142,15 +142,6 @@ class _DiedError(Exception):
     """The worker has died; not an error of the task."""
 
 
-class _Workers(Protocol):
-    """Workers that take a task each; `next` waits for a result or an exception, and gives it with the task's place."""
-
-    def is_free(self) -> bool: ...
-    def submit(self, place: int, task: Any) -> None: ...
-    def next(self) -> tuple[int, Any]: ...
-    def close(self) -> None: ...
-
-
 def spread(
     work: Callable[[TaskT], ResultT], tasks: Sequence[TaskT], on: str, deaths: Deaths
 ) -> Iterator[tuple[int, ResultT]]:
@@ -167,7 +158,8 @@ def spread(
     if on == "1":
         yield from enumerate(map(work, tasks))
         return
-    workers: _Workers = _OnRay(work, on) if on.startswith("ray") else _Processes(work, min(int(on), len(tasks)))
+    workers: _OnRay | _Processes  # `next` waits for a result or an exception, and gives it with the task's place
+    workers = _OnRay(work, on) if on.startswith("ray") else _Processes(work, min(int(on), len(tasks)))
     died = [0] * len(tasks)
     waiting, running = deque(range(len(tasks))), 0
     try:

@@ -72,36 +72,16 @@ class ChainSpeed:
     sent: int
     masks: int
     commanded: int
-    first_latency_ms: float
     age_median_ms: float
     age_p99_ms: float
-    age_mean_ms: float
     age_max_ms: float
     age_begin_ms: float
     age_end_ms: float
     perception_median_ms: float
     inference_median_ms: float
-    received_s: float
     cores: float
     memory_mb: float
     memory_growth_mb: float
-
-    def as_ros2_benchmark(self) -> dict[str, float]:
-        """The result with the keys of ros2_benchmark's report; utilisation in percent of one core."""
-        basic = {
-            "RECEIVED_DURATION": 1e3 * self.received_s,
-            "MEAN_PLAYBACK_FRAME_RATE": self.rate_hz,
-            "MEAN_FRAME_RATE": (self.commanded - 1) / self.received_s if self.received_s > 0 else 0.0,
-            "NUM_FRAMES_SENT": float(self.sent),
-            "NUM_MISSED_FRAMES": float(self.sent - self.commanded),
-            "FIRST_SENT_RECEIVED_LATENCY": self.first_latency_ms,
-            "MEAN_LATENCY": self.age_mean_ms,
-            "MAX_LATENCY": self.age_max_ms,
-        }
-        return {
-            **{f"BasicPerformanceMetrics.{key}": value for key, value in basic.items()},
-            "CPUProfilingMetrics.MEAN_CPU_UTIL": 100.0 * self.cores,
-        }
 
 
 @dataclass(frozen=True)
@@ -130,11 +110,10 @@ class _Camera(Node):  # type: ignore[misc]
         """The images' stamps in ns, by their microseconds: a debug message has no more digits."""
         self.masks: set[int] = set()
         self.ages_ms: dict[int, float] = {}
-        self.received_at_s: list[float] = []
         self._commands: deque[tuple[int, int]] = deque(maxlen=20)  # stamp and arrival in ns
 
     def clear(self) -> None:
-        for found in (self.sent_us, self.masks, self.ages_ms, self.received_at_s):
+        for found in (self.sent_us, self.masks, self.ages_ms):
             found.clear()
         for reported in self.reported_ms.values():
             reported.clear()
@@ -166,7 +145,6 @@ class _Camera(Node):  # type: ignore[misc]
         if stamp_ns is None or arrival_ns is None or stamp_ns in self.ages_ms:  # first command alone counts
             return
         self.ages_ms[stamp_ns] = 1e-6 * (arrival_ns - stamp_ns)
-        self.received_at_s.append(time.monotonic())
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         values = {pair.key: pair.value for status in message.status for pair in status.values}
@@ -200,7 +178,7 @@ def measure_chain(
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     camera, executor = _Camera(), make_executor()
     executor.add_node(camera)
-    parameters = {} if weights is None else {"weights": str(weights.resolve())}
+    parameters = {"weights": weights and str(weights.resolve())}
     config = [share_directory() / "config" / "follow.yaml"]
     nodes = [start_node("segmenter", config, parameters), start_node("follower", config, {"start_enabled": True})]
     try:
@@ -288,16 +266,13 @@ def _measure_one(
         sent=len(camera.sent_us),
         masks=len(camera.masks & set(camera.sent_us.values())),
         commanded=len(ages),
-        first_latency_ms=camera.ages_ms[min(camera.ages_ms)],
         age_median_ms=statistics.median(ages),
         age_p99_ms=float(np.percentile(ages, 99)),
-        age_mean_ms=statistics.fmean(ages),
         age_max_ms=max(ages),
         age_begin_ms=begin_ms,
         age_end_ms=end_ms,
         perception_median_ms=_median(camera.reported_ms["perception_median_ms"]),
         inference_median_ms=_median(camera.reported_ms["inference_median_ms"]),
-        received_s=camera.received_at_s[-1] - camera.received_at_s[0],
         cores=cores,
         memory_mb=_memory_mb(processes),
         memory_growth_mb=_memory_mb(processes) - memory_mb,

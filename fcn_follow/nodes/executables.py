@@ -9,6 +9,7 @@ import importlib
 import json
 import os
 import sys
+from functools import partial
 from typing import Any, NoReturn
 
 from fcn_follow.nodes.support.processes import end_with_parent
@@ -66,7 +67,7 @@ def _help(name: str) -> str:
     """The help of a node: what it does, how to set parameters, and the list of them."""
     lines = [
         f"usage: ros2 run fcn_follow {name} [--ros-args [-p NAME:=VALUE] [--params-file FILE] [-r FROM:=TO] ...]",
-        f"\n{globals()[name].__doc__}\n\nParameters:",
+        f"\n{DESCRIPTIONS[name]}\n\nParameters:",
     ]
     for parameter, info, default in walk_parameters(_named(PARAMETERS[name])()):
         unit = f" [{info.unit}]" if info.unit else ""
@@ -75,39 +76,17 @@ def _help(name: str) -> str:
     return "\n".join(lines)
 
 
-def segmenter() -> int:
-    """Images in, label mask and hero out."""
-    return _run("segmenter")
-
-
-def segmenters() -> int:
-    """A segmenter for each namespace on the command line, with one network for all."""
-    return _run("segmenters")
-
-
-def follower() -> int:
-    """Hero position in, velocity commands out."""
-    return _run("follower")
-
-
-def player() -> int:
-    """Play frames, a video, a bag or a camera as image topics."""
-    return _run("player")
-
-
-def simulator() -> int:
-    """A drone with a camera in the simulated town."""
-    return _run("simulator")
-
-
-def scorer() -> int:
-    """Score published masks against true ones."""
-    return _run("scorer")
-
-
-def recorder() -> int:
-    """Record every topic into a bag."""
-    return _run("recorder")
+DESCRIPTIONS = {
+    "segmenter": "Images in, label mask and hero out.",
+    "segmenters": "A segmenter for each namespace on the command line, with one network for all.",
+    "follower": "Hero position in, velocity commands out.",
+    "player": "Play frames, a video, a bag or a camera as image topics.",
+    "simulator": "A drone with a camera in the simulated town.",
+    "scorer": "Score published masks against true ones.",
+    "recorder": "Record every topic into a bag.",
+}
+segmenter, segmenters, follower, player, simulator, scorer, recorder = (partial(_run, name) for name in DESCRIPTIONS)
+"""The entry points of setup.py."""
 
 
 def main() -> int:

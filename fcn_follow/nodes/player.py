@@ -25,6 +25,7 @@ from fcn_follow.nodes.support.parameters import ParameterNode
 from fcn_follow.nodes.support.player_parameters import PlayerParameters
 from fcn_follow.nodes.support.sources import PlayedFrame, open_source
 from fcn_follow.nodes.support.spinning import Finished
+from fcn_follow.simulation.camera import pinhole
 
 STAMPS_FROM_NS = 10**9  # the first stamp of sources without stamps
 SETTLING_TIME_S = 1.0  # between the last new subscriber and the first frame
@@ -140,8 +141,7 @@ class PlayerNode(ParameterNode):
             "(horizontal_fov_deg), and all distances depend on it; give its calibration file (calibration)",
             once=True,
         )
-        focal_px = 0.5 * width_px / math.tan(0.5 * math.radians(self._settings.horizontal_fov_deg))
-        return CameraIntrinsics(width_px, height_px, focal_px, focal_px, (width_px - 1) / 2, (height_px - 1) / 2)
+        return pinhole(width_px, height_px, math.radians(self._settings.horizontal_fov_deg))
 
     def _skip(self, sentence: str) -> None:
         self._skipped += 1

@@ -145,42 +145,36 @@ class Runner:
                     viewers.close()
         self._report(watcher, recorder)
         for problem in [*recorder.problems, *(bag.problems if bag is not None else ())]:
-            self._console.print(plain(problem), soft_wrap=True)
+            self._say(problem)
+
+    def _say(self, text: str) -> None:
+        """Print any text as a line."""
+        self._console.print(plain(text), soft_wrap=True)
 
     def _serve_viewers(self) -> FoxgloveServer:
         from fcn_follow.nodes.foxglove_server import FoxgloveServer
 
         server = FoxgloveServer(network=self._options.network)
         layout = share_directory() / "config" / "foxglove_layout.json"
-        self._console.print(
-            plain(f"Foxglove: open a connection to {server.url}; the layout is {layout}"), soft_wrap=True
-        )
+        self._say(f"Foxglove: open a connection to {server.url}; the layout is {layout}")
         return server
 
     def _start_nodes(self, watcher: FlightWatcher) -> None:
-        self._console.print("Starting the segmenter and the follower ...")
-        segmenter: dict[str, object] = {}
-        if self._options.weights is not None:
-            segmenter["weights"] = str(self._options.weights.resolve())
-        if self._options.ranging is not None:
-            segmenter["ranging.method"] = self._options.ranging
-        if self._options.device is not None:
-            segmenter["device"] = self._options.device
-        if self._options.engine is not None:
-            segmenter["engine"] = self._options.engine
-        if self._options.pointed or self._options.hero is not None:
-            segmenter["hero.selection"] = POINTED
-        if self._options.hero is not None:
-            segmenter["hero.appearance_file"] = str(self._options.hero.resolve())
+        self._say("Starting the segmenter and the follower ...")
+        options = self._options
+        segmenter = {
+            "weights": options.weights and str(options.weights.resolve()),
+            "ranging.method": options.ranging,
+            "device": options.device,
+            "engine": options.engine,
+            "hero.selection": POINTED if options.pointed or options.hero is not None else None,
+            "hero.appearance_file": options.hero and str(options.hero.resolve()),
+        }
         self._nodes["segmenter"] = start_node("segmenter", self._params, segmenter)
-        follower: dict[str, object] = {}
-        if self._options.vehicle != "odom" and no_vehicle_hears(self._params, self._options.source or ""):
-            follower["start_enabled"] = True
-        else:
-            self._console.print(
-                plain(f"Another program may receive the commands: to start following, {enable_command()}"),
-                soft_wrap=True,
-            )
+        to_vehicle = options.vehicle == "odom" or not no_vehicle_hears(self._params, options.source or "")
+        if to_vehicle:
+            self._say(f"Another program may receive the commands: to start following, {enable_command()}")
+        follower = {"start_enabled": None if to_vehicle else True}
         self._nodes["follower"] = start_node("follower", self._params, follower)
         end_s = time.monotonic() + START_TIMEOUT_S
         while not (watcher.segmenter_is_ready() or self.stopping):
@@ -196,20 +190,25 @@ class Runner:
 
     def _start_camera(self) -> NodeProcess:
         options = self._options
-        parameters: dict[str, object]
         if options.source is None:
-            name, parameters = "simulator", {"seed": options.seed, "report": str(options.out.resolve())}
-            for option in ("scenario", "vehicle"):
-                if getattr(options, option) is not None:
-                    parameters[option] = getattr(options, option)
+            simulator = {
+                "scenario": options.scenario,
+                "vehicle": options.vehicle,
+                "seed": options.seed,
+                "report": str(options.out.resolve()),
+            }
+            camera = start_node("simulator", self._params, simulator)
         else:
-            name, parameters = "player", {"source": options.source, "rate_hz": options.rate_hz, "loop": options.loop}
-            if options.calibration is not None:
-                parameters["calibration"] = str(options.calibration.resolve())
-            if options.fov_deg is not None:
-                parameters["horizontal_fov_deg"] = options.fov_deg
-        self._nodes[CAMERA] = start_node(name, self._params, parameters)
-        return self._nodes[CAMERA]
+            player = {
+                "source": options.source,
+                "rate_hz": options.rate_hz,
+                "loop": options.loop,
+                "calibration": options.calibration and str(options.calibration.resolve()),
+                "horizontal_fov_deg": options.fov_deg,
+            }
+            camera = start_node("player", self._params, player)
+        self._nodes[CAMERA] = camera
+        return camera
 
     def _check_nodes(self) -> None:
         """Raise UserError if a node has ended too early."""
@@ -229,7 +228,7 @@ class Runner:
             if len(self._restarts_s) == MAX_RESTARTS:
                 raise UserError(f"{ending}; after {MAX_RESTARTS} restarts in {RESTART_WINDOW_S:.0f} s the flight ends")
             self._restarts_s.append(now_s)
-            self._console.print(plain(f"{ending}; it is restarted"), soft_wrap=True)
+            self._say(f"{ending}; it is restarted")
             node.start()
 
     def _fly(self, watcher: FlightWatcher, camera: NodeProcess) -> None:
@@ -275,7 +274,7 @@ class Runner:
         self._console.print(table)
         for warning in self._nodes[CAMERA].first_warnings:
             if self._options.source is not None or "the drone touched" in warning:  # not each slow second of drawing
-                self._console.print(plain(warning), soft_wrap=True)
+                self._say(warning)
 
 
 def plain(text: str) -> Text:

@@ -6,11 +6,10 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fcn_follow.errors import UserError
+from fcn_follow.images.pictures import write_picture
 from fcn_follow.simulation.camera import pinhole
 from fcn_follow.simulation.outfits import HERO, dressed, random_outfit
 from fcn_follow.simulation.people import ON_FOOT
@@ -34,16 +33,9 @@ def write_pictures(out: Path) -> list[Path]:
         "frames.jpg": _frames(world),
         "plan.png": TownMap(world.town, (8.0, 0.0), 180.0, 720).background,
     }
-    paths = []
     for name, picture in pictures.items():
-        path = out / name
-        try:
-            out.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(cv2.imencode(path.suffix, np.ascontiguousarray(picture[..., ::-1]))[1].tobytes())
-        except OSError as error:
-            raise UserError(f"cannot write {path}: {error.strerror or error}") from error
-        paths.append(path)
-    return paths
+        write_picture(out / name, picture[..., ::-1])
+    return [out / name for name in pictures]
 
 
 def _town(world: World) -> Image:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fcn_follow.coordinates import quaternion_xyzw
+from fcn_follow.coordinates import quaternion_xyzw, rotated
 from fcn_follow.geometry import ZERO_COMMAND, VehicleState, VelocityCommand
 
 GRAVITY_M_S2 = 9.81
@@ -73,11 +73,10 @@ class Drone:
         self,
         position_m: tuple[float, float, float],
         yaw_rad: float,
-        parameters: DroneParameters | None = None,
         wind: Wind | None = None,
         rng: np.random.Generator | None = None,
     ) -> None:
-        self.parameters = parameters or DroneParameters()
+        self.parameters = DroneParameters()
         self.is_seen = self.is_flying = True
         self.wind = wind or Wind()
         self.position_m: Vector = np.array(position_m, dtype=np.float64)
@@ -102,9 +101,7 @@ class Drone:
     @property
     def roll_pitch_rad(self) -> tuple[float, float]:
         """The tilt for the current thrust, in the body frame (roll to the right and pitch nose down are positive)."""
-        c, s = math.cos(self.yaw_rad), math.sin(self.yaw_rad)
-        forward = c * self._thrust_m_s2[0] + s * self._thrust_m_s2[1]
-        left = -s * self._thrust_m_s2[0] + c * self._thrust_m_s2[1]
+        forward, left = rotated(self._thrust_m_s2[0], self._thrust_m_s2[1], -self.yaw_rad)
         lift = GRAVITY_M_S2 + self._thrust_m_s2[2]
         return math.atan2(-left, math.hypot(lift, forward)), math.atan2(forward, lift)
 
@@ -112,14 +109,7 @@ class Drone:
         """Move on from now_s to now_s + dt_s."""
         p = self.parameters
         command = self._command if now_s - self._commanded_s <= p.command_timeout_s else ZERO_COMMAND
-        c, s = math.cos(self.yaw_rad), math.sin(self.yaw_rad)
-        wanted = np.array(
-            [
-                c * command.forward_m_s - s * command.left_m_s,
-                s * command.forward_m_s + c * command.left_m_s,
-                command.up_m_s,
-            ]
-        )
+        wanted = np.array([*rotated(command.forward_m_s, command.left_m_s, self.yaw_rad), command.up_m_s])
         error = wanted - self.velocity_m_s
         if float(np.linalg.norm(error)) < _INTEGRATES_BELOW_M_S:
             self._integral_m_s2 = self._integral_m_s2 + p.velocity_integral_1_s2 * error * dt_s

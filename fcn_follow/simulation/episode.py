@@ -22,7 +22,7 @@ from fcn_follow.simulation.outside_drone import OutsideDrone
 from fcn_follow.simulation.people import BODY_HEIGHT_M, MIDDLE_M, SEATED_MIDDLE_M, pose_index
 from fcn_follow.simulation.renderer import HERO as HERO_LABEL
 from fcn_follow.simulation.renderer import OTHER_PERSON, CameraPose, PersonView, Renderer, look
-from fcn_follow.simulation.scenarios import START_HEIGHT_M, Scenario
+from fcn_follow.simulation.scenarios import START_HEIGHT_M, START_YAW_RAD, Scenario
 from fcn_follow.simulation.town import GroundHeight, Town
 from fcn_follow.simulation.walking import Crowd, Route, Walker
 from fcn_follow.simulation.world import World, make_world
@@ -92,7 +92,7 @@ class Episode(AbstractContextManager["Episode"]):
     ) -> None:
         self.scenario, self.camera = scenario, _mounted(camera or CameraSetup(), scenario.pitch_error_rad)
         self.now_s = 0.0
-        self.world: World = make_world(seed, scenario.walls, scenario.trees, scenario.grounds)
+        self.world: World = make_world(seed, scenario.town(seed))
         self.town: Town = self.world.town
         self._ground = GroundHeight(self.town)
         self._renderer = Renderer(self.world, self.camera.width_px, self.camera.height_px)
@@ -104,9 +104,9 @@ class Episode(AbstractContextManager["Episode"]):
         x, y = (place + offset for place, offset in zip(scenario.start_m, scenario.drone_from_hero_m, strict=True))
         start = (x, y, self._ground(*scenario.start_m) + START_HEIGHT_M)
         self.drone = (
-            OutsideDrone((x, y), scenario.drone_yaw_rad, self._ground)
+            OutsideDrone((x, y), START_YAW_RAD, self._ground)
             if flown_outside
-            else Drone(start, scenario.drone_yaw_rad, wind=scenario.wind, rng=wind_rng)
+            else Drone(start, START_YAW_RAD, wind=scenario.wind, rng=wind_rng)
         )
         self._odometry = Odometry(OdometryNoise(), odometry_rng)
         self.crowd = Crowd(rng, self.town, scenario.crowd, scenario.crowd_region_m, (scenario.start_m, (x, y)))

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fcn_follow.coordinates import quaternion_xyzw, roll_pitch_yaw, rotated
 from fcn_follow.geometry import HeroPosition, Vector3, VehicleState
 
 SECOND_PUBLISHER_OFFSET_M = 12.0
@@ -189,22 +190,18 @@ def draw_faults(rng: np.random.Generator, duration_s: float) -> tuple[Fault, ...
 
 
 def _moved(state: VehicleState, distance_m: float, direction_rad: float) -> VehicleState:
-    x, y, z = state.position_odom_m
-    moved = (x + distance_m * math.cos(direction_rad), y + distance_m * math.sin(direction_rad), z)
-    return dataclasses.replace(state, position_odom_m=moved)
+    (x, y, z), (east, north) = state.position_odom_m, rotated(distance_m, 0.0, direction_rad)
+    return dataclasses.replace(state, position_odom_m=(x + east, y + north, z))
 
 
 def _turned(state: VehicleState, angle_rad: float) -> VehicleState:
-    x, y, z, w = state.orientation_odom_xyzw
-    sin, cos = math.sin(angle_rad / 2), math.cos(angle_rad / 2)
-    turned = (x * cos - y * sin, y * cos + x * sin, z * cos + w * sin, w * cos - z * sin)
-    return dataclasses.replace(state, orientation_odom_xyzw=turned)
+    roll, pitch, yaw = roll_pitch_yaw(state.orientation_odom_xyzw)
+    return dataclasses.replace(state, orientation_odom_xyzw=quaternion_xyzw(roll, pitch, yaw + angle_rad))
 
 
 def _with_turned_velocity(state: VehicleState, angle_rad: float) -> VehicleState:
     vx, vy, vz = state.velocity_odom_m_s
-    sin, cos = math.sin(angle_rad), math.cos(angle_rad)
-    return dataclasses.replace(state, velocity_odom_m_s=(vx * cos - vy * sin, vx * sin + vy * cos, vz))
+    return dataclasses.replace(state, velocity_odom_m_s=(*rotated(vx, vy, angle_rad), vz))
 
 
 ODOMETRY_CHANGES: dict[str, Callable[[VehicleState, Fault, float], VehicleState]] = {

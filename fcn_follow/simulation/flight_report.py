@@ -8,11 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
-
-matplotlib.use("Agg")
-from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
 
 from fcn_follow.files import write_whole
 from fcn_follow.lab.pages import render, svg, webm_url
@@ -55,8 +52,8 @@ def write_flight_report(path: Path, log: FlightLog, result: Figures, town: Town,
         log=log,
         video=webm_url(video) if video is not None and video.is_file() else "",
         figures=[(_LABELS[name][0], _value(name, getattr(result, name))) for name in names],
-        path_plot=_svg(_path_plot(log, town)),
-        time_plot=_svg(_time_plot(log)),
+        path_plot=svg(_path_plot(log, town)),
+        time_plot=svg(_time_plot(log)),
     )
     write_whole(path, page)
 
@@ -76,7 +73,7 @@ def write_suite_report(path: Path, all_figures: Sequence[Figures], scenarios: Se
             (row["scenario"], descriptions.get(str(row["scenario"]), ""), [_value(name, row[name]) for name in names])
             for row in scenario_means(all_figures)
         ],
-        suite_plot=_svg(_suite_plot(all_figures)),
+        suite_plot=svg(_suite_plot(all_figures)),
     )
     write_whole(path, page)
 
@@ -98,7 +95,8 @@ def _path_plot(log: FlightLog, town: Town) -> Any:
     middle = (both.min(0) + both.max(0)) / 2
     side = float(max(30.0, (both.max(0) - both.min(0)).max() + 12.0))
     picture = TownMap(town, (float(middle[0]), float(middle[1])), side, 500).background
-    figure, axes = plt.subplots(figsize=(7, 7))
+    figure = Figure(figsize=(7, 7))
+    axes = figure.subplots()
     west, south = middle - side / 2
     axes.imshow(picture, extent=(west, west + side, south, south + side), alpha=0.6)
     axes.plot(drone[:, 0], drone[:, 1], color="black", linewidth=1.5, label="drone")
@@ -121,7 +119,8 @@ def _time_plot(log: FlightLog) -> Any:
     bearing = np.degrees(np.angle(np.exp(1j * (np.arctan2(offset[:, 1], offset[:, 0]) - yaw))))
     frames = np.array([(k.stamp_s, k.iou, k.centroid_error_px, 1e3 * k.latency_s) for k in log.looks]).reshape(-1, 4)
     points = log.parameters.set_points
-    figure, axes = plt.subplots(8, 1, figsize=(9, 13.5), sharex=True, height_ratios=[2, 2, 2, 2, 2, 2, 2, 0.6])
+    figure = Figure(figsize=(9, 13.5))
+    axes = figure.subplots(8, 1, sharex=True, height_ratios=[2, 2, 2, 2, 2, 2, 2, 0.6])
     series = [
         (time, np.hypot(offset[:, 0], offset[:, 1]), "distance [m]", points.distance_m),
         (time, -offset[:, 2], "height [m]", points.height_m),
@@ -162,7 +161,8 @@ def _command_plot(axis: Any, log: FlightLog) -> None:
 def _suite_plot(all_figures: Sequence[Figures]) -> Any:
     names = list(dict.fromkeys(f.scenario for f in all_figures))
     shown = ["hero_in_frame", "distance_rms_m", "closest_person_m", "mean_iou"]
-    figure, axes = plt.subplots(1, len(shown), figsize=(12, 0.3 * len(names) + 1.5), sharey=True)
+    figure = Figure(figsize=(12, 0.3 * len(names) + 1.5))
+    axes = figure.subplots(1, len(shown), sharey=True)
     for axis, name in zip(axes, shown, strict=True):
         axis.plot(
             [getattr(f, name) for f in all_figures], [names.index(f.scenario) for f in all_figures], "o", alpha=0.6
@@ -172,10 +172,3 @@ def _suite_plot(all_figures: Sequence[Figures]) -> Any:
     axes[0].set_yticks(range(len(names)), names)
     axes[0].invert_yaxis()
     return figure
-
-
-def _svg(figure: Any) -> str:
-    try:
-        return svg(figure)
-    finally:
-        plt.close(figure)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -16,53 +14,39 @@ from fcn_follow.images.captions import write_caption
 from fcn_follow.lab.webm import Video
 from fcn_follow.perception.blobs import Blob
 from fcn_follow.perception.overlay import draw_overlay
+from fcn_follow.simulation.flight import Moment
 from fcn_follow.simulation.town import Town
 from fcn_follow.simulation.town_map import TownMap
 
+_HEIGHT_PX = 240
 _MAP_SIDE_M = 44.0
 _SHOWN_PATH = 240
 
 
-class FlightVideo(AbstractContextManager["FlightVideo"]):
-    """Writes one WebM (VP8) file, an image for each call of `add`; it gets its name when closed without an error."""
+class FlightVideo(Video):
+    """A video with an image for each call of `add_moment`."""
 
-    def __init__(self, path: Path, town: Town, rate_hz: float, height_px: int, half_view_rad: float) -> None:
-        self._video = Video(path, rate_hz)
-        self._town, self._height = town, height_px
-        self._half_view_rad = half_view_rad
+    def __init__(self, path: Path, town: Town, rate_hz: float, half_view_rad: float) -> None:
+        super().__init__(path, rate_hz)
+        self._town, self._half_view_rad = town, half_view_rad
         self._map: TownMap | None = None
         self._map_middle = np.zeros(2)
         self._drone_path: deque[Vector3] = deque(maxlen=_SHOWN_PATH)
 
-    def add(
-        self,
-        rgb: NDArray[np.uint8],
-        labels: NDArray[np.uint8],
-        hero: Blob | None,
-        drone_m: Vector3,
-        drone_yaw_rad: float,
-        hero_m: Vector3,
-        people_m: tuple[tuple[float, float], ...],
-        caption: str,
-    ) -> None:
-        """Add an image with `caption` in its corner."""
-        self._drone_path.append(drone_m)
+    def add_moment(self, rgb: NDArray[np.uint8], labels: NDArray[np.uint8], hero: Blob | None, now: Moment) -> None:
+        """Add an image with the time and the state in its corner."""
+        self._drone_path.append(now.drone_m)
         camera = draw_overlay(rgb, labels, hero)
-        if camera.shape[0] != self._height:
-            width = round(camera.shape[1] * self._height / camera.shape[0])
-            camera = cv2.resize(camera, (width, self._height), interpolation=cv2.INTER_AREA)
-        middle = np.array(hero_m[:2])
+        if camera.shape[0] != _HEIGHT_PX:
+            width = round(camera.shape[1] * _HEIGHT_PX / camera.shape[0])
+            camera = cv2.resize(camera, (width, _HEIGHT_PX), interpolation=cv2.INTER_AREA)
+        middle = np.array(now.hero_m[:2])
         if self._map is None or np.abs(middle - self._map_middle).max() > _MAP_SIDE_M * 0.3:
             self._map_middle = middle
-            self._map = TownMap(self._town, (hero_m[0], hero_m[1]), _MAP_SIDE_M, self._height)
-        above = self._map.draw(drone_m, drone_yaw_rad, hero_m, people_m, self._drone_path, self._half_view_rad)
+            self._map = TownMap(self._town, (now.hero_m[0], now.hero_m[1]), _MAP_SIDE_M, _HEIGHT_PX)
+        above = self._map.draw(
+            now.drone_m, now.drone_yaw_rad, now.hero_m, now.people_m, self._drone_path, self._half_view_rad
+        )
         picture = np.hstack([camera, above])
-        write_caption(picture, caption, (6, self._height - 8))
-        self._video.add(picture)
-
-    def close(self) -> None:
-        """Finish the file and move it to its name."""
-        self._video.close()
-
-    def __exit__(self, *error: Any) -> None:
-        self._video.__exit__(*error)
+        write_caption(picture, f"{now.now_s:5.1f} s  {now.state}", (6, _HEIGHT_PX - 8))
+        self.add(picture)

@@ -5,10 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from fcn_follow.errors import UserError
-from fcn_follow.files import make_folder
-from fcn_follow.images.pictures import write_picture
-from fcn_follow.lab.recordings.truth import mask_picture
 from fcn_follow.perception.sight import Sight
 from fcn_follow.simulation.episode import CameraSetup, Episode, Frame
 from fcn_follow.simulation.figures import Figures, figures
@@ -18,27 +14,6 @@ from fcn_follow.simulation.flight_video import FlightVideo
 from fcn_follow.simulation.moves import Move
 from fcn_follow.simulation.scenarios import Scenario
 from fcn_follow.simulation.suite import EyesSpec
-from fcn_follow.simulation.world import town_of
-
-
-class FrameRecorder:
-    """Writes the frames of a flight and their true masks into a new folder, in the form that `open_frames` reads.
-
-    Raises UserError if the folder holds something, or cannot be written.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        if folder.is_dir() and any(folder.iterdir()):
-            raise UserError(f"--record {folder} holds other files; give a folder that is new or empty")
-        self._folder, self._count = folder, 0
-        for name in ("images", "masks"):
-            make_folder(folder / name, "--record")
-
-    def add(self, frame: Frame) -> None:
-        """Write the next frame."""
-        write_picture(self._folder / f"images/{self._count:06d}.png", frame.rgb[..., ::-1])
-        write_picture(self._folder / f"masks/{self._count:06d}.png", mask_picture(frame.labels)[..., ::-1])
-        self._count += 1
 
 
 def fly_with_report(
@@ -46,28 +21,21 @@ def fly_with_report(
     seed: int,
     spec: EyesSpec,
     out: Path,
-    duration_s: float | None = None,
-    on_frame: Callable[[float], None] = lambda now_s: None,
-    move: Move | None = None,
-    record: Callable[[Frame], None] | None = None,
+    duration_s: float | None,
+    on_frame: Callable[[Frame], None],
+    move: Move | None,
 ) -> tuple[Figures, Path]:
-    """Fly, and write NAME_SEED.html and NAME_SEED.webm into the folder `out`; the figures and the page.
-
-    `on_frame` gets the time of each frame, `record` the frame.
-    """
+    """Fly, and write NAME_SEED.html and NAME_SEED.webm into the folder `out`; the figures and the page."""
     camera = CameraSetup()
     eyes = spec.open(camera)
-    town = town_of(seed, scenario.walls, scenario.trees, scenario.grounds)
+    town = scenario.town(seed)
     name = f"{scenario.name}_{seed}"
-    with FlightVideo(out / f"{name}.webm", town, scenario.camera_hz, 240, camera.horizontal_fov_rad / 2) as video:
+    video = FlightVideo(out / f"{name}.webm", town, scenario.camera_hz, camera.horizontal_fov_rad / 2)
+    with video:
 
         def watch(episode: Episode, frame: Frame, sight: Sight, now: Moment) -> None:
-            caption = f"{now.now_s:5.1f} s  {now.state}"
-            place = (now.drone_m, now.drone_yaw_rad, now.hero_m, now.people_m)
-            video.add(frame.rgb, sight.labels, sight.hero, *place, caption)
-            on_frame(now.now_s)
-            if record:
-                record(frame)
+            video.add_moment(frame.rgb, sight.labels, sight.hero, now)
+            on_frame(frame)
 
         log = fly(scenario, seed, eyes, camera, watch, duration_s, move=move, cast=spec.cast(seed))
     result = figures(log)

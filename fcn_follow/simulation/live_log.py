@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fcn_follow.errors import UserError
+from fcn_follow.files import make_folder
 from fcn_follow.geometry import ZERO_COMMAND, VelocityCommand
 from fcn_follow.perception.hero import find_hero
 from fcn_follow.perception.sight import Sight
@@ -28,21 +28,16 @@ class LiveLog:
     """Call `add` at each step; `write` at the end leaves flight.html and flight.webm in the folder."""
 
     def __init__(self, episode: Episode, seed: int, folder: Path) -> None:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UserError(f"report {folder}: {error.strerror or error}") from error
+        make_folder(folder, "report")
         self._episode, self._folder = episode, folder
         self._log = FlightLog(episode.scenario, seed, follower_parameters(episode.camera))
         self._waiting: list[Frame] = []
         self._command = ZERO_COMMAND
-        camera = episode.camera
         self._video = FlightVideo(
             folder / "flight.webm",
             episode.town,
             episode.scenario.camera_hz / _LOOKS_PER_IMAGE,
-            240,
-            camera.horizontal_fov_rad / 2,
+            episode.camera.horizontal_fov_rad / 2,
         )
 
     def add(
@@ -67,8 +62,7 @@ class LiveLog:
             self._log.looks.append(judged(frame, Sight(labels, hero, None), arrived_s))
             if len(self._log.looks) % _LOOKS_PER_IMAGE:
                 continue
-            place = (now.drone_m, now.drone_yaw_rad, now.hero_m, now.people_m)
-            self._video.add(frame.rgb, labels, hero, *place, f"{now.now_s:5.1f} s  {state}")
+            self._video.add_moment(frame.rgb, labels, hero, now)
 
     def write(self, contact: str) -> Path | None:
         """Write the report; its path, or None where nothing flew."""

@@ -6,20 +6,19 @@ hero walks north or south, the drone sees it from the side, past anything that s
 
 from __future__ import annotations
 
-import difflib
 import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from fcn_follow.errors import UserError
+from fcn_follow.errors import UserError, suggestion
 from fcn_follow.simulation.camera import Sensor
 from fcn_follow.simulation.drone import Wind
 from fcn_follow.simulation.renderer import Light
-from fcn_follow.simulation.town import Building, Ground, Plant, steps
+from fcn_follow.simulation.town import Building, Ground, Plant, Town, steps, town_of
 from fcn_follow.simulation.walking import Leg, Route
 
-START_DISTANCE_M, START_HEIGHT_M = 5.0, 2.4
+START_DISTANCE_M, START_HEIGHT_M, START_YAW_RAD = 5.0, 2.4, 0.0
 CALM, DAY = Wind(), Light()
 DUSK = Light(2.6, 0.2, (0.55, 0.36, 0.2), (0.3, 0.28, 0.32), True)
 NIGHT = Light(2.6, 0.15, (0.22, 0.15, 0.1), (0.17, 0.16, 0.2), True)
@@ -51,7 +50,6 @@ class Scenario:
     legs: tuple[Leg, ...]
     duration_s: float = 30.0
     drone_from_hero_m: tuple[float, float] = (-START_DISTANCE_M, 0.0)
-    drone_yaw_rad: float = 0.0
     crowd: int = 4
     crowd_region_m: tuple[float, float, float, float] = (-30.0, -30.0, 30.0, 30.0)
     lookalike: bool = False
@@ -81,6 +79,10 @@ class Scenario:
     def long_occlusion(self) -> bool:
         """Whether the hero is hidden for so long that it cannot stay in the frame."""
         return self.occlusion_s >= 5.0
+
+    def town(self, seed: int) -> Town:
+        """The town of this seed with the scenario's obstacles."""
+        return town_of(seed, self.walls, self.trees, self.grounds)
 
 
 def _row(*legs: tuple[float, float, float] | tuple[float, float, float, float]) -> tuple[Leg, ...]:
@@ -240,7 +242,5 @@ def find_scenario(name: str) -> Scenario:
     """The scenario of that name. Raises UserError, suggesting a similar name, where there is none."""
     by_name = {scenario.name: scenario for scenario in SCENARIOS}
     if name not in by_name:
-        near = difflib.get_close_matches(name, by_name, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(by_name)}"
-        raise UserError(f"there is no scenario '{name}'; {hint}")
+        raise UserError(f"there is no scenario '{name}'; {suggestion(name, by_name)}")
     return by_name[name]

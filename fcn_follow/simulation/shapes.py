@@ -89,10 +89,9 @@ def tube(path_m: PointsLike, radii_m: Sequence[float], sides: int = 8) -> Mesh:
 def ellipsoid(centre_m: Sequence[float], radii_m: Sequence[float], rings: int = 7, sides: int = 10) -> Mesh:
     """An ellipsoid with its axes along x, y and z."""
     latitude = np.linspace(-np.pi / 2 + 0.2, np.pi / 2 - 0.2, rings)
-    cx, cy, cz = centre_m
     rx, ry, rz = radii_m
-    mesh = stacked_ellipses([(rz * np.sin(a), 0.0, rx * np.cos(a), ry * np.cos(a)) for a in latitude], sides)
-    return Mesh(mesh.vertices_m + np.array([cx, cy, cz]), mesh.faces)
+    sections = [(rz * np.sin(a), 0.0, rx * np.cos(a), ry * np.cos(a)) for a in latitude]
+    return stacked_ellipses(sections, sides).moved(centre_m)
 
 
 def _ears(outline: Points) -> list[tuple[int, int, int]]:

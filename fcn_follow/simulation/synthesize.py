@@ -25,8 +25,8 @@ from fcn_follow.simulation.outfits import HERO, Outfit, dressed, parse_colour
 from fcn_follow.simulation.random_scene import Scene, SceneRequest, draw_scene, low_walls
 from fcn_follow.simulation.renderer import HERO as HERO_LABEL
 from fcn_follow.simulation.renderer import Picture, Renderer
-from fcn_follow.simulation.town import Building, GroundHeight
-from fcn_follow.simulation.world import World, make_world, town_of
+from fcn_follow.simulation.town import Building, GroundHeight, town_of
+from fcn_follow.simulation.world import World, make_world
 
 FRAMES_PER_TOWN = 100
 FAR_HERO_PX = (4, 200)
@@ -133,7 +133,7 @@ def _block(options: SynthesisOptions, out: Path, block: int, first: int) -> Iter
     walls: tuple[Building, ...] = ()
     if options.behind_wall_share:
         walls = low_walls(np.random.default_rng([options.seed, block, 3]), town_of(town_seed))
-    world = make_world(town_seed, walls)
+    world = make_world(town_seed, town_of(town_seed, walls))
     ground = GroundHeight(world.town)
     hero = dressed(HERO, options.clothes)
     last = min((block + 1) * FRAMES_PER_TOWN, options.count)

@@ -5,12 +5,14 @@ x runs east, y north, z up, all in metres from the middle of the square.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
+from fcn_follow.geometry import Vector3
 from fcn_follow.simulation.shapes import Points, box_outline, circle_outline
 
 HALF_SIDE_M = 120.0
@@ -63,28 +65,23 @@ class Town:
     plants: tuple[Plant, ...]
 
     def blocked(self, x_m: float, y_m: float, margin_m: float) -> bool:
-        """Whether a building or plant is nearer than `margin_m` to a position."""
-        for building in self.buildings:
-            across = abs(x_m - building.centre_m[0]) - building.size_m[0] / 2
-            along = abs(y_m - building.centre_m[1]) - building.size_m[1] / 2
-            if max(across, along) < margin_m:
-                return True
-        return any(
-            (x_m - p.centre_m[0]) ** 2 + (y_m - p.centre_m[1]) ** 2 < (p.radius_m + margin_m) ** 2 for p in self.plants
-        )
+        """Whether a building or plant is nearer than `margin_m` to a position, at any height."""
+        return self._is_near((x_m, y_m, -math.inf), margin_m)
 
-    def hit(self, position_m: tuple[float, float, float], radius_m: float) -> bool:
+    def hit(self, position_m: Vector3, radius_m: float) -> bool:
         """Whether a ball touches the ground, a building, a trunk or a flower bed."""
+        return position_m[2] < radius_m or self._is_near(position_m, radius_m)
+
+    def _is_near(self, position_m: Vector3, margin_m: float) -> bool:
         x, y, z = position_m
-        if z < radius_m:
-            return True
         for building in self.buildings:
             across = abs(x - building.centre_m[0]) - building.size_m[0] / 2
             along = abs(y - building.centre_m[1]) - building.size_m[1] / 2
-            if max(across, along, z - building.height_m) < radius_m:
+            if max(across, along, z - building.height_m) < margin_m:
                 return True
         return any(
-            np.hypot(x - p.centre_m[0], y - p.centre_m[1]) < p.radius_m + radius_m and z < p.height_m + radius_m
+            (x - p.centre_m[0]) ** 2 + (y - p.centre_m[1]) ** 2 < (p.radius_m + margin_m) ** 2
+            and z < p.height_m + margin_m
             for p in self.plants
         )
 
@@ -218,16 +215,14 @@ def steps(
     )
 
 
-def make_town(
-    rng: np.random.Generator,
-    walls: Sequence[Building] = (),
-    trees: Sequence[Plant] = (),
-    grounds: Sequence[Ground] = (),
+def town_of(
+    seed: int, walls: Sequence[Building] = (), trees: Sequence[Plant] = (), grounds: Sequence[Ground] = ()
 ) -> Town:
-    """The town, with additional walls, trees and grounds; its own trees have small random differences."""
+    """The town, with additional walls, trees and grounds; its own trees have small random differences by the seed."""
     half = HALF_SIDE_M
     grass = Ground("grass", _rectangle(-half, half, -half, half), 0.0)
-    return Town((grass, *_roads(), *_square(), *_park(), *grounds), (*_buildings(), *walls), (*_plants(rng), *trees))
+    plants = _plants(np.random.default_rng([seed, 1]))
+    return Town((grass, *_roads(), *_square(), *_park(), *grounds), (*_buildings(), *walls), (*plants, *trees))
 
 
 def bed_outline(plant: Plant) -> Points:

@@ -64,10 +64,9 @@ class Walker:
 class Route:
     """The hero's legs, one after the other; after the last the hero stands."""
 
-    def __init__(self, start_m: tuple[float, float], legs: Sequence[Leg], heading_rad: float | None = None) -> None:
-        first = legs[0].to_m if legs else (start_m[0] + 1.0, start_m[1])
-        towards = math.atan2(first[1] - start_m[1], first[0] - start_m[0])
-        self.walker = Walker(*start_m, heading_rad if heading_rad is not None else towards)
+    def __init__(self, start_m: tuple[float, float], legs: Sequence[Leg]) -> None:
+        x, y = legs[0].to_m
+        self.walker = Walker(*start_m, math.atan2(y - start_m[1], x - start_m[0]))
         self._legs = list(legs)
         self._stand_s = 0.0
         self._sits = False

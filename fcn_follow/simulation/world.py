@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -14,7 +13,7 @@ from fcn_follow.simulation.graphics import mujoco
 from fcn_follow.simulation.people import PARTS, POSES, body_meshes
 from fcn_follow.simulation.scenery import make_materials, scenery
 from fcn_follow.simulation.shapes import Mesh
-from fcn_follow.simulation.town import Building, Ground, Plant, Town, make_town
+from fcn_follow.simulation.town import Town, town_of
 
 MAX_PEOPLE = 28
 """In one image."""
@@ -75,25 +74,10 @@ class _Builder:
         return self.spec.add_material(name=name, specular=0.0, shininess=0.0, reflectance=0.0)
 
 
-def town_of(
-    seed: int,
-    extra_walls: Sequence[Building] = (),
-    extra_trees: Sequence[Plant] = (),
-    extra_grounds: Sequence[Ground] = (),
-) -> Town:
-    """The plan of the world that `make_world` makes from the same arguments."""
-    return make_town(np.random.default_rng([seed, 1]), extra_walls, extra_trees, extra_grounds)
-
-
-def make_world(
-    seed: int = 0,
-    extra_walls: Sequence[Building] = (),
-    extra_trees: Sequence[Plant] = (),
-    extra_grounds: Sequence[Ground] = (),
-) -> World:
-    """The town with the textures and trees of `seed` and additional walls, trees and grounds; it takes a second."""
+def make_world(seed: int, town: Town | None = None) -> World:
+    """A town with the textures and leaves of `seed`, by default that of `town_of(seed)`; it takes a second."""
     rng = np.random.default_rng([seed, 2])
-    town = town_of(seed, extra_walls, extra_trees, extra_grounds)
+    town = town or town_of(seed)
     builder = _Builder()
     materials = make_materials(rng)
     for name, image in materials.textures.items():

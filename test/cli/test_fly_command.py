@@ -54,7 +54,30 @@ def test_a_flight_after_another_outfit_is_recorded_as_frames_with_masks(tmp_path
     red, green, _ = image[labels == 2].mean(axis=0)
     assert green > 0.7 * red, "the hero of seed 2 is in yellow and blue, that of the weights in red"
     again = fcn_follow(*arguments)
-    assert again.returncode == 1 and "--record" in again.stderr and "holds other files" in again.stderr
+    assert again.returncode == 1 and f"{tmp_path / 'frames'}: is there already" in " ".join(again.stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("command", "interrupted", "left"),
+    [
+        (["fly", "one", "--true-positions"], "fly_with_report.fly_with_report", "stopped; the video so far is in {}"),
+        (
+            ["fly", "faults", "--true-positions", "--processes", 1],
+            "fault_flights.run",
+            "stopped; what was finished is in {}, and --resume keeps it",
+        ),
+        (["synthesize", "--count", 1], "synthesize.synthesize", "stopped; the same command continues from here"),
+    ],
+)
+def test_ctrl_c_is_a_line_that_says_what_is_left(tmp_path, monkeypatch, command, interrupted, left):
+    def press(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(f"fcn_follow.simulation.{interrupted}", press)
+    out = tmp_path / "out"
+    done = fcn_follow(*command, "--out", out)
+    assert done.returncode == 130
+    assert done.stderr.splitlines()[-1] == left.format(out)
 
 
 def test_a_suite_leaves_tables_and_a_page(tmp_path):

@@ -29,7 +29,7 @@ from fcn_follow.nodes.support.follower_parameters import FollowerNodeParameters
 from fcn_follow.nodes.support.segmenter_parameters import SegmenterParameters
 from fcn_follow.parameters import with_values
 from fcn_follow.simulation.shapes import ellipsoid
-from fcn_follow.simulation.world import town_of
+from fcn_follow.simulation.town import town_of
 
 ROOT = Path(__file__).resolve().parents[2]
 MODELS, WORLDS = ROOT / "models", ROOT / "worlds"

@@ -278,6 +278,12 @@ def test_the_compiled_graph_gives_what_plain_pytorch_gives(small):
     assert Verification(small).problem(opened) == ""
 
 
+def test_the_graph_without_torch_compile_gives_what_plain_pytorch_gives(monkeypatch):
+    monkeypatch.setattr(torch, "compile", lambda module, **_: module)
+    weights = shipped("fcn_001")
+    assert Verification(weights).problem(open_engine(EngineSpec("torch-compiled"), weights)) == ""
+
+
 def test_a_missing_compiler_is_reported(small, monkeypatch):
     def no_compiler(*_: object) -> None:
         raise RuntimeError("no C++ compiler was found")

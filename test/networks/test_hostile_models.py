@@ -110,7 +110,7 @@ def test_onnx_files_that_would_compute_without_end_are_refused(tmp_path):
     shape = helper.make_tensor("s", TensorProto.INT64, [2], [10**6, 10**6])
     onnx_file(path, helper.make_node("ConstantOfShape", ["s"], ["y"]), initializers=[shape])
     with pytest.raises(UserError, match="operation 'ConstantOfShape'"):
-        foreign.read_onnx(path)
+        foreign.onnx_metadata(path)
     doubled = [helper.make_node("Concat", [f"v{i}", f"v{i}"], [f"v{i + 1}"], axis=1) for i in range(28)]
     onnx_file(
         path,
@@ -120,19 +120,19 @@ def test_onnx_files_that_would_compute_without_end_are_refused(tmp_path):
         size=["N", "M"],
     )
     with pytest.raises(UserError, match="has a result of 805,306,368 numbers"):
-        foreign.read_onnx(path)
+        foreign.onnx_metadata(path)
     huge = helper.make_tensor("w", TensorProto.FLOAT, [2], [0.0, 0.0])
     huge.dims[:] = [2**31, 2**31]
     onnx_file(path, helper.make_node("Add", ["x", "w"], ["y"]), initializers=[huge])
     with pytest.raises(UserError, match="tensor 'w' has an impossible size"):
-        foreign.read_onnx(path)
+        foreign.onnx_metadata(path)
     outside = helper.make_tensor("w", TensorProto.FLOAT, [1, 3], [0.0] * 3)
     outside.ClearField("float_data")
     outside.data_location = TensorProto.EXTERNAL
     outside.external_data.add(key="location", value="/etc/passwd")
     onnx_file(path, helper.make_node("Add", ["x", "w"], ["y"]), initializers=[outside])
     with pytest.raises(UserError, match="refers to other files"):
-        foreign.read_onnx(path)
+        foreign.onnx_metadata(path)
 
 
 def test_an_onnx_file_of_millions_of_empty_nodes_is_not_parsed(tmp_path, monkeypatch):
@@ -140,7 +140,7 @@ def test_an_onnx_file_of_millions_of_empty_nodes_is_not_parsed(tmp_path, monkeyp
     (tmp_path / "a.onnx").write_bytes(b"\x3a" + varint(len(nodes)) + nodes)
     monkeypatch.setattr(onnx, "load_model_from_string", lambda *_: pytest.fail("it was parsed"))
     with pytest.raises(UserError, match="more than 8 MB that are not weights"):
-        foreign.read_onnx(tmp_path / "a.onnx")
+        foreign.onnx_metadata(tmp_path / "a.onnx")
 
 
 def varint(value):

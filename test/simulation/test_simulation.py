@@ -24,9 +24,9 @@ from fcn_follow.simulation.outfits import HERO, dressed, parse_colour, random_ou
 from fcn_follow.simulation.people import ON_FOOT, POSES, SEATED, body_meshes, pose_index
 from fcn_follow.simulation.renderer import Light, PersonView, Renderer, look
 from fcn_follow.simulation.scenarios import SCENARIOS, find_scenario
-from fcn_follow.simulation.town import GroundHeight
+from fcn_follow.simulation.town import GroundHeight, town_of
 from fcn_follow.simulation.walking import Crowd, Leg, Route
-from fcn_follow.simulation.world import make_world, town_of
+from fcn_follow.simulation.world import make_world
 
 SMALL = CameraSetup(width_px=120, height_px=90)
 DT_S = 0.01
@@ -228,7 +228,7 @@ def test_the_crowd_keeps_off_buildings_drone_and_hero():
 
 def test_places_of_the_scenarios_are_free():
     for scenario in SCENARIOS:
-        town = town_of(0, scenario.walls, scenario.trees, scenario.grounds)
+        town = scenario.town(0)
         x, y = scenario.start_m
         for leg in scenario.legs:
             for share in np.linspace(0, 1, 60):

@@ -14,8 +14,7 @@ from fcn_follow.simulation.outfits import HERO
 from fcn_follow.simulation.people import ON_FOOT
 from fcn_follow.simulation.random_scene import SceneRequest, draw_scene
 from fcn_follow.simulation.synthesize import SynthesisOptions, synthesize
-from fcn_follow.simulation.town import GroundHeight
-from fcn_follow.simulation.world import town_of
+from fcn_follow.simulation.town import GroundHeight, town_of
 
 OPTIONS = SynthesisOptions(count=6, width_px=96, height_px=64, seed=5, no_hero_share=0.3, far_share=0.3)
 

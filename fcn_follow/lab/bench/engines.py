@@ -15,13 +15,11 @@ from typing import TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
 from fcn_follow.errors import UserError
 from fcn_follow.inference.choice import ALLOWED, REFERENCE
-from fcn_follow.inference.engine import Answer, Engine, EngineSpec, Output, open_engine
+from fcn_follow.inference.engine import Answer, Engine, EngineSpec, open_engine
 from fcn_follow.inference.kinds import ENGINES, missing_for
-from fcn_follow.inference.torch_engines import CompiledEngine
 from fcn_follow.inference.verification import Verification, drawn_frames
 from fcn_follow.lab.bench.baselines import BASELINES
 from fcn_follow.lab.bench.hardware_limits import HardwareLimit, best_s, measure_limit
@@ -31,24 +29,6 @@ from fcn_follow.networks.weights import LoadedWeights, load_weights
 WARM_UP = 3
 Name = TypeVar("Name")
 Limits = dict[tuple[str, str, int], HardwareLimit]  # by device, precision and threads
-
-
-class ReplayedOnly(CompiledEngine):
-    """The rewritten graph in a CUDA graph, without torch.compile: ready in a second."""
-
-    def _compiled(self, module: nn.Module) -> Callable[[Tensor], Tensor]:
-        return module
-
-
-class CompiledOnly(CompiledEngine):
-    """The rewritten graph through torch.compile, launched kernel by kernel."""
-
-    def _capture(self) -> None:
-        pass
-
-
-VARIANTS: dict[str, type[CompiledEngine]] = {"replayed-only": ReplayedOnly, "compiled-only": CompiledOnly}
-"""What the two halves of the engine torch-compiled do on a GPU."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +84,7 @@ def contenders(device: str) -> list[str]:
     """
     engines = [name for name in ENGINES if (name, device) in ALLOWED]
     baselines = [name for name, baseline in BASELINES.items() if device in baseline.precisions]
-    return [REFERENCE, *baselines, *engines[1:], *(VARIANTS if device == "cuda" else ())]
+    return [REFERENCE, *baselines, *engines[1:]]
 
 
 def specs_of(name: str, device: str, threads: int) -> list[EngineSpec]:
@@ -116,7 +96,7 @@ def specs_of(name: str, device: str, threads: int) -> list[EngineSpec]:
 
 def _engine(name: str) -> str:
     """The engine of the package with a contender's libraries and precisions."""
-    return BASELINES[name].engine if name in BASELINES else "torch-compiled" if name in VARIANTS else name
+    return BASELINES[name].engine if name in BASELINES else name
 
 
 def _open(spec: EngineSpec, weights: LoadedWeights, batch: int) -> Engine:
@@ -124,8 +104,6 @@ def _open(spec: EngineSpec, weights: LoadedWeights, batch: int) -> Engine:
     if missing := missing_for(_engine(spec.name)):
         raise UserError(f"not installed: {missing}")
     try:
-        if spec.name in VARIANTS:
-            return VARIANTS[spec.name](spec, weights, Output.CODES, batch)
         if spec.name in BASELINES:
             return BASELINES[spec.name].make(spec, weights, batch)
         return open_engine(spec, weights, batch=batch)

@@ -72,12 +72,8 @@ def run_of(key: str, set_name: str) -> str:
 
 def natural(key: str) -> tuple[tuple[int, int, str], ...]:
     """A sort key: text as it is, numbers by value, also those that are too long for int()."""
-    parts = re.findall(r"[0-9]+|[^0-9]+", key)
-    numbers = [part.lstrip("0") if part[0] in "0123456789" else None for part in parts]
-    return tuple(
-        (1, 0, part) if number is None else (0, len(number), number)
-        for part, number in zip(parts, numbers, strict=True)
-    )
+    parts = re.findall(r"0*([0-9]+)|([^0-9]+)", key)
+    return tuple((1, 0, text) if text else (0, len(number), number) for number, text in parts)
 
 
 def _camera(name: PurePosixPath) -> int | None:

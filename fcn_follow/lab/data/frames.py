@@ -15,7 +15,6 @@ import zlib
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Protocol
 
 import cv2
 import numpy as np
@@ -40,11 +39,6 @@ MAX_ZIP_DIRECTORY_BYTES = 32 << 20
 
 class FrameError(UserError):
     """A single frame cannot be read; callers with many frames skip and count it."""
-
-
-class _Source(Protocol):
-    def names(self) -> list[PurePosixPath]: ...
-    def read(self, name: PurePosixPath) -> bytes: ...
 
 
 @dataclass(frozen=True)
@@ -91,7 +85,7 @@ class FrameSet:
     path: Path
     keys: tuple[str, ...]
     runs: tuple[str, ...]
-    _source: _Source
+    _source: _Folder | _Zip
     _images: tuple[PurePosixPath, ...]
     _masks: tuple[tuple[PurePosixPath, ...], ...] | None
     _depths: tuple[PurePosixPath, ...] | None = None
@@ -244,7 +238,7 @@ def _nearest_class(pictures: list[UInt8Array]) -> UInt8Array:
     return mask
 
 
-def _open_source(path: Path) -> tuple[_Source, str]:
+def _open_source(path: Path) -> tuple[_Folder | _Zip, str]:
     if path.is_dir():
         return _Folder(path), path.resolve().name
     if path.is_file():

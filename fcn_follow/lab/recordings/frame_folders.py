@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
-import cv2
-
-from fcn_follow.errors import UserError
-from fcn_follow.files import folder_beside
+from fcn_follow.files import NewFolder, write_whole
 from fcn_follow.images.messages import MessageError, UInt8Array, compressed_to_rgb, image_to_rgb
+from fcn_follow.images.pictures import write_picture
 from fcn_follow.lab.data.frames import FrameError, FrameSet
 from fcn_follow.lab.recordings.pairing import Moment, Tally, moments
 from fcn_follow.lab.recordings.reading import Bag, Report
@@ -64,48 +60,28 @@ def frames_to_bag(
     return written
 
 
-class FrameFolder(AbstractContextManager["FrameFolder"]):
-    """A new folder of frames in the training format, images/ and masks/; it gets its name when closed without an error.
-
-    Raises UserError if the name is taken or the folder cannot be written.
-    """
+class FrameFolder(NewFolder):
+    """A new folder of frames in the training format: images/ and masks/."""
 
     def __init__(self, path: Path) -> None:
-        if path.exists():
-            raise UserError(f"{path}: is there already; move it away or choose another name")
-        self._path = path
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._folder = folder_beside(path)
-            self._part = Path(self._folder.name) / path.name
-            (self._part / "images").mkdir(parents=True)
-        except OSError as error:
-            raise UserError(f"cannot write {path}: {error.strerror or error}") from error
+        super().__init__(path)
         self.frames = 0
 
     def add(self, moment: Moment, image_rgb: UInt8Array, labels: UInt8Array | None) -> None:
-        """Write one frame: a JPEG or PNG of the bag unchanged, raw pixels as PNG; labels H x W as its mask."""
-        name = stamped_name(moment.time_ns)
-        data = bytes(moment.image.message.data) if hasattr(moment.image.message, "format") else b""
-        if data.startswith(b"\xff\xd8"):
-            self._write(self._part / "images" / f"cam1_{name}.jpeg", data)
+        """Write an image of a bag: its JPEG unchanged, another as PNG; labels H x W as its mask."""
+        message = moment.image.message
+        self.add_frame(moment.time_ns, image_rgb, labels, bytes(message.data) if hasattr(message, "format") else b"")
+
+    def add_frame(self, stamp_ns: int, image_rgb: UInt8Array, labels: UInt8Array | None, file: bytes = b"") -> None:
+        """Write a frame: its file, where that is a JPEG, else a PNG; labels H x W as its mask."""
+        name = stamped_name(stamp_ns)
+        if file.startswith(b"\xff\xd8"):
+            write_whole(self.part / "images" / f"cam1_{name}.jpeg", file)
         else:
-            self._write(self._part / "images" / f"cam1_{name}.png", _png(image_rgb))
+            write_picture(self.part / "images" / f"cam1_{name}.png", image_rgb[..., ::-1])
         if labels is not None:
-            (self._part / "masks").mkdir(exist_ok=True)
-            self._write(self._part / "masks" / f"mask_{name}.png", _png(mask_picture(labels)))
+            write_picture(self.part / "masks" / f"mask_{name}.png", mask_picture(labels)[..., ::-1])
         self.frames += 1
-
-    def _write(self, path: Path, data: bytes) -> None:
-        try:
-            path.write_bytes(data)
-        except OSError as error:
-            raise UserError(f"cannot write {self._path}: {error.strerror or error}") from error
-
-    def __exit__(self, kind: type[BaseException] | None, value: object, trace: TracebackType | None) -> None:
-        with self._folder:
-            if kind in (None, KeyboardInterrupt) and self.frames:
-                self._part.replace(self._path)
 
 
 def decoded(
@@ -143,7 +119,3 @@ def refuse_other_size(labels: UInt8Array, image_rgb: UInt8Array) -> None:
     if labels.shape != image_rgb.shape[:2]:
         height, width = image_rgb.shape[:2]
         raise MessageError(f"mask of {labels.shape[1]}x{labels.shape[0]} for an image of {width}x{height}")
-
-
-def _png(rgb: UInt8Array) -> bytes:
-    return cv2.imencode(".png", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))[1].tobytes()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fcn_follow.errors import UserError
@@ -70,9 +70,8 @@ def _truth(bag: Bag) -> str:
     """The topic called ground_truth/label_mask, else the only label map; empty if there is none."""
     masks = [t.name for t in bag.topics if t.type == IMAGE and t.name.endswith(("label_mask", "labels_map"))]
     masks = [name for name in masks if not name.endswith(PUBLISHED_MASK)]
-    named: list[Callable[[str], bool]] = [lambda name: name.endswith("ground_truth/label_mask"), lambda name: True]
-    for fits in named:
-        matching = [name for name in masks if fits(name)]
+    for ending in ("ground_truth/label_mask", ""):
+        matching = [name for name in masks if name.endswith(ending)]
         if len(matching) == 1:
             return matching[0]
     if masks:

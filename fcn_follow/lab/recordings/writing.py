@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -13,7 +11,7 @@ from rosbags.interfaces import Connection
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 
 from fcn_follow.errors import UserError
-from fcn_follow.files import folder_beside
+from fcn_follow.files import NewFolder
 from fcn_follow.lab.recordings.reading import TYPES
 from fcn_follow.lab.recordings.topics import COMPRESSED, IMAGE
 
@@ -21,27 +19,19 @@ STORAGES = {"mcap": StoragePlugin.MCAP, "sqlite3": StoragePlugin.SQLITE3}
 FRAME_ID = "camera_optical_frame"
 
 
-class BagWriter(AbstractContextManager["BagWriter"]):
-    """A new bag, for a with statement; it gets its name when closed without an error.
-
-    Raises UserError if the name is taken or the folder cannot be written.
-    """
+class BagWriter(NewFolder):
+    """A new bag, for a with statement."""
 
     def __init__(self, path: Path, storage: str = "mcap", *, zstd: bool = False) -> None:
         if storage not in STORAGES:
             raise UserError(f"storage {storage!r} is not known; allowed is {', '.join(STORAGES)}")
-        if path.exists():
-            raise UserError(f"{path}: is there already; move it away or choose another name")
-        self._path = path
+        super().__init__(path)
         self._connections: dict[str, Connection] = {}
+        self._writer = Writer(self.part, version=9, storage_plugin=STORAGES[storage])
+        if zstd:
+            mode = CompressionMode.STORAGE if storage == "mcap" else CompressionMode.MESSAGE
+            self._writer.set_compression(mode, CompressionFormat.ZSTD)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._folder = folder_beside(path)
-            self._part = Path(self._folder.name) / path.name
-            self._writer = Writer(self._part, version=9, storage_plugin=STORAGES[storage])
-            if zstd:
-                mode = CompressionMode.STORAGE if storage == "mcap" else CompressionMode.MESSAGE
-                self._writer.set_compression(mode, CompressionFormat.ZSTD)
             self._writer.open()
         except OSError as error:
             raise UserError(f"cannot write {path}: {error.strerror or error}") from error
@@ -53,13 +43,13 @@ class BagWriter(AbstractContextManager["BagWriter"]):
             self._connections[topic] = self._writer.add_connection(topic, kind, typestore=TYPES)
         self._writer.write(self._connections[topic], recorded_ns, TYPES.serialize_cdr(message, kind))
 
-    def __exit__(self, kind: type[BaseException] | None, value: object, trace: TracebackType | None) -> None:
+    def __exit__(self, kind: type[BaseException] | None, value: object, trace: object) -> None:
         try:
             self._writer.close()
-            if kind is None or kind is KeyboardInterrupt:
-                self._part.replace(self._path)
-        finally:
-            self._folder.cleanup()
+        except BaseException:
+            self.aside.cleanup()
+            raise
+        super().__exit__(kind, value, trace)
 
 
 def image_message(pixels: NDArray[np.uint8], stamp_ns: int) -> Any:

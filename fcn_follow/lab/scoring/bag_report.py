@@ -21,6 +21,7 @@ from fcn_follow.lab.scoring.detection import CLASS_NAMES, FrameFinding
 from fcn_follow.lab.scoring.evaluation import Evaluation, FrameResult
 from fcn_follow.lab.scoring.follow_me import Kind
 from fcn_follow.lab.scoring.score_report import CELL_PX, CSV_COLUMNS, WORST, csv_row, picture_row, worst_frames
+from fcn_follow.lab.scoring.tables import FOLDER_COLUMNS, folder_rows
 
 Table = tuple[list[str], list[list[str]]]
 """The names of the columns, and the rows."""
@@ -79,7 +80,7 @@ def write_bag_report(folder: Path, title: str, score: BagScore, worst: WorstPict
         title=title,
         score=score,
         figures=_figures_table(score),
-        folders=_folders_table(score.network),
+        folders=(["frames of", *FOLDER_COLUMNS], folder_rows(score.network)),
         sizes=_sizes_table(score),
         losses=_losses_table(score),
         overview=svg(plots) if plots is not None else "",
@@ -111,7 +112,7 @@ def _figures_table(score: BagScore) -> Table:
     rows: list[tuple[str, Callable[[Evaluation], float | None], str]] = [
         ("frames", lambda e: len(e.frames), ".0f"),
         ("Follow-Me score", lambda e: e.follow_me.final_score, ".4f"),
-        *[(f"IoU {name}, all pixels", _class_iou(name), ".4f") for name in CLASS_NAMES],
+        *[(f"IoU {name}, all pixels", lambda e, name=name: e.detection.iou[name], ".4f") for name in CLASS_NAMES],
         ("recall", lambda e: e.detection.recall, ".4f"),
         ("precision", lambda e: e.detection.precision, ".4f"),
         ("centroid error, median [px]", lambda e: e.detection.centroid_error_px_median, ".2f"),
@@ -121,22 +122,8 @@ def _figures_table(score: BagScore) -> Table:
     return ["figure", *[name for name, _ in columns]], body
 
 
-def _class_iou(name: str) -> Callable[[Evaluation], float | None]:
-    return lambda evaluation: evaluation.detection.iou[name]
-
-
-def _text(value: float | None, form: str = ".4f") -> str:
+def _text(value: float | None, form: str) -> str:
     return "–" if value is None else f"{value:{form}}"
-
-
-def _folders_table(network: Evaluation) -> Table:
-    rows = [
-        [name, str(f.frames), _text(f.iou_background), _text(f.iou_people), _text(f.iou_hero),
-         str(f.true_positives), str(f.false_negatives), str(f.false_positives)]
-        for name, f in network.follow_me.folders.items()
-    ]  # fmt: skip
-    head = ["frames of", "frames", "IoU background", "IoU people", "IoU hero", "found", "missed", "false alarms"]
-    return head, rows
 
 
 def _sizes_table(score: BagScore) -> Table:

@@ -15,7 +15,7 @@ from fcn_follow.classes import BACKGROUND, HERO
 from fcn_follow.errors import UserError
 from fcn_follow.inference.engine import Engine
 from fcn_follow.inference.machine import usable_cores
-from fcn_follow.lab.data.frames import FrameError, FrameSet, UInt8Array, open_frames, set_folders
+from fcn_follow.lab.data.frames import FrameError, UInt8Array, open_frames, set_folders
 from fcn_follow.lab.data.resize import resize_mask
 from fcn_follow.lab.data.split import FrameRef, all_frames
 from fcn_follow.lab.scoring.depth_figures import DepthFigures, DepthTally
@@ -112,15 +112,18 @@ def kind_of_hero(hero_px: int, frame_px: int) -> Kind:
     return Kind.NEAR if hero_px > NEAR_SHARE * frame_px else Kind.FAR
 
 
-def open_scored(path: Path) -> list[tuple[FrameSet, Kind | None]]:
-    """The frame sets of a path to score: the course's three folders with their kinds, or one set of mixed frames."""
+def refs_of(path: Path) -> list[tuple[FrameRef, Kind | None]]:
+    """The frames of a path to score: of the course's three folders, with their kinds, or of one mixed set.
+
+    Raises UserError where one of the three folders is missing.
+    """
     folders = set_folders(path)
     missing = [kind.value for kind in Kind if kind.value not in folders]
     if len(missing) == len(Kind) or path.stem in folders:
-        return [(open_frames(path), None)]
+        return [(ref, None) for ref in all_frames([open_frames(path)])]
     if missing:
         raise UserError(f"{path}: the course's layout needs three folders; {', '.join(missing)} is not there")
-    return [(open_frames(path, kind.value), kind) for kind in Kind]
+    return [(ref, kind) for kind in Kind for ref in all_frames([open_frames(path, kind.value)])]
 
 
 def labelled_frames(
@@ -220,11 +223,6 @@ def scores_by_kind(results: Iterable[FrameResult]) -> dict[Kind, list[FrameScore
     for result in results:
         by_kind[result.kind].append(result.score)
     return by_kind
-
-
-def refs_of(path: Path) -> list[tuple[FrameRef, Kind | None]]:
-    """Every frame of a path to score, with its kind where its folder has one."""
-    return [(ref, kind) for frames, kind in open_scored(path) for ref in all_frames([frames])]
 
 
 def _labels(mask: UInt8Array) -> UInt8Array:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import queue
-import threading
+import itertools
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from contextlib import closing
+from typing import TypeVar, cast
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -18,41 +18,18 @@ def prefetch(items: Iterable[T], count: int) -> Generator[T, None, None]:
 
     An exception of the thread is raised here. The thread ends with the items, or when this generator is closed.
     """
-    made: queue.Queue[tuple[T] | BaseException | None] = queue.Queue(count)
-    closed = threading.Event()
-
-    def put(item: tuple[T] | BaseException | None) -> None:
-        while not closed.is_set():
-            try:
-                made.put(item, timeout=0.1)
-            except queue.Full:
-                continue
-            return
-
-    def make() -> None:
-        try:
-            for item in items:
-                put((item,))
-                if closed.is_set():
-                    return
-            put(None)
-        except BaseException as error:
-            put(error)
-
-    thread = threading.Thread(target=make, name="prefetch", daemon=True)
-    thread.start()
-    try:
-        while (item := made.get()) is not None:
-            if isinstance(item, BaseException):
-                raise item
-            yield item[0]
-    finally:
-        closed.set()
-        thread.join()
+    source, end = iter(items), object()
+    with closing(map_in_order(lambda _: next(source, end), itertools.count(), 1, count + 1)) as made:
+        for item in made:
+            if item is end:
+                return
+            yield cast("T", item)
 
 
-def map_in_order(work: Callable[[S], T], items: Iterable[S], workers: int) -> Generator[T, None, None]:
-    """work(item) of each item in order, by `workers` threads; at most 2 x workers results wait.
+def map_in_order(
+    work: Callable[[S], T], items: Iterable[S], workers: int, in_advance: int | None = None
+) -> Generator[T, None, None]:
+    """work(item) of each item in order, by `workers` threads, at most in_advance items (2 x workers) at a time.
 
     An exception of the work is raised here in its turn. Work that has begun ends before this generator is closed.
     """
@@ -61,7 +38,7 @@ def map_in_order(work: Callable[[S], T], items: Iterable[S], workers: int) -> Ge
         try:
             for item in items:
                 in_hand.append(pool.submit(work, item))
-                if len(in_hand) == 2 * workers:
+                if len(in_hand) == (in_advance or 2 * workers):
                     yield in_hand.popleft().result()
             while in_hand:
                 yield in_hand.popleft().result()

@@ -8,18 +8,24 @@ from fcn_follow.lab.console import output, table_of
 from fcn_follow.lab.scoring.depth_figures import FOLLOWED_M, DepthFigures
 from fcn_follow.lab.scoring.evaluation import Evaluation
 
+FOLDER_COLUMNS = ("frames", "IoU background", "IoU people", "IoU hero", "found", "missed", "false alarms")
+
+
+def folder_rows(result: Evaluation) -> list[list[str]]:
+    """The name of each kind of frames, and the values of FOLDER_COLUMNS."""
+    return [
+        [name, str(f.frames), f"{f.iou_background:.4f}", f"{f.iou_people:.4f}", f"{f.iou_hero:.4f}",
+         str(f.true_positives), str(f.false_negatives), str(f.false_positives)]
+        for name, f in result.follow_me.folders.items()
+    ]  # fmt: skip
+
 
 def print_evaluation(result: Evaluation, title: str) -> None:
     """Print the figures as tables on standard output."""
     out = output(110)
-    numbers = ("frames", "IoU background", "IoU people", "IoU hero", "found", "missed", "false alarms")
-    score_table = table_of(f"Follow-Me score of {title}; JPEGs decoded by libjpeg-turbo", ["frames of"], numbers)
-    for name, folder in result.follow_me.folders.items():
-        score_table.add_row(
-            name, str(folder.frames), f"{folder.iou_background:.4f}", f"{folder.iou_people:.4f}",
-            f"{folder.iou_hero:.4f}", str(folder.true_positives), str(folder.false_negatives),
-            str(folder.false_positives),
-        )  # fmt: skip
+    score_table = table_of(f"Follow-Me score of {title}; JPEGs decoded by libjpeg-turbo", ["frames of"], FOLDER_COLUMNS)
+    for row in folder_rows(result):
+        score_table.add_row(*row)
     out.print(score_table)
     follow_me = result.follow_me
     interval = result.score_interval()

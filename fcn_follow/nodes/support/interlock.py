@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from fcn_follow.errors import UserError
+from fcn_follow.errors import UserError, suggestion
+from fcn_follow.yaml_text import read_yaml
 
 ENABLE = 'ros2 service call {follower}/enable std_srvs/srv/SetBool "{{data: true}}"'
 
@@ -47,9 +45,7 @@ def check_node_names(path: Path, nodes: Collection[str]) -> None:
     for key in _named(_read(path)):
         name = key.rsplit("/", 1)[-1]
         if name not in nodes and name not in ("*", "**"):
-            near = difflib.get_close_matches(name, nodes, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(nodes))}"
-            raise UserError(f"{path}: there is no node {name[:80]!r}; {hint}")
+            raise UserError(f"{path}: there is no node {name[:80]!r}; {suggestion(name, sorted(nodes))}")
 
 
 def enable_command(namespace: str = "") -> str:
@@ -59,10 +55,7 @@ def enable_command(namespace: str = "") -> str:
 
 
 def _read(path: Path) -> Any:
-    try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UserError(f"{path}: the parameter file cannot be read: {' '.join(str(error).split())}") from error
+    return read_yaml(path, "a parameter file")
 
 
 def _named(tree: Any) -> Iterator[str]:

@@ -7,6 +7,26 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from fcn_follow.errors import shown
+from fcn_follow.share import share_directory
+
+NODE_ARGUMENTS: dict[str, dict[str, Any]] = {
+    "weights": {
+        "default_value": "",
+        "description": "Weights file (.safetensors), or what fcn-follow export makes of it (.onnx, .xml). "
+        "Empty: the value of the parameter file.",
+    },
+    "device": {"default_value": "", "description": "auto, cpu or cuda. Empty: the value of the parameter file."},
+    "params_file": {
+        "default_value": str(share_directory() / "config" / "follow.yaml"),
+        "description": "YAML file with the parameters of all nodes; copy the default one and change it.",
+    },
+    "log_level": {
+        "default_value": "info",
+        "choices": ["debug", "info", "warn", "error", "fatal"],
+        "description": "Minimum severity of the log messages.",
+    },
+}
+"""What follow.launch.py declares, and gazebo.launch.py passes on to it, with the words of DeclareLaunchArgument."""
 
 
 def number_of(arguments: Mapping[str, str], name: str) -> float:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import Any
 
 from rosbags.typesys import TypesysError, get_types_from_msg
 from rosbags.typesys.store import Typestore
+
+from fcn_follow.share import ament_share
 
 
 def learn(types: Typestore, kind: str) -> None:
@@ -38,13 +38,4 @@ def _definition(kind: str) -> str:
     package, _, name = kind.split("/")
     if not (package.isidentifier() and name.isidentifier()):  # the name comes from the network
         raise ValueError(kind)
-    return (_share(package) / "msg" / f"{name}.msg").read_text(encoding="utf-8")
-
-
-def _share(package: str) -> Path:
-    try:
-        from ament_index_python.packages import get_package_share_directory  # not every client library has it
-
-        return Path(get_package_share_directory(package))
-    except (ImportError, LookupError, OSError):
-        return Path(sys.prefix) / "share" / package
+    return (ament_share(package) / "msg" / f"{name}.msg").read_text(encoding="utf-8")

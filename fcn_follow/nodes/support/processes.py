@@ -89,11 +89,11 @@ class NodeProcess:
 
 
 def start_node(name: str, params_files: Sequence[Path], parameters: Mapping[str, object]) -> NodeProcess:
-    """Start a node of this package with parameter files and values; later ones override earlier ones."""
+    """Start a node of this package with parameter files and values; later ones override earlier ones, but for None."""
     command = [sys.executable, "-m", "fcn_follow.nodes.executables", name, "--ros-args"]
     for path in params_files:
         command += ["--params-file", str(path)]
-    node = NodeProcess(name, command, parameters)
+    node = NodeProcess(name, command, {key: value for key, value in parameters.items() if value is not None})
     node.start()
     return node
 
