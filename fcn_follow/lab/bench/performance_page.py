@@ -15,6 +15,7 @@ from jinja2 import UndefinedError
 from fcn_follow.errors import UserError
 from fcn_follow.files import write_whole
 from fcn_follow.lab.pages import render
+from fcn_follow.lab.plots import write_png
 
 MEASUREMENTS = {
     "engines": "engines --rounds 30 --engines torch.compile,torch.onnx,openvino.convert_model,onnxruntime,openvino",
@@ -125,7 +126,7 @@ def _plot_engines(path: Path, rows: Sequence[dict[str, Any]]) -> None:
     axes.margins(x=0.2)
     axes.set_xlabel("times faster than plain PyTorch in the same run\nengines of this package in red")
     axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, dpi=110)
+    write_png(path, figure)
 
 
 def _plot_chain(path: Path, rows: Sequence[dict[str, Any]]) -> None:
@@ -145,7 +146,7 @@ def _plot_chain(path: Path, rows: Sequence[dict[str, Any]]) -> None:
     for axes in (ages, cores):
         axes.legend(fontsize=8)
         axes.grid(alpha=0.3)
-    figure.savefig(path, dpi=110)
+    write_png(path, figure)
 
 
 PLOTS: dict[str, Callable[[Path, Sequence[dict[str, Any]]], None]] = {"engines": _plot_engines, "chain": _plot_chain}

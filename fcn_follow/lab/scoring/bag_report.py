@@ -14,6 +14,7 @@ from fcn_follow.classes import HERO, OTHER_PEOPLE
 from fcn_follow.files import write_csv, write_whole
 from fcn_follow.lab.data.frames import UInt8Array
 from fcn_follow.lab.pages import jpeg_url, render, svg
+from fcn_follow.lab.plots import write_png
 from fcn_follow.lab.recordings.reading import stamp_text
 from fcn_follow.lab.scoring.bag import BagFrame, BagResult
 from fcn_follow.lab.scoring.bag_figures import BagScore
@@ -70,10 +71,9 @@ class _Picture:
 
 def write_bag_report(folder: Path, title: str, score: BagScore, worst: WorstPictures) -> None:
     """Write report.html, its plots as report.png, and frames.csv into a folder; UserError if that fails."""
-    folder.mkdir(parents=True, exist_ok=True)
     plots = overview(score) if score.results else None
     if plots is not None:
-        plots.savefig(folder / "report.png", dpi=110)
+        write_png(folder / "report.png", plots)
     page = render(
         "fcn_follow.lab.scoring",
         "bag_report.html.j2",

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcn_follow.classes import HERO
+from fcn_follow.lab.plots import write_png
 from fcn_follow.lab.scoring.detection import SIZE_NAMES, seen_from
 from fcn_follow.lab.scoring.evaluation import Evaluation, FrameResult, LabelledFrame, judge, summarise
 from fcn_follow.networks.weights import ModelCard
@@ -128,4 +129,4 @@ def draw_curve(path: Path, curve: Sequence[Level], best: Level, title: str) -> N
     )  # fmt: skip
     axes.legend()
     axes.grid(alpha=0.3)
-    figure.savefig(path, dpi=110)
+    write_png(path, figure)

@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from fcn_follow.errors import UserError
+from fcn_follow.lab.plots import write_png
 from fcn_follow.lab.training.sampling import epoch_indices, frame_weights
 from fcn_follow.lab.training.trainer import Trainer
 
@@ -81,4 +82,4 @@ def draw_range_test(path: Path, result: RangeTest, title: str) -> None:
     axes.set(title=f"{title}: learning-rate range test", xscale="log", xlabel="learning rate", ylabel="smoothed loss")
     axes.legend()
     axes.grid(alpha=0.3)
-    figure.savefig(path, dpi=110)
+    write_png(path, figure)

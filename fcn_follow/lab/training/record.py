@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from fcn_follow.files import write_whole
+from fcn_follow.lab.plots import write_png
 from fcn_follow.lab.training.recipe import TrainingParameters
 from fcn_follow.lab.training.trainer import MAIN_FIGURES, EpochReport
 from fcn_follow.networks.weights import ModelCard
@@ -46,4 +47,4 @@ def draw_history(path: Path, history: Sequence[EpochReport], title: str) -> None
     score.set(title="held-out frames", xlabel="epoch", ylim=(0, 1))
     score.legend()
     score.grid(alpha=0.3)
-    figure.savefig(path, dpi=110)
+    write_png(path, figure)
