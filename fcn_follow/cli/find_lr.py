@@ -51,7 +51,6 @@ def find_lr(
             progress.update(trying, advance=1, description=f"rate {rate:.1e}, loss {loss:.4f}")
 
         result = range_test(trainer, LOWEST, HIGHEST, steps, on_step)
-    out.parent.mkdir(parents=True, exist_ok=True)
     draw_range_test(out, result, parameters.network)
     console.print(
         f"steepest at {result.steepest:.2g} (for a constant rate), highest useful {result.highest:.2g} "

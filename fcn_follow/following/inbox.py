@@ -56,7 +56,7 @@ class Inbox:
 
     def forget_refusals(self) -> None:
         """Forget the refusals, and when people and heroes arrived."""
-        self._people_s = self._hero_s = -math.inf
+        self._people_s = self._hero_s = self._hero_before_s = -math.inf
         self._refused_heroes, self._refused_frames = Refusals(), Refusals()
         self._mistimed_people, self._misplaced_people = Refusals(), Refusals()
 
@@ -121,7 +121,8 @@ class Inbox:
                 self.counters.mistimed += 1
                 self._refused_heroes.refuse(Refusal.HERO_POSITIONS.with_figures(wrong), now_s)
             else:
-                self._hero_s = max(self._hero_s, hero.stamp_s)
+                if hero.stamp_s > self._hero_s:
+                    self._hero_before_s, self._hero_s = self._hero_s, hero.stamp_s
                 self._refused_heroes.accept()
             if not (wrong or no_place(position_m)):
                 heroes.append((replace(hero, position_camera_m=obstacle_place(position_m)), not implausible))
@@ -131,11 +132,11 @@ class Inbox:
     def people_fault(self, now_s: float, timeouts: Timeouts) -> str:
         """Why the people in the way are unknown; a late message among good ones is no fault: the guard remembers.
 
-        Once people were received, every frame that shows the hero must report them too.
+        Once people were received, every frame that shows the hero must report them too; the newest may still arrive.
         """
         if refused := self._misplaced_people.reason(now_s) or self._mistimed_people.reason(now_s, timeouts.tracking_s):
             return Reason.PEOPLE_REFUSED.with_figures(refused)
-        are_missing = self._people_s > -math.inf and self._hero_s - self._people_s > timeouts.frame_s
+        are_missing = self._people_s > -math.inf and self._hero_before_s - self._people_s > timeouts.frame_s
         return Reason.PEOPLE_MISSING if are_missing else ""
 
     def refusal(self, now_s: float) -> str:

@@ -39,6 +39,7 @@ OTHER_DIRECTION_M_S = 0.5  # of both velocities, from which on their directions 
 OTHER_DIRECTION_COS = 0.5  # below it, of the angle between them, the drone flies in another direction
 MAX_OTHER_DIRECTIONS = 2  # without flying as commanded for OBEYS_S between them; a gust may be one
 OBEYS_S = 0.5
+GUST_MEMORY_S = 10.0  # a drone of turned axes is tried again, and counted, every 5 s
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ class Odometry:
     def forgive(self) -> None:
         """Forget that the drone flew in other directions than commanded."""
         self._other_directions = 0
+        self._other_direction_s = -math.inf
         self._obeys_since_s = math.inf
 
     def start_anew(self) -> None:
@@ -157,12 +159,13 @@ class Odometry:
         frozen = repetition.count >= MIN_REPETITIONS and still_s >= timeouts.frozen_s
         differs = _directions_differ(pose, expected) if pose and expected else None
         self._obeys_since_s = min(self._obeys_since_s, now_s) if differs is False else math.inf
-        if now_s - self._obeys_since_s >= OBEYS_S:
-            self._other_directions = 0
-        elif disobeys and differs and now_s >= self._rests_until_s:
-            self._other_directions += 1
         if self._other_directions >= MAX_OTHER_DIRECTIONS:
             return Reason.OTHER_DIRECTION
+        if max(now_s - self._obeys_since_s - OBEYS_S, now_s - self._other_direction_s - GUST_MEMORY_S) >= 0.0:
+            self._other_directions = 0
+        if disobeys and moves and differs and now_s >= self._rests_until_s:
+            self._other_directions += 1
+            self._other_direction_s = now_s
         if frozen or disobeys:
             self._rests_until_s = now_s + REST_S
             self._rests_for = Reason.ODOMETRY_FROZEN if frozen else Reason.DISOBEDIENCE

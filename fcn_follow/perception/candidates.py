@@ -226,9 +226,7 @@ def _necks(pixels: NDArray[np.bool_]) -> list[int]:
     peaks: list[int] = []
     for column in tops[np.argsort(-smooth[tops], kind="stable")]:
         place = bisect.bisect(peaks, column)
-        beside = peaks[
-            max(place - 1, 0) : place + 1
-        ]  # all of them are higher, and people farther away are separated too
+        beside = peaks[max(place - 1, 0) : place + 1]  # all are higher; people farther away are separated too
         if all(
             abs(column - peak) >= span and _lowest(smooth, column, peak)[1] < NECK * smooth[column] for peak in beside
         ):

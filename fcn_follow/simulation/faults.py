@@ -67,7 +67,10 @@ class Kind:
 REFUSED, JUMPED, BLIND = "odometry is refused", "jumped", "refused: "
 EARLIEST_S = 5.0  # of a fault
 REPORTED_BY_ODOMETRY_CHECKS = (
-    *("odometry", "the drone does not do what is commanded", "the drone flies in another direction", "the drone lags"),
+    "odometry",
+    "the drone does not do what is commanded",
+    "the drone flies in another direction",
+    "the drone lags",
 )
 KINDS = {
     "odom_jump": Kind((JUMPED,), (3.0, 50.0)),

@@ -273,14 +273,16 @@ def test_a_drone_that_flies_another_way_than_commanded_is_not_tried_for_ever(deg
 
 
 @pytest.mark.parametrize(
-    ("between_m_s", "is_fault"), [((1.0, 0.0), False), ((0.0, 0.0), True)], ids=["obeys", "hovers"]
+    ("between_m_s", "until_s", "is_fault"),
+    [((1.0, 0.0), 8.0, False), ((0.0, 0.0), 8.0, True), ((0.0, 0.0), 14.0, False)],
+    ids=["obeys", "hovers", "long_ago"],
 )
-def test_another_direction_is_a_fault_if_the_drone_does_not_obey_meanwhile(between_m_s, is_fault):
+def test_another_direction_is_a_fault_if_the_drone_does_not_obey_meanwhile(between_m_s, until_s, is_fault):
     odometry, state = Odometry(), VehicleState(0.0, (0.0, 0.0, 2.0), (0.0, 0.0, 0.0, 1.0))
     x_m = y_m = 0.0
-    for index in range(int(14.0 / STEP_S)):
+    for index in range(int((until_s + 2.0) / STEP_S)):
         now_s = index * STEP_S
-        vx, vy = between_m_s if 2.0 < now_s < 12.0 else (0.0, 1.0)
+        vx, vy = between_m_s if 2.0 < now_s < until_s else (0.0, 1.0)
         x_m, y_m = x_m + vx * STEP_S, y_m + vy * STEP_S
         moved = dataclasses.replace(
             state, stamp_s=now_s, position_odom_m=(x_m, y_m, 2.0), velocity_odom_m_s=(vx, vy, 0.0)
@@ -294,15 +296,35 @@ def test_another_direction_is_a_fault_if_the_drone_does_not_obey_meanwhile(betwe
     assert "another direction" not in odometry.disobedience(None, ZERO_COMMAND, now_s, Timeouts())
 
 
-@pytest.mark.parametrize("response_s", [0.3, 0.8])
-def test_a_storm_is_no_other_direction(response_s):
+def test_a_spin_is_no_other_direction():
+    """The axes of the velocity turn with the body, so its direction in them means nothing."""
+    odometry, reason, reasons = Odometry(), "", set()
+    for index in range(int(20.0 / STEP_S)):
+        now_s = index * STEP_S
+        half_rad = 0.5 * 1.5 * now_s
+        spinning = VehicleState(
+            now_s, (now_s, 0.0, 2.0), (0.0, 0.0, math.sin(half_rad), math.cos(half_rad)), (1.0, 0.0, 0.0), 1.5
+        )
+        odometry.take(spinning, now_s, Timeouts(), frame_in_use=False)
+        expected = None if reason else VehiclePose(0.0, velocity_m_s=(1.0, 0.0, 0.0))
+        reason = odometry.disobedience(expected, VelocityCommand(1.0), now_s, Timeouts())
+        reasons.add(reason)
+    assert any("the drone does not do what is commanded" in reason for reason in reasons)
+    assert not any("another direction" in reason for reason in reasons)
+
+
+@pytest.mark.parametrize(
+    ("response_s", "path", "seed", "duration_s"),
+    [(0.3, turns(2.2), 2, 40.0), (0.8, turns(2.2), 2, 40.0), (0.8, lambda _: (6.0, 0.0), 8, 90.0)],
+)
+def test_a_storm_is_no_other_direction(response_s, path, seed, duration_s):
     """Wind of 8 m/s with the gusts of the scenario: they move the drone otherwise than commanded, now and then."""
-    rng = np.random.default_rng(2)
+    rng = np.random.default_rng(seed)
     drone = Drone((0.0, 0.0, 2.4), 0.0, wind=find_scenario("storm").wind, rng=rng)
     odometry = SimulatedOdometry(OdometryNoise(), rng)
     follower = Follower(FollowerParameters(vehicle=VehicleParameters(response_s)), enabled=True)
-    path, reasons = turns(2.2), set()
-    for index in range(int(40.0 / STEP_S)):
+    reasons = set()
+    for index in range(int(duration_s / STEP_S)):
         now_s = index * STEP_S
         follower.observe_vehicle(odometry.measure(drone, now_s))
         (x, y, z), (hero_x, hero_y) = drone.position_m.tolist(), path(now_s)
@@ -422,6 +444,22 @@ def test_people_of_whom_nothing_comes_any_more_are_not_nobody(known):
     missed = flight.steps[flight.after(BEGIN_S + 1.3)][: int(1.5 / STEP_S)]
     assert ({step.command for step in missed} == {ZERO_COMMAND}) is (known == "known")
     assert flight.steps[-1].state is State.TRACKING, "it follows again"
+
+
+def test_people_may_arrive_after_the_hero_of_their_picture():
+    """The topics have no order; after a gap the hero of the first picture may arrive before the people."""
+    follower, states = Follower(enabled=True), set()
+    for index in range(int(8.0 / STEP_S)):
+        now_s = index * STEP_S
+        stamp_s = now_s - STEP_S
+        if index % 4 == 0 and not 4.0 < now_s < 5.15:
+            follower.observe_frame(stamp_s)
+            follower.observe_hero(HeroPosition(stamp_s, (0.001 * index, 0.1, 5.0 + 0.001 * (index % 7))))
+            states.add(follower.step(now_s).reason)
+            follower.observe_people(stamp_s, [])
+        states.add(follower.step(now_s + 0.5 * STEP_S).reason)
+    assert not any("other people" in reason for reason in states)
+    assert follower.step(8.0).state is State.TRACKING
 
 
 @pytest.mark.parametrize("share", [0.35, 0.6])

@@ -35,7 +35,6 @@ def measure(page: Path, frames: Path, on_step: Callable[[str], None]) -> None:
     Each measurement is a process of its own. Raises UserError with its last line if one fails.
     """
     folder = page.with_suffix("")
-    folder.mkdir(parents=True, exist_ok=True)
     for name, arguments in MEASUREMENTS.items():
         on_step(f"fcn-follow bench {arguments}")
         words = [str(frames) if word == "FRAMES" else word for word in arguments.split()]
@@ -50,7 +49,6 @@ def write_page(page: Path) -> list[Path]:
     """Render the page and its plots from the figures beside it; the paths written. Raises as `page_text` does."""
     text = page_text(page.with_suffix(""))
     plots = page.parent / "images" / "performance"
-    plots.mkdir(parents=True, exist_ok=True)
     written = [page]
     for name, plot in PLOTS.items():
         if figures := _read(page.with_suffix("") / f"{name}.json"):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from fcn_follow.errors import UserError
 from fcn_follow.files import NewFolder, write_whole
 from fcn_follow.images.messages import MessageError, UInt8Array, compressed_to_rgb, image_to_rgb
 from fcn_follow.images.pictures import write_picture
@@ -73,15 +74,23 @@ class FrameFolder(NewFolder):
         self.add_frame(moment.time_ns, image_rgb, labels, bytes(message.data) if hasattr(message, "format") else b"")
 
     def add_frame(self, stamp_ns: int, image_rgb: UInt8Array, labels: UInt8Array | None, file: bytes = b"") -> None:
-        """Write a frame: its file, where that is a JPEG, else a PNG; labels H x W as its mask."""
-        name = stamped_name(stamp_ns)
+        """Write a frame: its file, where that is a JPEG, else a PNG; labels H x W as its mask.
+
+        Raises UserError if it cannot be written.
+        """
+        try:
+            self._write(stamped_name(stamp_ns), image_rgb, labels, file)
+        except UserError as error:
+            raise UserError(str(error).replace(str(self.part), str(self.path))) from error
+        self.frames += 1
+
+    def _write(self, name: str, image_rgb: UInt8Array, labels: UInt8Array | None, file: bytes) -> None:
         if file.startswith(b"\xff\xd8"):
             write_whole(self.part / "images" / f"cam1_{name}.jpeg", file)
         else:
             write_picture(self.part / "images" / f"cam1_{name}.png", image_rgb[..., ::-1])
         if labels is not None:
             write_picture(self.part / "masks" / f"mask_{name}.png", mask_picture(labels)[..., ::-1])
-        self.frames += 1
 
 
 def decoded(

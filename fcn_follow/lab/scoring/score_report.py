@@ -37,7 +37,6 @@ def write_report(
 
     The worst false alarms come first and the worst heroes after them, down the left half and then the right one.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     write_csv(folder / "frames.csv", CSV_COLUMNS, map(csv_row, result.frames))
     by_name = {ref.name: ref for ref in refs}
     rows = [_row(network, card, by_name[frame.name], frame) for frame in worst_frames(result.frames)]

@@ -27,8 +27,8 @@ MAX_POSITION_M = 5.0
 """As the parameters of the camera's position allow."""
 MAX_TURN_RAD = 0.05
 """Roll and yaw of the camera are not taken into account; below this they do not matter."""
-MAX_CHANGE = 0.05
-"""Of the position in m and of the pitch in rad: what is mounted does not move."""
+MAX_CHANGE_M, MAX_CHANGE_RAD = 0.05, 0.05
+"""Of a static transform: a mount does not move."""
 OPTICAL_AXES = (-1.0, 0.0, 0.0), (0.0, 0.0, 1.0)
 BODY_AXES = (0.0, 1.0, 0.0), (1.0, 0.0, 0.0)
 """To the left and forward, in an optical frame and in a body frame (REP-103)."""
@@ -45,7 +45,8 @@ class MountFromTf(Generic[CameraT]):
         self._is_new = False
         self._asked: tuple[CameraT, str] | None = None
         self._answer: CameraT | None = None
-        self._firsts: dict[tuple[str, str, bool], tuple[float, ...]] = {}
+        self._firsts: dict[str, Any] = {}  # by child frame
+        self._latest: dict[str, Any] = {}
         if tf2_ros is not None:
             self._buffer = tf2_ros.Buffer()
             node.create_subscription(TFMessage, "/tf_static", self._on_transforms, TF_STATIC_QOS)
@@ -66,6 +67,8 @@ class MountFromTf(Generic[CameraT]):
     def _on_transforms(self, message: Any) -> None:
         for transform in message.transforms:
             self._buffer.set_transform_static(transform, "tf_static")
+            self._firsts.setdefault(transform.child_frame_id, transform)
+            self._latest[transform.child_frame_id] = transform
         self._is_new = True
 
     def _look_up(self, camera: CameraT, camera_frame: str) -> CameraT:
@@ -80,9 +83,8 @@ class MountFromTf(Generic[CameraT]):
         except UserError as error:
             self.fault = f"TF from {camera.base_frame} to {camera_frame[:80]}: {error}"
             return camera
-        found = (*mounted.mount.position_body_m, 0.0 if camera.stabilised else mounted.pitch_down_rad)
-        first = self._firsts.setdefault((camera.base_frame, camera_frame, camera.stabilised), found)
-        if math.dist(first, found) > MAX_CHANGE:
+        between = self._path_to_root(camera.base_frame) ^ self._path_to_root(camera_frame)
+        if any(_has_changed(self._firsts[frame], self._latest[frame]) for frame in between):
             self.fault = (
                 f"TF from {camera.base_frame} to {camera_frame[:80]} has changed, to {_words(mounted)}; give each "
                 "drone's frames names of their own, or restart if the camera was moved"
@@ -93,6 +95,14 @@ class MountFromTf(Generic[CameraT]):
             f"the parameters have {_words(camera)}"
         )
         return mounted
+
+    def _path_to_root(self, frame: str) -> set[str]:
+        """The frame and those above it that have a transform to their parent."""
+        path: set[str] = set()
+        while frame in self._latest and frame not in path:
+            path.add(frame)
+            frame = self._latest[frame].header.frame_id
+        return path
 
 
 def with_mount(
@@ -119,6 +129,15 @@ def with_mount(
             pitch_rad = camera.pitch_down_rad if camera.stabilised else math.atan2(-forward[2], forward[0])
             return replace(camera, x_m=x_m, y_m=y_m, z_m=z_m, pitch_down_rad=pitch_rad)
     raise UserError("the camera rolls, or looks to a side; it must look ahead and may only be turned down or up")
+
+
+def _has_changed(first: Any, latest: Any) -> bool:
+    """Whether two static transforms of one child frame differ by more than a mount can move."""
+    (a, b), (p, q) = ((each.transform.translation, each.transform.rotation) for each in (first, latest))
+    moved_m = math.dist((a.x, a.y, a.z), (p.x, p.y, p.z))
+    turned_rad = 2.0 * math.acos(min(1.0, abs(b.x * q.x + b.y * q.y + b.z * q.z + b.w * q.w)))
+    is_same = moved_m <= MAX_CHANGE_M and turned_rad <= MAX_CHANGE_RAD  # not so for NaN
+    return first.header.frame_id != latest.header.frame_id or not is_same
 
 
 def _words(camera: CameraParameters) -> str:

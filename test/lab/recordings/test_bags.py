@@ -330,3 +330,12 @@ def test_what_is_not_whole_leaves_nothing(tmp_path, writer):
     assert list((tmp_path / "new").iterdir()) == []
     with pytest.raises(UserError, match="is there already"):
         writer(tmp_path / "new")
+
+
+def test_a_frame_that_cannot_be_written_names_the_users_folder(tmp_path):
+    with (
+        pytest.raises(UserError, match=f"{tmp_path}/new/images/.*cannot be written"),
+        FrameFolder(tmp_path / "new") as folder,
+    ):
+        folder.part.touch()
+        folder.add_frame(1, np.zeros((4, 4, 3), np.uint8), None)

@@ -1,7 +1,7 @@
 """The camera's mount from TF: rotations against matrices, and the two nodes' use of it.
 
-tf2_ros comes with a ROS install. Without it a message of another type carries the transform over DDS, and a buffer of
-the test answers for the one pair of frames.
+tf2_ros comes with a ROS install. Without it a message of another type carries the transform over DDS, without the names
+of its frames, and a buffer of the test answers for the one pair of frames.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from trajectory_msgs.msg import MultiDOFJointTrajectoryPoint
 from fcn_follow.errors import UserError
 from fcn_follow.nodes.follower import FollowerNode
 from fcn_follow.nodes.support import mount_from_tf
-from fcn_follow.nodes.support.mount_from_tf import TF_STATIC_QOS, with_mount
+from fcn_follow.nodes.support.mount_from_tf import TF_STATIC_QOS, MountFromTf, with_mount
 from fcn_follow.shared_parameters import CameraParameters
 
 FRAME = "camera_optical_frame"
@@ -102,9 +102,9 @@ class OneTransform:
     def __init__(self) -> None:
         self.transform: Transform | None = None
 
-    def set_transform_static(self, transform: Transform, authority: str) -> None:
+    def set_transform_static(self, stamped: TransformStamped, authority: str) -> None:
         assert authority
-        self.transform = transform
+        self.transform = stamped.transform
 
     def lookup_transform(self, target_frame: str, source_frame: str, time: rclpy.time.Time) -> SimpleNamespace:
         if self.transform is None or (target_frame, source_frame) != ("base_link", FRAME):
@@ -113,21 +113,45 @@ class OneTransform:
         return SimpleNamespace(transform=self.transform)
 
 
+def stamped(transform: Transform) -> TransformStamped:
+    found = TransformStamped(child_frame_id=FRAME, transform=transform)
+    found.header.frame_id = "base_link"
+    return found
+
+
 @pytest.fixture
 def tf_message(monkeypatch: pytest.MonkeyPatch):
     """Make the message of /tf_static for a transform."""
     if HAS_TF:
-
-        def message(transform: Transform):
-            stamped = TransformStamped(child_frame_id=FRAME, transform=transform)
-            stamped.header.frame_id = "base_link"
-            return mount_from_tf.TFMessage(transforms=[stamped])
-
-        return message
+        return lambda transform: mount_from_tf.TFMessage(transforms=[stamped(transform)])
     stub = SimpleNamespace(Buffer=OneTransform, TransformException=LookupError)
     monkeypatch.setattr(mount_from_tf, "tf2_ros", stub)
     monkeypatch.setattr(mount_from_tf, "TFMessage", MultiDOFJointTrajectoryPoint, raising=False)
+    take = MountFromTf._on_transforms
+    monkeypatch.setattr(
+        MountFromTf,
+        "_on_transforms",
+        lambda self, message: take(self, SimpleNamespace(transforms=list(map(stamped, message.transforms)))),
+    )
     return lambda transform: MultiDOFJointTrajectoryPoint(transforms=[transform])
+
+
+def mount(pitch_rad: float, yaw_rad: float = 0.0) -> Transform:
+    x, y, z, w = quaternion_of(camera_axes(pitch_rad, yaw_rad))
+    return Transform(translation=Vector3(x=0.2, z=-0.1), rotation=Quaternion(x=x, y=y, z=z, w=w))
+
+
+@pytest.mark.skipif(HAS_TF, reason="the buffer of the test answers without a time")
+@pytest.mark.parametrize("own_first", [True, False])
+def test_two_drones_with_the_same_frames_before_the_first_image_are_a_fault(tf_message, own_first):
+    """/tf_static is latched: both drones' transforms arrive at the start, in either order."""
+    node = SimpleNamespace(get_logger=lambda: SimpleNamespace(info=print), create_subscription=lambda *_: None)
+    mounts: MountFromTf[CameraParameters] = MountFromTf(node)
+    camera = CameraParameters(stabilised=False)
+    for pitch_rad in (0.1, 0.6) if own_first else (0.6, 0.1):
+        mounts._on_transforms(tf_message(mount(pitch_rad)))
+    assert mounts.mounted(camera, FRAME) == camera
+    assert "has changed" in mounts.fault
 
 
 def test_the_follower_flies_by_the_mount_of_tf_and_not_with_one_that_it_cannot_use(domain_id, tf_message, cleanup):
@@ -145,8 +169,7 @@ def test_the_follower_flies_by_the_mount_of_tf_and_not_with_one_that_it_cannot_u
             executor.spin_once(timeout_sec=0.002)
 
     def publish(pitch_rad: float, yaw_rad: float = 0.0):
-        x, y, z, w = quaternion_of(camera_axes(pitch_rad, yaw_rad))
-        transform = Transform(translation=Vector3(x=0.2, z=-0.1), rotation=Quaternion(x=x, y=y, z=z, w=w))
+        transform = mount(pitch_rad, yaw_rad)
         publisher = rig.node.create_publisher(type(tf_message(transform)), "/tf_static", TF_STATIC_QOS)
         publisher.publish(tf_message(transform))
 
