@@ -187,11 +187,10 @@ class PatchHeroNet(SeparableU):
 PATCH_PX = 2
 HERO_NET = ((24, 40, 64, 84, 108), (2, 2, 2, 2, 2), (2, 1, 1, 1))
 HERO_NET_FAST = ((32, 48, 64, 80, 100), (2, 2, 2, 2, 2), (1, 1, 1, 1))
-HERO_NET_HD = ((48, 80, 128, 192, 256), (2, 2, 3, 4, 4), (2, 1, 1, 1))
 
 
 def hero_net(parts: Parts = ALL_PARTS) -> HeroNet:
-    """At most 160,000 parameters, for 160x160."""
+    """At most 160,000 parameters, for 160x160 and 256x256."""
     return HeroNet(*HERO_NET, parts)
 
 
@@ -203,8 +202,3 @@ def hero_net_half_resolution() -> HeroNet:
 def hero_net_fast() -> PatchHeroNet:
     """At most 160,000 parameters and 125 MMACs, for 160x160."""
     return PatchHeroNet(*HERO_NET_FAST, detail=8)
-
-
-def hero_net_hd() -> PatchHeroNet:
-    """At most 1,000,000 parameters and 1.5 GMACs, for 256x256."""
-    return PatchHeroNet(*HERO_NET_HD, detail=12)

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from fcn_follow.errors import UserError
-from fcn_follow.networks.hero_net import Parts, hero_net, hero_net_fast, hero_net_half_resolution, hero_net_hd
+from fcn_follow.networks.hero_net import Parts, hero_net, hero_net_fast, hero_net_half_resolution
 from fcn_follow.networks.sources.mask_depth import MaskDepth, MaskDepthSeparable
 from fcn_follow.networks.sources.published import fcn_000, fcn_001, fcn_002
 from fcn_follow.networks.sources.segnet import segnet, segnet_separable
@@ -46,7 +46,6 @@ NETWORKS = {
     for info in (
         NetworkInfo("hero_net", hero_net, 160, "this project"),
         NetworkInfo("hero_net_fast", hero_net_fast, 160, "this project"),
-        NetworkInfo("hero_net_hd", hero_net_hd, 256, "this project"),
         NetworkInfo("hero_net_half_resolution", hero_net_half_resolution, 160, "ablation of hero_net"),
         *(
             NetworkInfo(f"hero_net_no_{part}", partial(hero_net, Parts(**{part: False})), 160, "ablation of hero_net")
