@@ -64,7 +64,7 @@ def test_a_flight_after_another_outfit_is_recorded_as_frames_with_masks(tmp_path
         (
             ["fly", "faults", "--true-positions", "--processes", 1],
             "fault_flights.run",
-            "stopped; what was finished is in {}, and --resume keeps it",
+            "stopped; finished results are in {}, and --resume keeps them",
         ),
         (["synthesize", "--count", 1], "synthesize.synthesize", "stopped; the same command continues from here"),
     ],

@@ -163,7 +163,7 @@ def test_a_training_on_pets_learns_and_prints_the_figures(folder, tmp_path):
     ("more", "message"),
     [
         (["--data", "other"], "cannot be combined with other data"),
-        (["--held-out-share", "0.1"], "are not for pets"),
+        (["--held-out-share", "0.1"], "do not work with pets"),
         (["--network", "mask_depth_separable"], "has a depth head, and pictures of pets have no depth"),
     ],
 )
