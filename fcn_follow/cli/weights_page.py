@@ -13,7 +13,7 @@ from fcn_follow.networks.weights import read_card
 USES = {
     "hero_net": "the default.",
     "hero_net_fast": "for a small CPU: less than half the time of `hero_net`; it misses more far heroes.",
-    "hero_net_hd": "`hero_net` at 256x256: fewer false alarms and more exact masks, in two and a half times its time.",
+    "hero_net_hd": "`hero_net` at 256x256: fewer false alarms and more exact masks, in 2.3 to 2.6 times its time.",
     "mask_depth_separable": "`ranging.method: depth`, for a hero who sits or is half hidden: "
     "[docs/following.md](../docs/following.md).",
     "people_net": "real people within 10 m in daylight; what not: [docs/people.md](../docs/people.md). "
