@@ -158,18 +158,29 @@ class Odometry:
         still_s = now_s - max(repetition.begin_s, self._should_move_since_s)
         frozen = repetition.count >= MIN_REPETITIONS and still_s >= timeouts.frozen_s
         differs = _directions_differ(pose, expected) if pose and expected else None
-        self._obeys_since_s = min(self._obeys_since_s, now_s) if differs is False else math.inf
-        if self._other_directions >= MAX_OTHER_DIRECTIONS:
+        if self._flies_another_way(differs, disobeys and moves and now_s >= self._rests_until_s, now_s):
             return Reason.OTHER_DIRECTION
-        if max(now_s - self._obeys_since_s - OBEYS_S, now_s - self._other_direction_s - GUST_MEMORY_S) >= 0.0:
-            self._other_directions = 0
-        if disobeys and moves and differs and now_s >= self._rests_until_s:
-            self._other_directions += 1
-            self._other_direction_s = now_s
         if frozen or disobeys:
             self._rests_until_s = now_s + REST_S
             self._rests_for = Reason.ODOMETRY_FROZEN if frozen else Reason.DISOBEDIENCE
         return self._rests_for if now_s < self._rests_until_s else ""
+
+    def _flies_another_way(self, differs: bool | None, is_tried: bool, now_s: float) -> bool:
+        """Whether the drone flew in another direction in MAX_OTHER_DIRECTIONS tries; then until `forgive`.
+
+        `differs` is None while a direction is unknown; `is_tried`: the drone has disobeyed for so long that a
+        difference counts as one more try.
+        """
+        self._obeys_since_s = min(self._obeys_since_s, now_s) if differs is False else math.inf
+        if self._other_directions >= MAX_OTHER_DIRECTIONS:
+            return True
+        is_gust = now_s - self._other_direction_s >= GUST_MEMORY_S
+        if is_gust or now_s - self._obeys_since_s >= OBEYS_S:
+            self._other_directions = 0
+        if is_tried and differs:
+            self._other_directions += 1
+            self._other_direction_s = now_s
+        return False
 
     def _void(self, now_s: float, reason: str, same_origin: bool = False) -> Jump:
         self._settled_s, self._unsettled = now_s + SETTLING_S, reason

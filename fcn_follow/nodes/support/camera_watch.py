@@ -23,6 +23,7 @@ class CameraWatch:
         self.lens = ""
         self._cameras: tuple[CameraIntrinsics, ...] = ()
         self._firsts: dict[tuple[int, int], CameraIntrinsics] = {}
+        self._known_lens: tuple[object, ...] = ()
         self._frame_id: str | None = None
         self._refusal = ""
         self._misfit = ""
@@ -48,10 +49,9 @@ class CameraWatch:
             self._refusal, self._cameras = str(error), ()
             return
         self._cameras, self._refusal = cameras, ""
-        share = lens_distortion(message)
-        bends = f"the lens moves the image's border by {100 * share:.0f} %, and positions are those of a pinhole camera"
-        advice = "give rectified images, with their own camera_info"
-        self.lens = f"{bends}: {advice}" if abs(share) >= MIN_DISTORTION else ""
+        lens = intrinsics(message), message.distortion_model, *message.d
+        if lens != self._known_lens:  # drivers repeat it with every image
+            self._known_lens, self.lens = lens, _lens_warning(message)
 
     def fitting(self, height_px: int, width_px: int) -> CameraIntrinsics | None:
         """The camera of an image of this size; None, and a fault, if camera_info is of another size.
@@ -82,3 +82,12 @@ class CameraWatch:
             if abs(is_px - was_px) > MAX_CHANGE * focal_px:
                 return f"from {name} {was_px:g} to {is_px:g}"
         return ""
+
+
+def _lens_warning(message: Any) -> str:
+    """That the lens distorts the image too much for a pinhole camera, or an empty text."""
+    share = lens_distortion(message)
+    if abs(share) < MIN_DISTORTION:
+        return ""
+    bends = f"the lens moves the image's border by {100 * share:.0f} %, and positions are those of a pinhole camera"
+    return f"{bends}: give rectified images, with their own camera_info"
