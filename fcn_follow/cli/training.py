@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from torch import nn
 
 from fcn_follow.cli.options import Device, NetworkName, Recipe, Settings, Split
 from fcn_follow.cli.pets import has_pets, pets_trainer
@@ -29,7 +28,7 @@ from fcn_follow.lab.training.record import write_record
 from fcn_follow.lab.training.team import join_team
 from fcn_follow.lab.training.trainer import MAIN_FIGURES, EpochReport, Trainer
 from fcn_follow.networks.registry import network_info
-from fcn_follow.networks.weights import CLASSES, METRES, ModelCard, load_weights
+from fcn_follow.networks.weights import CLASSES, METRES, LoadedWeights, ModelCard, load_weights
 from fcn_follow.parameters import with_values
 from fcn_follow.share import share_directory
 from fcn_follow.yaml_text import parse_yaml
@@ -190,8 +189,13 @@ def empty_classes(bank: FrameBank, held_out: Sequence[LabelledFrame]) -> list[st
     ]
 
 
-def _teacher(path: Path | None, device: str) -> nn.Module | None:
-    return None if path is None else load_weights(path).network.to(find_device(device))
+def _teacher(path: Path | None, device: str) -> LoadedWeights | None:
+    """The teacher on the training device."""
+    if path is None:
+        return None
+    teacher = load_weights(path)
+    teacher.network.to(find_device(device))
+    return teacher
 
 
 def fit(trainer: Trainer, tensorboard: Path | None = None) -> None:

@@ -77,6 +77,14 @@ def resize(images: Tensor, size_px: int) -> Tensor:
     return F.interpolate(images, (size_px, size_px), mode="bilinear", antialias=True, align_corners=False)
 
 
+def resize_frames(images: Tensor, masks: Tensor, size_px: int) -> tuple[Tensor, Tensor]:
+    """Images and masks, with depth where there is one, at size_px x size_px."""
+    if images.shape[-2:] == (size_px, size_px):
+        return images, masks
+    joined = _resize_joined(torch.cat([images, masks], 1), size_px)
+    return joined[:, :3], joined[:, 3:]
+
+
 def normalise(images: Tensor) -> Tensor:
     """0..1 to what the networks take: value / 127.5 - 1."""
     return images * 2.0 - 1.0
@@ -99,7 +107,7 @@ def augment(
         grid, zoom = _warp_grid(joined[:warped, 3 : 3 + MASK_CHANNELS], size_px, parameters, generator)
         parts.append(_sample(joined[:warped], grid, zoom))
     if warped < len(joined):
-        parts.append(_resized(joined[warped:], size_px))
+        parts.append(_resize_joined(joined[warped:], size_px))
     result = torch.cat(parts)
     if parameters.recolour_people > 0:
         result = _recolour_people(result, parameters.recolour_people, generator)
@@ -135,7 +143,7 @@ def _affine_grid(theta: Tensor, size_px: int) -> Tensor:
     return F.affine_grid(theta, [len(theta), 1, size_px, size_px], align_corners=False)
 
 
-def _resized(joined: Tensor, size_px: int) -> Tensor:
+def _resize_joined(joined: Tensor, size_px: int) -> Tensor:
     """Images and masks averaged, depth sampled."""
     pictures, depth = joined[:, :DEPTH], joined[:, DEPTH:]
     if not depth.shape[1]:

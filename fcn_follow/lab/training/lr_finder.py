@@ -56,8 +56,8 @@ def range_test(
     average = 0.0
     for step in range(steps):
         rate = lowest * (highest / lowest) ** (step / max(steps - 1, 1))
-        images, targets = trainer.batch(indices[step * parameters.batch_size : (step + 1) * parameters.batch_size])
-        loss, _ = trainer.step(images, targets, rate)
+        batch = trainer.batch(indices[step * parameters.batch_size : (step + 1) * parameters.batch_size])
+        loss, _ = trainer.step(batch, rate)
         average = SMOOTHING * average + (1 - SMOOTHING) * float(loss)
         smooth = average / (1 - SMOOTHING ** (step + 1))
         if not math.isfinite(smooth) or (losses and smooth > DIVERGED * min(losses)):

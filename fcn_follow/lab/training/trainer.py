@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from fcn_follow.errors import UserError
-from fcn_follow.lab.data.augment import augment, normalise, to_tensors
+from fcn_follow.lab.data.augment import augment, normalise, resize, resize_frames, to_tensors
 from fcn_follow.lab.data.bank import FrameBank
 from fcn_follow.lab.scoring.evaluation import LabelledFrame, evaluate
 from fcn_follow.lab.training.checkpoint import (
@@ -56,8 +56,20 @@ class EpochReport:
     figures: dict[str, float] = field(default_factory=dict)
 
 
+class Batch(NamedTuple):
+    """Images N x 3 x S x S as the network takes them, soft targets of the same size, and the teacher's probabilities.
+
+    The fourth channel of the targets, where there is one, is the depth. `answers` are of this process' part of the
+    batch; None without a teacher.
+    """
+
+    images: Tensor
+    targets: Tensor
+    answers: Tensor | None
+
+
 class _Step(NamedTuple):
-    """What makes the batch of a step again: the frames, and the state of the generator before it. And its loss."""
+    """The loss of a step, and what it takes to make its batch again: frames and the generator's state before it."""
 
     indices: Tensor
     chance: Tensor
@@ -74,7 +86,7 @@ class Trainer:
     out: Path
     card: ModelCard
     device: torch.device
-    teacher: nn.Module | None = None
+    teacher: LoadedWeights | None = None
     history: list[EpochReport] = field(default_factory=list)
     best_score: float = -math.inf
     best_epoch: int = -1
@@ -170,37 +182,42 @@ class Trainer:
         result = evaluate(self.average, self.card, self.held_out)
         return quality(result, self.parameters.keep_by), card_scores(result)
 
-    def batch(self, indices: Tensor) -> tuple[Tensor, Tensor]:
-        """Augmented, normalised images N x 3 x S x S and soft targets of the bank's frames at these indices.
-
-        The fourth channel of the targets, where there is one, is the depth.
-        """
-        indices = indices.to(self.device)
+    def batch(self, indices: Tensor) -> Batch:
+        """The bank's frames at these indices, augmented; a teacher with a larger input sees them at its own size."""
+        indices, size_px = indices.to(self.device), self.parameters.input_px
         images, masks = to_tensors(self.images[indices], self.labels[indices])
         targets = torch.cat([masks, self.depth[indices].float()], 1)
-        images, targets = augment(images, targets, self.parameters.input_px, self.parameters.augment, self.generator)
-        return normalise(images).contiguous(memory_format=torch.channels_last), targets
+        seen_px = max(size_px, self.teacher.card.input_height_px) if self.teacher else size_px
+        images, targets = augment(images, targets, seen_px, self.parameters.augment, self.generator)
+        answers = self._teacher_answers(images) if self.teacher else None
+        images, targets = resize_frames(images, targets, size_px)
+        return Batch(normalise(images).contiguous(memory_format=torch.channels_last), targets, answers)
 
-    def batch_loss(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    def _teacher_answers(self, images: Tensor) -> Tensor:
+        """The teacher's probabilities N x 3 x S x S at the size of the network's input, for images in 0..1."""
+        assert self.teacher is not None
+        images = normalise(resize(self.team.part(images), self.teacher.card.input_height_px))
+        with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
+            logits = class_logits(self.teacher.network(images.contiguous(memory_format=torch.channels_last)))
+        return resize(torch.softmax(logits.float(), 1), self.parameters.input_px)
+
+    def batch_loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """The loss of one batch, with the teacher's share, and the network's output."""
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.parameters.precision == "bf16"):
-            output = self.team.whole(self.forward(self.team.part(images)).float())
-        loss: Tensor = self.objective(output, targets)
-        if self.teacher is not None:
-            with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
-                answer = torch.softmax(class_logits(self.teacher(self.team.part(images)).float()), 1)
-            answer = self.team.whole(answer)
-            loss = loss + self.parameters.distillation * self.objective.mask(output, answer)
+            output = self.team.whole(self.forward(self.team.part(batch.images)).float())
+        loss: Tensor = self.objective(output, batch.targets)
+        if batch.answers is not None:
+            loss = loss + self.parameters.distillation * self.objective.mask(output, self.team.whole(batch.answers))
         return loss, output.detach()
 
-    def step(self, images: Tensor, targets: Tensor, rate: float) -> tuple[Tensor, Tensor]:
+    def step(self, batch: Batch, rate: float) -> tuple[Tensor, Tensor]:
         """One step of the optimizer at this learning rate; the loss and the output of the batch before it.
 
         Where the gradient is NaN or infinite, its norm instead of the loss.
         """
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        loss, output = self.batch_loss(images, targets)
+        loss, output = self.batch_loss(batch)
         self.optimizer.zero_grad(set_to_none=True)
         (loss * self.team.size).backward()  # type: ignore[no-untyped-call]  # the mean of the gradients is then the sum
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), 10.0)
@@ -221,11 +238,11 @@ class Trainer:
             rate = learning_rate(parameters, self.scheduled(epoch, step), self.steps_per_epoch)
             chosen = indices[step * parameters.batch_size : (step + 1) * parameters.batch_size]
             chance = self.generator.get_state()
-            images, targets = self.batch(chosen)
-            loss, output = self.step(images, targets, rate)
+            batch = self.batch(chosen)
+            loss, output = self.step(batch, rate)
             if parameters.mining:
                 places = chosen.to(self.device)
-                self.alarms[places] = highest_false_hero(output, targets, self.alarms[places])
+                self.alarms[places] = highest_false_hero(output, batch.targets, self.alarms[places])
             unchecked.append(_Step(chosen, chance, loss))
             self._update_average(epoch * self.steps_per_epoch + step)
             total += loss
@@ -262,10 +279,10 @@ class Trainer:
         for step, loss in zip(steps, torch.stack([step.loss for step in steps]).tolist(), strict=True):
             if not math.isfinite(loss):
                 self.generator.set_state(step.chance)
-                images, targets = self.batch(step.indices)
+                batch = self.batch(step.indices)
                 path = self.out.with_suffix(".nan-batch")
                 if self.team.is_first:
-                    save_tensors(path, {"images": images, "targets": targets})
+                    save_tensors(path, {"images": batch.images, "targets": batch.targets})
                 raise UserError(
                     f"the loss is {loss}; the batch is in {path}. "
                     f"Lower the learning rate ({self.parameters.learning_rate:g})"

@@ -41,7 +41,7 @@ from fcn_follow.lab.training.team import Team
 from fcn_follow.lab.training.tensorboard_log import TensorBoardLog
 from fcn_follow.lab.training.trainer import Trainer
 from fcn_follow.networks.registry import build_network
-from fcn_follow.networks.weights import ModelCard, load_weights
+from fcn_follow.networks.weights import LoadedWeights, ModelCard, load_weights
 from fcn_follow.share import share_directory
 
 ONES = torch.ones(3)
@@ -419,9 +419,7 @@ def test_training_ends_when_the_minutes_are_over_and_the_schedule_with_it(data, 
     monkeypatch.setattr(trainer_module.time, "monotonic", lambda: float(next(clock)))
     trainer = trainer_on(data, epochs=1000, steps_per_epoch=10, evaluate_epochs=100, minutes=1.0, schedule="cosine")
     rates, step = [], trainer.step
-    monkeypatch.setattr(
-        trainer, "step", lambda images, targets, rate: rates.append(rate) or step(images, targets, rate)
-    )
+    monkeypatch.setattr(trainer, "step", lambda batch, rate: rates.append(rate) or step(batch, rate))
     trainer.fit(lambda step, loss: None, lambda report: None)
     assert 5 < len(rates) < 60 and trainer.frames_seen == 4 * len(rates)
     assert max(rates) > 0.9e-3 and rates[-1] < 0.02e-3 and rates[5:] == sorted(rates[5:], reverse=True)
@@ -434,17 +432,20 @@ def test_training_ends_when_the_minutes_are_over_and_the_schedule_with_it(data, 
     assert again.frames_seen <= trainer.frames_seen + 4, "no time is left"
 
 
-def test_a_student_learns_its_teachers_answers(data):
+@pytest.mark.parametrize("teacher_px", [16, 32], ids=["same size", "larger"])
+def test_a_student_learns_its_teachers_answers(data, teacher_px):
     """The targets are another network's alone: the student's answer comes nearer to it."""
-    teacher = build_network("fcn_000").eval()
-    teacher.head.bias.data = torch.tensor([-3.0, 4.0, -1.0])
+    network = build_network("fcn_000").eval()
+    network.head.bias.data = torch.tensor([-3.0, 4.0, -1.0])
+    card = ModelCard(network="fcn_000", input_height_px=teacher_px, input_width_px=teacher_px)
     trainer = trainer_on(data, epochs=1, steps_per_epoch=25, distillation=20.0, learning_rate=0.01)
-    trainer.teacher = teacher
-    images = trainer.batch(torch.arange(4))[0]
+    trainer.teacher = LoadedWeights(network, card)
+    batch = trainer.batch(torch.arange(4))
+    assert batch.answers.shape == batch.targets.shape
 
     def distance():
         with torch.no_grad():
-            difference = trainer.network.eval()(images).softmax(1) - teacher(images).softmax(1)
+            difference = trainer.network.eval()(batch.images).softmax(1) - batch.answers
         return difference.abs().mean().item()
 
     before = distance()
