@@ -130,8 +130,11 @@ def cpu_threads(spec: EngineSpec) -> Iterator[None]:
 
 
 def _dtype(spec: EngineSpec) -> torch.dtype:
+    """The type to compute in; fp32 is made exact, because cuDNN rounds convolutions to TF32 by default."""
     if spec.precision == "fp16" and spec.device == "cpu":
         raise UserError("precision fp16 needs a CUDA device; on a CPU use fp32 or bf16")
+    if spec.precision == "fp32":
+        torch.backends.cudnn.allow_tf32 = False
     return DTYPES[spec.precision]
 
 

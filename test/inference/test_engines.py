@@ -293,10 +293,20 @@ def test_a_missing_compiler_is_reported(small, monkeypatch):
         open_engine(EngineSpec("torch-compiled"), small)
 
 
+@pytest.mark.parametrize("name", ["torch", "torch-compiled"])
+def test_fp32_is_not_rounded_to_tf32(small, monkeypatch, name):
+    """On a GPU convolutions of TF32 differ so much from the CPU's that the verification refused them."""
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    monkeypatch.setattr(torch, "compile", lambda module, **_: module)
+    open_engine(EngineSpec(name, precision="fp32"), small)
+    assert not torch.backends.cudnn.allow_tf32
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 @pytest.mark.parametrize(
-    ("name", "precision"), [("torch", "fp16"), ("torch-compiled", "fp32"), ("torch-compiled", "fp16")]
+    ("name", "precision"),
+    [("torch", "fp32"), ("torch", "fp16"), ("torch-compiled", "fp32"), ("torch-compiled", "fp16")],
 )
 def test_engines_on_a_gpu_give_what_plain_pytorch_gives(name, precision):
     weights = shipped("fcn_000")
