@@ -84,7 +84,8 @@ def image_to_rgb(message: Any) -> UInt8Array:
         raise MessageError(f"image encoding {message.encoding} is depth; the colour image of the camera is needed")
     encoding = _ENCODINGS.get(message.encoding)
     if encoding is None:
-        raise MessageError(f"image encoding {shown(message.encoding)} is not known; allowed are {', '.join(ENCODINGS)}")
+        known = ", ".join(ENCODINGS)
+        raise MessageError(f"image encoding {shown(message.encoding)} is not known; it must be one of {known}")
     width_px, height_px, step = message.width, message.height, message.step
     if width_px == 0 or height_px == 0:
         raise MessageError(f"image of zero size ({width_px}x{height_px})")

@@ -100,7 +100,7 @@ def candidates(request: EngineRequest) -> list[EngineSpec]:
     """The engines to try for a request. Raises UserError if this machine has none."""
     device = find_device(request.device).type
     if request.precision not in PRECISIONS:
-        raise UserError(f"precision {request.precision!r} is not known; allowed is {', '.join(PRECISIONS)}")
+        raise UserError(f"precision {request.precision!r} is not known; it must be one of {', '.join(PRECISIONS)}")
     if request.precision == "fp16" and device == "cpu":
         raise UserError("precision fp16 needs a CUDA device; on a CPU use fp32 or bf16")
     names: Sequence[str] = AUTOMATIC[device]

@@ -82,7 +82,7 @@ def _check_results(path: Path, sizes: Iterator[float]) -> None:
     largest = max(sizes, default=0)
     if largest > MAX_VALUES:
         much = "unknown size" if largest == math.inf else f"{largest:,} numbers"
-        raise UserError(f"{path}: has a result of {much}; allowed are {MAX_VALUES:,}")
+        raise UserError(f"{path}: has a result of {much}; at most {MAX_VALUES:,} are allowed")
 
 
 def _check_onnx(model: Any) -> None:

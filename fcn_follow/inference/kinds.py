@@ -51,6 +51,6 @@ def missing_for(name: str) -> str:
 def check_installed(name: str) -> None:
     """Raise UserError for an engine that is unknown or not installed."""
     if name not in ENGINES:
-        raise UserError(f"engine {name!r} is not known; allowed is auto, {', '.join(ENGINES)}")
+        raise UserError(f"engine {name!r} is not known; it must be one of auto, {', '.join(ENGINES)}")
     if install := missing_for(name):
         raise UserError(f"engine {name} is not installed; its install line is: {install}")

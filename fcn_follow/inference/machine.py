@@ -22,7 +22,7 @@ PACKAGES = ("torch", "openvino", "onnxruntime", "onnx", "tensorrt")
 def find_device(device: str) -> torch.device:
     """The device for auto, cpu or cuda. Raises UserError for another name, or for cuda without a GPU."""
     if device not in DEVICES:
-        raise UserError(f"device {device!r} is not known; allowed is {', '.join(DEVICES)}")
+        raise UserError(f"device {device!r} is not known; it must be one of {', '.join(DEVICES)}")
     present = torch.cuda.is_available()
     if device == "cuda" and not present:
         raise UserError(

@@ -27,7 +27,7 @@ class OpenVinoEngine:
         if spec.device != "cpu":
             raise UserError("engine openvino computes on the CPU; with device cuda use onnxruntime or torch-compiled")
         if spec.precision not in PRECISIONS:
-            raise UserError(f"engine openvino has no precision {spec.precision}; allowed is fp32, bf16")
+            raise UserError(f"engine openvino has no precision {spec.precision}; it must be fp32 or bf16")
         self.spec = spec
         self.device_name = "cpu"
         self._output = output

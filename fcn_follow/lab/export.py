@@ -46,7 +46,7 @@ def export(weights: LoadedWeights, path: Path) -> list[Path]:
     """
     kinds = {suffix: kind for kind, suffix in SUFFIXES.items()}
     if path.suffix not in kinds:
-        raise UserError(f"{path}: the suffix is the format; allowed is {', '.join(kinds)}")
+        raise UserError(f"{path}: the suffix gives the format; it must be one of {', '.join(kinds)}")
     write = {"onnx": _export_onnx, "openvino": _export_openvino, "torch": _export_torch}[kinds[path.suffix]]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

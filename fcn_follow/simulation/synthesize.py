@@ -60,7 +60,7 @@ class SynthesisOptions:
                   "behind-wall": self.behind_wall_share}  # fmt: skip
         for option, share in shares.items():
             if not 0.0 <= share <= 1.0:
-                raise UserError(f"--{option} {share:g}: allowed is 0 to 1")
+                raise UserError(f"--{option} {share:g}: it must be 0 to 1")
         for colour in self.clothes.values():
             parse_colour(colour)
 

@@ -239,7 +239,7 @@ def test_ranging_that_cannot_be(tmp_path, monkeypatch):
     assert done.returncode == 1
     assert "the network hero_net gives no depth" in " ".join(done.stderr.split()) and "Traceback" not in done.stderr
     assert not (tmp_path / "out").exists()
-    with pytest.raises(UserError, match="--ranging sonar: allowed is apparent_height, ground_plane, depth"):
+    with pytest.raises(UserError, match="--ranging sonar: it must be one of apparent_height, ground_plane, depth"):
         one(ranging="sonar")
     with pytest.raises(UserError, match="--true-positions uses no ranging; leave out --ranging"):
         one(ranging="depth", true_positions=True)

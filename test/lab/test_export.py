@@ -174,7 +174,7 @@ def test_an_export_of_older_weights_than_those_beside_it_is_reported(small, onnx
 
 def test_export_reports_what_is_wrong(tmp_path):
     for out, expected in (
-        (tmp_path / "a.tflite", "allowed is .onnx, .xml, .pt2"),
+        (tmp_path / "a.tflite", "it must be one of .onnx, .xml, .pt2"),
         (tmp_path / "b" / "c.onnx", "written"),
     ):
         (tmp_path / "b").write_text("a file in the way") if out.parent != tmp_path else None

@@ -122,7 +122,7 @@ def test_ctrl_c_ends_a_flight_as_it_should(domain_id, tmp_path):
         (["--params", "{tmp}/folower.yaml"], 1, "there is no node 'folower'; did you mean follower?"),
         (["--source", "{tmp}/run", "--scenario", "crowd"], 1, "--scenario belongs to the simulator"),
         (["--source", "{tmp}/run", "--vehicle", "odom"], 1, "--vehicle belongs to the simulator"),
-        (["--vehicle", "internal"], 2, "'internal'; allowed is mavlink, odom"),
+        (["--vehicle", "internal"], 2, "'internal'; it must be one of mavlink, odom"),
         (["--params", "{tmp}/mavlink.yaml"], 1, "the simulator needs output cmd_vel"),
         (["--calibration", "{tmp}/camera.yaml"], 1, "--calibration and --fov describe the camera of a --source"),
         (["--fov", "80"], 1, "--calibration and --fov describe the camera of a --source"),
@@ -132,7 +132,7 @@ def test_ctrl_c_ends_a_flight_as_it_should(domain_id, tmp_path):
             "folower.yaml: not a camera's calibration; it has image_width, image_height and camera_matrix",
         ),
         (["--scenario", "stright"], 1, "there is no scenario 'stright'; did you mean straight?"),
-        (["--rate", "-3"], 2, "--rate: -3: allowed is 0 to 1000 Hz"),
+        (["--rate", "-3"], 2, "--rate: -3: it must be 0 to 1000 Hz"),
         (["--spead", "3"], 2, "No such option: --spead"),
     ],
 )

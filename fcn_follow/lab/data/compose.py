@@ -50,10 +50,10 @@ class CompositionOptions:
         if self.count < 1 or self.seed < 0:
             raise UserError(f"count is {self.count} and seed {self.seed}; wanted are at least 1 and 0")
         if not 32 <= self.size_px <= 2048:
-            raise UserError(f"size is {self.size_px} px; allowed is 32 to 2048")
+            raise UserError(f"size is {self.size_px} px; it must be 32 to 2048")
         if not 4 <= self.min_height_px <= self.max_height_px <= self.size_px:
             heights = f"{self.min_height_px:g} to {self.max_height_px:g} px"
-            raise UserError(f"heights are {heights}; allowed is 4 px to the frame's {self.size_px} px")
+            raise UserError(f"heights are {heights}; they must be 4 px to the frame's {self.size_px} px")
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ def plain_chunk(records: bytes, compression: str, size: int) -> bytes:
     Raises UserError if the size is wrong or larger than MAX_MESSAGE_BYTES, or the compression is another.
     """
     if size > MAX_MESSAGE_BYTES:
-        raise UserError(f"a chunk of {size:,} bytes; allowed are {MAX_MESSAGE_BYTES:,}")
+        raise UserError(f"a chunk of {size:,} bytes; at most {MAX_MESSAGE_BYTES:,} are allowed")
     if compression == "zstd":
         records = _unpacked(zstd.ZstdDecompressor(), records, size)
     elif compression == "lz4":

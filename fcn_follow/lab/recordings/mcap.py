@@ -106,7 +106,7 @@ def _operation(file: BinaryIO, size: int) -> tuple[int, bytes, bool] | None:
         file.seek(min(length, left), os.SEEK_CUR)
         return code, b"", length > left
     if min(length, left) > MAX_MESSAGE_BYTES:
-        raise UserError(f"a record of {length:,} bytes; allowed are {MAX_MESSAGE_BYTES:,}")
+        raise UserError(f"a record of {length:,} bytes; at most {MAX_MESSAGE_BYTES:,} are allowed")
     return code, file.read(min(length, left)), length > left
 
 

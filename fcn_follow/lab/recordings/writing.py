@@ -24,7 +24,7 @@ class BagWriter(NewFolder):
 
     def __init__(self, path: Path, storage: str = "mcap", *, zstd: bool = False) -> None:
         if storage not in STORAGES:
-            raise UserError(f"storage {storage!r} is not known; allowed is {', '.join(STORAGES)}")
+            raise UserError(f"storage {storage!r} is not known; it must be one of {', '.join(STORAGES)}")
         super().__init__(path)
         self._connections: dict[str, Connection] = {}
         self._writer = Writer(self.part, version=9, storage_plugin=STORAGES[storage])
