@@ -40,25 +40,28 @@ class AugmentParameters:
     """How often and how much training frames are changed; with zeros everywhere they stay as they are."""
 
     flip: float = parameter(0.0, "share of frames mirrored", minimum=0.0, maximum=1.0)
-    warp: float = parameter(0.0, "share of frames zoomed, turned and cropped", minimum=0.0, maximum=1.0)
-    zoom_out: float = parameter(1.6, "largest shrinking by a warp", minimum=1.0, maximum=4.0)
-    zoom_in: float = parameter(2.2, "largest enlarging by a warp", minimum=1.0, maximum=8.0)
-    turn_deg: float = parameter(8.0, "largest turn by a warp", unit="deg", minimum=0.0, maximum=180.0)
+    warp: float = parameter(0.0, "share of frames zoomed, rotated and cropped", minimum=0.0, maximum=1.0)
+    zoom_out: float = parameter(1.6, "largest factor by which a warp shrinks", minimum=1.0, maximum=4.0)
+    zoom_in: float = parameter(2.2, "largest factor by which a warp enlarges", minimum=1.0, maximum=8.0)
+    turn_deg: float = parameter(8.0, "largest rotation by a warp", unit="deg", minimum=0.0, maximum=180.0)
     at_people: float = parameter(
-        0.5, "share of warps that keep the hero, or without one somebody else, in the frame", minimum=0.0, maximum=1.0
+        0.5,
+        "share of warps that keep the hero in the frame, or another person if there is no hero",
+        minimum=0.0,
+        maximum=1.0,
     )
     paste_hero: float = parameter(
-        0.0, "share of frames into which the hero of another is pasted", minimum=0.0, maximum=1.0
+        0.0, "share of frames into which the hero of another frame is pasted", minimum=0.0, maximum=1.0
     )
     paste_people: float = parameter(
-        0.0, "share of frames into which people of another are pasted", minimum=0.0, maximum=1.0
+        0.0, "share of frames into which people of another frame are pasted", minimum=0.0, maximum=1.0
     )
     recolour_people: float = parameter(
-        0.0, "share of frames whose other people get clothes of other colours", minimum=0.0, maximum=1.0
+        0.0, "share of frames in which the clothes of other people change colour", minimum=0.0, maximum=1.0
     )
     mosaic: float = parameter(0.0, "share of batches made as mosaics of four frames", minimum=0.0, maximum=1.0)
     colour: float = parameter(0.0, "share of frames with changed light and colours", minimum=0.0, maximum=1.0)
-    contrast: float = parameter(0.0, "each frame's contrast times 1 plus or minus up to this", minimum=0.0, maximum=1.0)
+    contrast: float = parameter(0.0, "largest relative change of each frame's contrast", minimum=0.0, maximum=1.0)
     blur: float = parameter(0.0, "share of frames blurred", minimum=0.0, maximum=1.0)
     noise: float = parameter(0.0, "share of frames with noise", minimum=0.0, maximum=1.0)
     jpeg: float = parameter(0.0, "share of frames compressed again", minimum=0.0, maximum=1.0)
