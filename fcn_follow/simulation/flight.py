@@ -25,7 +25,7 @@ from fcn_follow.simulation.scenarios import Scenario
 FOLLOWER_STEP_S = 0.02
 OWN_SHARE = 0.1
 ASKING = "segmenter asks: "
-"""The beginning of the reason while the user is asked who the hero is."""
+"""How the follower's reason begins while the user is asked who the hero is."""
 DRONE_RESPONSE_S = 0.3
 """The time constant of simulation/drone.py, as in config/simulator.yaml."""
 
@@ -67,7 +67,7 @@ class Look:
     centroid_error_px: float
     on_hero: bool
     on_other: bool
-    """Of the people's pixels in the found hero less than OWN_SHARE are the hero's."""
+    """Less than OWN_SHARE of the people's pixels in the found hero belong to the true hero."""
 
 
 @dataclass
@@ -108,7 +108,7 @@ def fly(
 ) -> FlightLog:
     """Fly a scenario to its end or to a contact; `watch` is called for every perceived frame, `move` moves set points.
 
-    The log's parameters have the set points of the start.
+    The log's parameters hold the set points at the start.
     """
     injector = injector or Injector()
     camera = camera or CameraSetup()

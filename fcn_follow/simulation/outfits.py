@@ -26,7 +26,7 @@ _STYLED = ("hair", "top", "bottom")
 
 @dataclass(frozen=True)
 class Outfit:
-    """A person's look. Sleeves, forearms and calves have the colour of the skin where they are bare."""
+    """Clothes and body of a person. Bare sleeves, forearms and calves have the colour of the skin."""
 
     skin: Colour
     hair: Colour
@@ -57,7 +57,7 @@ def parse_colour(text: str) -> Colour:
     """'#rrggbb' or a name of NAMED_COLOURS; UserError for anything else."""
     code = NAMED_COLOURS.get(text.strip().lower(), text.strip())
     if not re.fullmatch(r"#[0-9a-fA-F]{6}", code):
-        raise UserError(f"'{text}' is no colour; write #rrggbb or one of {', '.join(NAMED_COLOURS)}")
+        raise UserError(f"'{text}' is not a colour; write #rrggbb or one of {', '.join(NAMED_COLOURS)}")
     return (int(code[1:3], 16) / 255, int(code[3:5], 16) / 255, int(code[5:7], 16) / 255)
 
 
@@ -77,7 +77,7 @@ LOOKALIKE = Outfit(
 
 @dataclass(frozen=True)
 class Cast:
-    """The hero of a flight, and people who are dressed for it; everybody else wears what the seed draws."""
+    """The hero of a flight, and people in given clothes; the seed draws the clothes of all others."""
 
     hero: Outfit = HERO
     crowd: tuple[Outfit, ...] = ()
@@ -114,7 +114,7 @@ def pointed_cast(seed: int) -> Cast:
 
 
 def random_outfit(rng: np.random.Generator) -> Outfit:
-    """The look of one of the crowd, some with coloured hair; never the hero's combination."""
+    """A random outfit for the crowd, sometimes with coloured hair; never the hero's combination."""
     skin = tuple(float(c) for c in np.array([0.72, 0.53, 0.43]) * rng.uniform(0.4, 1.08))
     muted = ["black", "grey", "white", "navy", "blue", "lightblue", "teal", "darkgreen", "olive", "brown", "beige"]
     bright = ["orange", "yellow", "green", "purple", "pink", "darkred"]

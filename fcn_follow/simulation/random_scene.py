@@ -110,7 +110,7 @@ def _camera(
     far: bool,
     bearing_rad: float | None,
 ) -> CameraPose:
-    """A camera that shows the target somewhere in its image, a far one mostly in the upper half.
+    """A camera that shows the target somewhere in its image; a far target is mostly in the upper half.
 
     Its height follows from the pitch, the position in the image and the distance.
     """
@@ -175,7 +175,7 @@ def _crowd(
 
 
 def _other(rng: np.random.Generator) -> Outfit:
-    """The look of one of the crowd; one in twelve wears something red."""
+    """A random outfit for the crowd; one person in twelve wears something red."""
     if rng.random() > 1 / 12:
         return random_outfit(rng)
     if rng.random() < 0.4:

@@ -60,7 +60,7 @@ def make_materials(rng: np.random.Generator) -> Materials:
 
 
 def scenery(town: Town, rng: np.random.Generator) -> dict[str, Mesh]:
-    """All that stands still: one mesh for each material."""
+    """Everything that does not move: one mesh for each material."""
     return merged_by_material(ground_meshes(town), building_meshes(town), plant_meshes(town.plants, rng))
 
 

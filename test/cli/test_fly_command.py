@@ -124,7 +124,7 @@ def test_the_scenarios_are_listed():
         (["fly", "one", "--scenario", "stright"], "there is no scenario 'stright'; did you mean straight?"),
         (["fly", "one", "--weights", "nowhere.safetensors"], "nowhere.safetensors: there is no such weights file"),
         (["fly", "one", "--true-positions", "--out", "file/x"], "file/x: Not a directory"),
-        (["synthesize", "--out", "new", "--hero-top", "reddish"], "'reddish' is no colour"),
+        (["synthesize", "--out", "new", "--hero-top", "reddish"], "'reddish' is not a colour"),
         (["synthesize", "--out", "new", "--size", "big"], "--size big: give WIDTHxHEIGHT"),
         (["synthesize", "--out", "."], "holds other files"),
     ],
@@ -144,7 +144,7 @@ def test_nothing_to_draw_with_is_reported(tmp_path, monkeypatch):
     monkeypatch.setenv("MUJOCO_GL", "disabled")
     done = process("synthesize", "--out", "new", "--count", 1, "--processes", 1)
     assert done.returncode == 1
-    assert "nothing to draw with: install OSMesa" in done.stderr.replace("\n", " ")
+    assert "the simulator cannot draw: install OSMesa" in done.stderr.replace("\n", " ")
     assert "Traceback" not in done.stderr
 
 
