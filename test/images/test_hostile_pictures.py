@@ -149,7 +149,7 @@ def zipped(path, data=JPEG, packing=zipfile.ZIP_DEFLATED):
     [
         ("encrypted", "cannot be read .encrypted"),
         ("damaged", "cannot be read"),
-        ("lzma", "cannot be read .packed in another way than deflate"),
+        ("lzma", "cannot be read .not compressed with deflate"),
         ("inflates", "cannot be read .larger than 128 MB"),
     ],
 )

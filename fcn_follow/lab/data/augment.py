@@ -3,7 +3,7 @@
 Images are float N x 3 x H x W in 0..1, masks float N x 3 x H x W, one-hot (soft at the borders after a warp). Where
 there is depth it is the masks' fourth channel, for a camera of a fixed focal length, 0 where not measured. A zoom by z
 makes that focal length z times as long, so the depth becomes 1/z of what it was (`perception/depth.py`). Depth is never
-averaged: between a person and the ground behind there is no surface. All random numbers come from the given
+averaged: there is no surface between a person and the ground behind. All random numbers come from the given
 generator: the same seed gives the same batch.
 """
 
@@ -81,7 +81,7 @@ def resize(images: Tensor, size_px: int) -> Tensor:
 
 
 def normalise(images: Tensor) -> Tensor:
-    """0..1 to what the networks take: value / 127.5 - 1."""
+    """Values 0..1 to the input range of the networks, -1..1."""
     return images * 2.0 - 1.0
 
 
@@ -90,7 +90,7 @@ def augment(
 ) -> tuple[Tensor, Tensor]:
     """A batch changed at random and resized to size_px x size_px.
 
-    Raises UserError if people are to be pasted into frames with depth: they would not stand on the ground.
+    Raises UserError if people should be pasted into frames with depth: they would not stand on the ground.
     """
     if masks.shape[1] > MASK_CHANNELS and (parameters.paste_people > 0 or parameters.paste_hero > 0):
         raise UserError("augment.paste_hero and augment.paste_people must be 0 where depth is learned")
@@ -184,7 +184,7 @@ def _warp_grid(
 
 
 def _target(masks: Tensor, generator: Generator) -> tuple[Tensor, Tensor, Tensor]:
-    """What a crop is to show, as `_centroid`: the hero or, where there is none, a random pixel of other people."""
+    """The target of a crop, as `_centroid` returns it: the hero or, without one, a random pixel of other people."""
     hero_x, hero_y, seen = _centroid(masks[:, HERO])
     people = masks[:, OTHER_PEOPLE]
     height, width = people.shape[1:]
@@ -228,7 +228,7 @@ def _paste(result: Tensor, donors: Tensor, label: int, share: float, generator: 
 
 
 def _recolour_people(result: Tensor, share: float, generator: Generator) -> Tensor:
-    """Other people darker or brighter and tinted, their colour channels in a random order; the same in one frame."""
+    """Other people darker or brighter, tinted, and with colour channels in a random order; all of a frame alike."""
     count, device = len(result), result.device
     alpha = result[:, 3 + OTHER_PEOPLE : 4 + OTHER_PEOPLE] * _chosen(count, share, generator, device)
     order = torch.rand(count, 3, generator=generator, device=device).argsort(1).view(count, 3, 1, 1)
@@ -245,7 +245,7 @@ def _mosaic(result: Tensor, share: float, generator: Generator) -> Tensor:
     cut_x, cut_y = (_uniform(2, 0.3, 0.7, generator, device) * size).view(2, 1, 1)
     places = torch.arange(size, device=device)
     right, below = (places >= cut_x).view(1, 1, 1, size), (places >= cut_y).view(1, 1, size, 1)
-    chosen = _chosen(1, share, generator, device) > 0  # on the device: a decision here would wait for a GPU
+    chosen = _chosen(1, share, generator, device) > 0  # stays on the device: an if would wait for the GPU
     for quarter, shift in ((right & ~below, 1), (below & ~right, 2), (below & right, 3)):
         result = torch.where(chosen & quarter, result.roll(shift, 0), result)
     return result

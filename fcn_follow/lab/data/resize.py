@@ -1,6 +1,6 @@
 """The resizing of images and masks in training and in the Follow-Me score: Pillow's antialiased bilinear in uint8.
 
-The nodes use images/resize.py, which is faster and rounds otherwise; the score's rule asks for Pillow.
+The nodes use images/resize.py, which is faster and rounds differently; the score is defined with Pillow.
 """
 
 from __future__ import annotations

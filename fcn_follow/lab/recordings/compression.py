@@ -17,7 +17,7 @@ from fcn_follow.errors import UserError
 
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 MAX_MESSAGE_BYTES = 256 << 20
-"""Of a message or a chunk of messages; the largest image that is read has 128 MB at four bytes per pixel."""
+"""Largest message or chunk of messages; the largest image that is read has 128 MB at four bytes per pixel."""
 _COPIED_BYTES = 1 << 20
 
 
@@ -52,7 +52,7 @@ def unpack_file(packed: Path, plain: Path, max_bytes: int) -> str:
             while piece := source.read(_COPIED_BYTES):
                 written += len(piece)
                 if written > max_bytes:
-                    return f"unpacks to more than the {max_bytes >> 20} MB that there is room for"
+                    return f"unpacks to more than the {max_bytes >> 20} MB that are free"
                 target.write(piece)
     except (zstd.ZstdError, EOFError, OSError) as error:
         return str(error)

@@ -1,4 +1,4 @@
-"""MCAP files (https://mcap.dev/spec), read chunk by chunk: never more than one is in memory.
+"""MCAP files (https://mcap.dev/spec), read chunk by chunk: only one chunk is in memory at a time.
 
 A record is an operation code, a length of 8 bytes, and the content. A complete file ends with a summary of its topics
 and their message counts; an incomplete file is read through to count them.
@@ -132,7 +132,7 @@ def _summary(path: Path) -> Counter[tuple[str, str]] | None:
         file.seek(max(size - _FOOTER_BYTES, 0))
         end = file.read()
         if not end.endswith(MAGIC) or end[0] != FOOTER or len(end) < _FOOTER_BYTES:
-            raise UserError("has no end; it was cut short, or never closed")
+            raise UserError("has no end record; it was cut short or never closed")
         (start,) = struct.unpack_from("<Q", end, 9)
         if start == 0:
             return None

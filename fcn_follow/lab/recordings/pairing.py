@@ -123,7 +123,7 @@ def _unique_time_ns(index: int, image: Stamped, tally: Tally) -> int:
 
 
 def _bound(stamps: dict[int, Stamped], topic: str, tally: Tally) -> None:
-    """Drop the oldest waiting partners where they fill the memory."""
+    """Drop the oldest waiting partners if they need too much memory."""
     while (
         len(stamps) > 1 and sum(len(getattr(item.message, "data", "")) for item in stamps.values()) > MAX_WAITING_BYTES
     ):

@@ -110,7 +110,7 @@ def score_folder(frames: Sequence[FrameScore]) -> FolderScore:
 def score_interval(frames: Mapping[Kind, Sequence[FrameScore]], rounds: int = 1000) -> tuple[float, float] | None:
     """The 95 % interval of the final score by bootstrap over blocks of BLOCK frames that follow each other in a kind.
 
-    None where a kind has frames, but too few for two blocks: nothing could then be drawn otherwise.
+    None if a kind has frames, but too few for two blocks: every draw would then be the same.
 
     Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 8: frames of a run resemble their
     neighbours, so that single frames would give too narrow an interval.
