@@ -43,7 +43,7 @@ def values(parent: Element, /, **texts: object) -> None:
 
 
 def plugin(parent: Element, filename: str) -> Element:
-    """One of PLUGINS."""
+    """A new child of `parent` that loads one of PLUGINS."""
     return child(parent, "plugin", filename=filename, name=PLUGINS[filename])
 
 

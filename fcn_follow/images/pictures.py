@@ -41,7 +41,7 @@ def decode_picture(data: bytes | memoryview, flags: int = cv2.IMREAD_COLOR) -> A
 
 
 def write_picture(path: Path, bgr: NDArray[Any], settings: Sequence[int] = ()) -> None:
-    """Write a picture as OpenCV has it, H x W or H x W x 3 (B, G, R), in the format of the name, whole or not at all.
+    """Write a picture in OpenCV's layout, H x W or H x W x 3 (B, G, R), in the format of the name, whole or not at all.
 
     Raises UserError if it cannot be written.
     """
@@ -66,7 +66,7 @@ def checked_length(data: bytes | memoryview) -> int:
 
 
 def is_16_bit_png(data: bytes) -> bool:
-    """Whether a file is a PNG of 16 bits a channel, by its header."""
+    """Whether the header of a file is that of a PNG with 16 bits per channel."""
     return data[:8] == _PNG_SIGNATURE and data[24:25] == b"\x10"
 
 

@@ -26,14 +26,14 @@ def find_device(device: str) -> torch.device:
     present = torch.cuda.is_available()
     if device == "cuda" and not present:
         raise UserError(
-            "device cuda is asked for, but PyTorch finds no CUDA GPU here; use device auto or cpu, "
+            "device cuda is requested, but PyTorch finds no CUDA GPU here; use device auto or cpu, "
             "or install a CUDA build of PyTorch and the NVIDIA driver"
         )
     return torch.device("cuda" if device != "cpu" and present else "cpu")
 
 
 def release_memory() -> None:
-    """Give back what engines held that nothing refers to any more, a GPU's memory too."""
+    """Free the memory of engines that nothing refers to any more, on the GPU too."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

@@ -59,8 +59,8 @@ class FlightRecorder:
     """Writes flight.csv and a video during the flight, in a private folder; `close` moves them to their names.
 
     A file that cannot be written is reported in `problems`, never by an exception: the flight continues. The video is
-    MPEG-4, which a thread encodes at 1 ms per frame; VP8, the other available codec, would take a third of a core away
-    from the network. A rate of 0 makes no video.
+    MPEG-4, which a thread encodes in 1 ms per frame; VP8, the other available codec, would take a third of a core from
+    the network. A rate of 0 makes no video.
     """
 
     def __init__(self, folder: Path, video_rate_hz: float) -> None:
@@ -91,8 +91,8 @@ class FlightRecorder:
 
     @property
     def problems(self) -> list[str]:
-        """The files that are not whole, each with the first reason."""
-        return [f"{path} is not whole: {reason}" for path, reason in self._problems.items()]
+        """The incomplete files, each with the first reason."""
+        return [f"{path} is incomplete: {reason}" for path, reason in self._problems.items()]
 
     def write(self, record: FrameRecord) -> None:
         """Add the record of a frame; its image is left out where drawing cannot keep up."""

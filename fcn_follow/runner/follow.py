@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 START_TIMEOUT_S = 120.0
 CAMERA = "camera"
 END_TIMEOUT_S = 60.0  # for a node to end; the simulator writes its report then
-DRAIN_S = 1.0  # for messages under way when the source has ended
+DRAIN_S = 1.0  # for messages that are still on their way when the source has ended
 MAX_RESTARTS = 3  # of segmenter and follower together, within RESTART_WINDOW_S
 RESTART_WINDOW_S = 60.0
 MAX_TEXT_LENGTH = 500
@@ -51,12 +51,12 @@ class RunOptions:
     source: str | None
     scenario: str | None
     vehicle: str | None
-    """What flies the simulator's drone, of the simulator's parameter; None: internal."""
+    """What flies the simulator's drone, as in the simulator's parameter vehicle; None: internal."""
     seed: int
     record: bool
     foxglove: bool
     rate_hz: float
-    """Frames per second of the source; 0: by its stamps."""
+    """Frames per second of the source; 0: as in its stamps."""
     duration_s: float
     """Duration in s; 0: until the source ends."""
     loop: bool
@@ -79,7 +79,7 @@ class RunOptions:
 
 
 class Runner:
-    """Starts the nodes, watches them, and ends them: first the camera, then the follower with its zero commands.
+    """Starts the nodes, watches them, and ends them: first the camera, then the follower, which sends zero commands.
 
     A segmenter or follower that dies in flight is started again; the drone holds until the hero is found again.
     """
@@ -183,7 +183,7 @@ class Runner:
             if watcher.foreign_camera():
                 raise UserError(
                     f"another camera publishes {watcher.image_topic} already in ROS domain "
-                    f"{os.environ.get('ROS_DOMAIN_ID', '0')}; end it, or set ROS_DOMAIN_ID to another number"
+                    f"{os.environ.get('ROS_DOMAIN_ID', '0')}; stop it, or set ROS_DOMAIN_ID to another number"
                 )
             if time.monotonic() > end_s:
                 raise UserError(f"the segmenter was not ready after {START_TIMEOUT_S:.0f} s")
@@ -273,17 +273,17 @@ class Runner:
                 table.add_row("written", plain(str(self._options.out / name)))
         self._console.print(table)
         for warning in self._nodes[CAMERA].first_warnings:
-            if self._options.source is not None or "the drone touched" in warning:  # not each slow second of drawing
+            if self._options.source is not None or "the drone touched" in warning:  # not each slow second
                 self._say(warning)
 
 
 def plain(text: str) -> Text:
-    """Any text, fit for a terminal: no markup, no control characters, at most MAX_TEXT_LENGTH characters."""
+    """Any text, made safe for a terminal: no markup, no control characters, at most MAX_TEXT_LENGTH characters."""
     return Text("".join(c if c.isprintable() else " " for c in text[:MAX_TEXT_LENGTH]))
 
 
 def _how_it_ended(node: NodeProcess) -> str:
-    """How a node that has ended did so, in words."""
+    """How a node has ended, in words."""
     node.wait(1.0)
     code = node.exit_code or 0
     if code < 0:

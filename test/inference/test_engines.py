@@ -222,7 +222,7 @@ def test_requests_that_cannot_be_met(monkeypatch):
         "find_spec",
         lambda name, real=importlib.util.find_spec: None if name == "openvino" else real(name),
     )
-    with pytest.raises(UserError, match="engine openvino is not installed; its install line is: pip install onnx op"):
+    with pytest.raises(UserError, match="engine openvino is not installed; install it with: pip install onnx op"):
         candidates(EngineRequest("openvino"))
     assert "openvino" not in {spec.name for spec in candidates(EngineRequest(device="cpu"))}
 

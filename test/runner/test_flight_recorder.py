@@ -68,7 +68,7 @@ def test_a_frame_that_cannot_be_drawn_is_counted_and_reported(tmp_path, monkeypa
     recorder.close()
     assert frames_of(tmp_path / "flight.mp4") == 4
     assert recorder.frames_not_drawn == 1
-    assert recorder.problems == [f"{tmp_path / 'flight.mp4'} is not whole: no brush"]
+    assert recorder.problems == [f"{tmp_path / 'flight.mp4'} is incomplete: no brush"]
 
 
 @pytest.mark.parametrize(("height_px", "width_px"), [(1, 20_000), (20_000, 1), (4, 4), (480, 640)])
@@ -89,7 +89,7 @@ def test_a_full_disk_is_one_line_a_file_and_the_flight_goes_on(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=node_environment(1), check=False)
     assert done.returncode == 0, done.stderr
     problems = json.loads(done.stdout.splitlines()[-1])
-    assert [problem.split(" is not whole: ")[0] for problem in problems] == [
+    assert [problem.split(" is incomplete: ")[0] for problem in problems] == [
         str(tmp_path / "flight.csv"), str(tmp_path / "flight.mp4")
     ]  # fmt: skip
     assert all("\n" not in problem for problem in problems)

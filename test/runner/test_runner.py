@@ -129,7 +129,7 @@ def test_ctrl_c_ends_a_flight_as_it_should(domain_id, tmp_path):
         (
             ["--source", "{tmp}/run", "--calibration", "{tmp}/folower.yaml"],
             1,
-            "folower.yaml: not a camera's calibration; it has image_width, image_height and camera_matrix",
+            "folower.yaml: not a camera's calibration; it must have image_width, image_height and camera_matrix",
         ),
         (["--scenario", "stright"], 1, "there is no scenario 'stright'; did you mean straight?"),
         (["--rate", "-3"], 2, "--rate: -3: it must be 0 to 1000 Hz"),

@@ -12,7 +12,7 @@ from fcn_follow.lab.data.frames import UInt8Array
 
 
 def resize_image(image: UInt8Array, height_px: int, width_px: int) -> UInt8Array:
-    """A uint8 RGB image H x W x 3 at the given size; the same array where the size is right already."""
+    """A uint8 RGB image H x W x 3 at the given size; the same array if the size is already right."""
     if image.shape[:2] == (height_px, width_px):
         return image
     return np.asarray(Image.fromarray(image).resize((width_px, height_px), Image.Resampling.BILINEAR))
