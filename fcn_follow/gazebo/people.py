@@ -87,7 +87,7 @@ def standing_model(person: Person) -> Element:
     model = child(document, "model", name=person.name)
     values(model, static=True)
     link = child(model, "link", name="body")
-    labelled(mesh_visual(link, "visual", mesh_uri(person)), person.label)
+    labelled(mesh_visual(link, mesh_uri(person)), person.label)
     return document
 
 

@@ -82,7 +82,7 @@ def scenery_model(scenery: Scenery) -> Element:
     values(model, static=True)
     link = child(model, "link", name="link")
     uri = f"model://{scenery.name}/meshes/{scenery.name}.obj"
-    mesh_visual(link, "visual", uri)
+    mesh_visual(link, uri)
     if scenery.ground_is_mesh:
         values(child(_collision(link, "ground"), "mesh"), uri=uri)
     if scenery.ground_m is not None:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcn_follow.coordinates import quaternion_xyzw, rotated
-from fcn_follow.geometry import ZERO_COMMAND, VehicleState, VelocityCommand
+from fcn_follow.geometry import ZERO_COMMAND, VehicleState, VelocityCommand, vector3
 
 GRAVITY_M_S2 = 9.81
 _INTEGRATES_BELOW_M_S = 1.0
@@ -175,9 +175,9 @@ class Odometry:
         yaw = drone.yaw_rad + float(rng.normal()) * noise.yaw_rad
         return VehicleState(
             now_s,
-            (float(position[0]), float(position[1]), float(position[2])),
+            vector3(position),
             quaternion_xyzw(roll, pitch, yaw),
-            (float(velocity[0]), float(velocity[1]), float(velocity[2])),
+            vector3(velocity),
             drone.yaw_rate_rad_s,
         )
 

@@ -14,7 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcn_follow.coordinates import quaternion_xyzw
-from fcn_follow.geometry import CameraIntrinsics, CameraMount, HeroPosition, Vector3, VehicleState, VelocityCommand
+from fcn_follow.geometry import (
+    CameraIntrinsics,
+    CameraMount,
+    HeroPosition,
+    Vector3,
+    VehicleState,
+    VelocityCommand,
+    vector3,
+)
 from fcn_follow.simulation.camera import DelayLine, expose, pinhole
 from fcn_follow.simulation.drone import Drone, Odometry, OdometryNoise, rotation_matrix
 from fcn_follow.simulation.outfits import LOOKALIKE, Cast, Outfit, random_outfit
@@ -183,7 +191,7 @@ class Episode(AbstractContextManager["Episode"]):
 
     def clearance_m(self) -> float:
         """The distance of the drone's middle from the nearest person, taken as a vertical line from feet to head."""
-        x, y, z = (float(v) for v in self.drone.position_m)
+        x, y, z = vector3(self.drone.position_m)
         people = [(self.route.walker, self._hero_outfit), *zip(self.other_walkers, self._outfits, strict=True)]
         nearest = math.inf
         for walker, outfit in people:
@@ -193,7 +201,7 @@ class Episode(AbstractContextManager["Episode"]):
 
     def contact(self) -> str:
         """The object that the drone touches: '', 'a person', or 'the ground or a building'."""
-        x, y, z = (float(v) for v in self.drone.position_m)
+        x, y, z = vector3(self.drone.position_m)
         if not self.drone.is_flying:
             return ""
         if self.clearance_m() < self.drone.parameters.radius_m + 0.25:
@@ -216,8 +224,7 @@ class Episode(AbstractContextManager["Episode"]):
             return
         if self.arrives_at_once and self._on_picture is not None:
             self._on_picture(self.now_s, rgb)
-        x, y, z = (float(v) for v in pose.rotation.T @ (np.array(self.hero_middle_m) - pose.position_m))
-        hero = HeroPosition(self.now_s, (x, y, z))
+        hero = HeroPosition(self.now_s, vector3(pose.rotation.T @ (np.array(self.hero_middle_m) - pose.position_m)))
         self._delay.put(self.now_s, Frame(self.now_s, rgb, self._renderer.labels(), hero))
 
     def _step_gimbal(self) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from fcn_follow.following.follower import Follower
 from fcn_follow.following.parameters import FollowerCameraParameters, FollowerParameters
-from fcn_follow.geometry import Vector3, VelocityCommand
+from fcn_follow.geometry import Vector3, VelocityCommand, vector3
 from fcn_follow.perception.sight import Sight
 from fcn_follow.simulation.episode import CameraSetup, Episode, Frame
 from fcn_follow.simulation.eyes import Eyes
@@ -162,9 +162,9 @@ def moment(episode: Episode, command: VelocityCommand, state: str, estimate_m: V
     drone = episode.drone
     return Moment(
         episode.now_s,
-        _vector(drone.position_m),
-        _vector(drone.velocity_m_s),
-        _vector(drone.acceleration_m_s2),
+        vector3(drone.position_m),
+        vector3(drone.velocity_m_s),
+        vector3(drone.acceleration_m_s2),
         drone.yaw_rad,
         episode.hero_middle_m,
         tuple((walker.x_m, walker.y_m) for walker in episode.other_walkers),
@@ -195,7 +195,3 @@ def judged(frame: Frame, sight: Sight, now_s: float) -> Look:
     iou = float((truth & found).sum() / union) if union else math.nan
     seen = sight.hero is not None
     return Look(frame.stamp_s, now_s - frame.stamp_s, int(truth.sum()), seen, iou, error, on_hero, on_other)
-
-
-def _vector(values: np.ndarray) -> Vector3:
-    return (float(values[0]), float(values[1]), float(values[2]))
