@@ -106,13 +106,12 @@ class FlightRecorder:
             self._csv.writerow(record.row())
         except OSError as error:
             self._note(self.csv_path, error)
-        if record.image_rgb is not None and self._rate_hz > 0:
-            try:
-                if (self._queue.qsize() + 1) * record.image_rgb.nbytes > MAX_WAITING_BYTES:
-                    raise queue.Full
-                self._queue.put_nowait(record)
-            except queue.Full:
-                self.frames_not_drawn += 1
+        if record.image_rgb is None or self._rate_hz <= 0:
+            return
+        if self._queue.full() or (self._queue.qsize() + 1) * record.image_rgb.nbytes > MAX_WAITING_BYTES:
+            self.frames_not_drawn += 1
+        else:
+            self._queue.put_nowait(record)
 
     def _note(self, path: Path, error: Exception) -> None:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -315,4 +315,6 @@ def summary_table(watcher: FlightWatcher, recorder: FlightRecorder) -> Table:
     for path in (recorder.csv_path, recorder.video_path):
         if path.exists():
             table.add_row("written", plain(str(path)))
+    if recorder.frames_not_drawn:
+        table.add_row("video", f"frames left out: {recorder.frames_not_drawn}")
     return table
