@@ -1,4 +1,4 @@
-"""Exported files: their content is checked before they run, and their output against the one at the export."""
+"""Exported files: their content is checked before they run, and their output is compared with that at the export."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Checks of ONNX and OpenVINO files before a runtime runs them: their size, operations and results.
 
 Such a file is a program, and a short one can request terabytes. Only the operations of this package's exports are
-allowed, none of which loops, and no result may be larger than those of a network for a frame.
+allowed, none of which loops, and no result may be larger than a network's results for a frame.
 """
 
 from __future__ import annotations

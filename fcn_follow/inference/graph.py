@@ -36,7 +36,7 @@ class Graph:
         return [user for user, node in self.nodes.items() if name in node.inputs]
 
     def chains(self, *kinds: type) -> Iterator[tuple[str, ...]]:
-        """Names of successive nodes of these kinds, of which all but the last have one user."""
+        """Names of successive nodes of these kinds; all but the last have one user."""
         for name, node in self.nodes.items():
             names = (name,) if isinstance(node.operation, kinds[0]) else ()
             for kind in kinds[1:]:

@@ -1,9 +1,9 @@
 """Export a network for other runtimes: ONNX, OpenVINO IR or torch.export, each with the model card inside.
 
 Input `images`, uint8 N x H x W x 3 RGB of the card's size. Outputs `codes`, uint8 N x H x W (perception/labels.py),
-`probabilities`, float N x 3 x H x W, and, of a network with depth in metres, `codes_and_depth`, float N x 2 x H x W
+`probabilities`, float N x 3 x H x W, and, if the network has depth in metres, `codes_and_depth`, float N x 2 x H x W
 (perception/depth.py). A file also holds the output of plain PyTorch on drawn frames, with which its readers check
-its own output.
+their output.
 """
 
 from __future__ import annotations

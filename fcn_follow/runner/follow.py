@@ -38,7 +38,7 @@ START_TIMEOUT_S = 120.0
 CAMERA = "camera"
 END_TIMEOUT_S = 60.0  # for a node to end; the simulator writes its report then
 DRAIN_S = 1.0  # for messages that are still on their way when the source has ended
-MAX_RESTARTS = 3  # of segmenter and follower together, within RESTART_WINDOW_S
+MAX_RESTARTS = 3  # restarts of segmenter and follower together, within RESTART_WINDOW_S
 RESTART_WINDOW_S = 60.0
 MAX_TEXT_LENGTH = 500
 DEFAULT_VIDEO_HZ = 15.0
@@ -63,7 +63,7 @@ class RunOptions:
     calibration: Path | None
     """The calibration file of the source's camera."""
     fov_deg: float | None
-    """The horizontal angle of view of a source's camera that is not calibrated."""
+    """The horizontal field of view of a source's camera that is not calibrated."""
     weights: Path | None
     ranging: str | None
     pointed: bool
@@ -99,7 +99,7 @@ class Runner:
         self._begun_s = time.time()
 
     def run(self) -> None:
-        """Fly from the start of the nodes to the summary. Raises UserError if the flight cannot begin or go on."""
+        """Fly from the start of the nodes to the summary. Raises UserError if the flight cannot begin or continue."""
         for path in self._params:
             if not path.is_file():
                 raise UserError(f"{path}: there is no such parameter file")
@@ -218,7 +218,7 @@ class Runner:
                 raise UserError(_how_it_ended(node))
 
     def _restart_nodes(self) -> None:
-        """Start segmenter and follower again where they have ended; UserError when that happens too often."""
+        """Start segmenter and follower again if they have ended; UserError if that happens too often."""
         for role, node in self._nodes.items():
             if role == CAMERA or node.exit_code is None or self.stopping:
                 continue

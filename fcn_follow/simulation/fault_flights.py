@@ -118,7 +118,7 @@ def _approach_m(moment: Moment) -> float:
 
 
 def _named_after_s(moments: Sequence[Moment], fault: Fault) -> float:
-    """The time from the first moment at which the fault could be noticed to its report; NaN where there is none.
+    """The time from the first moment at which the fault could be noticed to its report; NaN if there is none.
 
     While the drone holds for another reported reason, no further fault can be noticed.
     """

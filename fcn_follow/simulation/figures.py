@@ -36,7 +36,7 @@ _LIVE_WINDOW_S, _LIVE_TOLERANCE = 0.1, 1.1
 
 @dataclass(frozen=True)
 class Figures:
-    """Figures of one flight. Shares are from 0 to 1; NaN where there was nothing to measure."""
+    """Figures of one flight. Shares are from 0 to 1; NaN if there was nothing to measure."""
 
     scenario: str
     seed: int
@@ -186,7 +186,7 @@ def _bearing(moment: Moment) -> float:
 
 
 def mean(values: Sequence[float]) -> float:
-    """The mean of the values that are not NaN; NaN where there is none."""
+    """The mean of the values that are not NaN; NaN if there is none."""
     kept = [float(value) for value in values if not math.isnan(value)]
     return float(np.mean(kept)) if kept else math.nan
 

@@ -28,7 +28,7 @@ SHAKE_M = 0.2
 
 @dataclass(frozen=True)
 class Other:
-    """Another person with an own route, which starts SHAKE_M (standard deviation) beside start_m."""
+    """Another person with a separate route, which starts SHAKE_M (standard deviation) beside start_m."""
 
     start_m: tuple[float, float]
     legs: tuple[Leg, ...]
@@ -192,7 +192,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         others=(Other((4.0, 12.0), _row((4.0, 12.0, 1.4, 7.0), (4.5, -8.0, 1.4)), is_twin=True),),
     ),
     Scenario(
-        "sits_behind_others", "sits down, and others come to stand in front", (-16.0, 5.0),
+        "sits_behind_others", "sits down, and others come and stand in front", (-16.0, 5.0),
         (Leg((-6.0, 5.0), 1.4, 16.0, sits=True), Leg((10.0, 5.5), 1.4)), crowd=2, misleads_height=True,
         others=(
             Other((-7.3, 11.5), _row((-7.3, 11.5, 1.4, 5.0), (-7.3, 5.6, 1.4, 8.0), (-7.3, 11.5, 1.4))),

@@ -118,7 +118,7 @@ class Baseline:
 
 
 BASELINES = {
-    # on a CPU a network takes up to a minute to compile, and bf16 by autocast is seldom faster
+    # on a CPU a network takes up to a minute to compile, and bf16 by autocast is rarely faster
     "torch.compile": Baseline(TorchCompile, "torch-compiled", {"cpu": ("fp32",), "cuda": ("fp32", "fp16")}),
     "torch.onnx": Baseline(TorchOnnx, "onnxruntime", {"cpu": ("fp32",), "cuda": ("fp32",)}),
     "openvino.convert_model": Baseline(OpenVinoConvert, "openvino", {"cpu": ("fp32", "bf16")}),

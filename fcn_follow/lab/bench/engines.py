@@ -222,7 +222,7 @@ def _interleaved(
                 median_ms=1e3 * statistics.median(times_s[spec]),
                 p99_ms=1e3 * float(np.percentile(times_s[spec], 99)),
                 frames_per_s=batch / shortest_s[spec],
-                times_faster=shortest_s.get(specs[0], 0.0) / shortest_s[spec],  # 0 where the reference has a problem
+                times_faster=shortest_s.get(specs[0], 0.0) / shortest_s[spec],  # 0 if the reference has a problem
                 macs=macs,
                 moved_bytes=number_bytes * parameters + 4 * frames[..., 0].size,  # weights, three bytes in and one out
             )

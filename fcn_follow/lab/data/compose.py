@@ -137,7 +137,7 @@ class Composer:
         return _view(rng, plate, size_px, photo)
 
     def _background(self, rng: Generator) -> UInt8Array:
-        """A part S x S x 3, without people, of a photograph or of a frame of the sets."""
+        """A part S x S x 3 of a photograph or of a frame of the sets, without people."""
         size_px = self.options.size_px
         if self._plates and (not self.sets or rng.random() < 0.5):
             return _view(rng, _any(rng, self._plates)[1], size_px)[0]

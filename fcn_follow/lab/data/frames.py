@@ -222,7 +222,7 @@ def open_frames(path: Path, folder: str = "") -> FrameSet:
 
 
 def set_folders(path: Path) -> frozenset[str]:
-    """The names of the folders that hold images/, of a folder or zip. Raises UserError if the path is neither."""
+    """The names of the folders in a folder or zip that hold images/. Raises UserError if the path is neither."""
     source, name = _open_source(path)
     return frozenset(entry.parent.parent.name or name for entry in source.names() if entry.parent.name == "images")
 

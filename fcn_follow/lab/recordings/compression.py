@@ -45,7 +45,7 @@ def plain_chunk(records: bytes, compression: str, size: int) -> bytes:
 
 
 def unpack_file(packed: Path, plain: Path, max_bytes: int) -> str:
-    """Decompress a zstd file as far as possible; the problem in words, or an empty string where there is none."""
+    """Decompress a zstd file as far as possible; the problem in words, or an empty string."""
     written = 0
     try:
         with zstd.open(packed, "rb") as source, plain.open("wb") as target:

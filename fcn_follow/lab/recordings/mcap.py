@@ -48,7 +48,7 @@ def open_mcap(path: Path) -> StorageFile:
 
 
 def _messages_of(path: Path, damaged: bool, topics: Collection[str]) -> Iterator[RawMessage]:
-    """The messages of some topics; of a damaged file up to the damage, which was reported when it was opened."""
+    """The messages of some topics; in a damaged file up to the damage, which was reported when it was opened."""
     try:
         yield from (message for message in _messages(path) if message.topic in topics)
     except _DAMAGE:
@@ -111,7 +111,7 @@ def _operation(file: BinaryIO, size: int) -> tuple[int, bytes, bool] | None:
 
 
 def _records(content: bytes, cut: bool) -> bytes:
-    """The records of a chunk; of a truncated one the part that is there, where it is not compressed."""
+    """The records of a chunk; from a truncated one without compression, the part that is there."""
     size, checksum = struct.unpack_from("<QI", content, 16)
     compression = _string(content, 28)
     start = 32 + len(compression.encode())

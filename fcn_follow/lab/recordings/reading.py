@@ -115,7 +115,7 @@ def open_bag(path: Path) -> Iterator[Bag]:
 
 
 def _one_type_each(path: Path, counts: Counter[tuple[str, str]], damage: list[str]) -> tuple[Topic, ...]:
-    """The topics by name; of a topic with several types only the most frequent one is read."""
+    """The topics by name; if a topic has several types, only the most frequent one is read."""
     topics: dict[str, Topic] = {}
     for (name, kind), count in counts.most_common():
         if name in topics:

@@ -24,7 +24,7 @@ _MESSAGES = "SELECT topic_id, timestamp, CASE WHEN length(data) <= ? THEN data E
 
 
 def open_sqlite(path: Path) -> StorageFile:
-    """The topics of a file; of a damaged one those of the readable messages.
+    """The topics of a file; in a damaged file, those of the readable messages.
 
     Raises UserError if it holds anything but plain tables.
     """
@@ -43,7 +43,7 @@ def open_sqlite(path: Path) -> StorageFile:
 
 
 def _messages(path: Path, damaged: bool, topics: Collection[str] | None) -> Iterator[RawMessage]:
-    """The messages of some topics or all, by time; of a damaged file in the order of its pages, up to the damage."""
+    """The messages of some or all topics, by time; in a damaged file in the order of its pages, up to the damage."""
     with contextlib.ExitStack() as stack:
         if damaged:
             stack.enter_context(contextlib.suppress(*_DAMAGE))

@@ -37,7 +37,7 @@ class BagWriter(NewFolder):
             raise UserError(f"cannot write {path}: {error.strerror or error}") from error
 
     def write(self, topic: str, message: Any, recorded_ns: int) -> None:
-        """Add a message, of a type of rosbags."""
+        """Add a message, which has a type of rosbags."""
         kind = message.__msgtype__
         if topic not in self._connections:
             self._connections[topic] = self._writer.add_connection(topic, kind, typestore=TYPES)

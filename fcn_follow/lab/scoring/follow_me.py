@@ -88,14 +88,14 @@ def score_frame(truth: NDArray[np.generic], prediction: NDArray[np.generic]) -> 
 
 
 def _bits(mask: NDArray[np.generic]) -> NDArray[np.uint8]:
-    """The classes of each pixel, of which there can be several, as bits 0 to 2 of a byte."""
+    """The classes of each pixel, which can be several, as bits 0 to 2 of a byte."""
     classes = np.moveaxis(mask.astype(bool, copy=False), 2, 0).view(np.uint8)
     bits: NDArray[np.uint8] = classes[0] | (classes[1] << 1) | (classes[2] << 2)
     return bits
 
 
 def score_folder(frames: Sequence[FrameScore]) -> FolderScore:
-    """Means and counts over one kind's frames; zeros where there are none."""
+    """Means and counts over one kind's frames; zeros if there are none."""
     iou = np.mean([frame.iou for frame in frames], axis=0) if frames else np.zeros(3)
     return FolderScore(
         frames=len(frames),
