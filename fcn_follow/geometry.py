@@ -6,9 +6,16 @@ x forward, y left, z up; odom is a fixed, gravity-aligned frame with z up. Angle
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 Vector3 = tuple[float, float, float]
+
+
+def vector3(values: Iterable[float]) -> Vector3:
+    """Three numbers, such as an array (3,), as a tuple of floats."""
+    first, second, third = values
+    return (float(first), float(second), float(third))
 
 
 @dataclass(frozen=True)

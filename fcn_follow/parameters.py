@@ -42,7 +42,7 @@ class ParameterInfo:
             return "one of " + ", ".join(self.choices)
         unit = f" {self.unit}" if self.unit else ""
         if self.needed:
-            return "any text but an empty one"
+            return "a text that is not empty"
         if self.minimum is not None and self.maximum is not None:
             return f"{self.minimum:g} to {self.maximum:g}{unit}"
         if self.minimum is not None:
@@ -101,7 +101,7 @@ def check_value(name: str, info: ParameterInfo, value: object, default: Paramete
         )
     if wrong:
         raise UserError(
-            f"parameter {name}: {shown(value)} is not allowed; allowed is {info.allowed or 'a finite number'}"
+            f"parameter {name}: {shown(value)} is not allowed; it must be {info.allowed or 'a finite number'}"
         )
     assert isinstance(value, (bool, int, float, str))
     return value

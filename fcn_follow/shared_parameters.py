@@ -14,22 +14,22 @@ class CameraParameters:
 
     pitch_down_rad: float = parameter(
         0.0,
-        "how far the camera looks down: against gravity when stabilised, else against the body",
+        "angle by which the camera looks down, from the horizontal if stabilised, else from the body's forward axis",
         unit="rad",
         minimum=-1.5,
         maximum=1.57,
     )
     stabilised: bool = parameter(
-        True, "the camera hangs on a gimbal that takes out roll and pitch; else those of odom are used"
+        True, "a gimbal removes roll and pitch from the camera; false: the camera has the roll and pitch of odom"
     )
-    x_m: float = parameter(0.0, "camera ahead of the body's middle", unit="m", minimum=-5.0, maximum=5.0)
-    y_m: float = parameter(0.0, "camera left of the body's middle", unit="m", minimum=-5.0, maximum=5.0)
-    z_m: float = parameter(0.0, "camera above the body's middle", unit="m", minimum=-5.0, maximum=5.0)
+    x_m: float = parameter(0.0, "camera ahead of the body's centre", unit="m", minimum=-5.0, maximum=5.0)
+    y_m: float = parameter(0.0, "camera left of the body's centre", unit="m", minimum=-5.0, maximum=5.0)
+    z_m: float = parameter(0.0, "camera above the body's centre", unit="m", minimum=-5.0, maximum=5.0)
 
     base_frame: str = parameter(
         "base_link",
-        "frame of the body in TF; the static transform from the camera's frame to it replaces x_m, y_m and z_m, and "
-        "pitch_down_rad too unless stabilised; a name that TF does not have leaves TF out",
+        "frame of the body in TF; the static transform from the camera's frame to it replaces x_m, y_m and z_m and, "
+        "unless stabilised, also pitch_down_rad; if TF has no frame of this name, TF is not used",
     )
 
     @property
@@ -43,7 +43,7 @@ class HeroParameters:
     """The person to follow."""
 
     height_m: float = parameter(
-        1.7, "height of the hero; other people are taken to be as tall", unit="m", minimum=0.3, maximum=2.5
+        1.7, "height of the hero; other people are assumed to be as tall", unit="m", minimum=0.3, maximum=2.5
     )
 
 

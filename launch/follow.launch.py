@@ -18,7 +18,9 @@ SHARE = share_directory()
 
 ARGUMENTS = [
     DeclareLaunchArgument(
-        "image", default_value="image_raw", description="Image topic; if it ends with /compressed, JPEG or PNG."
+        "image",
+        default_value="image_raw",
+        description="Image topic; if it ends with /compressed, the images are JPEG or PNG.",
     ),
     DeclareLaunchArgument("camera_info", default_value="camera_info", description="CameraInfo topic of that camera."),
     *(DeclareLaunchArgument(name, **about) for name, about in NODE_ARGUMENTS.items()),
@@ -81,12 +83,12 @@ ARGUMENTS = [
         "vehicle",
         default_value="internal",
         choices=["internal", "mavlink", "odom"],
-        description="With simulator:=true: internal, or another simulator flies the drone, and its pose comes by "
-        "mavlink or on the odometry topic.",
+        description="With simulator:=true, what flies the drone. internal: this simulator; mavlink, odom: another one, "
+        "whose pose comes by MAVLink or on the odometry topic.",
     ),
     DeclareLaunchArgument("report", default_value="", description="Folder for the simulator's flight report."),
     DeclareLaunchArgument(
-        "rate", default_value="0.0", description="Frames a second of the player. 0: the source's own stamps."
+        "rate", default_value="0.0", description="Frame rate of the player in Hz. 0: as in the source's stamps."
     ),
     DeclareLaunchArgument(
         "loop", default_value="false", choices=["true", "false"], description="Play again and again."
@@ -117,8 +119,8 @@ def make_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     if value["image"].endswith("/compressed"):
         segmenter["image_transport"] = "compressed"
     follower = {"cmd_vel.type": text("cmd_vel_type")} if value["cmd_vel_type"] else {}
-    pretended = (simulated and value["vehicle"] == "internal") or value["source"] != ""
-    if value["enabled"] or (pretended and no_vehicle_hears(params_files, value["source"], value["cmd_vel"])):
+    camera_is_replaced = (simulated and value["vehicle"] == "internal") or value["source"] != ""
+    if value["enabled"] or (camera_is_replaced and no_vehicle_hears(params_files, value["source"], value["cmd_vel"])):
         follower["start_enabled"] = value["enabled"] != "false"
     player = {
         "source": text("source"),

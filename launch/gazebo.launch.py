@@ -1,4 +1,4 @@
-"""Segmenter and follower in Gazebo Harmonic: world, drone, bridge and nodes; ends as a whole.
+"""Segmenter and follower in Gazebo Harmonic: world, drone, bridge and nodes; if one of them ends, all end.
 
 ros2 launch fcn_follow gazebo.launch.py gui:=true
 """
@@ -33,14 +33,14 @@ AUTOPILOTS = {
     "ardupilot": ("follow_iris", "gazebo_ardupilot.yaml"),
     "px4": ("follow_x500", "gazebo_px4.yaml"),
 }
-"""Their models include models of the autopilots' projects, which GZ_SIM_RESOURCE_PATH must find."""
+"""These models include models of the autopilots' projects; GZ_SIM_RESOURCE_PATH must list their folders."""
 ENABLED = {"own": "true", "ardupilot": "", "px4": ""}
 """Whether following begins at once: only Gazebo receives the commands for this package's drone."""
 START_LOWER_M = 2.2
 """An autopilot takes off from the ground."""
 NEEDS_STAND = {"follow_drone_rotors"}
 STAND = "launch_stand"
-"""It carries a drone whose rotors rest until the first command."""
+"""It carries a drone whose rotors do not turn before the first command."""
 STARTS = {"town_square": "3.0 7.99 2.5 -3.06", "park": "-15.64 5.16 2.5 -1.65"}
 RECORDED = [
     "/camera/image_raw",
@@ -63,7 +63,7 @@ ARGUMENTS = [
         "dynamics",
         default_value="velocity",
         choices=sorted(DRONES),
-        description="velocity: follows each command at once, without tilt; rotors: has motors and tilts as it flies.",
+        description="velocity: follows each command at once, without tilt; rotors: has motors and tilts in flight.",
     ),
     DeclareLaunchArgument(
         "vehicle",
@@ -92,13 +92,13 @@ ARGUMENTS = [
 
 
 def find_world(world: str) -> Path:
-    """The SDF file of a world's name or path. Raises RuntimeError with the names that there are."""
+    """The SDF file of a world's name or path. Raises RuntimeError with the known names."""
     own = SHARE / "worlds" / f"{world}.sdf"
     for path in (own, Path(world)):
         if path.is_file():
             return path.resolve()
     known = ", ".join(sorted(path.stem for path in (SHARE / "worlds").glob("*.sdf")))
-    raise RuntimeError(f"world:={world}: there is no such world and no such file; the worlds are: {known}")
+    raise RuntimeError(f"world:={world}: there is no such world or file; the worlds are: {known}")
 
 
 def gazebo_share() -> Path:
@@ -122,7 +122,7 @@ def start_pose(text: str, world: str, lower_m: float) -> list[str]:
     lower_m = 0.0 if text else lower_m
     text = text or STARTS.get(world, "")
     if not text:
-        raise RuntimeError(f"world:={world} has no start of its own; give one: start:='x y z yaw'")
+        raise RuntimeError(f"world:={world} has no default start; give one: start:='x y z yaw'")
     try:
         x, y, z, yaw = (float(part) for part in text.split())
     except ValueError:

@@ -29,11 +29,11 @@ ARGUMENTS = [
     DeclareLaunchArgument(
         "weights",
         default_value="",
-        description="Weights file (.safetensors), or what fcn-follow export makes of it (.onnx, .xml). "
+        description="Weights file (.safetensors), or a file that fcn-follow export made from it (.onnx, .xml). "
         "Empty: the package's hero_net.",
     ),
     DeclareLaunchArgument(
-        "rate", default_value="1.0", description="Speed, as in ros2 bag play: 2.0 is twice as fast as recorded."
+        "rate", default_value="1.0", description="Speed, as in ros2 bag play; 2.0 is twice as fast as recorded."
     ),
     DeclareLaunchArgument("image_topic", default_value="", description="The camera's topic in a bag with several."),
     DeclareLaunchArgument("record", default_value="", description="Record all topics to this new bag. Empty: do not."),
@@ -44,10 +44,14 @@ ARGUMENTS = [
     DeclareLaunchArgument(
         "engine",
         default_value="",
-        description="The engine of the network; for exact agreement, that of score-bag's --engine. "
-        "Empty: torch, which is score-bag's default; for exported files auto.",
+        description="Engine of the network; for exact agreement, that of score-bag's --engine. "
+        "Empty: torch, which is score-bag's default, or auto for an exported file.",
     ),
-    DeclareLaunchArgument("precision", default_value="fp32", description="Likewise, score-bag's --precision."),
+    DeclareLaunchArgument(
+        "precision",
+        default_value="fp32",
+        description="Precision; for exact agreement, that of score-bag's --precision.",
+    ),
     DeclareLaunchArgument(
         "params_file",
         default_value=str(SHARE / "config" / "follow.yaml"),
@@ -78,14 +82,14 @@ def make_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     exported = Path(value["weights"]).suffix not in ("", ".safetensors")
     value["engine"] = value["engine"] or ("auto" if exported else "torch")
     segmenter = {name: ParameterValue(value[name], value_type=str) for name in ("device", "engine", "precision")}
-    takers = 2 if value["record"] else 1
+    subscribers = 2 if value["record"] else 1
     player = {
         "source": path("bag"),
         "speed": ParameterValue(number_of(value, "rate"), value_type=float),
         "image_topic": ParameterValue(value["image_topic"], value_type=str),
         "clock": True,
-        "wait_for_subscribers": takers,  # segmenter and recorder
-        "wait_for_mask_subscribers": takers,  # scorer and recorder
+        "wait_for_subscribers": subscribers,  # segmenter and recorder
+        "wait_for_mask_subscribers": subscribers,  # scorer and recorder
         "wait_for_subscriber_s": 120.0,
     }
 

@@ -1,5 +1,5 @@
-# Sourced by scripts/follow and scripts/test: makes .venv in the checkout and installs what requirements.txt pins.
-# The second start finds the first one's stamp and installs nothing.
+# Sourced by scripts/follow, scripts/fuzz and scripts/test: makes .venv in the checkout and installs what requirements.txt
+# pins. The stamp of the first start lets later starts install nothing.
 # shellcheck shell=bash
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -18,17 +18,17 @@ install_packages() {
     apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$@" >/dev/null
 }
 
-# system_package CHECK PACKAGE: CHECK is a function that succeeds when the package is there; root gets it installed.
+# system_package CHECK PACKAGE: CHECK is a function that succeeds when the package is there; root can install it.
 system_package() {
     local check=$1
     shift
     "$check" && return
     can_install || fail "a system package is missing; please run: sudo apt-get install $*"
     install_packages "$@" || fail "apt-get could not install $*"
-    "$check" || fail "$* is installed and still does not serve"
+    "$check" || fail "$* is installed but still does not work"
 }
 
-# optional_package CHECK PACKAGE: the same for what some tests need; without it they say why they are skipped.
+# optional_package CHECK PACKAGE: the same for a package of some tests, which are skipped without it.
 optional_package() {
     local check=$1
     shift
@@ -75,7 +75,7 @@ install_torch() {
     else
         say "Installing PyTorch (CPU build, from PyTorch's own index) ..."
         "$venv/bin/pip" install -qq --timeout 20 --retries 1 --index-url "$torch_cpu_index" "$pin" && return
-        say "PyTorch's CPU index is out of reach: its CUDA build comes instead. SEVERAL GB follow; Ctrl-C stops it."
+        say "PyTorch's CPU index cannot be reached, so its CUDA build is installed: SEVERAL GB follow; Ctrl-C stops it."
         "$venv/bin/pip" install -qq "$pin"
     fi
 }

@@ -62,7 +62,7 @@ def test_a_name_that_is_a_number_of_endless_digits_is_refused(tmp_path):
 def test_a_text_parameter_that_has_a_default_must_not_be_empty():
     parameters = FollowerNodeParameters()
     for value in ("", "  "):
-        with pytest.raises(UserError, match=r"mavros\.topic: .* is not allowed; allowed is any text but an empty one"):
+        with pytest.raises(UserError, match=r"mavros\.topic: .* is not allowed; it must be a text that is not empty"):
             with_values(parameters, {"mavros.topic": value})
     assert with_values(parameters, {"mavros.topic": "a/b"}).mavros.topic == "a/b"
 

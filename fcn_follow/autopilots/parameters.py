@@ -21,7 +21,7 @@ class MavrosParameters:
 
     topic: str = fixed_parameter("mavros/setpoint_velocity/cmd_vel", "topic of MAVROS' setpoint_velocity plugin")
     node: str = fixed_parameter(
-        "", "node of that plugin, which is asked for its mav_frame; empty: that which the topic is named after"
+        "", "node of that plugin, whose parameter mav_frame is checked; empty: the name follows from the topic"
     )
     frame: str = fixed_parameter(
         "base_link",
@@ -39,7 +39,9 @@ class MavlinkParameters:
     )
     baud: int = fixed_parameter(57600, "speed of a serial device", unit="baud", minimum=1200, maximum=4000000)
     target_system: int = fixed_parameter(1, "MAVLink system id of the vehicle to fly", minimum=1, maximum=255)
-    system_id: int = fixed_parameter(1, "own MAVLink system id, the drone's", minimum=1, maximum=255)
+    system_id: int = fixed_parameter(
+        1, "own MAVLink system id; a companion computer has the drone's", minimum=1, maximum=255
+    )
     heartbeat_timeout_s: float = fixed_parameter(
         3.0, "time without a heartbeat after which the command is zero", unit="s", minimum=0.5, maximum=30.0
     )

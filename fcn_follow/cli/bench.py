@@ -58,11 +58,11 @@ def engines(
     names = [name for name in engines.split(",") if name]
     for name in names:
         if name not in known:
-            raise UserError(f"engine {name!r} is not known on {found}; allowed is {', '.join(known)}")
+            raise UserError(f"engine {name!r} is not known on {found}; it must be one of {', '.join(known)}")
     precisions = [name for name in precision.split(",") if name]
     for name in precisions:
         if name not in PRECISIONS[1:]:
-            raise UserError(f"--precision {name}: allowed is {', '.join(PRECISIONS[1:])}")
+            raise UserError(f"--precision {name}: it must be one of {', '.join(PRECISIONS[1:])}")
     names = names or [name for name in known if found == "cuda" or name not in ON_REQUEST]
     counts = [int(n) for n in _numbers(threads, "--threads")]
     for count in counts:

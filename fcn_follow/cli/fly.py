@@ -110,7 +110,7 @@ def one(
     from fcn_follow.simulation.scenarios import find_scenario
 
     if move is not None and move not in MOVES:
-        raise UserError(f"--move {move}: allowed is {', '.join(MOVES)}")
+        raise UserError(f"--move {move}: it must be one of {', '.join(MOVES)}")
     if move is not None and duration is not None and duration <= BEGIN_S:
         raise UserError(f"--move {move} begins after {BEGIN_S:g} s; the flight lasts {duration:g} s")
     chosen = find_scenario(scenario)
@@ -305,7 +305,7 @@ def _eyes(
     from fcn_follow.simulation.suite import EyesSpec
 
     if ranging not in METHODS:
-        raise UserError(f"--ranging {ranging}: allowed is {', '.join(METHODS)}")
+        raise UserError(f"--ranging {ranging}: it must be one of {', '.join(METHODS)}")
     if true_positions:
         if ranging != METHODS[0]:
             raise UserError("--true-positions uses no ranging; leave out --ranging")

@@ -23,7 +23,7 @@ SIMULATED_S = 60.0
 def _one_of(*allowed: str) -> Callable[[str | None], str | None]:
     def check(value: str | None) -> str | None:
         if value is not None and value not in allowed:
-            raise typer.BadParameter(f"{value!r}; allowed is {', '.join(allowed)}")
+            raise typer.BadParameter(f"{value!r}; it must be one of {', '.join(allowed)}")
         return value
 
     return check
@@ -116,11 +116,11 @@ def run(
 ) -> None:
     """Segment a camera's frames, follow the hero, show and record the flight; no ROS install is needed."""
     if not 0 <= rate <= 1000:
-        raise typer.BadParameter(f"{rate:g}: allowed is 0 to 1000 Hz", param_hint="--rate")
+        raise typer.BadParameter(f"{rate:g}: it must be 0 to 1000 Hz", param_hint="--rate")
     if duration is None:
         duration = SIMULATED_S if source is None else 0.0
     if not (math.isfinite(duration) and duration >= 0):
-        raise typer.BadParameter(f"{duration:g}: allowed is 0 or more seconds", param_hint="--duration")
+        raise typer.BadParameter(f"{duration:g}: it must be 0 or more seconds", param_hint="--duration")
     options = RunOptions(
         source=source, scenario=scenario, vehicle=vehicle, seed=seed, record=record, foxglove=foxglove, rate_hz=rate,
         duration_s=duration, loop=loop, calibration=calibration, fov_deg=fov, weights=weights, ranging=ranging,

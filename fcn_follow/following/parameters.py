@@ -20,11 +20,13 @@ class SetPoints:
     """The drone's wanted position relative to the hero."""
 
     distance_m: float = parameter(5.0, "horizontal distance to the hero", unit="m", minimum=1.0, maximum=50.0)
-    height_m: float = parameter(1.5, "drone above the middle of the hero's body", unit="m", minimum=-1.0, maximum=30.0)
+    height_m: float = parameter(
+        1.5, "height of the drone above the centre of the hero's body", unit="m", minimum=-1.0, maximum=30.0
+    )
     bearing: str = parameter(
         "keep",
-        "side of the hero on which the drone flies: keep the one of the start, behind, front, left or right of the "
-        "hero's direction of motion, or a fixed compass direction",
+        "side of the hero on which the drone flies; keep: the side of the start; behind, front, left, right: relative "
+        "to the hero's direction of motion; compass: a fixed direction",
         choices=BEARINGS,
     )
     compass_rad: float = parameter(
@@ -36,15 +38,15 @@ class SetPoints:
     )
     orbit_rad_s: float = parameter(
         0.0,
-        "circle round the hero: the bearing changes at this rate, counter-clockwise from above; at most at 0.8 of "
-        "limits.orbit_m_s",
+        "rate at which the drone circles round the hero, counter-clockwise seen from above; its speed round the hero "
+        "is at most 0.8 of limits.orbit_m_s",
         unit="rad/s",
         minimum=-1.0,
         maximum=1.0,
     )
     dolly_m_s: float = parameter(
         6.0,
-        "speed at which the drone goes to a changed distance_m: low for a slow dolly",
+        "speed at which the distance goes to a changed distance_m; a low value gives a slow dolly",
         unit="m/s",
         minimum=0.05,
         maximum=20.0,
@@ -58,14 +60,14 @@ class Gains:
     distance_1_s: float = parameter(1.0, "speed per metre of distance error", unit="1/s", minimum=0.0, maximum=5.0)
     bearing_1_s: float = parameter(0.6, "turn rate per rad of bearing error", unit="1/s", minimum=0.0, maximum=5.0)
     height_1_s: float = parameter(0.9, "vertical speed per metre of height error", unit="1/s", minimum=0.0, maximum=5.0)
-    yaw_1_s: float = parameter(1.6, "yaw rate per rad from nose to hero", unit="1/s", minimum=0.0, maximum=6.0)
+    yaw_1_s: float = parameter(1.6, "yaw rate per rad between nose and hero", unit="1/s", minimum=0.0, maximum=6.0)
     feed_forward: float = parameter(1.0, "share of the hero's velocity in the command", minimum=0.0, maximum=1.0)
     reference_rad_s: float = parameter(
         1.2, "natural frequency of the reference model of the set points", unit="rad/s", minimum=0.1, maximum=10.0
     )
     pursuit_rad_s: float = parameter(
         2.0,
-        "natural frequency with which the pursued hero follows the estimate: lower is calmer",
+        "natural frequency of the smoothed hero position that the drone follows; lower is calmer",
         unit="rad/s",
         minimum=0.2,
         maximum=20.0,
@@ -96,7 +98,7 @@ class Limits:
     )
     minimum_distance_m: float = parameter(
         2.0,
-        "nearer to the hero than this the drone backs off; it does not move towards any person nearer than this",
+        "the drone backs off from a hero nearer than this, and does not move towards any person nearer than this",
         unit="m",
         minimum=0.5,
         maximum=20.0,
@@ -110,14 +112,14 @@ class Limits:
     )
     minimum_height_m: float = parameter(
         1.0,
-        "below this height the drone only climbs; above z = 0 of odom, or without odom above the hero's feet",
+        "below this height the drone only climbs; measured from z = 0 of odom, or without odom from the hero's feet",
         unit="m",
         minimum=0.0,
         maximum=50.0,
     )
     maximum_height_m: float = parameter(
         30.0,
-        "the drone does not climb above this height over the start, or without odom over the hero's feet",
+        "the drone does not climb above this height; measured from the start, or without odom from the hero's feet",
         unit="m",
         minimum=2.0,
         maximum=500.0,
@@ -130,13 +132,13 @@ class Timeouts:
     """How long data stay valid; all ages are by the stamps of the data."""
 
     frame_s: float = parameter(
-        1.0, "a hero position from an older image is refused", unit="s", minimum=0.05, maximum=5.0
+        1.0, "maximum age of the image of a hero position; an older one is refused", unit="s", minimum=0.05, maximum=5.0
     )
     tracking_s: float = parameter(
         0.6, "time without the hero after which tracking becomes coasting", unit="s", minimum=0.05, maximum=5.0
     )
     camera_s: float = parameter(
-        1.5, "time without any frame until zero, without a ramp", unit="s", minimum=0.1, maximum=10.0
+        1.5, "time without any frame after which the command is zero at once", unit="s", minimum=0.1, maximum=10.0
     )
     coast_s: float = parameter(
         4.0, "time without the hero after which coasting becomes searching", unit="s", minimum=0.1, maximum=30.0
@@ -145,29 +147,39 @@ class Timeouts:
         20.0, "time without the hero after which searching becomes holding", unit="s", minimum=0.2, maximum=300.0
     )
     odom_s: float = parameter(
-        0.5, "maximum age of odometry until zero, once it was received", unit="s", minimum=0.05, maximum=5.0
+        0.5,
+        "age of odometry after which the command is zero, once odometry was received",
+        unit="s",
+        minimum=0.05,
+        maximum=5.0,
     )
     future_s: float = parameter(
-        0.1, "a stamp farther ahead of the clock is refused", unit="s", minimum=0.0, maximum=1.0
+        0.1, "a stamp that is farther ahead of the clock than this is refused", unit="s", minimum=0.0, maximum=1.0
     )
     clock_s: float = parameter(
         1.0,
-        "a larger jump of the clock in one step makes the follower start anew",
+        "the follower starts again if the clock jumps by more than this in one step",
         unit="s",
         minimum=0.1,
         maximum=2.0,
     )
     frozen_s: float = parameter(
         0.5,
-        "time with exactly the same hero position, while the drone is commanded to move, that makes a frozen picture",
+        "a hero position that stays exactly the same for this time, while the drone must move, means a frozen picture",
         unit="s",
         minimum=0.2,
         maximum=10.0,
     )
     obey_s: float = parameter(
-        0.8, "time that odometry may contradict the commands until zero", unit="s", minimum=0.3, maximum=10.0
+        0.8,
+        "time that odometry may contradict the commands before the command is zero",
+        unit="s",
+        minimum=0.3,
+        maximum=10.0,
     )
-    stick_s: float = parameter(0.5, "older stick input is ignored", unit="s", minimum=0.05, maximum=5.0)
+    stick_s: float = parameter(
+        0.5, "maximum age of stick input; older input is ignored", unit="s", minimum=0.05, maximum=5.0
+    )
 
 
 @dataclass(frozen=True)
@@ -182,24 +194,35 @@ class EstimatorParameters:
         maximum=20.0,
     )
     steady_acceleration_m_s2: float = parameter(
-        0.1, "the same while it walks on", unit="m/s^2", minimum=0.01, maximum=20.0
+        0.1,
+        "change of the hero's velocity in one second while it walks steadily",
+        unit="m/s^2",
+        minimum=0.01,
+        maximum=20.0,
     )
     vertical_acceleration_m_s2: float = parameter(
-        0.2, "change of its vertical velocity", unit="m/s^2", minimum=0.01, maximum=20.0
+        0.2, "change of the hero's vertical velocity in one second", unit="m/s^2", minimum=0.01, maximum=20.0
     )
     speed_m_s: float = parameter(10.0, "maximum speed of a hero", unit="m/s", minimum=1.0, maximum=40.0)
     range_noise: float = parameter(
-        0.03, "standard deviation of the measured range, as a share of it", minimum=0.001, maximum=1.0
+        0.03, "standard deviation of the measured range, as a share of the range", minimum=0.001, maximum=1.0
     )
-    swing_noise: float = parameter(0.05, "the same of its swing with the hero's steps", minimum=0.0, maximum=1.0)
+    swing_noise: float = parameter(
+        0.05,
+        "standard deviation of the range's swing with the hero's steps, as a share of the range",
+        minimum=0.0,
+        maximum=1.0,
+    )
     angle_noise_rad: float = parameter(
         0.012, "standard deviation of the measured direction", unit="rad", minimum=0.0005, maximum=0.5
     )
-    base_noise_m: float = parameter(0.03, "standard deviation at zero range", unit="m", minimum=0.001, maximum=5.0)
+    base_noise_m: float = parameter(
+        0.03, "standard deviation of the measured position at zero range", unit="m", minimum=0.001, maximum=5.0
+    )
     height_correction: float = parameter(
         0.12,
-        "maximum correction of hero.height_m, as a share of it, by the ground under the hero's feet in the first "
-        "seconds; needs odom; 0: none",
+        "maximum correction of hero.height_m, as a share of that height; it is measured in the first seconds from the "
+        "ground under the hero's feet; needs odom; 0: none",
         minimum=0.0,
         maximum=0.3,
     )
@@ -216,12 +239,14 @@ class SearchParameters:
     """The search for a lost hero, and the action at its end."""
 
     look_s: float = parameter(
-        4.0, "time to look at the predicted hero before turning around", unit="s", minimum=0.0, maximum=60.0
+        4.0, "time to look towards the predicted hero before the slow turn begins", unit="s", minimum=0.0, maximum=60.0
     )
-    look_rate_rad_s: float = parameter(1.0, "yaw rate of that look", unit="rad/s", minimum=0.05, maximum=6.0)
+    look_rate_rad_s: float = parameter(
+        1.0, "yaw rate while looking towards the predicted hero", unit="rad/s", minimum=0.05, maximum=6.0
+    )
     turn_rate_rad_s: float = parameter(
         0.6,
-        "yaw rate of the slow turn that follows, towards the side where the hero left",
+        "yaw rate of the slow turn, towards the side on which the hero left the image",
         unit="rad/s",
         minimum=0.05,
         maximum=6.0,
@@ -232,8 +257,8 @@ class SearchParameters:
         "the request is published; the follower never changes the autopilot's mode)",
         choices=LOST_ACTIONS,
     )
-    climb_m: float = parameter(3.0, "height of the climb of action climb", unit="m", minimum=0.5, maximum=30.0)
-    climb_m_s: float = parameter(0.5, "speed of the climb of action climb", unit="m/s", minimum=0.1, maximum=5.0)
+    climb_m: float = parameter(3.0, "height of the climb, for action climb", unit="m", minimum=0.5, maximum=30.0)
+    climb_m_s: float = parameter(0.5, "speed of the climb, for action climb", unit="m/s", minimum=0.1, maximum=5.0)
 
     @property
     def climb_s(self) -> float:
@@ -247,7 +272,7 @@ class FollowerCameraParameters(CameraParameters):
 
     keep_rad: float = parameter(
         0.4,
-        "maximum angle of the hero's middle above and below the optical axis",
+        "maximum angle of the hero's centre above or below the optical axis",
         unit="rad",
         minimum=0.05,
         maximum=1.2,
@@ -268,7 +293,7 @@ class VehicleParameters:
     )
     braking_m_s2: float = parameter(
         4.0,
-        "deceleration of the drone when the command falls to zero at once; the guard keeps the room that it needs",
+        "deceleration of the drone when the command falls to zero at once; the guard keeps room for it",
         unit="m/s^2",
         minimum=0.2,
         maximum=20.0,

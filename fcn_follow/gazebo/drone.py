@@ -1,4 +1,4 @@
-"""The drone: a quadrotor with a camera on a pitch gimbal, flown by velocity or by its rotors; or an autopilot's own.
+"""The drone: a quadrotor with a camera on a pitch gimbal, flown by velocity or by its rotors; or an autopilot's drone.
 
 Rotors and controller gains are those of the X3 in Gazebo's example of the multicopter velocity controller; the body is
 a box of about its size and mass; the camera is that of the embedded simulator at twice the resolution.
@@ -20,17 +20,17 @@ CAMERA = CameraSetup(width_px=640, height_px=480)
 CAMERA_HZ = 20
 OPTICAL_FRAME = "camera_optical_frame"
 STAND = "launch_stand"
-"""What the drone with rotors stands on until its controller gets the first command: without one its rotors rest."""
+"""The stand of the drone with rotors, which do not turn until its controller gets the first command."""
 
 
 @dataclass(frozen=True)
 class AutopilotDrone:
-    """A model of an autopilot's project, which this package does not have, with a camera of ours fixed to its body."""
+    """A model from an autopilot's project, which this package does not contain, with our camera fixed to its body."""
 
     name: str
     uri: str
     camera_m: Vector3
-    """In the body, where nothing of the model is in front of it."""
+    """Position of the camera in the body, where no part of the model is in front of it."""
     merged: bool
     """Whether its links become links of the drone, as PX4's bridge expects them."""
 
@@ -89,7 +89,7 @@ def autopilot_model(drone: AutopilotDrone) -> Element:
 
 
 def stand_model() -> Element:
-    """A plate on a pole, with the drone's origin. It ends behind the camera, which looks down past its edge."""
+    """A plate on a pole, with the drone's origin. The plate ends behind the camera, which looks down past its edge."""
     document = root()
     model = child(document, "model", name=STAND)
     values(model, static=True)

@@ -43,7 +43,7 @@ def values(parent: Element, /, **texts: object) -> None:
 
 
 def plugin(parent: Element, filename: str) -> Element:
-    """One of PLUGINS."""
+    """A new child of `parent` that loads one of PLUGINS."""
     return child(parent, "plugin", filename=filename, name=PLUGINS[filename])
 
 
@@ -52,9 +52,9 @@ def pose(parent: Element, *numbers: float) -> None:
     child(parent, "pose", " ".join(f"{number:.4g}" for number in (*numbers, *[0.0] * (6 - len(numbers)))))
 
 
-def mesh_visual(link: Element, name: str, uri: str) -> Element:
+def mesh_visual(link: Element, uri: str) -> Element:
     """A visual that shows a mesh with its own materials."""
-    visual = child(link, "visual", name=name)
+    visual = child(link, "visual", name="visual")
     values(child(child(visual, "geometry"), "mesh"), uri=uri)
     return visual
 

@@ -85,7 +85,7 @@ def _grass() -> Mesh:
 
 
 def _path() -> Mesh:
-    """Two edges round the loop, the last pair on the first."""
+    """The path between two edges round the loop; the last pair of points is the first again."""
     middle = np.array([*loop_m(1.0, _PATH_POINTS), loop_m(1.0, _PATH_POINTS)[0]])
     ahead = np.roll(middle[:-1], -1, 0) - np.roll(middle[:-1], 1, 0)
     ahead = np.concatenate([ahead, ahead[:1]]) / np.linalg.norm(np.concatenate([ahead, ahead[:1]]), axis=1)[:, None]

@@ -1,8 +1,8 @@
 """The hero and a crowd: a model each, and actors that walk in an endless loop.
 
 An actor's skin is the person's mesh in mid-stride, which has no skeleton, and its script is a list of waypoints: it
-glides on still legs. Gazebo loads the label of a link's visual with models only, so an actor has no link, and its label
-stands in the actor itself.
+glides without moving its legs. Gazebo loads the label of a link's visual for models only, so an actor has no link, and
+its label is in the actor itself.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ class Person:
     corners_m: tuple[Place, ...]
     speed_m_s: float
     start_share: float = 0.5
-    """The part of the loop that lies behind the person at the start, from its first corner."""
+    """The share of the loop, from its first corner, that the person has already walked at the start."""
 
 
 _HERO_START_SHARE = 0.675
-"""Nobody else is then near the hero or the drone behind it; see `start` of launch/gazebo.launch.py."""
+"""With these, nobody else is near the hero or the drone behind it; see `start` of launch/gazebo.launch.py."""
 _HERO_LOOP = ((-12.0, -6.0), (8.0, -6.5), (8.5, 6.0), (2.0, 8.0), (-9.0, 7.0), (-12.0, 0.0))
 _OTHERS: tuple[tuple[tuple[Place, ...], float], ...] = (
     (((-15.0, -12.0), (9.0, -12.0), (9.0, -9.5), (-15.0, -9.5)), 1.2),
@@ -87,7 +87,7 @@ def standing_model(person: Person) -> Element:
     model = child(document, "model", name=person.name)
     values(model, static=True)
     link = child(model, "link", name="body")
-    labelled(mesh_visual(link, "visual", mesh_uri(person)), person.label)
+    labelled(mesh_visual(link, mesh_uri(person)), person.label)
     return document
 
 

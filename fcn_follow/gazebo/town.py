@@ -25,7 +25,7 @@ _TREE = Plant("tree", (0.0, 0.0), 0.28, 7.0)
 
 @dataclass(frozen=True)
 class Scenery:
-    """A model that stands still: its meshes by material, and the boxes and cylinders that stop a drone."""
+    """A model that does not move: its meshes by material, and the boxes and cylinders that stop a drone."""
 
     name: str
     description: str
@@ -43,11 +43,11 @@ def town_models(town: Town, seed: int) -> Iterator[Scenery]:
     """All models that the world includes."""
     boxes = tuple((b.centre_m, (*b.size_m, b.height_m)) for b in town.buildings)
     still = merged_by_material(ground_meshes(town), building_meshes(town))
-    highest_m = max(ground.height_m for ground in town.grounds)  # so that no camera looks from below a paving
+    highest_m = max(ground.height_m for ground in town.grounds)  # so that no camera gets below a paving
     yield Scenery(TOWN, "A paved square, roads, a park and houses.", still, boxes, ground_m=highest_m)
     wanted = set(TREE_LEAVES)
     attempt = 0
-    while wanted:  # the random generator picks the colour of the leaves
+    while wanted:  # the random generator chooses the colour of the leaves
         meshes = plant_meshes([_TREE], np.random.default_rng([seed, 8, attempt]))
         attempt += 1
         for kind in wanted & set(meshes):
@@ -82,7 +82,7 @@ def scenery_model(scenery: Scenery) -> Element:
     values(model, static=True)
     link = child(model, "link", name="link")
     uri = f"model://{scenery.name}/meshes/{scenery.name}.obj"
-    mesh_visual(link, "visual", uri)
+    mesh_visual(link, uri)
     if scenery.ground_is_mesh:
         values(child(_collision(link, "ground"), "mesh"), uri=uri)
     if scenery.ground_m is not None:

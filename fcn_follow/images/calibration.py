@@ -11,7 +11,7 @@ from fcn_follow.yaml_text import read_yaml
 
 
 def read_calibration(path: Path) -> CameraIntrinsics:
-    """The pinhole camera of a calibration file. Raises UserError if it is none, or of an impossible camera."""
+    """The pinhole camera of a calibration file. Raises UserError if it is no calibration or is impossible."""
     content = read_yaml(path, "a camera's calibration")
     try:
         width_px, height_px = content["image_width"], content["image_height"]
@@ -20,7 +20,7 @@ def read_calibration(path: Path) -> CameraIntrinsics:
             raise ValueError
     except (TypeError, KeyError, ValueError, OverflowError) as error:
         wanted = "image_width, image_height and camera_matrix with data of 9 numbers"
-        raise UserError(f"{path}: not a camera's calibration; it has {wanted}") from error
+        raise UserError(f"{path}: not a camera's calibration; it must have {wanted}") from error
     try:
         return plausible_camera("the calibration", width_px, height_px, numbers)
     except UserError as error:

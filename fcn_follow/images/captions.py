@@ -20,7 +20,7 @@ def write_caption(
 ) -> None:
     """Write text with a dark outline into a picture H x W x 3; it begins at place_px, the left end of its base line.
 
-    The outline is the text moved by a pixel, since the letters of thicker text are farther apart.
+    The outline is the text shifted by a pixel, because the letters of thicker text are farther apart.
     """
     x, y = place_px
     moved = [(x + right, y + down, BLACK) for right, down in product((-1, 0, 1), repeat=2)]

@@ -20,12 +20,12 @@ from fcn_follow.geometry import CameraIntrinsics
 from fcn_follow.images.pictures import MAX_SIDE_PX, check_size, decode_picture
 
 UInt8Array = NDArray[np.uint8]
-MIN_ASPECT, MAX_ASPECT = 0.5, 2.0  # of fx to fy; pixels are about square
-MIN_FIELD_OF_VIEW_DEG, MAX_FIELD_OF_VIEW_DEG = 5.0, 170.0  # horizontal, of a pinhole camera
+MIN_ASPECT, MAX_ASPECT = 0.5, 2.0  # fx / fy; pixels are about square
+MIN_FIELD_OF_VIEW_DEG, MAX_FIELD_OF_VIEW_DEG = 5.0, 170.0  # horizontal field of view of a pinhole camera
 
 
 class MessageError(UserError):
-    """A message with impossible content: it is dropped, and the node continues."""
+    """A message with impossible content; the node drops it and continues."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class _Encoding:
     to_rgb: int | None
     """OpenCV's conversion code, None if the pixels are RGB already."""
     colour_planes: int = 0
-    """Of 4:2:0: the planes of colour behind that of brightness, with one value for each square of four pixels."""
+    """For 4:2:0: the layout of the colour planes after the luma plane; they have one value for 2 x 2 pixels."""
 
 
 _ENCODINGS = {
@@ -84,7 +84,8 @@ def image_to_rgb(message: Any) -> UInt8Array:
         raise MessageError(f"image encoding {message.encoding} is depth; the colour image of the camera is needed")
     encoding = _ENCODINGS.get(message.encoding)
     if encoding is None:
-        raise MessageError(f"image encoding {shown(message.encoding)} is not known; allowed are {', '.join(ENCODINGS)}")
+        known = ", ".join(ENCODINGS)
+        raise MessageError(f"image encoding {shown(message.encoding)} is not known; it must be one of {known}")
     width_px, height_px, step = message.width, message.height, message.step
     if width_px == 0 or height_px == 0:
         raise MessageError(f"image of zero size ({width_px}x{height_px})")
@@ -150,7 +151,7 @@ def fill_image(message: Any, pixels: NDArray[np.uint8] | NDArray[np.float32]) ->
 
 
 def intrinsics(message: Any) -> CameraIntrinsics:
-    """The pinhole camera of a sensor_msgs/CameraInfo at full resolution, which binning and region of interest reduce.
+    """The pinhole camera of a sensor_msgs/CameraInfo, with its binning and region of interest.
 
     Raises MessageError if it is uncalibrated or impossible.
     """
@@ -159,10 +160,10 @@ def intrinsics(message: Any) -> CameraIntrinsics:
 
 
 def lens_distortion(message: Any) -> float:
-    """How much farther from the axis the border of a sensor_msgs/CameraInfo's image is than a pinhole shows it.
+    """How much farther from the axis the lens of a sensor_msgs/CameraInfo shows the image border than a pinhole does.
 
-    Of the middles of the four borders the largest share, below 0 where they are nearer; 0 where it is not known. By
-    OpenCV's models plumb_bob, rational_polynomial and equidistant.
+    The largest share at the middles of the four borders; below 0 if they are nearer, 0 if it is not known. The models
+    are OpenCV's plumb_bob, rational_polynomial and equidistant.
     """
     camera, coefficients = intrinsics(message), np.array(message.d, np.float64)
     is_fisheye = message.distortion_model == "equidistant"
@@ -174,7 +175,7 @@ def lens_distortion(message: Any) -> float:
     undistort = cv2.fisheye.undistortPoints if is_fisheye else cv2.undistortPoints
     try:
         seen = np.linalg.norm(undistort(pixels, matrix, coefficients), axis=2)
-    except cv2.error:  # not so many coefficients
+    except cv2.error:  # an unsuitable number of coefficients
         return 0.0
     share = seen / np.maximum(np.linalg.norm(cv2.undistortPoints(pixels, matrix, None), axis=2), 1e-6) - 1.0
     return float(share.flat[np.abs(share).argmax()])
@@ -183,7 +184,7 @@ def lens_distortion(message: Any) -> float:
 def image_cameras(message: Any) -> tuple[CameraIntrinsics, ...]:
     """The cameras whose images a sensor_msgs/CameraInfo may belong to: first by its binning and region of interest.
 
-    By the message's definition size and K are those of the full sensor; some drivers give them for their images.
+    The message is defined to have size and K of the full sensor, but some drivers give those of their images.
 
     Raises MessageError if the message is uncalibrated or impossible.
     """
@@ -216,7 +217,7 @@ def fitting_camera(cameras: Iterable[CameraIntrinsics], height_px: int, width_px
 
 
 def plausible_camera(source: str, width_px: int, height_px: int, matrix: Sequence[float]) -> CameraIntrinsics:
-    """The camera of a 3x3 matrix K, row by row. Raises MessageError, naming its source, for what no camera has."""
+    """The camera of a 3x3 matrix K, row by row. Raises MessageError, which names its source, for impossible values."""
     fx, fy, cx, cy = (float(matrix[index]) for index in (0, 4, 2, 5))
     if width_px <= 0 or height_px <= 0:
         raise MessageError(f"{source} is of zero size ({width_px}x{height_px})")
@@ -224,7 +225,7 @@ def plausible_camera(source: str, width_px: int, height_px: int, matrix: Sequenc
         raise MessageError(f"{source} has fx = {fx:g}, fy = {fy:g}: the camera is not calibrated; both must be > 0")
     if not MIN_ASPECT <= fx / fy <= MAX_ASPECT:
         raise MessageError(
-            f"{source} has fx = {fx:g}, fy = {fy:g}: no camera; fx / fy must be {MIN_ASPECT:g} to {MAX_ASPECT:g}"
+            f"{source} has fx = {fx:g}, fy = {fy:g}: impossible; fx / fy must be {MIN_ASPECT:g} to {MAX_ASPECT:g}"
         )
     field_of_view_deg = 2.0 * math.degrees(math.atan2(0.5 * width_px, fx))
     if not MIN_FIELD_OF_VIEW_DEG <= field_of_view_deg <= MAX_FIELD_OF_VIEW_DEG:

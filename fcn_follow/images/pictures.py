@@ -41,7 +41,7 @@ def decode_picture(data: bytes | memoryview, flags: int = cv2.IMREAD_COLOR) -> A
 
 
 def write_picture(path: Path, bgr: NDArray[Any], settings: Sequence[int] = ()) -> None:
-    """Write a picture as OpenCV has it, H x W or H x W x 3 (B, G, R), in the format of the name, whole or not at all.
+    """Write a picture in OpenCV's layout, H x W or H x W x 3 (B, G, R), in the format of the name, whole or not at all.
 
     Raises UserError if it cannot be written.
     """
@@ -54,7 +54,7 @@ def write_picture(path: Path, bgr: NDArray[Any], settings: Sequence[int] = ()) -
 def checked_length(data: bytes | memoryview) -> int:
     """The number of bytes of a JPEG or PNG up to its end marker, without decoding; raises as `decode_picture` does."""
     if len(data) > MAX_FILE_BYTES:
-        raise UserError(f"a picture of {len(data):,} bytes; allowed are {MAX_FILE_BYTES:,}")
+        raise UserError(f"a picture of {len(data):,} bytes; at most {MAX_FILE_BYTES:,} are allowed")
     try:
         if bytes(data[:2]) == b"\xff\xd8":
             return _jpeg_length(data)
@@ -66,7 +66,7 @@ def checked_length(data: bytes | memoryview) -> int:
 
 
 def is_16_bit_png(data: bytes) -> bool:
-    """Whether a file is a PNG of 16 bits a channel, by its header."""
+    """Whether the header of a file is that of a PNG with 16 bits per channel."""
     return data[:8] == _PNG_SIGNATURE and data[24:25] == b"\x10"
 
 
@@ -82,8 +82,8 @@ def read_file(path: Path) -> bytes:
 def check_size(width_px: int, height_px: int) -> None:
     """Raise UserError for a picture that would fill the memory."""
     if not (0 < width_px <= MAX_SIDE_PX and 0 < height_px <= MAX_SIDE_PX and width_px * height_px <= MAX_PIXELS):
-        allowed = f"{MAX_PIXELS // 10**6} million pixels, {MAX_SIDE_PX} a side"
-        raise UserError(f"a picture of {width_px}x{height_px} pixels; allowed are {allowed}")
+        most = f"{MAX_PIXELS // 10**6} million pixels and {MAX_SIDE_PX} per side"
+        raise UserError(f"a picture of {width_px}x{height_px} pixels; at most {most} are allowed")
 
 
 def _jpeg_length(data: bytes | memoryview) -> int:

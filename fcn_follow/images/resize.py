@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 
 def resize_image(image_rgb: NDArray[np.uint8], height_px: int, width_px: int) -> NDArray[np.uint8]:
-    """A uint8 image H x W x 3 at the given size; the same array where the size is right already.
+    """A uint8 image H x W x 3 at the given size; the same array if the size is already right.
 
-    Each value is that of Pillow's `resize` with BILINEAR, or differs from it by 1, as the two round.
+    Each value is that of Pillow's `resize` with BILINEAR, or differs from it by 1 because of rounding.
     """
     if image_rgb.shape[:2] == (height_px, width_px):
         return image_rgb

@@ -56,7 +56,7 @@ def read_trials(key: str) -> list[Trial]:
 
 
 def write_trials(key: str, trials: Sequence[Trial]) -> None:
-    """Cache trials atomically; if that is impossible, the next start measures again."""
+    """Cache trials atomically; if that fails, the next start measures again."""
     with contextlib.suppress(OSError):
         make_cache("engines")
         with written_aside(_path(key)) as part:

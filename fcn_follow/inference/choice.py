@@ -35,9 +35,9 @@ AUTOMATIC = {
 
 @dataclass(frozen=True)
 class EngineRequest:
-    """The user's choice; `auto` for engine, device or precision takes what is fastest.
+    """The user's choice; with `auto` the fastest engine, device or precision is chosen.
 
-    streams is the number of frames at once of an engine on the CPU; the measurement uses one.
+    streams is the number of frames that an engine on the CPU processes at once; the measurement uses one.
     """
 
     engine: str = "auto"
@@ -90,7 +90,7 @@ def choose_engine(
     for trial in usable:
         try:
             return Choice(open_engine(trial.spec, weights, output), _reason(trial, usable, measured_now))
-        except UserError as error:  # it worked at the measurement
+        except UserError as error:  # although it worked during the measurement
             log(f"{trial.spec} is not used: {error}")
     reference = request.spec(REFERENCE, find_device(request.device).type, "fp32")
     return Choice(open_engine(reference, weights, output), f"{reference}, because nothing else works here")
@@ -100,7 +100,7 @@ def candidates(request: EngineRequest) -> list[EngineSpec]:
     """The engines to try for a request. Raises UserError if this machine has none."""
     device = find_device(request.device).type
     if request.precision not in PRECISIONS:
-        raise UserError(f"precision {request.precision!r} is not known; allowed is {', '.join(PRECISIONS)}")
+        raise UserError(f"precision {request.precision!r} is not known; it must be one of {', '.join(PRECISIONS)}")
     if request.precision == "fp16" and device == "cpu":
         raise UserError("precision fp16 needs a CUDA device; on a CPU use fp32 or bf16")
     names: Sequence[str] = AUTOMATIC[device]
@@ -167,9 +167,9 @@ def try_all(weights: LoadedWeights, specs: Sequence[EngineSpec]) -> list[Trial]:
 
 
 def check_threads(threads: int, log: Callable[[str], None]) -> None:
-    """Log a warning if there are more threads than cores, which is slower."""
+    """Log a warning if there are more threads than cores, because that is slower."""
     if threads > usable_cores():
-        log(f"{threads} threads are more than the {usable_cores()} cores that this process may use; that is slower")
+        log(f"{threads} threads are more than the {usable_cores()} cores that this process may use, which is slower")
 
 
 def _reason(trial: Trial, usable: Sequence[Trial], measured_now: bool) -> str:

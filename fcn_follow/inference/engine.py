@@ -1,4 +1,4 @@
-"""Engines: what they take and answer, and how to open one by name."""
+"""Engines: their input and output, and how to open one by name."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from fcn_follow.networks.weights import METRES, LoadedWeights, ModelCard, requir
 
 
 class Output(str, Enum):
-    """What an engine answers; the value is the name of the output in an exported file."""
+    """The output of an engine; the value is the name of the output in an exported file."""
 
     CODES = "codes"
     PROBABILITIES = "probabilities"
@@ -96,7 +96,7 @@ def open_model(spec: EngineSpec, model: bytes | Path, output: Output) -> Engine:
     """
     check_installed(spec.name)
     if not ENGINES[spec.name].needs or (isinstance(model, Path) and spec.name != "openvino"):
-        raise UserError(f"engine {spec.name} does not take this exported model; take openvino")
+        raise UserError(f"engine {spec.name} cannot run this exported model; use openvino")
     return _make(spec, model, output, batch=1)
 
 

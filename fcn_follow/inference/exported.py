@@ -1,4 +1,4 @@
-"""Exported files: their content is checked before they run, and their output against the one at the export."""
+"""Exported files: their content is checked before they run, and their output is compared with that at the export."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def load_model(path: Path) -> Model:
     if path.suffix == SUFFIXES["torch"]:
         raise UserError(
             f"{path}: a file of torch.export is for programs of your own; PyTorch unpickles it, which would run any "
-            f"code in it, so this package does not read it; take the weights, or an export to {' or '.join(RUNNABLE)}"
+            f"code in it, so this package does not read it; use the weights, or an export to {' or '.join(RUNNABLE)}"
         )
     return read_exported(path) if path.suffix in RUNNABLE else load_weights(path)
 
@@ -69,12 +69,12 @@ def read_exported(path: Path) -> Exported:
         raise UserError(f"{path}: there is no such exported file")
     weights = path if path.suffix == SUFFIXES["onnx"] else path.with_suffix(".bin")
     if weights.is_file() and weights.stat().st_size > MAX_MODEL_BYTES:
-        raise UserError(f"{path}: larger than {MAX_MODEL_BYTES >> 20} MB; no network of this package is")
+        raise UserError(f"{path}: larger than {MAX_MODEL_BYTES >> 20} MB, unlike any network of this package")
     is_onnx = path.suffix == SUFFIXES["onnx"]
     check_installed("onnxruntime" if is_onnx else "openvino")
     metadata = onnx_metadata(path) if is_onnx else openvino_metadata(path, (CARD_KEY, EXPORT_KEY))
     if CARD_KEY not in metadata or EXPORT_KEY not in metadata:
-        raise UserError(f"{path}: without a model card of fcn_follow; it was made by something else")
+        raise UserError(f"{path}: has no model card of fcn_follow; another program made it")
     card = card_of(path, metadata[CARD_KEY])
     try:
         about = json.loads(metadata[EXPORT_KEY])
@@ -90,7 +90,7 @@ def read_exported(path: Path) -> Exported:
         shape = (FRAMES, card.input_height_px, card.input_width_px)
         expected = np.frombuffer(unpacked, np.uint8).reshape(shape)
     except (ValueError, TypeError, KeyError, RecursionError, zlib.error) as error:
-        raise UserError(f"{path}: what it says of its export cannot be read ({error}); {EXPORT_AGAIN}") from error
+        raise UserError(f"{path}: the metadata of its export cannot be read ({error}); {EXPORT_AGAIN}") from error
     source = path.with_suffix(".safetensors")
     if source.is_file() and weights_digest(load_weights(source)) != about.get("weights"):
         raise UserError(f"{path}: exported from other weights than {source.name} beside it; {EXPORT_AGAIN}")
@@ -98,7 +98,7 @@ def read_exported(path: Path) -> Exported:
 
 
 def request_for(model: Model, request: EngineRequest) -> EngineRequest:
-    """The request; for an exported file, which plain PyTorch cannot run, `auto` instead of it."""
+    """The request; for an exported file, `auto` replaces plain PyTorch, which cannot run it."""
     exported = isinstance(model, Exported) and request.engine == REFERENCE
     return replace(request, engine="auto") if exported else request
 

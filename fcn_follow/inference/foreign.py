@@ -1,7 +1,7 @@
 """Checks of ONNX and OpenVINO files before a runtime runs them: their size, operations and results.
 
 Such a file is a program, and a short one can request terabytes. Only the operations of this package's exports are
-allowed, none of which loops, and no result may be larger than those of a network for a frame.
+allowed, none of which loops, and no result may be larger than a network's results for a frame.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from fcn_follow.errors import UserError, shown
 
 MAX_MODEL_BYTES = 256 << 20
 MAX_STRUCTURE_BYTES = 8 << 20
-MAX_VALUES = 1 << 27  # of one result, 512 MB
+MAX_VALUES = 1 << 27  # numbers in one result, 512 MB
 ONNX_OPERATIONS = """
     Add Cast Concat Conv DepthToSpace DequantizeLinear Div Equal Gather GlobalAveragePool Greater LessOrEqual Max
     MaxPool Mul Pad QuantizeLinear Relu Resize Sigmoid Slice Softmax SpaceToDepth Split Sub Sum Transpose Unsqueeze
@@ -71,7 +71,7 @@ def openvino_metadata(path: Path, keys: Collection[str]) -> dict[str, str]:
         ]  # fmt: skip
         metadata = {key: str(model.get_rt_info([key]).astype(str)) for key in keys if model.has_rt_info([key])}
     except (RuntimeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not an OpenVINO IR with its .bin beside it, or a truncated one") from error
+        raise UserError(f"{path}: not an OpenVINO IR with its .bin beside it, or truncated") from error
     if strange:
         raise UserError(f"{path}: has an operation {shown(strange[0])}, which no export of this package has")
     _check_results(path, iter(sizes))
@@ -82,11 +82,11 @@ def _check_results(path: Path, sizes: Iterator[float]) -> None:
     largest = max(sizes, default=0)
     if largest > MAX_VALUES:
         much = "unknown size" if largest == math.inf else f"{largest:,} numbers"
-        raise UserError(f"{path}: has a result of {much}; allowed are {MAX_VALUES:,}")
+        raise UserError(f"{path}: has a result of {much}; at most {MAX_VALUES:,} are allowed")
 
 
 def _check_onnx(model: Any) -> None:
-    """UserError for functions of its own, other operations, inner graphs, and weights that are not the file's bytes."""
+    """Raise UserError for functions, other operations, inner graphs, and weights that are not in the file."""
     if model.functions or model.graph.sparse_initializer or model.training_info:
         raise UserError("has functions of its own, or sparse weights, which no export of this package has")
     known = set(ONNX_OPERATIONS.split())
@@ -101,7 +101,7 @@ def _check_onnx(model: Any) -> None:
 
 
 def _check_structure(content: bytes) -> None:
-    """UserError if a file is more structure than weights: each byte of it may become a hundred in memory."""
+    """Raise UserError if a file has too much structure: each byte of it may become a hundred in memory."""
     view = memoryview(content)
     raw = sum(
         len(data)

@@ -1,4 +1,4 @@
-"""A network as a graph of operations: rewriting.py works on it, engines are made from it.
+"""A network as a graph of operations: rewriting.py changes it, and engines are made from it.
 
 Nodes are in the order in which they run. `Interpreter` runs a graph in PyTorch; onnx_model.py writes it as ONNX.
 """
@@ -36,7 +36,7 @@ class Graph:
         return [user for user, node in self.nodes.items() if name in node.inputs]
 
     def chains(self, *kinds: type) -> Iterator[tuple[str, ...]]:
-        """Names of successive nodes of these kinds, of which all but the last have one user."""
+        """Names of successive nodes of these kinds; all but the last have one user."""
         for name, node in self.nodes.items():
             names = (name,) if isinstance(node.operation, kinds[0]) else ()
             for kind in kinds[1:]:
@@ -62,14 +62,14 @@ class Graph:
         return replace(self, nodes=nodes)
 
     def with_replaced(self, gone: Sequence[str], nodes: dict[str, Node]) -> Graph:
-        """A copy without some nodes, and with other nodes at the position of the last of these."""
+        """A copy without the nodes `gone`, and with other nodes at the position of the last of these."""
         kept: dict[str, Node] = {}
         for name, node in self.nodes.items():
             kept.update(nodes if name == gone[-1] else {} if name in gone else {name: node})
         return replace(self, nodes=kept)
 
     def without(self, gone: str) -> Graph:
-        """A copy without a node of one input, which its users take instead."""
+        """A copy without a node of one input; its users take that input instead."""
         (before,) = self.nodes[gone].inputs
         nodes = {
             name: replace(node, inputs=tuple(before if i == gone else i for i in node.inputs))

@@ -15,7 +15,7 @@ PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 class EngineKind:
     """The class of an engine, the packages that it needs, and the command that installs them.
 
-    An engine that needs none is PyTorch and takes the network itself; the others take it as ONNX.
+    An engine that needs no packages is PyTorch and takes the network itself; the others take it as ONNX.
     """
 
     module: str
@@ -43,7 +43,7 @@ ENGINES = {
 
 
 def missing_for(name: str) -> str:
-    """The command that installs what an engine misses, or an empty text."""
+    """The command that installs the missing packages of an engine, or an empty text."""
     kind = ENGINES[name]
     return "" if all(importlib.util.find_spec(package) for package in kind.needs) else kind.install
 
@@ -51,6 +51,6 @@ def missing_for(name: str) -> str:
 def check_installed(name: str) -> None:
     """Raise UserError for an engine that is unknown or not installed."""
     if name not in ENGINES:
-        raise UserError(f"engine {name!r} is not known; allowed is auto, {', '.join(ENGINES)}")
+        raise UserError(f"engine {name!r} is not known; it must be one of auto, {', '.join(ENGINES)}")
     if install := missing_for(name):
-        raise UserError(f"engine {name} is not installed; its install line is: {install}")
+        raise UserError(f"engine {name} is not installed; install it with: {install}")

@@ -22,18 +22,18 @@ PACKAGES = ("torch", "openvino", "onnxruntime", "onnx", "tensorrt")
 def find_device(device: str) -> torch.device:
     """The device for auto, cpu or cuda. Raises UserError for another name, or for cuda without a GPU."""
     if device not in DEVICES:
-        raise UserError(f"device {device!r} is not known; allowed is {', '.join(DEVICES)}")
+        raise UserError(f"device {device!r} is not known; it must be one of {', '.join(DEVICES)}")
     present = torch.cuda.is_available()
     if device == "cuda" and not present:
         raise UserError(
-            "device cuda is asked for, but PyTorch finds no CUDA GPU here; use device auto or cpu, "
+            "device cuda is requested, but PyTorch finds no CUDA GPU here; use device auto or cpu, "
             "or install a CUDA build of PyTorch and the NVIDIA driver"
         )
     return torch.device("cuda" if device != "cpu" and present else "cpu")
 
 
 def release_memory() -> None:
-    """Give back what engines held that nothing refers to any more, a GPU's memory too."""
+    """Free the memory of engines that nothing refers to any more, on the GPU too."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

@@ -53,7 +53,7 @@ def onnx_model(
 
 
 class OnnxNodes:
-    """The nodes and constants of a model, as operations add them. Each method returns the name of its output."""
+    """The nodes and constants of a model; operations add them. Each method returns the name of its output."""
 
     def __init__(self) -> None:
         self.nodes: list[Any] = []

@@ -50,7 +50,7 @@ class TensorRtEngine(OnnxRuntimeEngine):
         if spec.device != "cuda":
             raise UserError("engine tensorrt needs a CUDA GPU: device cuda")
         if spec.precision not in ("fp32", "fp16"):
-            raise UserError(f"engine tensorrt has no precision {spec.precision}; allowed is fp32, fp16")
+            raise UserError(f"engine tensorrt has no precision {spec.precision}; it must be fp32 or fp16")
         options = {"trt_fp16_enable": spec.precision == "fp16", "trt_cuda_graph_enable": True}
         return "TensorrtExecutionProvider", {**options, **_engine_cache(model)}
 

@@ -27,7 +27,7 @@ class OpenVinoEngine:
         if spec.device != "cpu":
             raise UserError("engine openvino computes on the CPU; with device cuda use onnxruntime or torch-compiled")
         if spec.precision not in PRECISIONS:
-            raise UserError(f"engine openvino has no precision {spec.precision}; allowed is fp32, bf16")
+            raise UserError(f"engine openvino has no precision {spec.precision}; it must be fp32 or bf16")
         self.spec = spec
         self.device_name = "cpu"
         self._output = output
@@ -45,7 +45,7 @@ class OpenVinoEngine:
             network = openvino.Model(wanted, read.get_parameters(), "fcn_follow")
             network.reshape([batch, *(side.get_length() for side in list(network.input(0).partial_shape)[1:])])
             self._compiled = core.compile_model(network, "CPU", options)
-            # OpenVINO's first access to an array can deadlock in two threads at once; here is only one
+            # OpenVINO's first access to an array can deadlock in two threads at once; here there is only one
             self.run(np.zeros(tuple(network.input(0).shape), np.uint8))
         except RuntimeError as error:
             raise UserError(f"OpenVINO cannot take this model: {str(error).strip().splitlines()[-1]}") from error

@@ -256,7 +256,7 @@ class MaxPool(Operation):
 class Upsample2x(Operation):
     """Twice the size; every second pixel is the mean of its neighbours, the last one is repeated.
 
-    few_channels is their number if it is small, else 0.
+    few_channels is the number of channels if it is small, else 0.
     """
 
     few_channels: int = 0

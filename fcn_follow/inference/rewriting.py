@@ -1,6 +1,6 @@
 """Exact rewriting of a graph: the same outputs up to rounding, with less arithmetic and memory traffic.
 
-Each rule is a function from a graph to a new one. `rewritten` applies them in order, for some rules prepare others.
+Each rule is a function from a graph to a new one. `rewritten` applies them in order, because some prepare others.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def split_joined(graph: Graph) -> Graph:
 
 
 def name_few_channels(graph: Graph) -> Graph:
-    """Give upsamplings of few channels their number, for which runtimes have a faster form."""
+    """Set the number of channels of upsamplings of few channels; `Upsample2x` has a faster form for these."""
     few = {
         name: Upsample2x(graph.channels(name))
         for name, node in graph.nodes.items()

@@ -29,11 +29,11 @@ class _Request:
 
 
 class SharedEngine:
-    """An engine whose `run` many threads may call, each with one frame; none is served twice while another waits.
+    """An engine whose `run` many threads may call, each with one frame; no thread is served twice while another waits.
 
     Args:
         engine: for `batch` frames at once, which a thread of this object runs.
-        batch: frames of a run, filled up where fewer wait; 1 on a CPU, where a batch is no faster.
+        batch: frames of a run, padded if fewer wait; 1 on a CPU, where a batch is not faster.
     """
 
     def __init__(self, engine: Engine, batch: int) -> None:
@@ -74,7 +74,7 @@ def _serve(requests: queue.SimpleQueue[_Request | None], engine: Engine, batch: 
 
 
 class EngineShare:
-    """Chooses one engine for all its users with the same weights and request, and frees it when none is left."""
+    """Chooses one engine for all users with the same weights and request, and frees it when no user is left."""
 
     def __init__(self, users: int) -> None:
         self._users = users

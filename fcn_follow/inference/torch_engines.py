@@ -29,7 +29,7 @@ class PlainNetwork(nn.Module):
 
     def __init__(self, weights: LoadedWeights) -> None:
         super().__init__()
-        self.network = copy.deepcopy(weights.network)  # `to` changes a module in place, and others use this one
+        self.network = copy.deepcopy(weights.network)  # `to` changes a module in place, and others use this module
         self.flip_average = weights.card.flip_average
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -67,12 +67,12 @@ class EagerEngine:
 
 
 def keep_compiled_code_private() -> None:
-    """Set a private folder for torch.compile and Triton; their default in /tmp has a name that anybody can take."""
+    """Set a private folder for torch.compile and Triton; any user can create their default folder in /tmp."""
     if "TORCHINDUCTOR_CACHE_DIR" not in os.environ:
         try:
             os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(make_cache("torchinductor"))
         except OSError as error:
-            raise UserError(f"torch.compile has no place for its code ({error}); use engine torch") from error
+            raise UserError(f"torch.compile has no folder for its code ({error}); use engine torch") from error
 
 
 class CompiledEngine:

@@ -149,7 +149,7 @@ class _Builder:
 
     def _take_part(self, traced: fx.Node, whole: fx.Node, part: Any) -> None:
         if isinstance(self._modules.get(str(whole.target)), nn.MaxPool2d):
-            (fine,) = whole.all_input_nodes  # Unpool2x finds the maxima in it, instead of by the indices
+            (fine,) = whole.all_input_nodes  # Unpool2x finds the maxima in it and needs no indices
             self.names[traced] = self.names[whole if part == 0 else fine]
         elif len(traced.meta["tensor_meta"].shape) == 4:
             self.names[traced] = self._cropped(whole, _size(traced), traced.name)
@@ -170,12 +170,12 @@ _FUNCTIONS: dict[Callable[..., Any], Operation] = {F.relu: Relu(), operator.add:
 def graph_of(network: nn.Module, height_px: int, width_px: int) -> Graph:
     """The graph of a network in eval mode for images of one size; it shares the tensors of the network.
 
-    Raises UserError for a network with a layer without an operation.
+    Raises UserError for a network with a layer that has no operation.
     """
     try:
         traced = fx.GraphModule(network, _Tracer().trace(network))
     except fx.proxy.TraceError as error:
-        raise _unknown("a decision by the input's size") from error
+        raise _unknown("a branch on the input's size") from error
     device = next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
     with torch.no_grad():
         ShapeProp(traced).propagate(torch.zeros(1, 3, height_px, width_px, device=device))
@@ -231,4 +231,4 @@ def _size(traced: fx.Node) -> tuple[int, int]:
 
 
 def _unknown(what: str) -> UserError:
-    return UserError(f"no graph can be made of this network: {what} is not known; the engine torch takes it as it is")
+    return UserError(f"this network cannot be converted to a graph: {what} is not supported; use engine torch")

@@ -77,7 +77,7 @@ def answers_of(engine: Engine, frames: NDArray[np.uint8]) -> Answer:
 
 
 def difference(given: NDArray[np.uint8], expected: NDArray[np.uint8], precision: str) -> str:
-    """How codes N x H x W differ by more than a precision explains, or an empty text."""
+    """How codes N x H x W differ by more than the precision allows, or an empty text."""
     if given.shape != expected.shape:
         return f"gives {given.shape[1:]} instead of {expected.shape[1:]}"
     equal = float((given == expected).mean())
@@ -85,5 +85,5 @@ def difference(given: NDArray[np.uint8], expected: NDArray[np.uint8], precision:
         return f"only {100 * equal:.2f} % of its pixels are those of plain PyTorch"
     either, both = (expected > 0) | (given > 0), (expected > 0) & (given > 0)
     if both.sum() < MIN_PEOPLE_IOU[precision] * either.sum():
-        return f"the people it sees overlap with those of plain PyTorch by {both.sum() / either.sum():.2f}"
+        return f"its people overlap with those of plain PyTorch by {both.sum() / either.sum():.2f}"
     return ""

@@ -1,4 +1,4 @@
-"""The consoles of the commands; names of files and topics stay plain text, whatever they hold."""
+"""The consoles of the commands; names of files and topics are printed as plain text, whatever they contain."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fcn_follow.errors import one_line
 
 
 class PlainConsole(Console):
-    """Rich's console without markup; unprintable characters but line breaks are escaped."""
+    """Rich's console without markup; unprintable characters except line breaks are escaped."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(markup=False, emoji=False, highlight=False, **options)
@@ -38,7 +38,7 @@ def progress_bar() -> Progress:
 
 @contextmanager
 def stopped_by_ctrl_c(then: str) -> Iterator[None]:
-    """Let Ctrl-C end the command with exit code 130 and a line, which says by `then` what is left."""
+    """Let Ctrl-C end the command with exit code 130 and a line; its end, `then`, says what is left."""
     try:
         yield
     except KeyboardInterrupt:
@@ -55,5 +55,5 @@ def table_of(title: str, words: Iterable[str], numbers: Iterable[str] = ()) -> T
 
 
 def output(width: int) -> Console:
-    """Standard output; it has this width where it is no terminal."""
+    """Standard output; it has this width if it is not a terminal."""
     return PlainConsole(width=None if Console().is_terminal else width)

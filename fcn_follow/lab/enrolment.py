@@ -17,7 +17,7 @@ from fcn_follow.perception.segmenter import Segmenter
 from fcn_follow.perception.selection import MARGIN_RIVAL, Choice, Selection, is_fragment
 
 CHOICE_S = 2.0
-"""The picture in which the person is chosen is one of so many seconds: the one with the tallest person."""
+"""The person is chosen in the picture with the tallest person of the first CHOICE_S seconds."""
 
 TimedImage = tuple[float, NDArray[np.uint8]]
 OnChoice = Callable[[float, NDArray[np.uint8], Choice, float], None]
@@ -43,11 +43,11 @@ class Enrolment:
 
     @property
     def warning(self) -> str:
-        """Why the appearance alone will not do; empty where it will."""
+        """Why the appearance alone is not enough; empty if it is enough."""
         if not self.others:
             return "nobody else is in the clip, so it is not known whether others look like this person"
         if self.margin < MARGIN_RIVAL:
-            return "others in the clip look like this person: when the hero has been lost, the drone will hold and ask"
+            return "others in the clip look like this person: after the hero was lost, the drone will hold and ask"
         return ""
 
 

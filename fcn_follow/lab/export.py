@@ -1,9 +1,9 @@
 """Export a network for other runtimes: ONNX, OpenVINO IR or torch.export, each with the model card inside.
 
 Input `images`, uint8 N x H x W x 3 RGB of the card's size. Outputs `codes`, uint8 N x H x W (perception/labels.py),
-`probabilities`, float N x 3 x H x W, and, of a network with depth in metres, `codes_and_depth`, float N x 2 x H x W
+`probabilities`, float N x 3 x H x W, and, if the network has depth in metres, `codes_and_depth`, float N x 2 x H x W
 (perception/depth.py). A file also holds the output of plain PyTorch on drawn frames, with which its readers check
-its own output.
+their output.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def export(weights: LoadedWeights, path: Path) -> list[Path]:
     """
     kinds = {suffix: kind for kind, suffix in SUFFIXES.items()}
     if path.suffix not in kinds:
-        raise UserError(f"{path}: the suffix is the format; allowed is {', '.join(kinds)}")
+        raise UserError(f"{path}: the suffix gives the format; it must be one of {', '.join(kinds)}")
     write = {"onnx": _export_onnx, "openvino": _export_openvino, "torch": _export_torch}[kinds[path.suffix]]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

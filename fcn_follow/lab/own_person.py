@@ -31,20 +31,20 @@ from fcn_follow.perception.selection import KEEP, PLACE_S, Choice, is_fragment
 UInt8Array = NDArray[np.uint8]
 
 MAX_FRAMES = 400
-"""Of a clip, spread over it: 100 MB at 256x256."""
+"""Largest number of frames that are kept, spread over the clip: 100 MB at 256x256."""
 MIN_TRAINING, MIN_CHOOSING, MIN_JUDGING = 40, 4, 8
 JUDGING_SHARE, CHOOSING_SHARE = 0.2, 0.1
 GAP_S = 0.5
-"""Between two stretches: frames nearer than that are almost the same image."""
+"""Gap between two stretches: nearer frames are almost the same image."""
 USUAL = 0.1
-"""By how much the likeness may be below the usual in a frame that is learnt."""
+"""How far the likeness may be below the usual one in a frame that is learnt."""
 DOUBLE_LIKENESS = 0.65
-"""Of a double to the person: one of whose upper and lower body is the same has 0.5."""
+"""A double is less like the person than this; if only the upper or lower body is the same, the likeness is 0.5."""
 _DOUBLE_TRIES = 20
 TAKEN_SHARE = 0.25
-"""Of a person's pixels, from which the person counts as taken for the hero."""
+"""Share of a person's pixels from which the person counts as taken for the hero."""
 SLACK = 0.02
-"""Of recall, which a higher confirming probability may cost."""
+"""How much recall a higher confirming probability may cost."""
 MIN_FOUND, MAX_TAKEN = 0.8, 0.02
 
 
@@ -61,13 +61,13 @@ class ClipFrame:
         return bool((self.labels == HERO).any())
 
     def labelled(self) -> LabelledFrame:
-        """The frame as those that are scored."""
+        """The frame in the form that is scored."""
         mask = np.eye(3, dtype=np.uint8)[self.labels]
         return LabelledFrame(f"{self.time_s:.2f} s", self.image, mask, kind_of_mask(mask))
 
 
 class ClipFrames:
-    """Collects the frames of a clip in which the selection is sure, of any number of them at most MAX_FRAMES."""
+    """Collects at most MAX_FRAMES of the frames of a clip in which the selection is sure."""
 
     def __init__(self, size_px: int) -> None:
         self._size_px = size_px
@@ -78,7 +78,7 @@ class ClipFrames:
         self.frames: list[ClipFrame] = []
 
     def add(self, time_s: float, image_rgb: UInt8Array, choice: Choice, usual: float) -> None:
-        """Take a frame, if it is sure; usual is the likeness that the person has in a single frame."""
+        """Take a frame if the selection is sure; usual is the person's usual likeness in a single frame."""
         hero = next((each for each in choice.candidates if each.number == choice.hero), None)
         if hero is not None:
             self._seen_s = time_s
@@ -108,7 +108,7 @@ class ClipFrames:
 
 @dataclass(frozen=True)
 class Stretches:
-    """The frames of a clip that train, that choose the weights and that judge; there is a gap between them."""
+    """The frames of a clip for training, for choosing the weights and for judging, with gaps between them."""
 
     training: tuple[ClipFrame, ...]
     choosing: tuple[ClipFrame, ...]
@@ -116,7 +116,7 @@ class Stretches:
 
 
 def stretches(clip: ClipFrames) -> Stretches:
-    """The frames by time. Raises UserError if the person is sure in too few of them."""
+    """The frames by time. Raises UserError if the selection is sure in too few of them."""
     times = [frame.time_s for frame in clip.frames if frame.has_hero]
     first, last = (times[0], times[-1]) if times else (0.0, 0.0)
     judges_s = last - JUDGING_SHARE * (last - first)
@@ -129,15 +129,16 @@ def stretches(clip: ClipFrames) -> Stretches:
     counts = [sum(frame.has_hero for frame in part) for part in (parts.training, parts.choosing, parts.judging)]
     if any(count < least for count, least in zip(counts, (MIN_TRAINING, MIN_CHOOSING, MIN_JUDGING), strict=True)):
         raise UserError(
-            f"the person is sure in {clip.sure} frames of the clip, within {last - first:.1f} s: of those kept "
-            f"{counts[0]} to train (wanted: {MIN_TRAINING}), {counts[1]} to choose ({MIN_CHOOSING}) and {counts[2]} to "
-            f"judge ({MIN_JUDGING}); take a clip of 10 s or more, in which the whole person is seen, apart from others"
+            f"the person is recognised for certain in {clip.sure} frames, within {last - first:.1f} s; of those kept, "
+            f"{counts[0]} are for training (needed: {MIN_TRAINING}), {counts[1]} for choosing ({MIN_CHOOSING}) and "
+            f"{counts[2]} for judging ({MIN_JUDGING}); take a clip of 10 s or more, in "
+            "which the whole person is seen, apart from others"
         )
     return parts
 
 
 def double(frame: ClipFrame, rng: np.random.Generator) -> ClipFrame | None:
-    """The frame with the person in other clothes, above, below or both, as somebody else; None without success."""
+    """The frame with other clothes above, below or both, labelled as another person; None if no try succeeds."""
     person = frame.labels == HERO
     rows = np.flatnonzero(person.any(axis=1))
     columns = np.flatnonzero(person.any(axis=0))
@@ -176,12 +177,12 @@ def doubles(frames: Sequence[ClipFrame], rng: np.random.Generator) -> list[ClipF
 
 
 def nobody_is_the_hero(bank: FrameBank) -> FrameBank:
-    """The frames with their heroes as other people: they are not this person."""
+    """The frames with their heroes labelled as other people, because they are not this person."""
     return replace(bank, labels=np.minimum(bank.labels, np.uint8(OTHER_PEOPLE)))
 
 
 def joined(frames: Sequence[ClipFrame], others: FrameBank) -> FrameBank:
-    """One bank of the clip's frames and of others of the same size."""
+    """One bank of the clip's frames and of other frames of the same size."""
     names = tuple(f"clip/{frame.time_s:.2f}" for frame in frames) + others.names
     images = np.concatenate([np.stack([frame.image for frame in frames]), others.images])
     labels = np.concatenate([np.stack([frame.labels for frame in frames]), others.labels])
@@ -189,7 +190,7 @@ def joined(frames: Sequence[ClipFrame], others: FrameBank) -> FrameBank:
 
 
 def labelled(bank: FrameBank) -> list[LabelledFrame]:
-    """The frames of a bank as those that are scored."""
+    """The frames of a bank in the form that is scored."""
     return [ClipFrame(0.0, *frame).labelled() for frame in zip(bank.images, bank.labels, strict=True)]
 
 
@@ -197,8 +198,8 @@ def labelled(bank: FrameBank) -> list[LabelledFrame]:
 class Knowledge:
     """How well a network knows the person, on frames that did not train. Shares from 0 to 1; NaN without frames.
 
-    found: of the frames with the person, those whose reported hero lies on the person; iou: the mean of the person's.
-    taken: of the others' blobs, those of which TAKEN_SHARE became the hero.
+    found: share of the frames with the person whose reported hero lies on the person. iou: mean IoU of the person.
+    taken: share of the others' blobs of which TAKEN_SHARE became the hero.
     """
 
     frames: int
@@ -216,7 +217,7 @@ class Knowledge:
 
     @property
     def warnings(self) -> list[str]:
-        """Why these weights may not do, each with what to do."""
+        """Why these weights may not be good enough, and what to do about it."""
         found = []
         if not self.found >= MIN_FOUND:
             found.append(
@@ -260,7 +261,7 @@ def knowledge(network: nn.Module, card: ModelCard, frames: Sequence[LabelledFram
 
 
 def confirming_probability(network: nn.Module, card: ModelCard, frames: Sequence[LabelledFrame]) -> float:
-    """The highest level that costs at most SLACK of recall: a hold is better than a stranger."""
+    """The highest level that costs at most SLACK of recall: to hold is better than to follow a stranger."""
     judged: list[JudgedFrame] = [
         judge_at_levels(frame, probabilities, card) for frame, probabilities in predictions(network, card, frames)
     ]

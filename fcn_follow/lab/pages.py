@@ -1,4 +1,4 @@
-"""Pages from Jinja templates, which lie in `templates/` beside the module that fills them in.
+"""Pages from Jinja templates, which are in `templates/` beside the module that fills them in.
 
 An HTML page needs no other file: its style, plots and pictures are inside it.
 """

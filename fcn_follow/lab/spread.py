@@ -1,7 +1,7 @@
-"""Many tasks on many processes, of this machine or of a Ray cluster. A worker that dies costs its task and no more.
+"""Many tasks on many processes, of this machine or of a Ray cluster. If a worker dies, only its task is lost.
 
-The task is then given to another worker, up to MAX_DEATHS times. A `Journal` keeps results as they come, so that a
-command can go on where it was stopped.
+The task is then given to another worker, up to MAX_DEATHS times. A `Journal` keeps each result, so that a command can
+continue where it was stopped.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ IN_FLIGHT = 2  # tasks for each CPU of a cluster, so that none waits for its nex
 
 @dataclass
 class Deaths:
-    """What dying workers have cost so far: their number, and the places of the tasks that were given up."""
+    """The deaths of workers so far: their number, and the places of the tasks that were given up."""
 
     count: int = 0
     given_up: list[int] = field(default_factory=list)
 
     def __str__(self) -> str:
         return (
-            f"{self.count} workers died; their tasks were done again, but for {len(self.given_up)} that were given up "
+            f"{self.count} workers died; their tasks were done again, except {len(self.given_up)} that were given up "
             f"after {MAX_DEATHS} deaths"
         )
 
@@ -67,7 +67,7 @@ class Journal:
 
     @staticmethod
     def _damaged(path: Path) -> UserError:
-        return UserError(f"{path} is damaged or of another version; without --resume the command begins anew")
+        return UserError(f"{path} is damaged or of another version; without --resume the command starts again")
 
     def spread(
         self,
@@ -84,7 +84,7 @@ class Journal:
             tasks: dataclasses.
             on: as in `spread`.
             deaths: as in `spread`.
-            decode: makes a result of what JSON has kept of one; None if the task shall be done again.
+            decode: makes a result from its JSON; None if the task must be done again.
 
         Raises UserError if the disk is full, or the file holds what `decode` does not take.
         """
@@ -186,7 +186,7 @@ def spread(
 
 
 def check_on(on: str, processes: int) -> str:
-    """What --on and --processes say together, for `spread`. Raises UserError for another --on."""
+    """The argument `on` of `spread` from --on and --processes. Raises UserError for an unknown --on."""
     if on and not re.fullmatch(r"ray(://[\w.\-]+(:\d{1,5})?)?", on):
         raise UserError(f"--on {on}: give ray, or ray://HOST[:PORT] of a running cluster; without it: --processes")
     return on or str(processes)
@@ -273,7 +273,7 @@ class _OnRay:
                 ray.init(None if on == "ray" else address, log_to_driver=False)
             except (ConnectionError, TimeoutError, RuntimeError, ValueError) as error:
                 raise UserError(
-                    f"--on {on}: no Ray cluster answers there ({error}); one with tokens wants RAY_AUTH_MODE=token here"
+                    f"--on {on}: no Ray cluster answers there ({error}); with tokens, set RAY_AUTH_MODE=token here"
                 ) from error
 
         def fcn_follow_task(task: Any) -> Any:

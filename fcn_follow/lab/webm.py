@@ -22,7 +22,7 @@ _WAITING = 32
 
 
 class Video(AbstractContextManager["Video"]):
-    """One video; each call of `add` adds an image. It gets its name when closed without an error.
+    """One video; each call of `add` adds an image. The file gets its name when it is closed without an error.
 
     Encoding takes 10 ms per image and runs in another thread; `add` waits only when that is far behind.
     """

@@ -16,10 +16,10 @@ MEMORY_S = 1.0
 class AgreementParameters:
     """How many of the newest frames must show the hero at about the same place."""
 
-    frames: int = parameter(1, "number of the newest frames that are considered", minimum=1, maximum=60)
+    frames: int = parameter(1, "number of newest frames that are considered", minimum=1, maximum=60)
     seen: int = parameter(
         1,
-        "number of them that must show the hero at about the same place; 1 of 1: every frame is believed",
+        "number of these frames that must show the hero at about the same place; 1 of 1: every frame is believed",
         minimum=1,
         maximum=60,
     )

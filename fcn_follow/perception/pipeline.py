@@ -37,8 +37,8 @@ class SelectedHeroParameters(HeroParameters):
     )
     appearance_file: str = fixed_parameter(
         "",
-        "for pointed: JSON file of the hero's appearance; read at start where it is there, so that nobody has to be "
-        "pointed at, and written when a new hero has been learnt; empty: none",
+        "for pointed: JSON file of the hero's appearance; if it exists at start, it is read and nobody has to point; "
+        "it is written when a new hero has been learnt; empty: none",
     )
 
 

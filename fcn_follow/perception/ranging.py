@@ -31,13 +31,13 @@ class RangingParameters:
 
     method: str = parameter(
         "apparent_height",
-        "what the distance follows from: the hero's height in the image, the ground where the feet stand (needs "
-        "camera_height_m; never farther than by apparent height, which counts where the image cuts the feet off), or "
-        "the median depth of the hero's pixels (needs weights with a depth head)",
+        "source of the hero's distance; apparent_height: its height in the image; ground_plane: where its feet touch "
+        "the ground (needs camera_height_m; never farther than by apparent height, which is used alone if the feet are "
+        "outside the image); depth: the median depth of its pixels (needs weights with a depth head)",
         choices=METHODS,
     )
     hero_width_m: float = parameter(
-        0.5, "width of the hero: bounds the distance by apparent height", unit="m", minimum=0.05, maximum=2.0
+        0.5, "width of the hero, which limits the distance by apparent height", unit="m", minimum=0.05, maximum=2.0
     )
     camera_height_m: float = parameter(
         3.0, "height of the camera above the ground, for ground_plane", unit="m", minimum=0.1, maximum=200.0

@@ -59,8 +59,8 @@ class FlightRecorder:
     """Writes flight.csv and a video during the flight, in a private folder; `close` moves them to their names.
 
     A file that cannot be written is reported in `problems`, never by an exception: the flight continues. The video is
-    MPEG-4, which a thread encodes at 1 ms per frame; VP8, the other available codec, would take a third of a core away
-    from the network. A rate of 0 makes no video.
+    MPEG-4, which a thread encodes in 1 ms per frame; VP8, the other available codec, would take a third of a core from
+    the network. A rate of 0 makes no video.
     """
 
     def __init__(self, folder: Path, video_rate_hz: float) -> None:
@@ -91,8 +91,8 @@ class FlightRecorder:
 
     @property
     def problems(self) -> list[str]:
-        """The files that are not whole, each with the first reason."""
-        return [f"{path} is not whole: {reason}" for path, reason in self._problems.items()]
+        """The incomplete files, each with the first reason."""
+        return [f"{path} is incomplete: {reason}" for path, reason in self._problems.items()]
 
     def write(self, record: FrameRecord) -> None:
         """Add the record of a frame; its image is left out where drawing cannot keep up."""
@@ -106,13 +106,12 @@ class FlightRecorder:
             self._csv.writerow(record.row())
         except OSError as error:
             self._note(self.csv_path, error)
-        if record.image_rgb is not None and self._rate_hz > 0:
-            try:
-                if (self._queue.qsize() + 1) * record.image_rgb.nbytes > MAX_WAITING_BYTES:
-                    raise queue.Full
-                self._queue.put_nowait(record)
-            except queue.Full:
-                self.frames_not_drawn += 1
+        if record.image_rgb is None or self._rate_hz <= 0:
+            return
+        if self._queue.full() or (self._queue.qsize() + 1) * record.image_rgb.nbytes > MAX_WAITING_BYTES:
+            self.frames_not_drawn += 1
+        else:
+            self._queue.put_nowait(record)
 
     def _note(self, path: Path, error: Exception) -> None:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__

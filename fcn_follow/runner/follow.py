@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 START_TIMEOUT_S = 120.0
 CAMERA = "camera"
 END_TIMEOUT_S = 60.0  # for a node to end; the simulator writes its report then
-DRAIN_S = 1.0  # for messages under way when the source has ended
-MAX_RESTARTS = 3  # of segmenter and follower together, within RESTART_WINDOW_S
+DRAIN_S = 1.0  # for messages that are still on their way when the source has ended
+MAX_RESTARTS = 3  # restarts of segmenter and follower together, within RESTART_WINDOW_S
 RESTART_WINDOW_S = 60.0
 MAX_TEXT_LENGTH = 500
 DEFAULT_VIDEO_HZ = 15.0
@@ -51,19 +51,19 @@ class RunOptions:
     source: str | None
     scenario: str | None
     vehicle: str | None
-    """What flies the simulator's drone, of the simulator's parameter; None: internal."""
+    """What flies the simulator's drone, as in the simulator's parameter vehicle; None: internal."""
     seed: int
     record: bool
     foxglove: bool
     rate_hz: float
-    """Frames per second of the source; 0: by its stamps."""
+    """Frames per second of the source; 0: as in its stamps."""
     duration_s: float
     """Duration in s; 0: until the source ends."""
     loop: bool
     calibration: Path | None
     """The calibration file of the source's camera."""
     fov_deg: float | None
-    """The horizontal angle of view of a source's camera that is not calibrated."""
+    """The horizontal field of view of a source's camera that is not calibrated."""
     weights: Path | None
     ranging: str | None
     pointed: bool
@@ -79,7 +79,7 @@ class RunOptions:
 
 
 class Runner:
-    """Starts the nodes, watches them, and ends them: first the camera, then the follower with its zero commands.
+    """Starts the nodes, watches them, and ends them: first the camera, then the follower, which sends zero commands.
 
     A segmenter or follower that dies in flight is started again; the drone holds until the hero is found again.
     """
@@ -99,7 +99,7 @@ class Runner:
         self._begun_s = time.time()
 
     def run(self) -> None:
-        """Fly from the start of the nodes to the summary. Raises UserError if the flight cannot begin or go on."""
+        """Fly from the start of the nodes to the summary. Raises UserError if the flight cannot begin or continue."""
         for path in self._params:
             if not path.is_file():
                 raise UserError(f"{path}: there is no such parameter file")
@@ -183,7 +183,7 @@ class Runner:
             if watcher.foreign_camera():
                 raise UserError(
                     f"another camera publishes {watcher.image_topic} already in ROS domain "
-                    f"{os.environ.get('ROS_DOMAIN_ID', '0')}; end it, or set ROS_DOMAIN_ID to another number"
+                    f"{os.environ.get('ROS_DOMAIN_ID', '0')}; stop it, or set ROS_DOMAIN_ID to another number"
                 )
             if time.monotonic() > end_s:
                 raise UserError(f"the segmenter was not ready after {START_TIMEOUT_S:.0f} s")
@@ -218,7 +218,7 @@ class Runner:
                 raise UserError(_how_it_ended(node))
 
     def _restart_nodes(self) -> None:
-        """Start segmenter and follower again where they have ended; UserError when that happens too often."""
+        """Start segmenter and follower again if they have ended; UserError if that happens too often."""
         for role, node in self._nodes.items():
             if role == CAMERA or node.exit_code is None or self.stopping:
                 continue
@@ -273,17 +273,17 @@ class Runner:
                 table.add_row("written", plain(str(self._options.out / name)))
         self._console.print(table)
         for warning in self._nodes[CAMERA].first_warnings:
-            if self._options.source is not None or "the drone touched" in warning:  # not each slow second of drawing
+            if self._options.source is not None or "the drone touched" in warning:  # not each slow second
                 self._say(warning)
 
 
 def plain(text: str) -> Text:
-    """Any text, fit for a terminal: no markup, no control characters, at most MAX_TEXT_LENGTH characters."""
+    """Any text, made safe for a terminal: no markup, no control characters, at most MAX_TEXT_LENGTH characters."""
     return Text("".join(c if c.isprintable() else " " for c in text[:MAX_TEXT_LENGTH]))
 
 
 def _how_it_ended(node: NodeProcess) -> str:
-    """How a node that has ended did so, in words."""
+    """How a node has ended, in words."""
     node.wait(1.0)
     code = node.exit_code or 0
     if code < 0:
@@ -315,4 +315,6 @@ def summary_table(watcher: FlightWatcher, recorder: FlightRecorder) -> Table:
     for path in (recorder.csv_path, recorder.video_path):
         if path.exists():
             table.add_row("written", plain(str(path)))
+    if recorder.frames_not_drawn:
+        table.add_row("video", f"frames left out: {recorder.frames_not_drawn}")
     return table

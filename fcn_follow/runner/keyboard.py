@@ -1,4 +1,4 @@
-"""The keys that are pressed in a terminal, one by one and without an echo."""
+"""The keys pressed in a terminal, one by one and without echo."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MAX_KEYS = 64
 
 
 class Keyboard:
-    """Within `with`, `pressed` gives what was pressed. Without a terminal in the foreground nothing ever is."""
+    """Within `with`, `pressed` gives the pressed keys. Without a terminal in the foreground there are none."""
 
     def __init__(self, descriptor: int | None = None) -> None:
         self._descriptor = (sys.stdin.fileno() if sys.stdin else -1) if descriptor is None else descriptor
@@ -23,7 +23,7 @@ class Keyboard:
 
     def __enter__(self) -> Keyboard:
         with contextlib.suppress(OSError, termios.error):  # no terminal
-            if os.tcgetpgrp(self._descriptor) == os.getpgrp():  # in the background it would be stopped
+            if os.tcgetpgrp(self._descriptor) == os.getpgrp():  # a process in the background would be stopped
                 self._before = termios.tcgetattr(self._descriptor)
                 tty.setcbreak(self._descriptor)
         return self

@@ -39,7 +39,7 @@ def write_pictures(out: Path) -> list[Path]:
 
 
 def _town(world: World) -> Image:
-    """The square from a drone's height."""
+    """The square as a drone sees it."""
     rng = np.random.default_rng(4)
     people = [_standing((float(x), float(y), 0.1), rng) for x, y in rng.uniform((-14, -8), (8, 12), (16, 2))]
     people = [p for p in people if not world.town.blocked(p.position_m[0], p.position_m[1], 0.5)]
@@ -67,7 +67,7 @@ def _people(world: World) -> Image:
 
 
 def _frames(world: World) -> Image:
-    """Synthetic frames over their masks, the hero near, far and in other clothes."""
+    """Synthetic frames above their masks, with the hero near, far and in other clothes."""
     ground = GroundHeight(world.town)
     columns: list[Image] = []
     rng = np.random.default_rng(3)

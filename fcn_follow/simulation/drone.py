@@ -2,8 +2,8 @@
 
 The autopilot's velocity loop commands an acceleration, limited in size, tilt and jerk, which the airframe follows with
 the lag of its attitude loop; rotor drag pulls the drone along with the wind. Limits and gains follow PX4's multicopter
-position controller (parameter names beside each value); the drag is that of the AscTec Hummingbird. RotorPy would bring
-cvxopt, gymnasium and pandas along, for the equations of this file.
+position controller (parameter names beside each value); the drag is that of the AscTec Hummingbird. RotorPy has the
+same equations, but depends on cvxopt, gymnasium and pandas.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcn_follow.coordinates import quaternion_xyzw, rotated
-from fcn_follow.geometry import ZERO_COMMAND, VehicleState, VelocityCommand
+from fcn_follow.geometry import ZERO_COMMAND, VehicleState, VelocityCommand, vector3
 
 GRAVITY_M_S2 = 9.81
 _INTEGRATES_BELOW_M_S = 1.0
-"""At larger velocity errors the integral stays as it is, so that it does not wind up at every start and stop."""
+"""Above this velocity error the integral is frozen, so that it does not wind up at every start and stop."""
 _WIND_RISE_S = 0.3
-"""Time constant of the wind's changes: no air changes its speed at once."""
+"""Time constant of the wind's changes: the speed of air does not change at once."""
 Vector = NDArray[np.float64]
 
 
@@ -53,7 +53,7 @@ class DroneParameters:
 
 @dataclass(frozen=True)
 class Wind:
-    """A steady wind and gusts: first-order Gauss-Markov, the same along each level axis, half of it upwards."""
+    """A steady wind and gusts: first-order Gauss-Markov, equal along both horizontal axes, half as strong upwards."""
 
     mean_m_s: tuple[float, float, float] = (0.0, 0.0, 0.0)
     gust_m_s: float = 0.0
@@ -66,7 +66,7 @@ class Wind:
 class Drone:
     """The drone's true state; `command` takes a command, `step` advances the time.
 
-    `is_seen`: whether its place is known, and so what its camera shows. `is_flying`: whether it has taken off.
+    `is_seen`: whether its position is known, so that its camera can be drawn. `is_flying`: whether it has taken off.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class Drone:
         self._commanded_s = -math.inf
 
     def command(self, command: VelocityCommand, now_s: float) -> None:
-        """Take a command, which holds until the next one or its timeout; one that is not finite counts as zero."""
+        """Take a command, which is valid until the next one or its timeout; one that is not finite counts as zero."""
         values = (command.forward_m_s, command.left_m_s, command.up_m_s, command.yaw_rate_rad_s)
         self._command = command if all(map(math.isfinite, values)) else ZERO_COMMAND
         self._commanded_s = now_s
@@ -106,7 +106,7 @@ class Drone:
         return math.atan2(-left, math.hypot(lift, forward)), math.atan2(forward, lift)
 
     def step(self, now_s: float, dt_s: float) -> None:
-        """Move on from now_s to now_s + dt_s."""
+        """Advance from now_s to now_s + dt_s."""
         p = self.parameters
         command = self._command if now_s - self._commanded_s <= p.command_timeout_s else ZERO_COMMAND
         wanted = np.array([*rotated(command.forward_m_s, command.left_m_s, self.yaw_rad), command.up_m_s])
@@ -175,9 +175,9 @@ class Odometry:
         yaw = drone.yaw_rad + float(rng.normal()) * noise.yaw_rad
         return VehicleState(
             now_s,
-            (float(position[0]), float(position[1]), float(position[2])),
+            vector3(position),
             quaternion_xyzw(roll, pitch, yaw),
-            (float(velocity[0]), float(velocity[1]), float(velocity[2])),
+            vector3(velocity),
             drone.yaw_rate_rad_s,
         )
 

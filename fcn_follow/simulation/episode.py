@@ -14,7 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcn_follow.coordinates import quaternion_xyzw
-from fcn_follow.geometry import CameraIntrinsics, CameraMount, HeroPosition, Vector3, VehicleState, VelocityCommand
+from fcn_follow.geometry import (
+    CameraIntrinsics,
+    CameraMount,
+    HeroPosition,
+    Vector3,
+    VehicleState,
+    VelocityCommand,
+    vector3,
+)
 from fcn_follow.simulation.camera import DelayLine, expose, pinhole
 from fcn_follow.simulation.drone import Drone, Odometry, OdometryNoise, rotation_matrix
 from fcn_follow.simulation.outfits import LOOKALIKE, Cast, Outfit, random_outfit
@@ -29,13 +37,13 @@ from fcn_follow.simulation.world import World, make_world
 
 STEP_S = 0.01
 LATENCY_S = 0.05
-"""Of the camera itself; what a scenario has beyond it is added."""
+"""Latency of the camera itself; a scenario with a larger latency adds the difference."""
 MOUNT = CameraMount((0.1, 0.0, -0.05), 0.297)
 
 
 @dataclass(frozen=True)
 class CameraSetup:
-    """The drone's camera: on a gimbal that takes out roll and pitch, or, not stabilised, fixed to the body."""
+    """The drone's camera: on a gimbal that removes roll and pitch, or, if not stabilised, fixed to the body."""
 
     width_px: int = 320
     height_px: int = 240
@@ -68,7 +76,7 @@ class Frame:
 
 
 def _mounted(camera: CameraSetup, pitch_error_rad: float) -> CameraSetup:
-    """The camera as it really hangs."""
+    """The camera with its true pitch."""
     mount = replace(camera.mount, pitch_down_rad=camera.mount.pitch_down_rad + pitch_error_rad)
     return replace(camera, mount=mount)
 
@@ -77,8 +85,8 @@ class Episode(AbstractContextManager["Episode"]):
     """`advance` moves the world and returns the frames that arrived. Close it, or use `with`.
 
     `on_picture` gets the stamp and the picture of a frame that arrives at once, before its truth is drawn. With
-    `flown_outside` the drone is an OutsideDrone: the hero stands until it flies, and no frames are taken while its
-    place is unknown.
+    `flown_outside` the drone is an OutsideDrone: the hero stands until the drone flies, and no frames are taken while
+    the drone's position is unknown.
     """
 
     def __init__(
@@ -143,7 +151,7 @@ class Episode(AbstractContextManager["Episode"]):
         return self.now_s + 1e-9 >= self._frames_due / self.scenario.camera_hz
 
     def advance(self, until_s: float) -> list[Frame]:
-        """Move on in steps of STEP_S; the frames that arrived meanwhile, oldest first."""
+        """Advance in steps of STEP_S; the frames that arrived meanwhile, oldest first."""
         arrived: list[Frame] = []
         while self.now_s + STEP_S / 2 < until_s:
             if self.frame_is_due:
@@ -167,7 +175,7 @@ class Episode(AbstractContextManager["Episode"]):
 
     @property
     def other_walkers(self) -> list[Walker]:
-        """Everybody but the hero."""
+        """All people but the hero."""
         return [*self.crowd.walkers, *(other.walker for other in self._others)]
 
     @property
@@ -183,7 +191,7 @@ class Episode(AbstractContextManager["Episode"]):
 
     def clearance_m(self) -> float:
         """The distance of the drone's middle from the nearest person, taken as a vertical line from feet to head."""
-        x, y, z = (float(v) for v in self.drone.position_m)
+        x, y, z = vector3(self.drone.position_m)
         people = [(self.route.walker, self._hero_outfit), *zip(self.other_walkers, self._outfits, strict=True)]
         nearest = math.inf
         for walker, outfit in people:
@@ -193,7 +201,7 @@ class Episode(AbstractContextManager["Episode"]):
 
     def contact(self) -> str:
         """The object that the drone touches: '', 'a person', or 'the ground or a building'."""
-        x, y, z = (float(v) for v in self.drone.position_m)
+        x, y, z = vector3(self.drone.position_m)
         if not self.drone.is_flying:
             return ""
         if self.clearance_m() < self.drone.parameters.radius_m + 0.25:
@@ -216,18 +224,17 @@ class Episode(AbstractContextManager["Episode"]):
             return
         if self.arrives_at_once and self._on_picture is not None:
             self._on_picture(self.now_s, rgb)
-        x, y, z = (float(v) for v in pose.rotation.T @ (np.array(self.hero_middle_m) - pose.position_m))
-        hero = HeroPosition(self.now_s, (x, y, z))
+        hero = HeroPosition(self.now_s, vector3(pose.rotation.T @ (np.array(self.hero_middle_m) - pose.position_m)))
         self._delay.put(self.now_s, Frame(self.now_s, rgb, self._renderer.labels(), hero))
 
     def _step_gimbal(self) -> None:
-        """The gimbal takes out the body's roll and pitch, after a lag."""
+        """The gimbal removes the body's roll and pitch, with a lag."""
         lag_s = self.scenario.gimbal_lag_s
         share = 1.0 - math.exp(-STEP_S / lag_s) if lag_s else 1.0
         self._gimbal_rad += share * (np.array(self.drone.roll_pitch_rad) - self._gimbal_rad)
 
     def _camera_pose(self) -> CameraPose:
-        """The camera's pose: its position turns with the body, and its axes too where it is not stabilised."""
+        """The camera's pose: its position turns with the body, and its axes too if it is not stabilised."""
         mount, drone = self.camera.mount, self.drone
         roll, pitch = drone.roll_pitch_rad
         body = rotation_matrix(quaternion_xyzw(roll, pitch, drone.yaw_rad))

@@ -1,4 +1,4 @@
-"""The perception of a flight: a network, or the truth where everything but the network is under test."""
+"""The perception of a flight: a network, or the truth, to test everything but the network."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Eyes(Protocol):
 
 
 class TrueEyes:
-    """Gives the true labels and the true position of every visible hero; no published figure rests on it.
+    """Gives the true labels and the true position of every visible hero; no published figure comes from it.
 
     Other people are located by their true labels.
     """

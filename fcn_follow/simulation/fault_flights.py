@@ -1,4 +1,4 @@
-"""Flights with random faults: drawn by a seed, flown in lockstep, and checked against what must never happen."""
+"""Flights with random faults: drawn by a seed, flown in lockstep, and checked for what must never happen."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NEAR_M, OWN_SPEED_M_S = 1.5, 0.5
 NAMED_WITHIN_S = 1.0
 COMMANDED_M_S = 1.5
 DIFFERENCE_M_S = 1.0
-"""A fault can be noticed once the command has this speed, or the motion differs this much from what is commanded."""
+"""A fault can be noticed once the command has this speed, or the motion differs this much from the command."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def run(task: Task) -> FaultFlight:
 
 
 def judged(log: FlightLog, faults: Sequence[Fault]) -> FaultFlight:
-    """The flight checked against what must never happen."""
+    """The flight checked for what must never happen."""
     found = figures(log)
     delays = {fault.kind: _named_after_s(log.moments, fault) for fault in faults if KINDS[fault.kind].named}
     commands = [dataclasses.astuple(moment.command) for moment in log.moments]
@@ -118,7 +118,7 @@ def _approach_m(moment: Moment) -> float:
 
 
 def _named_after_s(moments: Sequence[Moment], fault: Fault) -> float:
-    """The time from the first moment at which the fault could be noticed to its report; NaN where there is none.
+    """The time from the first moment at which the fault could be noticed to its report; NaN if there is none.
 
     While the drone holds for another reported reason, no further fault can be noticed.
     """
@@ -145,7 +145,7 @@ def _is_noticeable(kind: Kind, moment: Moment, expected_m_s: tuple[float, float]
 
 
 def _expected_velocities(moments: Sequence[Moment]) -> Iterator[tuple[float, float]]:
-    """The level velocity in odom, in m/s, of a drone that takes up the commands with the simulated drone's lag."""
+    """The horizontal velocity in odom, in m/s, of a drone that follows the commands with the simulated drone's lag."""
     x = y = last_s = 0.0
     for moment in moments:
         share = 1.0 - math.exp(-(moment.now_s - last_s) / DRONE_RESPONSE_S)
@@ -155,7 +155,7 @@ def _expected_velocities(moments: Sequence[Moment]) -> Iterator[tuple[float, flo
 
 
 def decoded(kept: dict[str, Any]) -> FaultFlight:
-    """A flight of what JSON has kept of one."""
+    """A flight from its JSON."""
     faults = tuple(Fault(**fault) for fault in kept["faults"])
     return FaultFlight(**{**kept, "faults": faults, "unnamed": tuple(kept["unnamed"])})
 

@@ -54,7 +54,7 @@ class Kind:
 
     sizes and seconds are the ranges of size and duration. One of the texts of `named` must be reported; it is empty
     where the follower itself stalls. needs_motion: the fault can be noticed only while the drone is commanded to move;
-    needs_disobedience: only while it moves otherwise than commanded.
+    needs_disobedience: only while its motion differs from the command.
     """
 
     named: tuple[str, ...]
@@ -65,7 +65,7 @@ class Kind:
 
 
 REFUSED, JUMPED, BLIND = "odometry is refused", "jumped", "refused: "
-EARLIEST_S = 5.0  # of a fault
+EARLIEST_S = 5.0  # begin of a fault
 REPORTED_BY_ODOMETRY_CHECKS = (
     "odometry",
     "the drone does not do what is commanded",
@@ -115,7 +115,7 @@ class Injector:
         return next((fault for fault in self.faults if fault.kind == kind and fault.holds(now_s)), None)
 
     def seen(self, now_s: float, sight: Seen) -> Seen | None:
-        """What arrives for a frame; None where nothing arrives."""
+        """What arrives for a frame; None if nothing arrives."""
         if self.active("no_frames", now_s):
             return None
         if self.active("picture_frozen", now_s):
@@ -141,7 +141,7 @@ class Injector:
         return sight
 
     def odometry(self, now_s: float, state: VehicleState) -> VehicleState | None:
-        """The odometry that arrives; None where none arrives."""
+        """The odometry that arrives; None if none arrives."""
         self._messages += 1
         if self.active("odom_stale", now_s):
             return None

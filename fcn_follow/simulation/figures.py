@@ -36,7 +36,7 @@ _LIVE_WINDOW_S, _LIVE_TOLERANCE = 0.1, 1.1
 
 @dataclass(frozen=True)
 class Figures:
-    """Figures of one flight. Shares are from 0 to 1; NaN where there was nothing to measure."""
+    """Figures of one flight. Shares are from 0 to 1; NaN if there was nothing to measure."""
 
     scenario: str
     seed: int
@@ -46,7 +46,7 @@ class Figures:
     """Share of the tracked time in which the follower's estimate is nearer than 1.5 m to the hero; where the estimate
     is not known (a flight over topics), the share of the found blobs that lie on the hero."""
     swaps: int
-    """How often somebody else was the hero in SWAP_FRAMES frames in a row."""
+    """How often another person was taken for the hero in SWAP_FRAMES or more frames in a row."""
     asking: float
     """Share of the time in which the user was asked who the hero is."""
     distance_rms_m: float
@@ -54,7 +54,7 @@ class Figures:
     bearing_rms_rad: float
     """Angle between the drone's nose and the hero."""
     reacquire_s: float
-    """The longest time from the hero's return into the frame to tracking; infinite where the hero did not return."""
+    """The longest time from the hero's return into the frame to tracking; infinite if the hero did not return."""
     closest_person_m: float
     contacts: int
     peak_acceleration_m_s2: float
@@ -67,14 +67,14 @@ class Figures:
     yaw_acceleration_rms_rad_s2: float
     yaw_acceleration_p99_rad_s2: float
     steady_acceleration_rms_m_s2: float
-    """While the hero walks steadily: this RMS, and the standard deviation of the commanded speed less the hero's."""
+    """While the hero walks steadily: this RMS, and the standard deviation of the commanded speed minus the hero's."""
     steady_speed_std_m_s: float
     yaw_sign_changes_1_s: float
     """Sign changes of the commanded yaw rate per second; zero has no sign."""
     limit_violations: int
     """Commands beyond the follower's limits of speed, acceleration, jerk and yaw rate."""
     reported_s: float
-    """Time until the follower gave the reason that the scenario demands; infinite where it did not, NaN without one."""
+    """Time until the follower gave the reason that the scenario demands; infinite without it, NaN if none is set."""
     mean_iou: float
     centroid_error_px: float
     duration_s: float
@@ -84,7 +84,7 @@ def figures_of_json(kept: dict[str, Any]) -> Figures:
     """Figures that were kept as JSON. Raises TypeError or ValueError for anything else."""
     found = Figures(**kept)
     if not all(isinstance(value, str if name == "scenario" else (int, float)) for name, value in kept.items()):
-        raise TypeError("a figure is no number")
+        raise TypeError("a figure is not a number")
     return found
 
 
@@ -126,7 +126,7 @@ def figures(log: FlightLog) -> Figures:
 
 
 def _smoothness(log: FlightLog, dt_s: float) -> dict[str, float]:
-    """The figures of the follower's own sequence of commands, from _SETTLED_S on; the commands turn with the drone."""
+    """The figures of the follower's own sequence of commands, from _SETTLED_S on; commands are in the body frame."""
     if len(log.moments) < 3:
         return dict.fromkeys(_SMOOTHNESS, math.nan)
     time = np.array([m.now_s for m in log.moments])
@@ -153,7 +153,7 @@ def _smoothness(log: FlightLog, dt_s: float) -> dict[str, float]:
 
 
 def _is_steady(log: FlightLog, dt_s: float) -> NDArray[np.bool_]:
-    """At which moments the hero has for _STEADY_S been tracked, walked at one velocity, and had nobody in the way."""
+    """Moments before which the hero was tracked and walked at one velocity for _STEADY_S, with nobody in the way."""
     hero = np.gradient(np.array([m.hero_m[:2] for m in log.moments]), dt_s, axis=0)
     free = [m.state == "tracking" and not _BY_PEOPLE.intersection(m.limited_by) for m in log.moments]
     span = round(_STEADY_S / dt_s)
@@ -186,7 +186,7 @@ def _bearing(moment: Moment) -> float:
 
 
 def mean(values: Sequence[float]) -> float:
-    """The mean of the values that are not NaN; NaN where there is none."""
+    """The mean of the values that are not NaN; NaN if there is none."""
     kept = [float(value) for value in values if not math.isnan(value)]
     return float(np.mean(kept)) if kept else math.nan
 
@@ -252,7 +252,7 @@ def _violations(moments: Sequence[Moment], limits: Limits) -> int:
 def live_violations(commands: Sequence[tuple[float, VelocityCommand]], limits: Limits) -> int:
     """Commands beyond a limit in a flight over topics: speeds, and their growth in windows of at least _LIVE_WINDOW_S.
 
-    Interventions of the guard are not known here, so that a command may shrink at any rate.
+    Interventions of the guard are not known here, so a command may shrink at any rate.
     """
     count, begin = 0, 0
     for stamp_s, command in commands:

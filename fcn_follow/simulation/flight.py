@@ -11,7 +11,7 @@ import numpy as np
 
 from fcn_follow.following.follower import Follower
 from fcn_follow.following.parameters import FollowerCameraParameters, FollowerParameters
-from fcn_follow.geometry import Vector3, VelocityCommand
+from fcn_follow.geometry import Vector3, VelocityCommand, vector3
 from fcn_follow.perception.sight import Sight
 from fcn_follow.simulation.episode import CameraSetup, Episode, Frame
 from fcn_follow.simulation.eyes import Eyes
@@ -25,7 +25,7 @@ from fcn_follow.simulation.scenarios import Scenario
 FOLLOWER_STEP_S = 0.02
 OWN_SHARE = 0.1
 ASKING = "segmenter asks: "
-"""The beginning of the reason while the user is asked who the hero is."""
+"""How the follower's reason begins while the user is asked who the hero is."""
 DRONE_RESPONSE_S = 0.3
 """The time constant of simulation/drone.py, as in config/simulator.yaml."""
 
@@ -67,7 +67,7 @@ class Look:
     centroid_error_px: float
     on_hero: bool
     on_other: bool
-    """Of the people's pixels in the found hero less than OWN_SHARE are the hero's."""
+    """Less than OWN_SHARE of the people's pixels in the found hero belong to the true hero."""
 
 
 @dataclass
@@ -108,7 +108,7 @@ def fly(
 ) -> FlightLog:
     """Fly a scenario to its end or to a contact; `watch` is called for every perceived frame, `move` moves set points.
 
-    The log's parameters have the set points of the start.
+    The log's parameters hold the set points at the start.
     """
     injector = injector or Injector()
     camera = camera or CameraSetup()
@@ -162,9 +162,9 @@ def moment(episode: Episode, command: VelocityCommand, state: str, estimate_m: V
     drone = episode.drone
     return Moment(
         episode.now_s,
-        _vector(drone.position_m),
-        _vector(drone.velocity_m_s),
-        _vector(drone.acceleration_m_s2),
+        vector3(drone.position_m),
+        vector3(drone.velocity_m_s),
+        vector3(drone.acceleration_m_s2),
         drone.yaw_rad,
         episode.hero_middle_m,
         tuple((walker.x_m, walker.y_m) for walker in episode.other_walkers),
@@ -195,7 +195,3 @@ def judged(frame: Frame, sight: Sight, now_s: float) -> Look:
     iou = float((truth & found).sum() / union) if union else math.nan
     seen = sight.hero is not None
     return Look(frame.stamp_s, now_s - frame.stamp_s, int(truth.sum()), seen, iou, error, on_hero, on_other)
-
-
-def _vector(values: np.ndarray) -> Vector3:
-    return (float(values[0]), float(values[1]), float(values[2]))

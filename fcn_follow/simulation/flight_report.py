@@ -1,4 +1,4 @@
-"""A flight, or a whole suite, as one HTML page that needs nothing else: figures, plots, the video inside it."""
+"""A flight, or a whole suite, as one self-contained HTML page with figures, plots and video."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def _time_plot(log: FlightLog) -> Any:
 
 
 def _command_plot(axis: Any, log: FlightLog) -> None:
-    """Forward speed as it was wanted and as it was flown, marked where something limited it."""
+    """The wanted and the commanded forward speed, with marks where a limit changed it."""
     time = np.array([m.now_s for m in log.moments])
     axis.plot(time, [m.command.forward_m_s for m in log.moments], linewidth=1, label="flown")
     wanted = [m.wanted.forward_m_s if m.wanted else math.nan for m in log.moments]

@@ -1,6 +1,6 @@
 """MuJoCo, set up to draw without a window: by OSMesa where it is installed, else by EGL.
 
-MuJoCo reads MUJOCO_GL when it is imported, so all modules import `mujoco` from here; a value of the user is kept.
+MuJoCo reads MUJOCO_GL when it is imported, so all modules import `mujoco` from here; a value set by the user is kept.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ if "MUJOCO_GL" not in os.environ:
     os.environ["MUJOCO_GL"] = "osmesa" if ctypes.util.find_library("OSMesa") else "egl"
 
 NOTHING_TO_DRAW_WITH = (
-    "the simulator has nothing to draw with: install OSMesa (Debian and Ubuntu: apt install libosmesa6), "
-    "or set MUJOCO_GL=egl where EGL is there"
+    "the simulator cannot draw: install OSMesa (Debian and Ubuntu: apt install libosmesa6), "
+    "or set MUJOCO_GL=egl if EGL is installed"
 )
 
 try:

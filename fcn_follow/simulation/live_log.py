@@ -1,4 +1,4 @@
-"""The log of a flight whose segmenter and follower are other processes: the truth is known here, the rest arrives."""
+"""The log of a flight whose segmenter and follower are other processes, which send all but the truth."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from fcn_follow.simulation.flight_video import FlightVideo
 _KEPT_FRAMES = 40
 _SAME_STAMP_S = 1e-4
 _LOOKS_PER_IMAGE = 2
-"""Perceived frames for each image of the video: drawing and encoding take time from the flight."""
+"""Number of perceived frames for an image of the video: drawing and encoding slow the flight down."""
 
 
 class LiveLog:
-    """Call `add` at each step; `write` at the end leaves flight.html and flight.webm in the folder."""
+    """Call `add` at each step; `write` at the end writes flight.html and flight.webm into the folder."""
 
     def __init__(self, episode: Episode, seed: int, folder: Path) -> None:
         make_folder(folder, "report")
@@ -65,7 +65,7 @@ class LiveLog:
             self._video.add_moment(frame.rgb, labels, hero, now)
 
     def write(self, contact: str) -> Path | None:
-        """Write the report; its path, or None where nothing flew."""
+        """Write the report and return its path, or None if nothing flew."""
         from fcn_follow.simulation.flight_report import write_flight_report  # matplotlib takes seconds to import
 
         self._video.close()

@@ -1,4 +1,4 @@
-"""Flights in which the set points move: what they are at a time of the flight."""
+"""Flights in which the set points move: the set points at a time of the flight."""
 
 from __future__ import annotations
 

@@ -21,14 +21,14 @@ from fcn_follow.simulation.people import MIDDLE_M
 from fcn_follow.simulation.renderer import HERO as HERO_LABEL
 
 CAMERA_HEIGHT_M = FollowerParameters().set_points.height_m + MIDDLE_M + MOUNT.position_body_m[2]
-"""Above the ground of hero and drone, at the follower's set point."""
+"""The camera's height above level ground when the drone is at the follower's set point."""
 
 
 class NetworkEyes:
     """A `HeroFinder` for the frames of a flight.
 
-    The engine computes in fp32 on one thread: several flights run at the same time, and each is reproducible. When
-    `pointed`, the eyes point at the true hero until that is understood, once, and then never again.
+    The engine computes in fp32 on one thread: several flights run at the same time, and each is reproducible. With
+    `pointed`, the true hero is pointed at until a hero is found, and never again.
     """
 
     def __init__(
@@ -46,13 +46,13 @@ class NetworkEyes:
         )
         selection = Selection() if pointed else None
         self._finder = HeroFinder(Segmenter(loaded, choice.engine), parameters, selection)
-        self._to_point_with = selection
+        self._pointing = selection
 
     def look(self, frame: Frame) -> Sight:
-        if self._to_point_with and frame.hero_px:
+        if self._pointing and frame.hero_px:
             rows, columns = np.nonzero(frame.labels == HERO_LABEL)
-            self._to_point_with.point(float(columns.mean()), float(rows.mean()))
+            self._pointing.point(float(columns.mean()), float(rows.mean()))
         sight = self._finder.look(frame.rgb, self._intrinsics, frame.stamp_s)
         if sight.hero is not None:
-            self._to_point_with = None
+            self._pointing = None
         return sight

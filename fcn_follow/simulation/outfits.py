@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 
 from fcn_follow.errors import UserError
+from fcn_follow.geometry import vector3
 from fcn_follow.simulation.people import BODY_HEIGHT_M, BOTTOMS, HAIR_STYLES, TOPS
 
 Colour = tuple[float, float, float]
@@ -26,7 +27,7 @@ _STYLED = ("hair", "top", "bottom")
 
 @dataclass(frozen=True)
 class Outfit:
-    """A person's look. Sleeves, forearms and calves have the colour of the skin where they are bare."""
+    """Clothes and body of a person. Bare sleeves, forearms and calves have the colour of the skin."""
 
     skin: Colour
     hair: Colour
@@ -57,7 +58,7 @@ def parse_colour(text: str) -> Colour:
     """'#rrggbb' or a name of NAMED_COLOURS; UserError for anything else."""
     code = NAMED_COLOURS.get(text.strip().lower(), text.strip())
     if not re.fullmatch(r"#[0-9a-fA-F]{6}", code):
-        raise UserError(f"'{text}' is no colour; write #rrggbb or one of {', '.join(NAMED_COLOURS)}")
+        raise UserError(f"'{text}' is not a colour; write #rrggbb or one of {', '.join(NAMED_COLOURS)}")
     return (int(code[1:3], 16) / 255, int(code[3:5], 16) / 255, int(code[5:7], 16) / 255)
 
 
@@ -77,7 +78,7 @@ LOOKALIKE = Outfit(
 
 @dataclass(frozen=True)
 class Cast:
-    """The hero of a flight, and people who are dressed for it; everybody else wears what the seed draws."""
+    """The hero of a flight, and people in given clothes; the seed draws the clothes of all others."""
 
     hero: Outfit = HERO
     crowd: tuple[Outfit, ...] = ()
@@ -114,8 +115,8 @@ def pointed_cast(seed: int) -> Cast:
 
 
 def random_outfit(rng: np.random.Generator) -> Outfit:
-    """The look of one of the crowd, some with coloured hair; never the hero's combination."""
-    skin = tuple(float(c) for c in np.array([0.72, 0.53, 0.43]) * rng.uniform(0.4, 1.08))
+    """A random outfit for the crowd, sometimes with coloured hair; never the hero's combination."""
+    skin = vector3(np.array([0.72, 0.53, 0.43]) * rng.uniform(0.4, 1.08))
     muted = ["black", "grey", "white", "navy", "blue", "lightblue", "teal", "darkgreen", "olive", "brown", "beige"]
     bright = ["orange", "yellow", "green", "purple", "pink", "darkred"]
     top = _shade(rng, str(rng.choice(bright if rng.random() < 0.3 else muted)))
@@ -124,13 +125,13 @@ def random_outfit(rng: np.random.Generator) -> Outfit:
     hair = _shade(rng, str(rng.choice([*bright, "blue"] if odd_hair else ["black", "brown", "blond", "grey", "brown"])))
     sleeve_length, leg_length = rng.choice(3, p=[0.25, 0.35, 0.4]), rng.choice(2, p=[0.35, 0.65])
     return Outfit(
-        skin=skin,  # type: ignore[arg-type]
+        skin=skin,
         hair=hair,
         top=top,
-        sleeves=top if sleeve_length >= 1 else skin,  # type: ignore[arg-type]
-        forearms=top if sleeve_length == 2 else skin,  # type: ignore[arg-type]
+        sleeves=top if sleeve_length >= 1 else skin,
+        forearms=top if sleeve_length == 2 else skin,
         bottom=bottom,
-        calves=bottom if leg_length else skin,  # type: ignore[arg-type]
+        calves=bottom if leg_length else skin,
         shoes=_shade(rng, str(rng.choice(["black", "white", "brown", "grey", "teal"]))),
         hair_style=str(rng.choice(HAIR_STYLES, p=[0.25, 0.4, 0.12, 0.08, 0.15])),
         top_style=str(rng.choice(TOPS, p=[0.5, 0.2, 0.3])),
@@ -141,5 +142,4 @@ def random_outfit(rng: np.random.Generator) -> Outfit:
 
 
 def _shade(rng: np.random.Generator, name: str) -> Colour:
-    red, green, blue = np.clip(np.array(parse_colour(name)) * rng.uniform(0.6, 1.15) + rng.normal(0, 0.02, 3), 0.01, 1)
-    return (float(red), float(green), float(blue))
+    return vector3(np.clip(np.array(parse_colour(name)) * rng.uniform(0.6, 1.15) + rng.normal(0, 0.02, 3), 0.01, 1))

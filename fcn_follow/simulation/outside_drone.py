@@ -1,7 +1,7 @@
 """A drone that something else flies, such as an autopilot's own simulator: its poses come from outside.
 
-Its odometry's z = 0 is the ground on which it stands. Until it has climbed to FLYING_M it stands at the scenario's
-start and looks at the hero, wherever it is in its own odometry; from then on that place stays joined with the town.
+z = 0 of its odometry is the ground on which it stands. Until it has climbed to FLYING_M it stands at the scenario's
+start and looks at the hero, wherever it is in its odometry; after that the odometry's place in the town is fixed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ TIMEOUTS = Timeouts()
 
 
 class OutsideDrone(Drone):
-    """`take` takes a state of the vehicle, `move_to` moves the drone to where it was at a time; both in the same clock.
+    """`take` takes a state of the vehicle, `move_to` moves the drone to where it was at a time, by the same clock.
 
     The states are checked as the follower checks odometry (following/odometry.py).
     """
@@ -41,14 +41,14 @@ class OutsideDrone(Drone):
         self._roll_pitch_rad = (0.0, 0.0)
 
     def take(self, state: VehicleState, now_s: float) -> None:
-        """Take a state, unless no drone can be in it; after a jump of the clock to an earlier time all begins anew."""
+        """Take a state if it is possible for a drone; after a jump of the clock to an earlier time begin again."""
         newest = self._odometry.newest
         if newest is not None and newest.stamp_s > now_s + TIMEOUTS.future_s:
             self._odometry.start_anew()
         self._odometry.take(state, now_s, TIMEOUTS, frame_in_use=False)
 
     def move_to(self, now_s: float) -> str:
-        """Move to the pose at `now_s`; without one the drone is not seen, and the reason is returned."""
+        """Move to the pose at `now_s`; without a pose the drone is not seen, and the reason is returned."""
         fault = self._odometry.fault(now_s, TIMEOUTS) if self._odometry.heard else "no pose of the vehicle yet"
         pose = self._odometry.history.at(now_s)
         if not fault:
@@ -64,10 +64,10 @@ class OutsideDrone(Drone):
         """Do nothing: the commands go to the other simulator."""
 
     def step(self, now_s: float, dt_s: float) -> None:
-        """`move_to` moves it."""
+        """Do nothing: `move_to` moves the drone."""
 
     def _place(self, pose: VehiclePose) -> str:
-        """Move to a pose of the vehicle's odometry; why that is not possible."""
+        """Move to a pose of the vehicle's odometry; the reason if that is not possible, else an empty text."""
         is_flying = self.is_flying or pose.position_m[2] > FLYING_M
         first = self._first if self.is_flying else pose
         turn_rad = wrapped(self._start_yaw_rad - first.yaw_rad)

@@ -14,7 +14,7 @@ from fcn_follow.simulation.shapes import Mesh, Points, ellipsoid, loft, merged, 
 
 BODY_HEIGHT_M = 1.75
 MIDDLE_M = 0.93
-"""Height of the hips, which is the middle of the body for the follower."""
+"""Height of the hips, which are the middle of the body for the follower."""
 SEATED_MIDDLE_M = 0.55
 """The same for a person who sits on the ground."""
 POSES_PER_CYCLE = 16
@@ -99,7 +99,7 @@ def pose_index(phase_rad: float, speed_m_s: float, seated: float = 0.0) -> int:
 
 
 def body_meshes(pose: Pose) -> dict[str, Mesh]:
-    """The meshes of one pose by name: a part of PARTS, or 'part/style' where it comes in styles."""
+    """The meshes of one pose by name: a part of PARTS, or 'part/style' if the part has styles."""
     meshes = {**_upper_body(), **_arms(pose)}
     meshes = {name: _leaned(mesh, pose.lean) for name, mesh in meshes.items()}
     meshes |= _legs(pose)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fcn_follow.geometry import CameraIntrinsics
+from fcn_follow.geometry import CameraIntrinsics, vector3
 from fcn_follow.simulation.camera import Sensor, pinhole
 from fcn_follow.simulation.outfits import LOOKALIKE, Outfit, dressed, random_outfit
 from fcn_follow.simulation.people import MIDDLE_M, RUN_FROM_M_S, pose_index
@@ -110,7 +110,7 @@ def _camera(
     far: bool,
     bearing_rad: float | None,
 ) -> CameraPose:
-    """A camera that shows the target somewhere in its image, a far one mostly in the upper half.
+    """A camera that shows the target somewhere in its image; a far target is mostly in the upper half.
 
     Its height follows from the pitch, the position in the image and the distance.
     """
@@ -175,7 +175,7 @@ def _crowd(
 
 
 def _other(rng: np.random.Generator) -> Outfit:
-    """The look of one of the crowd; one in twelve wears something red."""
+    """A random outfit for the crowd; one person in twelve wears something red."""
     if rng.random() > 1 / 12:
         return random_outfit(rng)
     if rng.random() < 0.4:
@@ -189,10 +189,10 @@ def _light(rng: np.random.Generator) -> Light:
     if rng.random() < 0.08:
         dim = rng.uniform(0.45, 0.8)
         sun, ambient = np.array([0.7, 0.5, 0.32]) * dim, np.array([0.4, 0.4, 0.46]) * dim
-        return Light(azimuth, float(rng.uniform(0.12, 0.35)), _triple(sun), _triple(ambient), shadows)
+        return Light(azimuth, float(rng.uniform(0.12, 0.35)), vector3(sun), vector3(ambient), shadows)
     ambient = np.array([0.5, 0.5, 0.51]) * rng.uniform(0.8, 1.18)
     sun = np.array([0.74, 0.73, 0.7]) * rng.uniform(0.6, 1.1)
-    return Light(azimuth, float(rng.uniform(0.5, 1.35)), _triple(sun), _triple(ambient), shadows)
+    return Light(azimuth, float(rng.uniform(0.5, 1.35)), vector3(sun), vector3(ambient), shadows)
 
 
 def _sensor(rng: np.random.Generator) -> Sensor:
@@ -202,10 +202,6 @@ def _sensor(rng: np.random.Generator) -> Sensor:
         motion_angle_rad=float(rng.uniform(0, np.pi)),
         gain=float(np.exp(rng.normal(0, 0.08))),
         gamma=float(np.exp(rng.normal(0.0, 0.12))),
-        tint=_triple(np.exp(rng.normal(0, 0.02, 3))),
+        tint=vector3(np.exp(rng.normal(0, 0.02, 3))),
         noise_levels=float(rng.uniform(0.5, 5.0)) if rng.random() < 0.4 else 0.0,
     )
-
-
-def _triple(values: np.ndarray) -> tuple[float, float, float]:
-    return (float(values[0]), float(values[1]), float(values[2]))

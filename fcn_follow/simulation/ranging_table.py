@@ -14,7 +14,7 @@ from fcn_follow.simulation.suite import rounded
 
 @dataclass(frozen=True)
 class RangingRow:
-    """A scenario's RMS distance error in metres by method, the mean over the seeds; NaN where not flown.
+    """A scenario's RMS distance error in metres by method, the mean over the seeds; NaN where no flight was made.
 
     contacts counts the flights that a contact ended; their error covers the time before it.
     """

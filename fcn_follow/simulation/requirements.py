@@ -47,7 +47,7 @@ def _in_frame(flights: Sequence[Figures], scenarios: Sequence[Scenario]) -> Iter
         )  # fmt: skip
     right = mean([f.right_person for f in flights])
     swaps = sum(f.swaps for f in flights)
-    yield Judgement("never somebody else for hero in four frames in a row", f"{swaps} times", swaps == 0)
+    yield Judgement("never another person taken for the hero in four frames in a row", f"{swaps} times", swaps == 0)
     yield Judgement("on the right person, of the tracked time, at least 98 %", f"{right:.1%}", right >= 0.98)
 
 

@@ -1,7 +1,7 @@
 """The scenarios of the suite: the hero's route, other people, obstacles, wind and faults of the camera.
 
 Unless a scenario says otherwise, the drone starts 5 m west of the hero, looks at it and stays on that side. So when the
-hero walks north or south, the drone sees it from the side, past anything that stands between.
+hero walks north or south, the drone sees it from the side, past anything between them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SHAKE_M = 0.2
 
 @dataclass(frozen=True)
 class Other:
-    """Another person on a route of its own, which starts SHAKE_M (standard deviation) beside start_m."""
+    """Another person with a separate route, which starts SHAKE_M (standard deviation) beside start_m."""
 
     start_m: tuple[float, float]
     legs: tuple[Leg, ...]
@@ -64,13 +64,13 @@ class Scenario:
     light: Light = DAY
     sensor: Sensor = SENSOR
     gimbal_lag_s: float = 0.0
-    """How late the gimbal takes out roll and pitch."""
+    """Time constant with which the gimbal removes roll and pitch."""
     pitch_error_rad: float = 0.0
-    """By how much the camera looks further down than the parameter says."""
+    """How much further down the camera looks than the parameter says."""
     hero_height_m: float | None = None
-    """Another height than that of the hero's outfit."""
+    """Replaces the height in the hero's outfit."""
     must_report: str = ""
-    """A text of the reason that the follower must give."""
+    """A text that the follower's reason must contain."""
     occlusion_s: float = 0.0
     misleads_height: bool = False
     """The hero is partly hidden or sits, so that its apparent height gives a wrong distance."""
@@ -192,7 +192,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         others=(Other((4.0, 12.0), _row((4.0, 12.0, 1.4, 7.0), (4.5, -8.0, 1.4)), is_twin=True),),
     ),
     Scenario(
-        "sits_behind_others", "sits down, and others come to stand in front", (-16.0, 5.0),
+        "sits_behind_others", "sits down, and others come and stand in front", (-16.0, 5.0),
         (Leg((-6.0, 5.0), 1.4, 16.0, sits=True), Leg((10.0, 5.5), 1.4)), crowd=2, misleads_height=True,
         others=(
             Other((-7.3, 11.5), _row((-7.3, 11.5, 1.4, 5.0), (-7.3, 5.6, 1.4, 8.0), (-7.3, 11.5, 1.4))),
@@ -239,7 +239,7 @@ SCENARIOS: tuple[Scenario, ...] = (
 
 
 def find_scenario(name: str) -> Scenario:
-    """The scenario of that name. Raises UserError, suggesting a similar name, where there is none."""
+    """The scenario with this name. Raises UserError, which suggests a similar name, if there is none."""
     by_name = {scenario.name: scenario for scenario in SCENARIOS}
     if name not in by_name:
         raise UserError(f"there is no scenario '{name}'; {suggestion(name, by_name)}")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fcn_follow.geometry import vector3
 from fcn_follow.simulation import textures as draw
 from fcn_follow.simulation.outfits import Colour
 from fcn_follow.simulation.shapes import Mesh, leaves, merged, plate, stacked_ellipses, tube, walls
@@ -37,8 +38,7 @@ def make_materials(rng: np.random.Generator) -> Materials:
     """The materials of a town, with small random differences."""
 
     def colour(base: Colour, spread: float) -> Colour:
-        red, green, blue = np.asarray(base) * rng.uniform(1 - spread, 1 + spread) + rng.normal(0, 6 * spread, 3)
-        return (float(red), float(green), float(blue))
+        return vector3(np.asarray(base) * rng.uniform(1 - spread, 1 + spread) + rng.normal(0, 6 * spread, 3))
 
     made = {
         "grass": draw.grass(rng, base=colour((60, 122, 6), 0.12)),
@@ -60,7 +60,7 @@ def make_materials(rng: np.random.Generator) -> Materials:
 
 
 def scenery(town: Town, rng: np.random.Generator) -> dict[str, Mesh]:
-    """All that stands still: one mesh for each material."""
+    """Everything that does not move: one mesh for each material."""
     return merged_by_material(ground_meshes(town), building_meshes(town), plant_meshes(town.plants, rng))
 
 

@@ -128,7 +128,7 @@ def plate(outline_m: PointsLike, z_m: float, texture_m: float) -> Mesh:
 def walls(outline_m: PointsLike, bottom_m: float, top_m: float, texture_m: tuple[float, float]) -> Mesh:
     """Vertical walls along a counter-clockwise outline; `texture_m` is the width and height of one texture.
 
-    Each wall has a whole number of half textures, so that corners cut no windows.
+    Each wall has a whole number of half textures, so that no corner cuts a window.
     """
     outline = np.asarray(outline_m, dtype=np.float64)
     vertices: list[tuple[float, float, float]] = []

@@ -20,9 +20,9 @@ from fcn_follow.simulation.scenarios import Scenario, find_scenario
 
 @dataclass(frozen=True)
 class EyesSpec:
-    """The perception of a flight: weights, engine and ranging method; without weights the truth.
+    """The perception of a flight: weights, engine and ranging method; without weights it is the truth.
 
-    With `pointed`, the hero is one of POINTED_HEROES, by the seed, and a simulated user points at the hero; with
+    With `pointed`, the seed chooses the hero from POINTED_HEROES, and a simulated user points at the hero; with
     `outfits` the hero is the same, without pointing.
     """
 
@@ -33,7 +33,7 @@ class EyesSpec:
     outfits: bool = False
 
     def cast(self, seed: int) -> Cast:
-        """Who walks in a flight."""
+        """The hero and the other people of a flight."""
         return pointed_cast(seed) if self.pointed or self.outfits else Cast()
 
     def open(self, camera: CameraSetup) -> Eyes:

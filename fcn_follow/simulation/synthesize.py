@@ -1,7 +1,7 @@
 """Training frames from the simulated town, in the folder format of the real ones: images, masks, depth, a manifest.
 
-A frame depends only on the options, the seed and its number: an interrupted run can go on, and every run with the same
-options writes the same bytes. The town changes its textures and trees every FRAMES_PER_TOWN frames.
+A frame depends only on the options, the seed and its number: an interrupted run can continue, and every run with the
+same options writes the same bytes. The town changes its textures and trees every FRAMES_PER_TOWN frames.
 """
 
 from __future__ import annotations
@@ -60,15 +60,15 @@ class SynthesisOptions:
                   "behind-wall": self.behind_wall_share}  # fmt: skip
         for option, share in shares.items():
             if not 0.0 <= share <= 1.0:
-                raise UserError(f"--{option} {share:g}: allowed is 0 to 1")
+                raise UserError(f"--{option} {share:g}: it must be 0 to 1")
         for colour in self.clothes.values():
             parse_colour(colour)
 
 
 def synthesize(options: SynthesisOptions, out: Path, on: str = "1", deaths: Deaths | None = None) -> Iterator[int]:
-    """Write the frames into `out` and yield the number of finished ones, first those of an earlier run.
+    """Write the frames into `out` and yield the number of finished frames, beginning with those of an earlier run.
 
-    `on` and `deaths` are those of lab.spread; a folder `out` must be seen by all machines.
+    `on` and `deaths` are as in lab.spread; every machine must see the folder `out`.
 
     Raises UserError if `out` holds other files or frames of other options, or cannot be written.
     """
@@ -84,7 +84,7 @@ def synthesize(options: SynthesisOptions, out: Path, on: str = "1", deaths: Deat
                 done += 1
                 yield done
     except OSError as error:
-        raise UserError(f"cannot write to {out}: {error.strerror or error}; frames that are complete stay") from error
+        raise UserError(f"cannot write to {out}: {error.strerror or error}; complete frames are kept") from error
 
 
 def _lines(options: SynthesisOptions, out: Path, work: list[tuple[int, int]], on: str, deaths: Deaths) -> Iterator[str]:
@@ -101,7 +101,7 @@ def _lines(options: SynthesisOptions, out: Path, work: list[tuple[int, int]], on
             yield from early.pop(place)
             place += 1
     if deaths.given_up:
-        raise UserError(f"{deaths}; the frames before the first of them stay, and the same command goes on from there")
+        raise UserError(f"{deaths}; the frames before the first are kept; the same command continues from there")
 
 
 def _whole_block(options: SynthesisOptions, out: Path, item: tuple[int, int]) -> list[str]:
@@ -154,7 +154,7 @@ def _taken(
     hero: Outfit,
     walls: tuple[Building, ...],
 ) -> tuple[str, Scene, Picture]:
-    """An image of a kind drawn by the shares; drawn again while its hero is hidden or of the wrong size."""
+    """An image of a random kind, by the shares; it is drawn again while its hero is hidden or has the wrong size."""
     has_hero, far = rng.random() >= options.no_hero_share, rng.random() < options.far_share
     seated = bool(options.seated_share and rng.random() < options.seated_share)
     wall = walls[int(rng.integers(len(walls)))] if walls and rng.random() < options.behind_wall_share else None

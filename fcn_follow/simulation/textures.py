@@ -35,8 +35,9 @@ def _finished(image: NDArray[np.float32]) -> Texture:
     return np.clip(image, 0, 255).astype(np.uint8)
 
 
-def paving(rng: np.random.Generator, size: int = 1024, cells: int = 16, tone: float = 178.0) -> Texture:
+def paving(rng: np.random.Generator, tone: float) -> Texture:
     """Rectangular stones of several sizes with dark joints, from grey to nearly white."""
+    size, cells = 1024, 16
     taken = np.full((cells, cells), -1)
     stones: list[tuple[int, int, int, int]] = []
     shapes = [(2, 2), (1, 2), (2, 1), (1, 2), (2, 1), (2, 3), (3, 2)]
@@ -64,8 +65,9 @@ def paving(rng: np.random.Generator, size: int = 1024, cells: int = 16, tone: fl
     return _finished(image * cv2.blur(joint, (5, 5))[..., None])
 
 
-def grass(rng: np.random.Generator, size: int = 512, base: Colour = (58, 122, 8)) -> Texture:
+def grass(rng: np.random.Generator, base: Colour) -> Texture:
     """A lawn: patches and blades."""
+    size = 512
     blades = cv2.GaussianBlur(rng.normal(size=(size, size)).astype(np.float32), (0, 0), 1.0) * 3.0
     light = 1.0 + 0.06 * noise(rng, size, 12, 4) + 0.10 * blades
     image = _painted(base, light)
@@ -73,14 +75,16 @@ def grass(rng: np.random.Generator, size: int = 512, base: Colour = (58, 122, 8)
     return _finished(image)
 
 
-def asphalt(rng: np.random.Generator, size: int = 512, tone: float = 84.0) -> Texture:
+def asphalt(rng: np.random.Generator, tone: float) -> Texture:
     """A grey road surface with faint stains."""
+    size = 512
     light = 1.0 + 0.05 * noise(rng, size, 3, 4) + 0.05 * noise(rng, size, 64, 3)
     return _finished(_painted((tone, tone * 0.99, tone * 0.96), light))
 
 
-def slabs(rng: np.random.Generator, size: int = 256, tone: float = 160.0) -> Texture:
+def slabs(rng: np.random.Generator, tone: float) -> Texture:
     """Square pavement slabs, two per side."""
+    size = 256
     image = _painted((tone, tone, tone * 0.97), 1.0 + 0.07 * noise(rng, size, 4, 5))
     half = size // 2
     image *= np.repeat(np.repeat(rng.uniform(0.88, 1.1, (2, 2)), half, 0), half, 1)[..., None].astype(np.float32)
@@ -90,34 +94,39 @@ def slabs(rng: np.random.Generator, size: int = 256, tone: float = 160.0) -> Tex
     return _finished(image)
 
 
-def cloth(rng: np.random.Generator, size: int = 128) -> Texture:
+def cloth(rng: np.random.Generator) -> Texture:
     """Light and shade of folded cloth, to multiply with a colour; tiles every metre."""
+    size = 128
     folds = cv2.resize(noise(rng, size, 6, 3), (size // 2, size))
     light = 0.86 + 0.07 * noise(rng, size, 10, 3) + 0.05 * np.concatenate([folds, folds[:, ::-1]], 1)
     return _finished(_painted((255, 255, 255), np.clip(light, 0.55, 1.0)))
 
 
-def bark(rng: np.random.Generator, size: int = 128, base: Colour = (150, 145, 140)) -> Texture:
+def bark(rng: np.random.Generator) -> Texture:
     """Bark in long streaks."""
+    size = 128
     streaks = cv2.resize(noise(rng, size, 8, 3), (size, size * 4))[:size]
-    return _finished(_painted(base, 1.0 + 0.22 * streaks))
+    return _finished(_painted((150, 145, 140), 1.0 + 0.22 * streaks))
 
 
-def stone(rng: np.random.Generator, size: int = 256, base: Colour = (58, 62, 70)) -> Texture:
+def stone(rng: np.random.Generator, base: Colour = (58, 62, 70)) -> Texture:
     """The dark stone of a plinth."""
+    size = 256
     return _finished(_painted(base, 1.0 + 0.25 * noise(rng, size, 4, 4)))
 
 
-def stripes(rng: np.random.Generator, size: int = 256) -> Texture:
+def stripes(rng: np.random.Generator) -> Texture:
     """The kerb of a flower bed: dark red, light grey, dark grey blocks."""
+    size = 256
     blocks = np.repeat(np.array([(120, 22, 28), (150, 150, 148), (70, 72, 74), (150, 150, 148)]), size // 4, 0)
     image = np.broadcast_to(blocks[None], (size, size, 3)) * (1.0 + 0.12 * noise(rng, size, 4, 4))[..., None]
     image[:, :: size // 4] *= 0.5
     return _finished(image.astype(np.float32))
 
 
-def facade(rng: np.random.Generator, wall: Colour, arched: bool, courses: int, size: int = 256) -> Texture:
+def facade(rng: np.random.Generator, wall: Colour, arched: bool, courses: int) -> Texture:
     """One storey with two windows: the wall, its courses of stone, frames, panes, sills."""
+    size = 256
     image = _painted(wall, 1.0 + 0.05 * noise(rng, size, 4, 5))
     if courses:
         image[:: size // courses] *= 0.75
@@ -138,11 +147,12 @@ def facade(rng: np.random.Generator, wall: Colour, arched: bool, courses: int, s
     return _finished(image)
 
 
-def sky(rng: np.random.Generator, zenith: Colour, horizon: Colour, cloud: float, size: int = 128) -> Texture:
+def sky(rng: np.random.Generator, zenith: Colour, horizon: Colour, cloud: float) -> Texture:
     """Six square faces in MuJoCo's order, right, left, up, down, front, back, stacked into (6 * size, size, 3).
 
     `cloud` is the share of the sky that clouds cover, 0 to 1.
     """
+    size = 128
     across = (np.arange(size) + 0.5) / size * 2 - 1
     right, down = np.meshgrid(across, across)
     one = np.ones_like(right)

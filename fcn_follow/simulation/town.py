@@ -58,7 +58,7 @@ class Plant:
 
 @dataclass(frozen=True)
 class Town:
-    """Everything that stands still."""
+    """Everything that does not move."""
 
     grounds: tuple[Ground, ...]
     buildings: tuple[Building, ...]
@@ -140,7 +140,7 @@ def _southern_road() -> list[Ground]:
 
 
 def _square() -> list[Ground]:
-    """The paved square with an arm to each road, and the car park's marks beside the western road."""
+    """The paved square with an arm to each road, and the markings of the car park beside the western road."""
     half, arm, reach = 22.0, 7.0, ROAD_M - ROAD_WIDTH_M / 2 - PAVEMENT_WIDTH_M
     corner = [
         (half, arm),
@@ -207,7 +207,7 @@ def _plants(rng: np.random.Generator) -> list[Plant]:
 def steps(
     x_m: float, south_north_m: tuple[float, float], count: int, tread_m: float, rise_m: float, top_m: float
 ) -> tuple[Ground, ...]:
-    """Steps up to the east from x_m on, and a level of top_m behind them; small ones make a slope."""
+    """Steps up to the east from x_m on, and level ground of top_m behind them; small steps make a slope."""
     south, north = south_north_m
     east = x_m + count * tread_m + top_m
     return tuple(

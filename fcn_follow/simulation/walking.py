@@ -1,4 +1,4 @@
-"""How people walk: a hero along a route, a crowd with goals of its own.
+"""How people walk: the hero along a route, the crowd to random goals.
 
 People keep apart by a repulsion that grows as they come nearer (Helbing and Molnar, "Social force model for
 pedestrian dynamics", 1995), walk round buildings and plants, and step aside for the hero and for the drone.
@@ -48,7 +48,7 @@ class Walker:
     seated: float = 0.0
 
     def walk(self, towards_rad: float, speed_m_s: float, dt_s: float) -> None:
-        """Turn and accelerate as a person can, and move on."""
+        """Turn and accelerate within the limits of a person, and advance by dt_s."""
         turn = math.remainder(towards_rad - self.heading_rad, math.tau)
         if speed_m_s > 0.05:
             self.heading_rad += max(-TURN_RATE_RAD_S * dt_s, min(TURN_RATE_RAD_S * dt_s, turn))
@@ -115,7 +115,7 @@ class Crowd:
     def step(
         self, dt_s: float, hero_m: tuple[float, float], drone_m: NDArray[np.float64], drone_m_s: NDArray[np.float64]
     ) -> None:
-        """Move everybody on; `drone_m` and `drone_m_s` are horizontal, each (2,)."""
+        """Advance everybody by dt_s; `drone_m` and `drone_m_s` are horizontal, each (2,)."""
         if not self.walkers:
             return
         places = np.array([(w.x_m, w.y_m) for w in self.walkers])

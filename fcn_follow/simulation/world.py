@@ -16,7 +16,7 @@ from fcn_follow.simulation.shapes import Mesh
 from fcn_follow.simulation.town import Town, town_of
 
 MAX_PEOPLE = 28
-"""In one image."""
+"""The largest number of people in one image."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class _Builder:
 
 
 def make_world(seed: int, town: Town | None = None) -> World:
-    """A town with the textures and leaves of `seed`, by default that of `town_of(seed)`; it takes a second."""
+    """A town with the textures and leaves of `seed`, by default that of `town_of(seed)`; making it takes a second."""
     rng = np.random.default_rng([seed, 2])
     town = town or town_of(seed)
     builder = _Builder()
@@ -112,7 +112,7 @@ def _add_people(builder: _Builder) -> None:
 
 @cache
 def _people_in_cloth() -> tuple[dict[str, Mesh], ...]:
-    """The meshes of each of POSES by name: the same in every world, and half of the work for one."""
+    """The meshes of each of POSES by name: the same in every world, and half of the work to make a world."""
     return tuple({name: _wrapped_in_cloth(mesh) for name, mesh in body_meshes(pose).items()} for pose in POSES)
 
 

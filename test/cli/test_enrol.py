@@ -217,7 +217,7 @@ def test_what_cannot_be_trained_is_refused_in_a_line(clip, small, tmp_path):
     arguments = [*clip(*TWO), "--number", 1]
     depth = write_depth_weights(tmp_path / "depth.safetensors", 5.0)
     for more, reason in (
-        (("--finetune",), "the person is sure in 21 frames of the clip, within 1.3 s"),
+        (("--finetune",), "the person is recognised for certain in 21 frames, within 1.3 s"),
         (("--finetune", "--out", tmp_path / "any.json"), "the weights would overwrite"),
         (("--finetune", "--out", tmp_path / "x.safetensors"), "an appearance file must end in .json"),
         (("--finetune", "--weights", depth), "without a depth head"),

@@ -124,7 +124,7 @@ def test_the_scenarios_are_listed():
         (["fly", "one", "--scenario", "stright"], "there is no scenario 'stright'; did you mean straight?"),
         (["fly", "one", "--weights", "nowhere.safetensors"], "nowhere.safetensors: there is no such weights file"),
         (["fly", "one", "--true-positions", "--out", "file/x"], "file/x: Not a directory"),
-        (["synthesize", "--out", "new", "--hero-top", "reddish"], "'reddish' is no colour"),
+        (["synthesize", "--out", "new", "--hero-top", "reddish"], "'reddish' is not a colour"),
         (["synthesize", "--out", "new", "--size", "big"], "--size big: give WIDTHxHEIGHT"),
         (["synthesize", "--out", "."], "holds other files"),
     ],
@@ -144,7 +144,7 @@ def test_nothing_to_draw_with_is_reported(tmp_path, monkeypatch):
     monkeypatch.setenv("MUJOCO_GL", "disabled")
     done = process("synthesize", "--out", "new", "--count", 1, "--processes", 1)
     assert done.returncode == 1
-    assert "nothing to draw with: install OSMesa" in done.stderr.replace("\n", " ")
+    assert "the simulator cannot draw: install OSMesa" in done.stderr.replace("\n", " ")
     assert "Traceback" not in done.stderr
 
 
@@ -239,7 +239,7 @@ def test_ranging_that_cannot_be(tmp_path, monkeypatch):
     assert done.returncode == 1
     assert "the network hero_net gives no depth" in " ".join(done.stderr.split()) and "Traceback" not in done.stderr
     assert not (tmp_path / "out").exists()
-    with pytest.raises(UserError, match="--ranging sonar: allowed is apparent_height, ground_plane, depth"):
+    with pytest.raises(UserError, match="--ranging sonar: it must be one of apparent_height, ground_plane, depth"):
         one(ranging="sonar")
     with pytest.raises(UserError, match="--true-positions uses no ranging; leave out --ranging"):
         one(ranging="depth", true_positions=True)

@@ -130,7 +130,7 @@ def test_depth_is_refused_as_depth(encoding):
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"encoding": "jpeg"}, "encoding 'jpeg' is not known; allowed are rgb8"),
+        ({"encoding": "jpeg"}, "encoding 'jpeg' is not known; it must be one of rgb8"),
         ({"width": 0}, "zero size"),
         ({"height": 0}, "zero size"),
         ({"step": 8}, "step 8 is shorter than a row of 9 bytes"),

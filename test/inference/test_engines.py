@@ -209,7 +209,7 @@ def test_an_engine_that_breaks_is_tried_again_at_the_next_start(small, monkeypat
 
 
 def test_requests_that_cannot_be_met(monkeypatch):
-    with pytest.raises(UserError, match="engine 'openvin' is not known; allowed is auto, torch, torch-compiled"):
+    with pytest.raises(UserError, match="engine 'openvin' is not known; it must be one of auto, torch, torch-compiled"):
         candidates(EngineRequest("openvin"))
     with pytest.raises(UserError, match="precision 'int4' is not known"):
         candidates(EngineRequest(precision="int4"))
@@ -222,7 +222,7 @@ def test_requests_that_cannot_be_met(monkeypatch):
         "find_spec",
         lambda name, real=importlib.util.find_spec: None if name == "openvino" else real(name),
     )
-    with pytest.raises(UserError, match="engine openvino is not installed; its install line is: pip install onnx op"):
+    with pytest.raises(UserError, match="engine openvino is not installed; install it with: pip install onnx op"):
         candidates(EngineRequest("openvino"))
     assert "openvino" not in {spec.name for spec in candidates(EngineRequest(device="cpu"))}
 

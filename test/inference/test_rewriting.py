@@ -58,7 +58,7 @@ def kinds(graph: Graph) -> list[type]:
 
 @pytest.mark.parametrize("name", ["vit_segmenter", "mask_depth_transposed"])
 def test_a_network_that_graphs_do_not_know_is_refused(name):
-    with pytest.raises(UserError, match="the engine torch takes it as it is"):
+    with pytest.raises(UserError, match="is not supported; use engine torch"):
         graph_of(build_network(name).eval(), 64, 96)
 
 
@@ -105,7 +105,7 @@ def test_unpooling_puts_a_value_where_the_first_largest_was():
 
 
 def test_unpooling_of_other_windows_is_refused():
-    with pytest.raises(UserError, match="MaxUnpool2d is not known"):
+    with pytest.raises(UserError, match="MaxUnpool2d is not supported"):
         graph_of(PooledAndBack(4), 16, 24)
 
 
@@ -237,14 +237,14 @@ def test_layers_of_imported_networks(size):
 
 def test_a_layer_without_an_operation_is_named():
     network = torch.nn.Sequential(torch.nn.Conv2d(3, 3, 1), torch.nn.GELU()).eval()
-    with pytest.raises(UserError, match="GELU is not known; the engine torch takes it as it is"):
+    with pytest.raises(UserError, match="GELU is not supported; use engine torch"):
         graph_of(network, 8, 8)
 
     class Doubled(torch.nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return x * 2.0
 
-    with pytest.raises(UserError, match="mul is not known"):
+    with pytest.raises(UserError, match="mul is not supported"):
         graph_of(Doubled(), 8, 8)
 
 

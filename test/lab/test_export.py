@@ -78,7 +78,7 @@ def test_torch_export(small, tmp_path):
     verification = Verification(small)
     codes = program.module()(torch.from_numpy(verification.frames[:1]))
     assert (codes.numpy() == verification.expected[:1]).mean() > 0.9999
-    with pytest.raises(UserError, match=r"PyTorch unpickles it.*; take the weights, or an export to \.onnx or \.xml"):
+    with pytest.raises(UserError, match=r"PyTorch unpickles it.*; use the weights, or an export to \.onnx or \.xml"):
         load_model(path)
 
 
@@ -121,11 +121,11 @@ def about(values: dict, **changes) -> None:
     ("change", "expected"),
     [
         (lambda values, _: about(values, version=2), "exported in version 2, this package reads 1; export it again"),
-        (lambda values, _: about(values, expected="AAAA"), "what it says of its export cannot be read"),
-        (lambda values, _: about(values, expected=7), "what it says of its export cannot be read"),
-        (lambda values, _: values.update({EXPORT_KEY: "{"}), "what it says of its export cannot be read"),
+        (lambda values, _: about(values, expected="AAAA"), "the metadata of its export cannot be read"),
+        (lambda values, _: about(values, expected=7), "the metadata of its export cannot be read"),
+        (lambda values, _: values.update({EXPORT_KEY: "{"}), "the metadata of its export cannot be read"),
         (lambda values, _: about(values, precision="int8"), "exported in 'int8', which this package does not read"),
-        (lambda values, _: values.pop(CARD_KEY), "without a model card of fcn_follow"),
+        (lambda values, _: values.pop(CARD_KEY), "has no model card of fcn_follow"),
         (lambda values, _: values.update({CARD_KEY: "{}"}), "its model card cannot be read"),
         (
             lambda _, model: model.graph.initializer[5].external_data.add(key="location", value="/etc/passwd"),
@@ -174,7 +174,7 @@ def test_an_export_of_older_weights_than_those_beside_it_is_reported(small, onnx
 
 def test_export_reports_what_is_wrong(tmp_path):
     for out, expected in (
-        (tmp_path / "a.tflite", "allowed is .onnx, .xml, .pt2"),
+        (tmp_path / "a.tflite", "it must be one of .onnx, .xml, .pt2"),
         (tmp_path / "b" / "c.onnx", "written"),
     ):
         (tmp_path / "b").write_text("a file in the way") if out.parent != tmp_path else None

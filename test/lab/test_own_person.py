@@ -103,7 +103,7 @@ def test_the_end_of_the_clip_judges_and_nothing_near_it_trains():
 
 @pytest.mark.parametrize("count", [0, 1, 50])
 def test_a_clip_with_too_few_sure_frames_is_refused_with_their_number(count):
-    with pytest.raises(UserError, match=rf"sure in {count} frames of the clip, .* take a clip of 10 s or more"):
+    with pytest.raises(UserError, match=rf"for certain in {count} frames, .* take a clip of 10 s or more"):
         stretches(offered(*[choice_of(LABELS, (1, 2))] * count))
 
 

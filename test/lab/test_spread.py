@@ -65,7 +65,7 @@ def test_what_is_finished_is_kept_and_the_rest_is_done_on_resuming(tmp_path):
         assert dict(journal.spread(square, tasks[:1], "1", Deaths(), dict)) == {0: {"square": 0}}
     assert len(path.read_text().splitlines()) == 1
     path.write_text("[1]\n")
-    with pytest.raises(UserError, match=r"results.jsonl .*without --resume the command begins anew"):
+    with pytest.raises(UserError, match=r"results.jsonl .*without --resume the command starts again"):
         Journal(path, resume=True)
 
 

@@ -387,9 +387,9 @@ def weights_files(folder: Path) -> dict[str, Path]:
         ("segmenter", {"weights": "text"}, "text.safetensors: not a safetensors file"),
         ("segmenter", {"weights": "other"}, "other.safetensors"),
         ("segmenter", {"precission": "fp32"}, "unknown parameter precission; did you mean precision?"),
-        ("segmenter", {"hero.height_m": 9.0}, "9.0 is not allowed; allowed is 0.3 to 2.5 m"),
+        ("segmenter", {"hero.height_m": 9.0}, "9.0 is not allowed; it must be 0.3 to 2.5 m"),
         ("player", {"source": "/nowhere"}, "/nowhere: there is no such folder, zip, video or bag"),
-        ("player", {"rate_hz": -1.0}, "rate_hz: -1.0 is not allowed; allowed is 0 to 1000 Hz"),
+        ("player", {"rate_hz": -1.0}, "rate_hz: -1.0 is not allowed; it must be 0 to 1000 Hz"),
     ],
 )
 def test_a_mistake_at_start_is_one_line_and_exit_code_1(domain_id, tmp_path, name, given, expected):

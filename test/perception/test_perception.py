@@ -77,7 +77,7 @@ def test_read_only_images_are_taken():
 
 
 def test_devices_and_precisions_that_are_not_there():
-    with pytest.raises(UserError, match="allowed is auto, cpu, cuda"):
+    with pytest.raises(UserError, match="it must be one of auto, cpu, cuda"):
         find_device("gpu")
     with pytest.raises(UserError, match="fp16 needs a CUDA device"):
         segmenter(precision="fp16")

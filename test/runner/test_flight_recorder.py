@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -17,10 +18,12 @@ from fcn_follow.errors import UserError
 from fcn_follow.nodes.support.frame_record import FrameRecord
 from fcn_follow.runner import flight_recorder
 from fcn_follow.runner.flight_recorder import FlightRecorder, draw_panel
+from fcn_follow.runner.follow import summary_table
 
 ON_A_FULL_DISK = """
 import json, resource, sys
 from pathlib import Path
+from types import SimpleNamespace
 import numpy as np
 from fcn_follow.runner.flight_recorder import FlightRecorder, FrameRecord
 
@@ -68,7 +71,7 @@ def test_a_frame_that_cannot_be_drawn_is_counted_and_reported(tmp_path, monkeypa
     recorder.close()
     assert frames_of(tmp_path / "flight.mp4") == 4
     assert recorder.frames_not_drawn == 1
-    assert recorder.problems == [f"{tmp_path / 'flight.mp4'} is not whole: no brush"]
+    assert recorder.problems == [f"{tmp_path / 'flight.mp4'} is incomplete: no brush"]
 
 
 @pytest.mark.parametrize(("height_px", "width_px"), [(1, 20_000), (20_000, 1), (4, 4), (480, 640)])
@@ -82,6 +85,8 @@ def test_pictures_that_wait_are_bounded(tmp_path, monkeypatch):
     recorder.write(record(0))
     recorder.close()
     assert recorder.frames_not_drawn == 1
+    flight = SimpleNamespace(summary=dict)
+    assert list(summary_table(flight, recorder).columns[1].cells)[-1] == "frames left out: 1"
 
 
 def test_a_full_disk_is_one_line_a_file_and_the_flight_goes_on(tmp_path):
@@ -89,7 +94,7 @@ def test_a_full_disk_is_one_line_a_file_and_the_flight_goes_on(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=node_environment(1), check=False)
     assert done.returncode == 0, done.stderr
     problems = json.loads(done.stdout.splitlines()[-1])
-    assert [problem.split(" is not whole: ")[0] for problem in problems] == [
+    assert [problem.split(" is incomplete: ")[0] for problem in problems] == [
         str(tmp_path / "flight.csv"), str(tmp_path / "flight.mp4")
     ]  # fmt: skip
     assert all("\n" not in problem for problem in problems)

@@ -52,4 +52,4 @@ def test_a_dolly_away_and_back():
 def test_an_unknown_move_is_one_line():
     done = fcn_follow("fly", "one", "--move", "loop")
     assert done.returncode == 1
-    assert done.stderr == "fcn-follow: --move loop: allowed is orbit, lead, dolly\n"
+    assert done.stderr == "fcn-follow: --move loop: it must be one of orbit, lead, dolly\n"

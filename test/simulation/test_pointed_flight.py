@@ -53,7 +53,7 @@ def test_the_one_pointed_at_is_followed_through_lookalikes_and_every_flight_is_t
 def test_while_nobody_is_chosen_the_drone_holds_and_says_why():
     camera = CameraSetup()
     eyes = EyesSpec(WEIGHTS, pointed=True).open(camera)
-    eyes._to_point_with = None  # a user who does not point
+    eyes._pointing = None  # a user who does not point
     log = fly(find_scenario("straight"), 2, eyes, camera, duration_s=0.6, cast=pointed_cast(2))
     reasons = {moment.reason for moment in log.moments[10:]}
     assert reasons == {f"{ASKING}{NOBODY_CHOSEN}"}

@@ -119,7 +119,7 @@ def test_colours_by_name_and_number():
     blue = dressed(HERO, {"top": "#0000ff", "bottom": "black"})
     assert blue.top == (0.0, 0.0, 1.0) and blue.calves == blue.bottom == parse_colour("black")
     assert blue.hair == HERO.hair
-    with pytest.raises(UserError, match="'#12' is no colour"):
+    with pytest.raises(UserError, match="'#12' is not a colour"):
         parse_colour("#12")
 
 

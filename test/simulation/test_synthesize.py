@@ -96,8 +96,8 @@ def test_the_heros_clothes_are_options(tmp_path):
     [
         ({"count": 0}, "at least 1"),
         ({"width_px": 8}, "32 to 4096"),
-        ({"far_share": 1.5}, "allowed is 0 to 1"),
-        ({"clothes": {"top": "reddish"}}, "'reddish' is no colour"),
+        ({"far_share": 1.5}, "it must be 0 to 1"),
+        ({"clothes": {"top": "reddish"}}, "'reddish' is not a colour"),
         ({"seed": -1}, "0 or more"),
     ],
 )

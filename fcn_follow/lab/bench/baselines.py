@@ -1,6 +1,6 @@
-"""What a user would run the plain network with: torch.compile, ONNX Runtime on torch.onnx's export, and OpenVINO.
+"""The usual ways to run the plain network: torch.compile, ONNX Runtime on torch.onnx's export, and OpenVINO.
 
-All take the module of `PlainNetwork` without this package's rewriting, and answer what an engine answers.
+All take the module of `PlainNetwork` without this package's rewriting, and give the same answer as an engine.
 """
 
 from __future__ import annotations
@@ -64,8 +64,8 @@ class TorchOnnx:
         self.spec, self.device_name = spec, spec.device
         exported = io.BytesIO()
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the tracer warns of each decision by a shape, and of its age
-            # the other exporter needs a package more, onnxscript
+            warnings.simplefilter("ignore")  # the tracer warns of each branch on a shape, and that it is deprecated
+            # the other exporter also needs the package onnxscript
             module, blank = _FrameToCodes(weights), torch.from_numpy(_blank(weights, batch))
             torch.onnx.export(module, (blank,), exported, dynamo=False)  # type: ignore[arg-type]
         options = onnxruntime.SessionOptions()
@@ -110,7 +110,7 @@ class OpenVinoConvert:
 
 @dataclass(frozen=True)
 class Baseline:
-    """How it is made, the engine of this package that needs the same libraries, and its precisions by device."""
+    """Its class, the engine of this package that needs the same libraries, and its precisions by device."""
 
     make: Callable[[EngineSpec, LoadedWeights, int], Engine]
     engine: str
@@ -118,7 +118,7 @@ class Baseline:
 
 
 BASELINES = {
-    # on a CPU a network takes up to a minute to compile, and bf16 by autocast is seldom faster
+    # on a CPU a network takes up to a minute to compile, and bf16 by autocast is rarely faster
     "torch.compile": Baseline(TorchCompile, "torch-compiled", {"cpu": ("fp32",), "cuda": ("fp32", "fp16")}),
     "torch.onnx": Baseline(TorchOnnx, "onnxruntime", {"cpu": ("fp32",), "cuda": ("fp32",)}),
     "openvino.convert_model": Baseline(OpenVinoConvert, "openvino", {"cpu": ("fp32", "bf16")}),

@@ -1,6 +1,6 @@
 """Engines x networks x threads x batch, compared with the usual alternatives.
 
-All of them process each frame in turn, so that ratios hold on a busy machine.
+All of them process each frame in turn, so that their ratios are also right on a busy machine.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class Speed:
 def contenders(device: str) -> list[str]:
     """The names of all that can be measured on a device: plain PyTorch, the baselines and the engines of the package.
 
-    Not installed libraries are included; their rows say so.
+    Libraries that are not installed are included; their rows say so.
     """
     engines = [name for name in ENGINES if (name, device) in ALLOWED]
     baselines = [name for name, baseline in BASELINES.items() if device in baseline.precisions]
@@ -115,7 +115,7 @@ def _open(spec: EngineSpec, weights: LoadedWeights, batch: int) -> Engine:
 
 
 class _OneFrame:
-    """An engine for batches, asked about one frame, of which it gets as many copies."""
+    """An engine for batches that is given one frame, which it gets `batch` times."""
 
     def __init__(self, engine: Engine, batch: int) -> None:
         self.spec, self.device_name = engine.spec, engine.device_name
@@ -128,7 +128,7 @@ class _OneFrame:
 def measure(plan: Plan, limits: Limits, on_step: Callable[[str], None]) -> list[Speed]:
     """Measure the plan, and fill `limits` with the limits that the shares refer to.
 
-    The limits are measured before and after each network, and the best rates count: those of an undisturbed machine.
+    The limits are measured before and after each network; the best rates count, as those of an undisturbed machine.
     """
     speeds = []
     for path in plan.weights:
@@ -169,7 +169,7 @@ def _with_share(row: Speed, limits: Limits) -> Speed:
 def in_turn_s(engines: Mapping[Name, Engine], frames: NDArray[np.uint8], rounds: int) -> dict[Name, list[float]]:
     """The seconds that each engine takes for the same frames, the engines in turn, after a warm-up."""
     times_s: dict[Name, list[float]] = {name: [] for name in engines}
-    torch.set_flush_denormal(True)  # as a user of plain PyTorch would, who wants it fast
+    torch.set_flush_denormal(True)  # as a user of plain PyTorch would for speed
     try:
         for i in range(WARM_UP + rounds):
             for name, engine in engines.items():
@@ -205,7 +205,7 @@ def _interleaved(
     frames = np.stack([drawn[i % len(drawn)] for i in range(batch)])
     times_s = in_turn_s(engines, frames, rounds)
     shortest_s = {spec: best_s(times) for spec, times in times_s.items()}
-    passes = 2 * batch if card.flip_average else batch  # the mirror image is a frame more
+    passes = 2 * batch if card.flip_average else batch  # the mirror image is one more frame
     macs = passes * count_macs(weights.network, card.input_height_px, card.input_width_px)
     parameters = sum(tensor.numel() for tensor in weights.network.parameters())
     rows = []
@@ -222,7 +222,7 @@ def _interleaved(
                 median_ms=1e3 * statistics.median(times_s[spec]),
                 p99_ms=1e3 * float(np.percentile(times_s[spec], 99)),
                 frames_per_s=batch / shortest_s[spec],
-                times_faster=shortest_s.get(specs[0], 0.0) / shortest_s[spec],  # 0 where the reference has a problem
+                times_faster=shortest_s.get(specs[0], 0.0) / shortest_s[spec],  # 0 if the reference has a problem
                 macs=macs,
                 moved_bytes=number_bytes * parameters + 4 * frames[..., 0].size,  # weights, three bytes in and one out
             )

@@ -15,7 +15,7 @@ from torch import Tensor
 from fcn_follow.inference.torch_engines import DTYPES
 
 CHANNELS = {"cpu": 256, "cuda": 1024}
-SIDE_PX = {"cpu": 40, "cuda": 128}  # on a CPU a few milliseconds, which other work seldom interrupts
+SIDE_PX = {"cpu": 40, "cuda": 128}  # on a CPU a few milliseconds, so that other work rarely interrupts it
 COPIED_BYTES = 128 * 2**20  # more than any cache holds
 ROUNDS = 30
 

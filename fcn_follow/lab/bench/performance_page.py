@@ -1,4 +1,4 @@
-"""docs/performance.md: written whole from the figures, which lie as JSON in the folder beside it."""
+"""docs/performance.md: generated from the figures, which are JSON files in the folder beside it."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ MEASUREMENTS = {
     "chain": "chain --seconds 4 --rates 30,60 --sizes 320x240,640x480,1280x720",
     "scoring": "scoring FRAMES",
 }
-"""What is measured for the page on the machine at hand, as arguments of `fcn-follow bench`."""
+"""The measurements for the page on this machine, as arguments of `fcn-follow bench`."""
 
-SECTIONS = ("engines", "chain", "endurance", "scoring")  # endurance takes ten minutes and is measured by itself
+SECTIONS = ("engines", "chain", "endurance", "scoring")  # endurance takes ten minutes and is measured separately
 GOAL = 1.5  # times faster than the best of the others
 OURS, OTHERS = "#d9534f", "#888888"
 
@@ -59,7 +59,7 @@ def write_page(page: Path) -> list[Path]:
 
 
 def page_text(folder: Path) -> str:
-    """The page of the figures in a folder; what is not there is said to be not measured.
+    """The page for the figures in a folder; what is missing there is shown as not measured.
 
     gpu.json and gpu-NAME.json are all shown. Raises UserError, naming the file, for figures that cannot be read.
     """
@@ -110,7 +110,7 @@ def _read(path: Path) -> dict[str, Any] | None:
 
 
 def _plot_engines(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    from matplotlib.figure import Figure  # here: a second to import, and only the page needs it
+    from matplotlib.figure import Figure  # here: it takes a second to import, and only the page needs it
 
     shown = [row for row in rows if not row["problem"]]
     figure = Figure(figsize=(8, 0.6 + 0.28 * len(shown)), layout="constrained")

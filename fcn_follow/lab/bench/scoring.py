@@ -1,4 +1,4 @@
-"""How fast frames are scored, beside decoding alone and the network alone."""
+"""The speed of scoring frames, compared with decoding alone and the network alone."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class EngineScoring:
     """Frames a second on all cores: by an engine alone, and decoded, resized, run and judged.
 
     share_of_decoding is scoring_hz divided by the rate of decoding alone. share_of_limit is scoring_hz divided by the
-    rate of cores that do each of the three for every frame: 1 / (1 / decoding_hz + 1 / network_hz + 1 / judging_hz).
+    rate at which the cores can do all three for a frame: 1 / (1 / decoding_hz + 1 / network_hz + 1 / judging_hz).
     """
 
     engine: str
@@ -54,9 +54,9 @@ class ScoringSpeed:
 
 
 def measure_scoring(path: Path, weights_path: Path) -> ScoringSpeed:
-    """Score the first frames of a folder or zip with masks; of ROUNDS interleaved rounds the fastest counts.
+    """Score the first frames of a folder or zip with masks; the fastest of ROUNDS interleaved rounds counts.
 
-    Measured are plain PyTorch, the default engine of `score` (fp32), and the fastest engine in any precision.
+    The engines are plain PyTorch, the default engine of `score` (fp32), and the fastest engine in any precision.
 
     Raises UserError if no frame can be read.
     """

@@ -3,7 +3,7 @@
 Images are float N x 3 x H x W in 0..1, masks float N x 3 x H x W, one-hot (soft at the borders after a warp). Where
 there is depth it is the masks' fourth channel, for a camera of a fixed focal length, 0 where not measured. A zoom by z
 makes that focal length z times as long, so the depth becomes 1/z of what it was (`perception/depth.py`). Depth is never
-averaged: between a person and the ground behind there is no surface. All random numbers come from the given
+averaged: there is no surface between a person and the ground behind. All random numbers come from the given
 generator: the same seed gives the same batch.
 """
 
@@ -40,25 +40,28 @@ class AugmentParameters:
     """How often and how much training frames are changed; with zeros everywhere they stay as they are."""
 
     flip: float = parameter(0.0, "share of frames mirrored", minimum=0.0, maximum=1.0)
-    warp: float = parameter(0.0, "share of frames zoomed, turned and cropped", minimum=0.0, maximum=1.0)
-    zoom_out: float = parameter(1.6, "largest shrinking by a warp", minimum=1.0, maximum=4.0)
-    zoom_in: float = parameter(2.2, "largest enlarging by a warp", minimum=1.0, maximum=8.0)
-    turn_deg: float = parameter(8.0, "largest turn by a warp", unit="deg", minimum=0.0, maximum=180.0)
+    warp: float = parameter(0.0, "share of frames zoomed, rotated and cropped", minimum=0.0, maximum=1.0)
+    zoom_out: float = parameter(1.6, "largest factor by which a warp shrinks", minimum=1.0, maximum=4.0)
+    zoom_in: float = parameter(2.2, "largest factor by which a warp enlarges", minimum=1.0, maximum=8.0)
+    turn_deg: float = parameter(8.0, "largest rotation by a warp", unit="deg", minimum=0.0, maximum=180.0)
     at_people: float = parameter(
-        0.5, "share of warps that keep the hero, or without one somebody else, in the frame", minimum=0.0, maximum=1.0
+        0.5,
+        "share of warps that keep the hero in the frame, or another person if there is no hero",
+        minimum=0.0,
+        maximum=1.0,
     )
     paste_hero: float = parameter(
-        0.0, "share of frames into which the hero of another is pasted", minimum=0.0, maximum=1.0
+        0.0, "share of frames into which the hero of another frame is pasted", minimum=0.0, maximum=1.0
     )
     paste_people: float = parameter(
-        0.0, "share of frames into which people of another are pasted", minimum=0.0, maximum=1.0
+        0.0, "share of frames into which people of another frame are pasted", minimum=0.0, maximum=1.0
     )
     recolour_people: float = parameter(
-        0.0, "share of frames whose other people get clothes of other colours", minimum=0.0, maximum=1.0
+        0.0, "share of frames in which the clothes of other people change colour", minimum=0.0, maximum=1.0
     )
     mosaic: float = parameter(0.0, "share of batches made as mosaics of four frames", minimum=0.0, maximum=1.0)
     colour: float = parameter(0.0, "share of frames with changed light and colours", minimum=0.0, maximum=1.0)
-    contrast: float = parameter(0.0, "each frame's contrast times 1 plus or minus up to this", minimum=0.0, maximum=1.0)
+    contrast: float = parameter(0.0, "largest relative change of each frame's contrast", minimum=0.0, maximum=1.0)
     blur: float = parameter(0.0, "share of frames blurred", minimum=0.0, maximum=1.0)
     noise: float = parameter(0.0, "share of frames with noise", minimum=0.0, maximum=1.0)
     jpeg: float = parameter(0.0, "share of frames compressed again", minimum=0.0, maximum=1.0)
@@ -86,7 +89,7 @@ def resize_frames(images: Tensor, masks: Tensor, size_px: int) -> tuple[Tensor, 
 
 
 def normalise(images: Tensor) -> Tensor:
-    """0..1 to what the networks take: value / 127.5 - 1."""
+    """Values 0..1 to the input range of the networks, -1..1."""
     return images * 2.0 - 1.0
 
 
@@ -95,7 +98,7 @@ def augment(
 ) -> tuple[Tensor, Tensor]:
     """A batch changed at random and resized to size_px x size_px.
 
-    Raises UserError if people are to be pasted into frames with depth: they would not stand on the ground.
+    Raises UserError if people should be pasted into frames with depth: they would not stand on the ground.
     """
     if masks.shape[1] > MASK_CHANNELS and (parameters.paste_people > 0 or parameters.paste_hero > 0):
         raise UserError("augment.paste_hero and augment.paste_people must be 0 where depth is learned")
@@ -189,7 +192,7 @@ def _warp_grid(
 
 
 def _target(masks: Tensor, generator: Generator) -> tuple[Tensor, Tensor, Tensor]:
-    """What a crop is to show, as `_centroid`: the hero or, where there is none, a random pixel of other people."""
+    """The target of a crop, as `_centroid` returns it: the hero or, without one, a random pixel of other people."""
     hero_x, hero_y, seen = _centroid(masks[:, HERO])
     people = masks[:, OTHER_PEOPLE]
     height, width = people.shape[1:]
@@ -233,7 +236,7 @@ def _paste(result: Tensor, donors: Tensor, label: int, share: float, generator: 
 
 
 def _recolour_people(result: Tensor, share: float, generator: Generator) -> Tensor:
-    """Other people darker or brighter and tinted, their colour channels in a random order; the same in one frame."""
+    """Other people darker or brighter, tinted, and with colour channels in a random order; all of a frame alike."""
     count, device = len(result), result.device
     alpha = result[:, 3 + OTHER_PEOPLE : 4 + OTHER_PEOPLE] * _chosen(count, share, generator, device)
     order = torch.rand(count, 3, generator=generator, device=device).argsort(1).view(count, 3, 1, 1)
@@ -250,7 +253,7 @@ def _mosaic(result: Tensor, share: float, generator: Generator) -> Tensor:
     cut_x, cut_y = (_uniform(2, 0.3, 0.7, generator, device) * size).view(2, 1, 1)
     places = torch.arange(size, device=device)
     right, below = (places >= cut_x).view(1, 1, 1, size), (places >= cut_y).view(1, 1, size, 1)
-    chosen = _chosen(1, share, generator, device) > 0  # on the device: a decision here would wait for a GPU
+    chosen = _chosen(1, share, generator, device) > 0  # stays on the device: an if would wait for the GPU
     for quarter, shift in ((right & ~below, 1), (below & ~right, 2), (below & right, 3)):
         result = torch.where(chosen & quarter, result.roll(shift, 0), result)
     return result

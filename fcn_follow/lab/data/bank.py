@@ -47,7 +47,7 @@ class FrameBank:
 
     @property
     def checksum(self) -> int:
-        """Of images and labels; other frames have another one."""
+        """The checksum of images and labels, which differs for other frames."""
         return zlib.crc32(np.ascontiguousarray(self.labels).data, zlib.crc32(np.ascontiguousarray(self.images).data))
 
     @property
@@ -65,7 +65,7 @@ def load_bank(
 ) -> FrameBank:
     """Decode frames, masks and depth into a bank of square frames; an unreadable frame is skipped and reported.
 
-    Raises UserError if a set has no masks, or no depth though it is requested, or no frame is left.
+    Raises UserError if a set has no masks, or no depth although it is requested, or if no frame is left.
     """
     for ref in refs:
         if not ref.frames.has_masks:

@@ -1,8 +1,8 @@
-"""Frames of real people: cut-outs of photographs on backgrounds without people, seen by a worse camera.
+"""Frames of real people: cut-outs of photographs on backgrounds without people, as a worse camera would see them.
 
-A frame depends only on the options, the photographs, the backgrounds and its number, so an interrupted run can go on.
+A frame depends only on the options, the photographs, the backgrounds and its number: an interrupted run can continue.
 Shapes cut from other backgrounds are pasted in the same way and stay background: a pasted edge alone must not mean a
-person. In other frames a photograph stays as it is, with its person where the person stood.
+person. Other frames show a photograph unchanged, with its person where the person stood.
 """
 
 from __future__ import annotations
@@ -46,19 +46,19 @@ class CompositionOptions:
 
     def __post_init__(self) -> None:
         if self.part not in PARTS:
-            raise UserError(f"part is {self.part}; known are {', '.join(PARTS)}")
+            raise UserError(f"part is {self.part}; it must be one of {', '.join(PARTS)}")
         if self.count < 1 or self.seed < 0:
-            raise UserError(f"count is {self.count} and seed {self.seed}; wanted are at least 1 and 0")
+            raise UserError(f"count is {self.count} and seed {self.seed}; they must be at least 1 and 0")
         if not 32 <= self.size_px <= 2048:
-            raise UserError(f"size is {self.size_px} px; allowed is 32 to 2048")
+            raise UserError(f"size is {self.size_px} px; it must be 32 to 2048")
         if not 4 <= self.min_height_px <= self.max_height_px <= self.size_px:
             heights = f"{self.min_height_px:g} to {self.max_height_px:g} px"
-            raise UserError(f"heights are {heights}; allowed is 4 px to the frame's {self.size_px} px")
+            raise UserError(f"heights are {heights}; they must be 4 px to the frame's {self.size_px} px")
 
 
 @dataclass(frozen=True)
 class Composer:
-    """Makes frames of photographs and of sets of frames without people (`without_people`).
+    """Makes frames from photographs and from sets of frames without people (`without_people`).
 
     Raises UserError if there is no background.
     """
@@ -72,16 +72,16 @@ class Composer:
             raise UserError("there is no background: no photograph shows its person alone, and no other was given")
 
     def write(self, out: Path) -> Iterator[int]:
-        """Write images/ and masks/ into `out` and yield the number of finished frames, first those of an earlier run.
+        """Write images/ and masks/ into `out` and yield the number of finished frames, beginning with an earlier run's.
 
-        Raises UserError if `out` holds something else or frames of other options or sources, or cannot be written.
+        Raises UserError if `out` holds other files, or frames of other options or sources, or cannot be written.
         """
         manifest = out / "manifest.json"
         options = {name: value for name, value in asdict(self.options).items() if name != "count"}  # it may grow
         made = {"made_by": "fcn-follow compose-people", **options, "sources": self._sources()}
         text = json.dumps(made, indent=1) + "\n"
         if out.exists() and not (manifest.is_file() and manifest.read_bytes() == text.encode()):
-            raise UserError(f"{out} is there and holds no earlier part of this run; give another folder")
+            raise UserError(f"{out} exists and does not hold an earlier part of this run; give another folder")
         write_whole(manifest, text)
         run = f"people_{self.options.part}_run"
         for index in range(self.options.count):
@@ -137,7 +137,7 @@ class Composer:
         return _view(rng, plate, size_px, photo)
 
     def _background(self, rng: Generator) -> UInt8Array:
-        """A part S x S x 3, without people, of a photograph or of a frame of the sets."""
+        """A part S x S x 3 of a photograph or of a frame of the sets, without people."""
         size_px = self.options.size_px
         if self._plates and (not self.sets or rng.random() < 0.5):
             return _view(rng, _any(rng, self._plates)[1], size_px)[0]
@@ -155,7 +155,7 @@ class Composer:
 
 @dataclass
 class _Layers:
-    """A frame while it is made, float32 S x S x 3; what is pasted later lies before what was there."""
+    """A frame while it is made, float32 S x S x 3; what is pasted covers what was there."""
 
     rng: Generator
     rgb: FloatArray
@@ -193,7 +193,7 @@ class _Layers:
         self._lay(layer[..., :3], layer[..., 3], OTHER_PEOPLE)
 
     def paste_shape(self, texture: UInt8Array, silhouette: UInt8Array) -> None:
-        """Paste a piece of another background, of the form of a silhouette, a box, an ellipse or a polygon."""
+        """Paste a piece of another background, in the shape of a silhouette, a box, an ellipse or a polygon."""
         rng, size_px = self.rng, len(self.rgb)
         form, side_px = rng.integers(4), np.exp(rng.uniform(np.log(6), np.log(0.6 * size_px)))
         width, height = (max(round(side_px * float(np.exp(rng.uniform(-0.7, 0.7)))), 3) for _ in range(2))
@@ -257,7 +257,7 @@ def worse_camera(rng: Generator, rgb: FloatArray) -> UInt8Array:
 
 
 def _recoloured(rng: Generator, colour: FloatArray, alpha: FloatArray, scene_mean: float) -> FloatArray:
-    """A cut-out (times alpha) in other light: some way to the scene's mean, contrast, colour cast and saturation."""
+    """A cut-out (times alpha) in other light: brightness nearer to the scene's mean, contrast, tint and saturation."""
     mean = float(colour.sum() / (3 * alpha.sum() + 1))
     gain = np.clip(scene_mean / (mean + 1), 0.4, 2.0) ** rng.uniform(0, 0.6) * np.exp(rng.uniform(-0.35, 0.3))
     colour = colour * (gain * np.exp(rng.uniform(-0.08, 0.08, 3))).astype(np.float32)
@@ -288,7 +288,7 @@ def _any(rng: Generator, items: Sequence[Item]) -> Item:
 
 
 def _view(rng: Generator, plate: UInt8Array, size_px: int, photo: Photo | None = None) -> tuple[UInt8Array, UInt8Array]:
-    """A window of 100 to 900 px as S x S x 3, with labels: the plate, mirrored beyond its edges, or there the photo."""
+    """A window of 100 to 900 px as S x S x 3, and labels: the photo if given, around it or else the mirrored plate."""
     side_px, aspect = np.exp(rng.uniform(np.log(100), np.log(900))), np.exp(rng.uniform(-0.15, 0.15))
     inside, folded = [], []
     for full, side in zip(plate.shape, (int(side_px / aspect), int(side_px * aspect)), strict=False):

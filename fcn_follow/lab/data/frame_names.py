@@ -35,7 +35,7 @@ class FrameNames(NamedTuple):
 def sort_out(path: Path, names: Sequence[PurePosixPath]) -> FrameNames:
     """Images, masks and depth of the pictures in a set; masks and depths have the keys of their images.
 
-    Raises UserError if there are no images, or they and the others do not pair one to one.
+    Raises UserError if there are no images, or if they do not pair one to one with the others.
     """
     images = [name for name in names if name.parent.name == "images"]
     masks = [name for name in names if name.parent.name == "masks"]
@@ -43,7 +43,7 @@ def sort_out(path: Path, names: Sequence[PurePosixPath]) -> FrameNames:
         masks = [name for name in names if _camera(name) in MASK_CAMERAS]
         images = [name for name in names if _camera(name) == 1] if masks else list(names)
     if not images:
-        raise UserError(f"{path}: no frames found; wanted are pictures (jpeg, png) in a folder images/")
+        raise UserError(f"{path}: no frames found; they must be pictures (jpeg, png) in a folder images/")
     image_by_key = _one_each(path, _by_key(images))
     mask_by_key = {key: _mask_files(path, key, files) for key, files in _by_key(masks).items()}
     depth_by_key = _one_each(path, _by_key(name for name in names if name.parent.name == "depth"))
@@ -71,7 +71,7 @@ def run_of(key: str, set_name: str) -> str:
 
 
 def natural(key: str) -> tuple[tuple[int, int, str], ...]:
-    """A sort key: text as it is, numbers by value, also those that are too long for int()."""
+    """A sort key: text as it is, numbers by value, including those that are too long for int()."""
     parts = re.findall(r"0*([0-9]+)|([^0-9]+)", key)
     return tuple((1, 0, text) if text else (0, len(number), number) for number, text in parts)
 
@@ -108,7 +108,7 @@ def _mask_files(path: Path, key: str, files: list[PurePosixPath]) -> tuple[PureP
 def _partners(
     path: Path, kind: str, images: Mapping[str, PurePosixPath], others: Mapping[str, FrameFile]
 ) -> dict[str, FrameFile]:
-    """The other file of each image: of the same key, or of the same but for a run that one of the two leaves out."""
+    """The other file of each image: with the same key, or with a key that differs only by a missing run."""
     found = {key: others[key] for key in images if key in others}
     left = _by_short_key(key for key in others if key not in found)
     for short, keys in _by_short_key(key for key in images if key not in found).items():

@@ -67,7 +67,7 @@ class _Zip:
             zipfile.ZIP_STORED,
             zipfile.ZIP_DEFLATED,
         ):  # others can take any amount of memory
-            raise UserError("packed in another way than deflate; zip the frames again")
+            raise UserError("not compressed with deflate; zip the frames again")
         if entry.file_size > MAX_FILE_BYTES:
             raise UserError(f"larger than {MAX_FILE_BYTES >> 20} MB")
         with self.file.open(entry) as member:
@@ -78,7 +78,7 @@ class _Zip:
 class FrameSet:
     """Frames sorted by key; `name` is the folder's, `keys[i]` the frame's, `runs[i]` the run it was recorded in.
 
-    A set whose names do not contain the run is one run, called like the folder.
+    A set whose names do not contain the run is one run, named after the folder.
     """
 
     name: str
@@ -112,7 +112,7 @@ class FrameSet:
     def mask(self, index: int) -> UInt8Array | None:
         """The 0/1 mask as uint8 H x W x 3 (background, other people, hero), or None in a set without masks.
 
-        Raises FrameError where the file is damaged, has another size than its image, or a pixel has no class or two.
+        Raises FrameError if the file is damaged or differs in size from its image, or a pixel has no class or two.
         """
         if self._masks is None:
             return None
@@ -194,14 +194,14 @@ class FrameSet:
 
 
 def open_frames(path: Path, folder: str = "") -> FrameSet:
-    """The frames of a folder or zip, or of the folder of this name in it. Nothing is decoded yet.
+    """The frames of a folder or zip, or of the folder with this name in it. Nothing is decoded yet.
 
     Raises UserError if the path is neither, holds no images, or images and masks do not pair one to one.
     """
     source, name = _open_source(path)
     names = [entry for entry in source.names() if not entry.name.startswith(".")]
     if any(entry.suffix in RECORDING_SUFFIXES for entry in names):
-        raise UserError(f"{path}: a recording; `fcn-follow bag-to-frames {path} FOLDER` makes a folder of frames of it")
+        raise UserError(f"{path}: a recording; `fcn-follow bag-to-frames {path} FOLDER` makes frames from it")
     pictures = [entry for entry in names if entry.suffix.lower() in IMAGE_SUFFIXES]
     if folder:
         pictures = [entry for entry in pictures if entry.parent.parent.name == folder]
@@ -222,15 +222,15 @@ def open_frames(path: Path, folder: str = "") -> FrameSet:
 
 
 def set_folders(path: Path) -> frozenset[str]:
-    """The names of the folders that hold images/, of a folder or zip. Raises UserError if the path is neither."""
+    """The names of the folders in a folder or zip that hold images/. Raises UserError if the path is neither."""
     source, name = _open_source(path)
     return frozenset(entry.parent.parent.name or name for entry in source.names() if entry.parent.name == "images")
 
 
 def _nearest_class(pictures: list[UInt8Array]) -> UInt8Array:
-    """The 0/1 mask of a raw recording's three pictures, which hold the distance of people, hero and rest.
+    """The 0/1 mask from a raw recording's three pictures, which hold the distance of people, hero and rest.
 
-    Each pixel is of the nearest, as the course's own preprocessing has it, with its overflow: 0 - 1 is 255.
+    Each pixel has the class of the nearest, as in the course's preprocessing, with its overflow: 0 - 1 is 255.
     """
     people, hero, rest = (picture[..., 0] for picture in pictures)
     labels = np.argmin([rest - np.uint8(1), people, hero], axis=0)

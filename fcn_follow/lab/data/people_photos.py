@@ -30,7 +30,7 @@ _MARGIN_PX, _MIN_STRIP_PX = 6, 16
 
 @dataclass(frozen=True)
 class Photo:
-    """A photograph, uint8 H x W x 3 RGB, and its person, uint8 H x W of 0 and 1; alone: it shows nobody else."""
+    """A photograph, uint8 H x W x 3 RGB, and its person, uint8 H x W of 0 and 1; alone: nobody else is in it."""
 
     image: UInt8Array
     person: UInt8Array
@@ -71,14 +71,14 @@ def part_of(name: str) -> str:
 
 
 def read_alone(path: Path) -> frozenset[int]:
-    """The numbers of the photographs that show nobody but their person, of a YAML file with the one key `alone`.
+    """The numbers of the photographs that show nobody but their person, from a YAML file with the one key `alone`.
 
     Raises UserError for any other content.
     """
     content = read_yaml(path, "a list of photographs")
     numbers = content.get("alone") if isinstance(content, dict) and len(content) == 1 else None
     if not isinstance(numbers, list) or not all(type(number) is int for number in numbers):
-        raise UserError(f"{path}: wanted is one key, alone, with a list of the numbers of photographs")
+        raise UserError(f"{path}: it must have one key, alone, with a list of the numbers of photographs")
     return frozenset(numbers)
 
 
@@ -109,6 +109,6 @@ def read_photos(
         digits = "".join(c for c in key if c in "0123456789")
         photos.append(Photo(image, person, bool(digits) and int(digits[-9:]) in alone))
     if not photos:
-        reason = problems[0] if problems else f"none of its {len(frames)} names falls to this part"
+        reason = problems[0] if problems else f"none of its {len(frames)} names belongs to this part"
         raise UserError(f"{frames.path}: no photograph for the part {part}: {reason}")
     return photos, problems

@@ -1,6 +1,6 @@
 """The Oxford-IIIT Pets (Parkhi et al., "Cats and Dogs", 2012) as they are published: images/, annotations/.
 
-annotations/trainval.txt and test.txt name a picture a line (name, breed, species, breed of the species; # comments);
+annotations/trainval.txt and test.txt list one picture per line (name, breed, species, breed of the species; # comment);
 images/NAME.jpg is the picture; annotations/trimaps/NAME.png has the class of each pixel: 1 pet, 2 background, 3 border.
 """
 
@@ -45,12 +45,12 @@ def read_list(folder: Path, name: str) -> list[str]:
         if not words or words[0].startswith("#"):
             continue
         if not _NAME.fullmatch(words[0]):
-            raise UserError(f"{path}, line {number}: {words[0]!r} is no picture's name")
+            raise UserError(f"{path}, line {number}: {words[0]!r} is not a picture's name")
         if words[0] in seen:
-            raise UserError(f"{path}, line {number}: {words[0]} stands in line {seen[words[0]]} already")
+            raise UserError(f"{path}, line {number}: {words[0]} is already in line {seen[words[0]]}")
         for needed in (image_path(folder, words[0]), trimap_path(folder, words[0])):
             if not needed.is_file():
-                raise UserError(f"{path}, line {number}: {needed} is not there")
+                raise UserError(f"{path}, line {number}: {needed} is missing")
         seen[words[0]] = number
     if not seen:
         raise UserError(f"{path}: names no picture")
@@ -103,7 +103,7 @@ def _open(path: Path, mode: str) -> UInt8Array:
     try:
         with Image.open(path, formats=_FORMATS) as picture:
             if mode == "L" and picture.mode not in ("L", "P"):
-                raise UserError(f"{path}: is no trimap of one byte a pixel, but {picture.mode}")
+                raise UserError(f"{path}: not a trimap of one byte per pixel, but {picture.mode}")
             check_size(*picture.size)
             return np.array(picture if mode == "L" else picture.convert(mode))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:

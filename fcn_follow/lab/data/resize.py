@@ -1,6 +1,6 @@
 """The resizing of images and masks in training and in the Follow-Me score: Pillow's antialiased bilinear in uint8.
 
-The nodes use images/resize.py, which is faster and rounds otherwise; the score's rule asks for Pillow.
+The nodes use images/resize.py, which is faster and rounds differently; the score is defined with Pillow.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from fcn_follow.lab.data.frames import UInt8Array
 
 
 def resize_image(image: UInt8Array, height_px: int, width_px: int) -> UInt8Array:
-    """A uint8 RGB image H x W x 3 at the given size; the same array where the size is right already."""
+    """A uint8 RGB image H x W x 3 at the given size; the same array if the size is already right."""
     if image.shape[:2] == (height_px, width_px):
         return image
     return np.asarray(Image.fromarray(image).resize((width_px, height_px), Image.Resampling.BILINEAR))

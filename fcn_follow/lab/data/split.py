@@ -1,4 +1,4 @@
-"""The split into frames that train, that choose and that judge: by run, never by frame.
+"""The split into frames for training, for choosing and for judging: by run, never by frame.
 
 Neighbouring frames of a run are almost the same image, so a random share of frames would overstate every score.
 config/split.yaml names the runs that choose and the runs that judge; all others train.

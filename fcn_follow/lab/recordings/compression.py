@@ -17,7 +17,7 @@ from fcn_follow.errors import UserError
 
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 MAX_MESSAGE_BYTES = 256 << 20
-"""Of a message or a chunk of messages; the largest image that is read has 128 MB at four bytes per pixel."""
+"""Largest message or chunk of messages; the largest image that is read has 128 MB at four bytes per pixel."""
 _COPIED_BYTES = 1 << 20
 
 
@@ -32,7 +32,7 @@ def plain_chunk(records: bytes, compression: str, size: int) -> bytes:
     Raises UserError if the size is wrong or larger than MAX_MESSAGE_BYTES, or the compression is another.
     """
     if size > MAX_MESSAGE_BYTES:
-        raise UserError(f"a chunk of {size:,} bytes; allowed are {MAX_MESSAGE_BYTES:,}")
+        raise UserError(f"a chunk of {size:,} bytes; at most {MAX_MESSAGE_BYTES:,} are allowed")
     if compression == "zstd":
         records = _unpacked(zstd.ZstdDecompressor(), records, size)
     elif compression == "lz4":
@@ -45,14 +45,14 @@ def plain_chunk(records: bytes, compression: str, size: int) -> bytes:
 
 
 def unpack_file(packed: Path, plain: Path, max_bytes: int) -> str:
-    """Decompress a zstd file as far as possible; the problem in words, or an empty string where there is none."""
+    """Decompress a zstd file as far as possible; the problem in words, or an empty string."""
     written = 0
     try:
         with zstd.open(packed, "rb") as source, plain.open("wb") as target:
             while piece := source.read(_COPIED_BYTES):
                 written += len(piece)
                 if written > max_bytes:
-                    return f"unpacks to more than the {max_bytes >> 20} MB that there is room for"
+                    return f"unpacks to more than the {max_bytes >> 20} MB that are free"
                 target.write(piece)
     except (zstd.ZstdError, EOFError, OSError) as error:
         return str(error)

@@ -35,8 +35,8 @@ def frames_to_bag(
 ) -> int:
     """Write frames and their masks and return how many; `report` gets the problem of each frame that cannot be read.
 
-    The names that bag-to-frames writes give the stamps; other frames follow each other at rate_hz. The image files go
-    in as they are (CompressedImage), with `raw` as pixels (Image).
+    Names as bag-to-frames writes them give the stamps; other frames follow each other at rate_hz. The image files are
+    written unchanged (CompressedImage), or with `raw` as pixels (Image).
     """
     named = [stamp_of_name(key) for key in frames.keys]
     written = 0
@@ -74,7 +74,7 @@ class FrameFolder(NewFolder):
         self.add_frame(moment.time_ns, image_rgb, labels, bytes(message.data) if hasattr(message, "format") else b"")
 
     def add_frame(self, stamp_ns: int, image_rgb: UInt8Array, labels: UInt8Array | None, file: bytes = b"") -> None:
-        """Write a frame: its file, where that is a JPEG, else a PNG; labels H x W as its mask.
+        """Write a frame: its file if that is a JPEG, else a PNG; labels H x W as its mask.
 
         Raises UserError if it cannot be written.
         """

@@ -11,7 +11,7 @@ from fcn_follow.lab.recordings.reading import TYPES, Bag, Report, decode, stamp_
 from fcn_follow.lab.recordings.topics import IMAGE, IMAGE_TYPES
 
 GAP_PERIODS = 2.5  # a longer silence, in median periods, is a gap
-CLOCK_CHANGE_S = 1e8  # between two stamps: no silence, but one of them is wall time and the other simulated
+CLOCK_CHANGE_S = 1e8  # a longer step between two stamps is a change between wall time and simulated time
 
 
 @dataclass

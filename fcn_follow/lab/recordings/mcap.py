@@ -1,4 +1,4 @@
-"""MCAP files (https://mcap.dev/spec), read chunk by chunk: never more than one is in memory.
+"""MCAP files (https://mcap.dev/spec), read chunk by chunk: only one chunk is in memory at a time.
 
 A record is an operation code, a length of 8 bytes, and the content. A complete file ends with a summary of its topics
 and their message counts; an incomplete file is read through to count them.
@@ -48,7 +48,7 @@ def open_mcap(path: Path) -> StorageFile:
 
 
 def _messages_of(path: Path, damaged: bool, topics: Collection[str]) -> Iterator[RawMessage]:
-    """The messages of some topics; of a damaged file up to the damage, which was reported when it was opened."""
+    """The messages of some topics; in a damaged file up to the damage, which was reported when it was opened."""
     try:
         yield from (message for message in _messages(path) if message.topic in topics)
     except _DAMAGE:
@@ -106,12 +106,12 @@ def _operation(file: BinaryIO, size: int) -> tuple[int, bytes, bool] | None:
         file.seek(min(length, left), os.SEEK_CUR)
         return code, b"", length > left
     if min(length, left) > MAX_MESSAGE_BYTES:
-        raise UserError(f"a record of {length:,} bytes; allowed are {MAX_MESSAGE_BYTES:,}")
+        raise UserError(f"a record of {length:,} bytes; at most {MAX_MESSAGE_BYTES:,} are allowed")
     return code, file.read(min(length, left)), length > left
 
 
 def _records(content: bytes, cut: bool) -> bytes:
-    """The records of a chunk; of a truncated one the part that is there, where it is not compressed."""
+    """The records of a chunk; from a truncated one without compression, the part that is there."""
     size, checksum = struct.unpack_from("<QI", content, 16)
     compression = _string(content, 28)
     start = 32 + len(compression.encode())
@@ -132,7 +132,7 @@ def _summary(path: Path) -> Counter[tuple[str, str]] | None:
         file.seek(max(size - _FOOTER_BYTES, 0))
         end = file.read()
         if not end.endswith(MAGIC) or end[0] != FOOTER or len(end) < _FOOTER_BYTES:
-            raise UserError("has no end; it was cut short, or never closed")
+            raise UserError("has no end record; it was cut short or never closed")
         (start,) = struct.unpack_from("<Q", end, 9)
         if start == 0:
             return None

@@ -27,9 +27,9 @@ class Stamped:
 
 @dataclass(frozen=True)
 class Moment:
-    """An image, the index-th of the bag, and its partners by topic, where there are any.
+    """An image, the index-th of the bag, and its partners by topic, if it has any.
 
-    `time_ns` is its stamp; of a stamp that is 0 or repeated, the time of the recording; where that repeats too, the
+    `time_ns` is its stamp; if the stamp is 0 or repeated, the time of the recording; if that is repeated too, the
     index in nanoseconds. It is unique in the bag.
     """
 
@@ -123,7 +123,7 @@ def _unique_time_ns(index: int, image: Stamped, tally: Tally) -> int:
 
 
 def _bound(stamps: dict[int, Stamped], topic: str, tally: Tally) -> None:
-    """Drop the oldest waiting partners where they fill the memory."""
+    """Drop the oldest waiting partners if they need too much memory."""
     while (
         len(stamps) > 1 and sum(len(getattr(item.message, "data", "")) for item in stamps.values()) > MAX_WAITING_BYTES
     ):

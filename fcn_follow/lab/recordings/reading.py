@@ -1,4 +1,4 @@
-"""Open a rosbag2 recording and read its messages; of a damaged one those that can still be read."""
+"""Open a rosbag2 recording and read its messages; from a damaged one, those that can still be read."""
 
 from __future__ import annotations
 
@@ -92,9 +92,9 @@ def open_bag(path: Path) -> Iterator[Bag]:
     if not path.exists():
         raise UserError(f"{path}: there is no such bag")
     if path.suffix == ".bag":
-        raise UserError(f"{path}: a ROS 1 bag; `rosbags-convert` (it comes with rosbags) makes a rosbag2 of it")
+        raise UserError(f"{path}: a ROS 1 bag; `rosbags-convert` (it comes with rosbags) converts it to a rosbag2")
     if not path.is_dir() and path.suffix not in STORAGES:
-        raise UserError(f"{path}: not a rosbag2; wanted is its folder, or a file that ends in .mcap or .db3")
+        raise UserError(f"{path}: not a rosbag2; give its folder, or a file that ends in .mcap or .db3")
     with contextlib.ExitStack() as stack:
         damage: list[str] = []
         paths, announced = _contents(path, damage) if path.is_dir() else ([path], 0)
@@ -115,7 +115,7 @@ def open_bag(path: Path) -> Iterator[Bag]:
 
 
 def _one_type_each(path: Path, counts: Counter[tuple[str, str]], damage: list[str]) -> tuple[Topic, ...]:
-    """The topics by name; of a topic with several types only the most frequent one is read."""
+    """The topics by name; if a topic has several types, only the most frequent one is read."""
     topics: dict[str, Topic] = {}
     for (name, kind), count in counts.most_common():
         if name in topics:
@@ -137,7 +137,7 @@ def _contents(folder: Path, damage: list[str]) -> tuple[list[Path], int]:
         missing = [name for name in names if not (folder / name).is_file()]
         if not missing:
             return [folder / name for name in names], announced
-        damage.append(f"{folder}: {missing[0]} is in metadata.yaml, and not there")
+        damage.append(f"{folder}: {missing[0]} is named in metadata.yaml, but missing")
     except UserError as error:
         damage.append(str(error))
     except (TypeError, KeyError, ValueError, OverflowError):

@@ -17,14 +17,14 @@ from fcn_follow.lab.recordings.compression import MAX_MESSAGE_BYTES
 from fcn_follow.lab.recordings.storage import RawMessage, StorageFile, Topic
 
 _DAMAGE = (sqlite3.Error, UnicodeError)  # SQLite's messages can hold bytes of a damaged file
-_STEPS = 100_000  # of SQLite's virtual machine between two checks of their number
+_STEPS = 100_000  # steps of SQLite's virtual machine between two checks of their number
 _STEPS_PER_BYTE = 10  # a row has at least ten bytes and takes about twenty steps
 _COUNTS = "SELECT topic_id, count(*) FROM messages GROUP BY topic_id"
 _MESSAGES = "SELECT topic_id, timestamp, CASE WHEN length(data) <= ? THEN data END FROM messages"
 
 
 def open_sqlite(path: Path) -> StorageFile:
-    """The topics of a file; of a damaged one those of the readable messages.
+    """The topics of a file; in a damaged file, those of the readable messages.
 
     Raises UserError if it holds anything but plain tables.
     """
@@ -43,7 +43,7 @@ def open_sqlite(path: Path) -> StorageFile:
 
 
 def _messages(path: Path, damaged: bool, topics: Collection[str] | None) -> Iterator[RawMessage]:
-    """The messages of some topics or all, by time; of a damaged file in the order of its pages, up to the damage."""
+    """The messages of some or all topics, by time; in a damaged file in the order of its pages, up to the damage."""
     with contextlib.ExitStack() as stack:
         if damaged:
             stack.enter_context(contextlib.suppress(*_DAMAGE))
@@ -80,10 +80,10 @@ def _check_tables(database: sqlite3.Connection) -> None:
     """Raise UserError if the database holds more than plain tables."""
     for kind, name, text in database.execute("SELECT type, name, sql FROM sqlite_master"):
         if kind in ("view", "trigger") or "virtual" in str(text).lower().split()[:2]:
-            raise UserError(f"holds a {kind} {name}; a recording has plain tables alone")
+            raise UserError(f"holds a {kind} {name}; a recording has only plain tables")
     for table in ("topics", "messages"):
         if any(hidden for *_, hidden in database.execute(f"PRAGMA table_xinfo({table})")):
-            raise UserError(f"its table {table} has computed columns; a recording has plain ones alone")
+            raise UserError(f"its table {table} has computed columns; a recording has only plain columns")
 
 
 def _topics(database: sqlite3.Connection) -> dict[int, tuple[str, str]]:

@@ -32,7 +32,7 @@ def choose_topics(bag: Bag, image: str = "", truth: str = "", *, with_truth: boo
 
     Without `with_truth` no truth is searched for.
 
-    Raises UserError, listing the topics, where a chosen one is missing, or none or several can be the camera.
+    Raises UserError, listing the topics, if a chosen one is missing, or if none or several can be the camera.
     """
     camera = _chosen(bag, image, IMAGE_TYPES, "image") if image else _camera(bag)
     namespace = camera.removesuffix("/compressed").rpartition("/")[0]

@@ -40,7 +40,7 @@ def message_labels(message: Any, gazebo: TrueLabels = LABELS_AS_OURS) -> UInt8Ar
     values = image_to_rgb(message)[:, :, 0]
     if message.encoding in ("mono8", "8UC1"):
         if values.max() > HERO:
-            raise MessageError(f"mask with a value of {values.max()}; allowed are 0 background, 1 people, 2 hero")
+            raise MessageError(f"mask with a value of {values.max()}; it must be 0 background, 1 people or 2 hero")
         return values
     labels: UInt8Array = np.full(values.shape, BACKGROUND, np.uint8)
     labels[np.isin(values, gazebo.people)] = OTHER_PEOPLE

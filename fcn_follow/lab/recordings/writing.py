@@ -24,7 +24,7 @@ class BagWriter(NewFolder):
 
     def __init__(self, path: Path, storage: str = "mcap", *, zstd: bool = False) -> None:
         if storage not in STORAGES:
-            raise UserError(f"storage {storage!r} is not known; allowed is {', '.join(STORAGES)}")
+            raise UserError(f"storage {storage!r} is not known; it must be one of {', '.join(STORAGES)}")
         super().__init__(path)
         self._connections: dict[str, Connection] = {}
         self._writer = Writer(self.part, version=9, storage_plugin=STORAGES[storage])
@@ -37,7 +37,7 @@ class BagWriter(NewFolder):
             raise UserError(f"cannot write {path}: {error.strerror or error}") from error
 
     def write(self, topic: str, message: Any, recorded_ns: int) -> None:
-        """Add a message, of a type of rosbags."""
+        """Add a message, which has a type of rosbags."""
         kind = message.__msgtype__
         if topic not in self._connections:
             self._connections[topic] = self._writer.add_connection(topic, kind, typestore=TYPES)

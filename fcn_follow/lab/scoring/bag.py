@@ -32,13 +32,13 @@ Segment = Callable[[UInt8Array], UInt8Array]
 
 @dataclass(frozen=True)
 class Published:
-    """What was published for one image in flight; None for what was not."""
+    """What was published for one image in flight; None for anything that was not."""
 
     labels: UInt8Array | None = None
     centroid: tuple[float, float, float] | None = None
     """x, y and the area in pixels; NaN, NaN, 0 where the hero was not seen."""
     latency_s: float | None = None
-    """From the recording of the image to that of its mask."""
+    """Time from the recording of the image to that of its mask."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class Reading:
 
 @dataclass
 class Losses:
-    """What was not scored: a sentence for each unreadable message, and counts. It grows while the bag is read."""
+    """What was not scored: a sentence for each unreadable message, and counts. They grow while the bag is read."""
 
     sentences: list[str] = field(default_factory=list)
     tally: Tally = field(default_factory=Tally)

@@ -154,7 +154,7 @@ def _seconds(score: BagScore) -> Any:
 
 def overview(score: BagScore) -> Any:
     """Plots of IoU and detections over time, and histograms of IoU and latency."""
-    from matplotlib.figure import Figure  # here: a second to import, and only a report draws
+    from matplotlib.figure import Figure  # here: it takes a second to import, and only a report draws
 
     figure = Figure(figsize=(10, 8.5), layout="constrained")
     axes: dict[str, Any] = figure.subplot_mosaic(

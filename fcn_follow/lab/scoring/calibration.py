@@ -1,4 +1,4 @@
-"""When the hero counts as seen: the confirming probability and the area, chosen on the runs that choose.
+"""When the hero counts as seen: confirming probability and area, chosen on the choosing runs of config/split.yaml.
 
 The probability is the mean over folds, each of which leaves one run out, so that no single run decides. A level changes
 the result of a frame only where it drops a blob; so a frame is judged once for each number of kept blobs, which gives
@@ -25,7 +25,7 @@ from fcn_follow.perception.labels import blob_peaks
 
 MAX_FALSE_ALARMS_PER_1000 = 20.0
 MAX_LOGIT = 4.6
-"""Of a level: 0.99. Nearer to 1 a hundredth of a logit decides, and new frames differ by more."""
+"""The highest level, 0.99: nearer to 1, hundredths of a logit decide, and new frames differ by more."""
 LEVELS = (0.0, *(round(1.0 / (1.0 + math.exp(-logit / 10)), 6) for logit in range(1, round(10 * MAX_LOGIT) + 1)))
 AREAS_PX = (4, 6, 8, 10, 12, 15, 20)
 RULES = ("false_alarms", "score")
@@ -33,7 +33,7 @@ RULES = ("false_alarms", "score")
 
 @dataclass(frozen=True)
 class JudgedFrame:
-    """One frame's result at each of LEVELS with the smallest of AREAS_PX; scale is its width over the network's."""
+    """One frame's result at each of LEVELS with the smallest of AREAS_PX; scale is its width / the network's."""
 
     results: tuple[FrameResult, ...]
     scale: float
@@ -85,9 +85,9 @@ def calibration_curve(frames: Sequence[JudgedFrame], area_px: int) -> list[Level
 def best_level(curves: Sequence[Sequence[Level]], rule: str = "false_alarms") -> Level:
     """The level for the card.
 
-    false_alarms: of the levels with at most MAX_FALSE_ALARMS_PER_1000 the one that finds most heroes; without such a
-    level, as score. score: the level with the best Follow-Me score. Of equal levels the better score counts, then the
-    smaller area, then the lower level.
+    false_alarms: the level with at most MAX_FALSE_ALARMS_PER_1000 that finds most heroes; if there is none, as score.
+    score: the level with the best Follow-Me score. Ties go to the better score, then to the smaller area, then to the
+    lower level.
     """
     levels = [level for curve in curves for level in curve]
     allowed = [level for level in levels if level.false_alarms_per_1000 <= MAX_FALSE_ALARMS_PER_1000]
@@ -113,7 +113,7 @@ def chosen_level(frames: Sequence[JudgedFrame], rule: str = "false_alarms") -> L
 
 def draw_curve(path: Path, curve: Sequence[Level], best: Level, title: str) -> None:
     """Recall by size of the hero against false alarms, as a PNG."""
-    from matplotlib.figure import Figure  # here: a second to import, and only this function draws
+    from matplotlib.figure import Figure  # here: it takes a second to import, and only this function draws
 
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.subplots()

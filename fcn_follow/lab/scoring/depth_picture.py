@@ -1,7 +1,7 @@
 """Depth as a picture from 0 to 1, from a network's channel and from the truth, for image losses.
 
-In metres it is the logarithm, 0 at 1 m and 1 at 64 m, so that a difference is a share of the distance. Scaled in each
-image (source 003) it is the depth itself, from the nearest to the farthest measured pixel.
+Depth in metres becomes its logarithm, 0 at 1 m and 1 at 64 m, so a difference is a share of the distance. Scaled in
+each image (source 003) it is the depth itself, from the nearest to the farthest measured pixel.
 """
 
 from __future__ import annotations

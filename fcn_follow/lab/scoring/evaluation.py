@@ -113,16 +113,16 @@ def kind_of_hero(hero_px: int, frame_px: int) -> Kind:
 
 
 def refs_of(path: Path) -> list[tuple[FrameRef, Kind | None]]:
-    """The frames of a path to score: of the course's three folders, with their kinds, or of one mixed set.
+    """The frames of a path to score: from the course's three folders, with their kinds, or from one mixed set.
 
-    Raises UserError where one of the three folders is missing.
+    Raises UserError if one of the three folders is missing.
     """
     folders = set_folders(path)
     missing = [kind.value for kind in Kind if kind.value not in folders]
     if len(missing) == len(Kind) or path.stem in folders:
         return [(ref, None) for ref in all_frames([open_frames(path)])]
     if missing:
-        raise UserError(f"{path}: the course's layout needs three folders; {', '.join(missing)} is not there")
+        raise UserError(f"{path}: the course's layout needs three folders; {', '.join(missing)} is missing")
     return [(ref, kind) for kind in Kind for ref in all_frames([open_frames(path, kind.value)])]
 
 
@@ -131,7 +131,7 @@ def labelled_frames(
 ) -> Iterator[LabelledFrame]:
     """Decode frames on all cores, with their depth where it exists and is requested.
 
-    on_skip gets the problem of each unreadable frame, which is left out.
+    on_skip gets the problem of each unreadable frame; such frames are left out.
     """
     for frame in map_in_order(lambda item: _decoded(*item, with_depth), refs, usable_cores()):
         if isinstance(frame, FrameError):
@@ -226,6 +226,6 @@ def scores_by_kind(results: Iterable[FrameResult]) -> dict[Kind, list[FrameScore
 
 
 def _labels(mask: UInt8Array) -> UInt8Array:
-    """Labels of a 0/1 mask; where resizing left two classes in a pixel the hero wins, where none, the background."""
+    """Labels of a 0/1 mask; a pixel with two classes after resizing becomes hero, one without a class background."""
     labels: UInt8Array = np.where(mask[..., HERO] > 0, HERO, np.where(mask[..., 1] > 0, 1, BACKGROUND)).astype(np.uint8)
     return labels

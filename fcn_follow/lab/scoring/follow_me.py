@@ -18,6 +18,7 @@ from fcn_follow.classes import HERO
 
 SEEN_ABOVE_PX = 3
 BLOCK = 10
+RESAMPLES = 1000
 _CLASS_IN_BITS = np.array([[bits >> label & 1 for bits in range(8)] for label in range(3)])
 
 
@@ -87,14 +88,14 @@ def score_frame(truth: NDArray[np.generic], prediction: NDArray[np.generic]) -> 
 
 
 def _bits(mask: NDArray[np.generic]) -> NDArray[np.uint8]:
-    """The classes of each pixel, of which there can be several, as bits 0 to 2 of a byte."""
+    """The classes of each pixel, which can be several, as bits 0 to 2 of a byte."""
     classes = np.moveaxis(mask.astype(bool, copy=False), 2, 0).view(np.uint8)
     bits: NDArray[np.uint8] = classes[0] | (classes[1] << 1) | (classes[2] << 2)
     return bits
 
 
 def score_folder(frames: Sequence[FrameScore]) -> FolderScore:
-    """Means and counts over one kind's frames; zeros where there are none."""
+    """Means and counts over one kind's frames; zeros if there are none."""
     iou = np.mean([frame.iou for frame in frames], axis=0) if frames else np.zeros(3)
     return FolderScore(
         frames=len(frames),
@@ -107,10 +108,10 @@ def score_folder(frames: Sequence[FrameScore]) -> FolderScore:
     )
 
 
-def score_interval(frames: Mapping[Kind, Sequence[FrameScore]], rounds: int = 1000) -> tuple[float, float] | None:
+def score_interval(frames: Mapping[Kind, Sequence[FrameScore]]) -> tuple[float, float] | None:
     """The 95 % interval of the final score by bootstrap over blocks of BLOCK frames that follow each other in a kind.
 
-    None where a kind has frames, but too few for two blocks: nothing could then be drawn otherwise.
+    None if a kind has frames, but too few for two blocks: every draw would then be the same.
 
     Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 8: frames of a run resemble their
     neighbours, so that single frames would give too narrow an interval.
@@ -118,7 +119,7 @@ def score_interval(frames: Mapping[Kind, Sequence[FrameScore]], rounds: int = 10
     if not any(frames.values()) or any(0 < len(of_kind) < 2 * BLOCK for of_kind in frames.values()):
         return None
     chance = np.random.default_rng(0)
-    scores = np.zeros(rounds)
+    scores = np.zeros(RESAMPLES)
     blocks = {
         kind: np.array_split(
             np.array([(frame.iou[HERO], frame.truth_seen, frame.predicted_seen) for frame in frames.get(kind, ())]),
@@ -128,7 +129,7 @@ def score_interval(frames: Mapping[Kind, Sequence[FrameScore]], rounds: int = 10
         if frames.get(kind)
     }
     sums = {kind: np.array([_sums(block) for block in parts]) for kind, parts in blocks.items()}
-    for i in range(rounds):
+    for i in range(RESAMPLES):
         drawn = {k: table[chance.integers(len(table), size=len(table))].sum(0) for k, table in sums.items()}
         found, wrong = (sum(float(row[column]) for row in drawn.values()) for column in (2, 3))
         iou = sum(float(drawn[kind][1] / drawn[kind][0]) for kind in (Kind.NEAR, Kind.FAR) if kind in drawn) / 2

@@ -1,4 +1,4 @@
-"""Probabilities and depth of frames, by a network in batches or by an engine; frames are resized as the score wants."""
+"""Probabilities and depth of frames, by a network in batches or by an engine; frames are resized as for the score."""
 
 from __future__ import annotations
 

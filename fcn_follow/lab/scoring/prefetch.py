@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 def prefetch(items: Iterable[T], count: int) -> Generator[T, None, None]:
-    """The items in order, made in another thread, at most `count` of them before they are asked for.
+    """The items in order, made in another thread, at most `count` of them in advance.
 
     An exception of the thread is raised here. The thread ends with the items, or when this generator is closed.
     """
@@ -31,7 +31,8 @@ def map_in_order(
 ) -> Generator[T, None, None]:
     """work(item) of each item in order, by `workers` threads, at most in_advance items (2 x workers) at a time.
 
-    An exception of the work is raised here in its turn. Work that has begun ends before this generator is closed.
+    An exception of the work is raised here, in the order of the items. Work that has begun ends before this
+    generator is closed.
     """
     in_hand: deque[Future[T]] = deque()
     with ThreadPoolExecutor(workers, "map_in_order") as pool:

@@ -56,7 +56,7 @@ def _heading() -> UInt8Array:
 
 
 def worst_frames(frames: Sequence[FrameResult]) -> list[FrameResult]:
-    """The largest false alarms, then the heroes with the lowest IoU; half of each where there are enough."""
+    """The largest false alarms, then the heroes with the lowest IoU; half of each if there are enough."""
     alarms = sorted(
         (frame for frame in frames if frame.kind is Kind.NONE and frame.score.predicted_seen),
         key=lambda frame: -frame.score.predicted_hero_px,

@@ -23,7 +23,7 @@ def ssim(first: Tensor, second: Tensor) -> Tensor:
 def ms_ssim(first: Tensor, second: Tensor) -> Tensor:
     """MS-SSIM of each picture N x C x H x W, 0..1: N x C.
 
-    It uses those of the five scales into which the window fits, with their weights in proportion.
+    It uses those of the five scales into which the window fits, with their weights scaled to a sum of one.
     """
     smallest = min(first.shape[2:])
     scales = sum(smallest >> scale >= WINDOW_PX for scale in range(len(SCALE_WEIGHTS)))

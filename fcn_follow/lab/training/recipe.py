@@ -20,16 +20,16 @@ class TrainingParameters:
 
     network: str = parameter("hero_net", "network by its name in `fcn-follow models`")
     input_px: int = parameter(160, "side of the square network input", unit="px", minimum=16, maximum=1024)
-    frame_px: int = parameter(256, "side at which frames are kept in memory", unit="px", minimum=16, maximum=2048)
+    frame_px: int = parameter(256, "side of the square frames in memory", unit="px", minimum=16, maximum=2048)
     fraction: float = parameter(1.0, "share of the training frames to use", minimum=0.001, maximum=1.0)
-    seed: int = parameter(1, "of weights, order and augmentation", minimum=0, maximum=2**31 - 1)
+    seed: int = parameter(1, "seed of initial weights, order and augmentation", minimum=0, maximum=2**31 - 1)
     workers: int = parameter(2, "threads that decode frames", minimum=1, maximum=64)
 
-    epochs: int = parameter(40, "epochs", minimum=1, maximum=100_000)
+    epochs: int = parameter(40, "number of epochs", minimum=1, maximum=100_000)
     minutes: float = parameter(
-        0.0, "end after so many minutes, to which the schedule is then squeezed; 0: no limit", unit="min", minimum=0.0
+        0.0, "time limit, to which the schedule is then shortened; 0: no limit", unit="min", minimum=0.0
     )
-    steps_per_epoch: int = parameter(0, "steps in an epoch; 0 for one pass over the frames", minimum=0, maximum=10**6)
+    steps_per_epoch: int = parameter(0, "steps in an epoch; 0: one pass over the frames", minimum=0, maximum=10**6)
     batch_size: int = parameter(32, "frames in a step", minimum=1, maximum=4096)
     sampling: str = parameter(
         "natural",
@@ -37,12 +37,14 @@ class TrainingParameters:
         choices=("natural", "balanced"),
     )
     without_hero: float = parameter(0.35, "share of frames without a hero when balanced", minimum=0.0, maximum=1.0)
-    mining: bool = parameter(False, "draw frames without a hero the oftener, the surer the network sees one there")
+    mining: bool = parameter(
+        False, "draw a frame without a hero more often, the more certain the network is that it shows one"
+    )
 
-    loss: str = parameter("cross_entropy", "a sum of losses by name, as in 'cross_entropy + 0.5 dice'")
+    loss: str = parameter("cross_entropy", "sum of losses by name, as in 'cross_entropy + 0.5 dice'")
     people_weight: float = parameter(1.0, "class weight of other people", minimum=0.0, maximum=1000.0)
     hero_weight: float = parameter(1.0, "class weight of the hero", minimum=0.0, maximum=1000.0)
-    depth_loss: str = parameter("", "of a depth head: a sum of its losses by name, as in 'ssim + people_log'")
+    depth_loss: str = parameter("", "loss of a depth head: sum of losses by name, as in 'ssim + people_log'")
     depth: str = parameter(
         METRES,
         "target of a depth head: metres, or the depth scaled to 0..1 in each image",
@@ -53,12 +55,12 @@ class TrainingParameters:
     )
     distillation: float = parameter(0.0, "weight of the teacher's output in the loss", minimum=0.0, maximum=100.0)
 
-    learn: str = parameter("", "only layers whose names begin with this learn; empty: all")
+    learn: str = parameter("", "train only the layers whose names begin with this; empty: all")
     optimizer: str = parameter("adam", "optimizer", choices=("adam", "adamw"))
     learning_rate: float = parameter(0.001, "highest learning rate", minimum=1e-9, maximum=10.0)
     weight_decay: float = parameter(0.0, "weight decay", minimum=0.0, maximum=1.0)
     schedule: str = parameter(
-        "constant", "course of the learning rate", choices=("constant", "step", "cosine", "one_cycle")
+        "constant", "schedule of the learning rate", choices=("constant", "step", "cosine", "one_cycle")
     )
     step_epochs: int = parameter(7, "epochs between two steps of the step schedule", minimum=1, maximum=10**6)
     step_factor: float = parameter(0.7, "factor of one step of the step schedule", minimum=0.0, maximum=1.0)
@@ -66,7 +68,7 @@ class TrainingParameters:
         0.0, "decay of the averaged weights that are kept; 0 for none", minimum=0.0, maximum=0.99999
     )
     precision: str = parameter("fp32", "arithmetic of the forward pass", choices=("fp32", "bf16"))
-    compile: bool = parameter(False, "compile the network with torch.compile; pays on a GPU after a minute")
+    compile: bool = parameter(False, "compile the network with torch.compile; on a GPU it saves time after a minute")
 
     evaluate_epochs: int = parameter(1, "epochs between two evaluations on the held-out runs", minimum=1, maximum=10**6)
     keep_by: str = parameter(

@@ -84,9 +84,9 @@ class KerasGraph:
         low, high = INPUT_PX
         if not (low <= self.input_height_px <= high and low <= self.input_width_px <= high):
             size = f"{self.input_width_px}x{self.input_height_px}"
-            raise UserError(f"an input of {size} pixels is not possible; allowed is {low} to {high}")
+            raise UserError(f"an input of {size} pixels is not possible; each side must be {low} to {high}")
         if not 1 <= len(self.layers) <= MAX_LAYERS:
-            raise UserError(f"a network of {len(self.layers)} layers is not possible; allowed is 1 to {MAX_LAYERS}")
+            raise UserError(f"a network of {len(self.layers)} layers is not possible; it must have 1 to {MAX_LAYERS}")
         known = {INPUT}
         for layer in self.layers:
             problem = _layer_problem(layer, known)
@@ -192,7 +192,7 @@ def _layer_problem(layer: GraphLayer, known: set[str]) -> str:
     if missing:
         return f"takes {shown(missing[0])}, which does not come before it"
     if layer.kind in ("conv", "separable_conv") and not 1 <= layer.filters <= MAX_FILTERS:
-        return f"has {shown(layer.filters)} filters; allowed is 1 to {MAX_FILTERS}"
+        return f"has {shown(layer.filters)} filters; it must have 1 to {MAX_FILTERS}"
     for name, pair in (("kernel", layer.kernel_px), ("stride", layer.stride_px), ("dilation", layer.dilation_px)):
         if len(pair) != 2 or not all(type(value) is int and 1 <= value <= 64 for value in pair):
             return f"has an impossible {name} of {shown(pair)}"

@@ -25,6 +25,6 @@ class FollowerNodeParameters(OutputParameters, FollowerParameters):
         choices=("best_effort", "reliable"),
     )
     camera_frame: str = parameter(
-        "", "frame of hero/position: the camera's optical frame; empty: the first one that comes"
+        "", "frame of hero/position: the camera's optical frame; empty: that of the first message"
     )
-    odom_frame: str = parameter("odom", "frame of odom; a prefix with / before it is allowed")
+    odom_frame: str = parameter("odom", "frame of odom; a prefix that ends with / is allowed before it")

@@ -17,35 +17,35 @@ class PlayerParameters:
     )
     rate_hz: float = fixed_parameter(
         0.0,
-        "frames a second; 0: the source's own stamps (15 for frames without stamps)",
+        "frame rate; 0: as in the source's stamps (15 for frames without stamps)",
         unit="Hz",
         minimum=0,
         maximum=1000,
     )
     speed: float = fixed_parameter(
-        1.0, "speed relative to the source's own stamps, where rate_hz is 0", minimum=0.01, maximum=100.0
+        1.0, "speed relative to the source's stamps, if rate_hz is 0", minimum=0.01, maximum=100.0
     )
-    image_topic: str = fixed_parameter("", "the camera's topic in a bag with several; empty: find it")
+    image_topic: str = fixed_parameter("", "image topic, for a bag with several cameras; empty: find it")
     clock: bool = fixed_parameter(
-        False, "publish with the recorded stamps, and these as /clock; every other node then needs use_sim_time"
+        False, "use the recorded stamps, and publish them on /clock; every other node then needs use_sim_time"
     )
     wait_for_subscribers: int = fixed_parameter(
-        1, "number of subscribers of the images to wait for", minimum=1, maximum=100
+        1, "number of subscribers to the images to wait for", minimum=1, maximum=100
     )
     wait_for_mask_subscribers: int = fixed_parameter(
-        0, "number of subscribers of the true masks to wait for", minimum=0, maximum=100
+        0, "number of subscribers to the true masks to wait for", minimum=0, maximum=100
     )
-    loop: bool = fixed_parameter(False, "play again from the start; else the node ends after the last frame")
+    loop: bool = fixed_parameter(False, "play again and again; false: the node ends after the last frame")
     wait_for_subscriber_s: float = fixed_parameter(
         30.0, "maximum wait for subscribers before the first frame", unit="s", minimum=0, maximum=600
     )
     frame_id: str = fixed_parameter("camera_optical_frame", "frame of the images: x right, y down, z forward")
     calibration: str = fixed_parameter(
-        "", "the camera's calibration (YAML of camera_calibration); empty: that of a bag's camera_info"
+        "", "calibration file of the camera (YAML of camera_calibration); empty: the bag's camera_info"
     )
     horizontal_fov_deg: float = fixed_parameter(
         60.0,
-        "the camera's horizontal angle of view, where neither calibration nor source give it",
+        "horizontal field of view of the camera, if neither the calibration nor the source gives it",
         unit="deg",
         minimum=1,
         maximum=179,

@@ -15,32 +15,32 @@ class NetworkParameters:
 
     weights: str = fixed_parameter(
         "",
-        "weights file (safetensors, or exported .onnx, .xml); empty: the package's hero_net, for a pointed hero "
-        "people_net",
+        "weights file (safetensors, or exported .onnx, .xml); empty: the package's hero_net, or people_net for a "
+        "pointed hero",
     )
-    device: str = fixed_parameter("auto", "where the network runs; auto: CUDA where there is one", choices=DEVICES)
+    device: str = fixed_parameter("auto", "where the network runs; auto: on CUDA if there is a GPU", choices=DEVICES)
     engine: str = fixed_parameter(
         "auto",
-        "what runs the network; auto measures at the first start and takes the fastest that agrees with plain PyTorch",
+        "engine of the network; auto: the fastest one that agrees with plain PyTorch, measured at the first start",
         choices=("auto", *ENGINES),
     )
     precision: str = fixed_parameter(
         "auto",
-        "arithmetic of the network; auto takes bf16 or fp16 too where the hardware computes in it; fp16 needs cuda",
+        "arithmetic of the network; auto also tries bf16 or fp16 if the hardware supports it; fp16 needs cuda",
         choices=PRECISIONS,
     )
     threads: int = fixed_parameter(
-        1, "cores that the network may use; with one, the others are free for the other nodes", minimum=1, maximum=64
+        1, "CPU cores that the network may use; 1 leaves the others to the other nodes", minimum=1, maximum=64
     )
     image_transport: str = fixed_parameter(
         "auto",
-        "image topic to read: image_raw, image_raw/compressed, or auto: the one that is published, raw if both are",
+        "image topic; raw: image_raw; compressed: image_raw/compressed; auto: the published one, or raw if both are",
         choices=("auto", "raw", "compressed"),
     )
     reliability: str = fixed_parameter(
         "best_effort",
         "reliability of the subscriptions to images and camera_info; best_effort receives from every publisher, "
-        "reliable only from reliable ones",
+        "reliable only from reliable publishers",
         choices=("best_effort", "reliable"),
     )
     stale_after_s: float = parameter(
@@ -48,7 +48,7 @@ class NetworkParameters:
     )
     frozen_s: float = parameter(
         1.0,
-        "the diagnostics warn after this time with an unchanged picture under new stamps",
+        "the diagnostics warn if the picture stays the same for this time although the stamps are new",
         unit="s",
         minimum=0.1,
         maximum=60.0,
@@ -60,5 +60,5 @@ class SegmenterParameters(HeroFinderParameters, NetworkParameters):
     """All parameters of the node `segmenter`."""
 
     autostart: bool = fixed_parameter(
-        True, "configure and activate itself at the start; false: a lifecycle manager does, such as that of Nav2"
+        True, "the node configures and activates itself; false: a lifecycle manager does this, such as Nav2's"
     )

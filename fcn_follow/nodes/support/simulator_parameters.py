@@ -14,21 +14,24 @@ class SimulatorParameters:
     """All parameters of the node `simulator`."""
 
     scenario: str = fixed_parameter("tour", "what happens in the world; fcn-follow fly --list shows all scenarios")
-    seed: int = fixed_parameter(0, "another seed gives other people, textures and wind", minimum=0)
+    seed: int = fixed_parameter(0, "seed of people, textures and wind", minimum=0)
     duration_s: float = fixed_parameter(
         0.0, "duration of the flight, after which the node ends; 0: no end", unit="s", minimum=0.0, maximum=1e6
     )
     width_px: int = fixed_parameter(320, "width of the image", unit="px", minimum=32, maximum=1920)
     height_px: int = fixed_parameter(240, "height of the image", unit="px", minimum=32, maximum=1080)
     horizontal_fov_deg: float = fixed_parameter(
-        80.0, "horizontal angle of view of the camera", unit="deg", minimum=20.0, maximum=150.0
+        80.0, "horizontal field of view of the camera", unit="deg", minimum=20.0, maximum=150.0
     )
     camera: CameraParameters = field(default_factory=CameraParameters)
-    clock: bool = fixed_parameter(False, "publish /clock and stamp by it; every other node then needs use_sim_time")
+    clock: bool = fixed_parameter(
+        False, "publish /clock and take stamps from it; every other node then needs use_sim_time"
+    )
     vehicle: str = fixed_parameter(
         "internal",
-        "what flies the drone: internal, by cmd_vel; or another simulator, whose pose moves the camera: by mavlink its "
-        "ATTITUDE and LOCAL_POSITION_NED, by odom the topic odom (nav_msgs/Odometry), of which z = 0 is the ground",
+        "what flies the drone; internal: this simulator, by cmd_vel; mavlink, odom: another simulator, whose pose "
+        "moves the camera, from ATTITUDE and LOCAL_POSITION_NED or from the topic odom (nav_msgs/Odometry; z = 0 is "
+        "the ground)",
         choices=("internal", "mavlink", "odom"),
     )
     mavlink: MavlinkParameters = field(
@@ -37,7 +40,7 @@ class SimulatorParameters:
     cmd_vel_type: str = fixed_parameter("twist_stamped", "message type of cmd_vel", choices=("twist_stamped", "twist"))
     wait_s: float = fixed_parameter(
         30.0,
-        "maximum time that the simulation waits for a subscriber of the images and a publisher of the commands",
+        "maximum time to wait for a subscriber to the images and a publisher of the commands",
         unit="s",
         minimum=0.0,
         maximum=600.0,

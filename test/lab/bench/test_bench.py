@@ -249,9 +249,9 @@ def test_scoring(tmp_path):
     [
         (
             ["engines", "--engines", "openvine"],
-            "engine 'openvine' is not known on cpu; allowed is torch, torch.compile",
+            "engine 'openvine' is not known on cpu; it must be one of torch, torch.compile",
         ),
-        (["engines", "--precision", "fp8"], "--precision fp8: allowed is fp32, bf16, fp16"),
+        (["engines", "--precision", "fp8"], "--precision fp8: it must be one of fp32, bf16, fp16"),
         (["engines", "--threads", "two"], "--threads two: give whole numbers from 1 on"),
         (["engines", "--batch", "0"], "--batch 0: give whole numbers from 1 on"),
         (["chain", "--sizes", "640"], "--sizes 640: give WIDTHxHEIGHT"),

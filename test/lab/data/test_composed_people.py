@@ -112,12 +112,12 @@ def test_sets_without_masks_or_without_the_part_are_refused(tmp_path, photos):
         read_photos(open_frames(images), "train", frozenset())
     one = write_zip(tmp_path / "one.zip", photo_files(2))
     other = next(part for part in PARTS if part != part_of("photo_00002"))
-    with pytest.raises(UserError, match="none of its 1 names falls to this part"):
+    with pytest.raises(UserError, match="none of its 1 names belongs to this part"):
         read_photos(open_frames(one), other, frozenset())
     done = fcn_follow("compose-people", "--photos", photos, "--out", tmp_path / "out", "--part", "all")
     assert (done.returncode, done.stderr.strip().splitlines()[-1]) == (
         1,
-        "fcn-follow: part is all; known are train, choose, judge",
+        "fcn-follow: part is all; it must be one of train, choose, judge",
     )
 
 
@@ -126,7 +126,7 @@ def test_the_projects_list_of_photographs_is_read_and_others_are_refused(tmp_pat
     path = tmp_path / "alone.yaml"
     for text in ("alone: 3", "alone: [true]", "alone: ['3']", "others: [3]", "[3]", "alone: [3]\nmore: 1"):
         path.write_text(text)
-        with pytest.raises(UserError, match="wanted is one key, alone"):
+        with pytest.raises(UserError, match="it must have one key, alone"):
             read_alone(path)
 
 
@@ -171,7 +171,7 @@ def test_an_interrupted_composition_goes_on_to_the_same_bytes_and_other_options_
     for other in (("--seed", 5), ("--height", "20-61")):
         done = fcn_follow(*command, tmp_path / "part", *other)
         assert done.returncode == 1
-        assert "holds no earlier part of this run" in done.stderr
+        assert "does not hold an earlier part of this run" in done.stderr
 
 
 def test_backgrounds_are_frames_without_people_of_the_runs_of_the_part(tmp_path, photos):
@@ -189,8 +189,8 @@ def test_backgrounds_are_frames_without_people_of_the_runs_of_the_part(tmp_path,
     ("options", "message"),
     [
         (("--height", "tall"), "give MIN-MAX in pixels"),
-        (("--height", "100-50"), "heights are 100 to 50 px; allowed is 4 px"),
-        (("--height", "12-300"), "heights are 12 to 300 px; allowed is 4 px"),
+        (("--height", "100-50"), "heights are 100 to 50 px; they must be 4 px"),
+        (("--height", "12-300"), "heights are 12 to 300 px; they must be 4 px"),
         (("--count", 0), "count is 0"),
         (("--photos", "nowhere.zip"), "there is no such folder or zip"),
     ],

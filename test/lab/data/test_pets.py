@@ -78,17 +78,17 @@ def test_lists_and_pictures_that_are_refused(folder):
     Image.fromarray(values[1:]).save(trimap)
     refused("Maine_Coon_5.png: has another size than its picture .60x39 and 60x40")
     Image.fromarray(COLOURS[values % 3]).save(trimap)
-    refused("Maine_Coon_5.png: is no trimap of one byte a pixel, but RGB")
+    refused("Maine_Coon_5.png: not a trimap of one byte per pixel, but RGB")
     Image.fromarray(values).save(trimap)
     trimap.write_bytes(trimap.read_bytes()[:60])
     refused("Maine_Coon_5.png: not a picture, or a damaged one")
     trimap.unlink()
-    refused("test.txt, line 3: .*Maine_Coon_5.png is not there")
+    refused("test.txt, line 3: .*Maine_Coon_5.png is missing")
     (folder / "images" / "Maine_Coon_4.jpg").unlink()
-    refused("test.txt, line 2: .*Maine_Coon_4.jpg is not there")
+    refused("test.txt, line 2: .*Maine_Coon_4.jpg is missing")
     for text, message in (
-        ("../../secret 1 1 1", "test.txt, line 1: '../../secret' is no picture's name"),
-        ("Maine_Coon_1\n\nMaine_Coon_1", "test.txt, line 3: Maine_Coon_1 stands in line 1 already"),
+        ("../../secret 1 1 1", "test.txt, line 1: '../../secret' is not a picture's name"),
+        ("Maine_Coon_1\n\nMaine_Coon_1", "test.txt, line 3: Maine_Coon_1 is already in line 1"),
         ("# nothing\n", "test.txt: names no picture"),
     ):
         (folder / "annotations" / "test.txt").write_text(text)

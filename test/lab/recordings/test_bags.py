@@ -232,7 +232,7 @@ def test_labels_map_of_gazebo_and_masks_that_are_none(tmp_path):
     message = image(np.repeat(labels[..., None], 3, axis=2), 0)
     assert message_labels(message).tolist() == [[0, 1, 2], [0, 0, 0]]
     assert message_labels(message, TrueLabels(hero=255, people=(9, 10))).tolist() == [[0, 0, 0], [1, 1, 2]]
-    with pytest.raises(MessageError, match="value of 255; allowed are 0 background"):
+    with pytest.raises(MessageError, match="value of 255; it must be 0 background"):
         message_labels(image(labels, 0))
 
 

@@ -45,7 +45,7 @@ def read_all(path, reported):
             "data BLOB AS (zeroblob(1000000000)))",
             "table messages has computed columns",
         ),
-        ("CREATE VIRTUAL TABLE f USING fts5(x)", "holds a table f; a recording has plain tables alone"),
+        ("CREATE VIRTUAL TABLE f USING fts5(x)", "holds a table f; a recording has only plain tables"),
     ],
 )
 def test_databases_that_bring_queries_of_their_own_are_refused(tmp_path, statements, expected):
@@ -101,7 +101,7 @@ def test_compressed_messages_and_chunks_unpack_to_what_is_allowed_and_no_more(mo
 def test_a_packed_recording_is_unpacked_as_far_as_there_is_room(tmp_path):
     packed, plain = tmp_path / "a.zstd", tmp_path / "a"
     packed.write_bytes(zstd.compress(bytes(5 << 20)))
-    assert "more than the 2 MB that there is room for" in unpack_file(packed, plain, 2 << 20)
+    assert "more than the 2 MB that are free" in unpack_file(packed, plain, 2 << 20)
     assert plain.stat().st_size <= 2 << 20
     assert unpack_file(packed, plain, 5 << 20) == ""
 

@@ -206,8 +206,8 @@ def test_every_recipe_of_the_project_is_read():
     ("text", "message"),
     [
         ("epohs: 3", "unknown parameter epohs; did you mean epochs"),
-        ("epochs: 0", "epochs: 0 is not allowed; allowed is 1 to"),
-        ("augment: {flip: 2.0}", "augment.flip: 2.0 is not allowed; allowed is 0 to 1"),
+        ("epochs: 0", "epochs: 0 is not allowed; it must be 1 to"),
+        ("augment: {flip: 2.0}", "augment.flip: 2.0 is not allowed; it must be 0 to 1"),
         ("- a", "'name: value' lines"),
         ("a: [", "cannot be read as a recipe"),
     ],

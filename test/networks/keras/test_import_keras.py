@@ -88,7 +88,7 @@ def test_average_pooling_without_padding_runs_on_every_engine_and_with_padding_o
         expected = network(images.permute(0, 3, 1, 2).float() / 127.5 - 1.0)
         rewritten = Interpreter(graph_of(network, 16, 24))(images)
     assert torch.allclose(rewritten, expected, atol=1e-5)
-    with pytest.raises(UserError, match="an average over windows that reach over the edge is not known"):
+    with pytest.raises(UserError, match="an average over windows that reach over the edge is not supported"):
         graph_of(import_keras(REFERENCE / "keras3.h5"), 32, 32)
 
 

@@ -56,8 +56,8 @@ def test_descriptors_tell_unit_and_range(ros):
     [
         ({"spead": 1.0}, "unknown parameter spead"),
         ({"limits__speed": 1.0}, "did you mean limits.speed_m_s?"),
-        ({"limits__speed_m_s": 11.0}, "limits.speed_m_s: 11.0 is not allowed; allowed is 0 to 10 m/s"),
-        ({"mode": "middle"}, "mode: 'middle' is not allowed; allowed is one of near, far"),
+        ({"limits__speed_m_s": 11.0}, "limits.speed_m_s: 11.0 is not allowed; it must be 0 to 10 m/s"),
+        ({"mode": "middle"}, "mode: 'middle' is not allowed; it must be one of near, far"),
         ({"count": "many"}, "count: 'many' is not allowed; it must be a whole number"),
     ],
 )

@@ -35,7 +35,7 @@ def info(width=640, height=480, fx=300.0, fy=300.0, cx=319.5, cy=239.5, frame_id
     [
         ({"fx": 1e-300}, "fx = 1e-300, fy = 300"),
         ({"fx": 1e-300, "fy": 1e-300}, "fx = 1e-300 at width 640: a horizontal field of view of 180 degrees"),
-        ({"fx": 1200.0}, "fx = 1200, fy = 300: no camera; fx / fy must be 0.5 to 2"),
+        ({"fx": 1200.0}, "fx = 1200, fy = 300: impossible; fx / fy must be 0.5 to 2"),
         ({"fy": 601.0}, "fx = 300, fy = 601"),
         ({"fx": 2e4, "fy": 2e4}, "a horizontal field of view of 1.83 degrees; it must be 5 to 170"),
         ({"fx": math.nan}, "fx = nan"),
