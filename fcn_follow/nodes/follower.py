@@ -247,9 +247,10 @@ class FollowerNode(ParameterNode):
 
     def _heed_disarming(self) -> None:
         """Disable after a disarming: a drone that was disarmed in flight would take off by itself once armed again."""
-        if self._output.take_disarming() and self._follower.enabled:
+        disarming = self._output.take_disarming()
+        if disarming and self._follower.enabled:
             self._follower.enable(False)
-            self._why_disabled = f"disabled by disarming; {self._how_to_follow()}"
+            self._why_disabled = f"disabled by {disarming}; {self._how_to_follow()}"
             self.get_logger().warning(self._why_disabled)
 
     def _command_stamp(self) -> Time:
