@@ -312,6 +312,8 @@ def summary_table(watcher: FlightWatcher, recorder: FlightRecorder) -> Table:
         table.add_row(
             "hero IoU", f"{total:.3f} over all pixels; {sum(ious) / len(ious):.3f} mean of {len(ious)} frames"
         )
+    if recorder.frames_not_drawn:
+        table.add_row("frames left out of the video", str(recorder.frames_not_drawn))
     for path in (recorder.csv_path, recorder.video_path):
         if path.exists():
             table.add_row("written", plain(str(path)))

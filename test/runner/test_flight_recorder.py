@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -17,6 +18,7 @@ from fcn_follow.errors import UserError
 from fcn_follow.nodes.support.frame_record import FrameRecord
 from fcn_follow.runner import flight_recorder
 from fcn_follow.runner.flight_recorder import FlightRecorder, draw_panel
+from fcn_follow.runner.follow import summary_table
 
 ON_A_FULL_DISK = """
 import json, resource, sys
@@ -82,6 +84,9 @@ def test_pictures_that_wait_are_bounded(tmp_path, monkeypatch):
     recorder.write(record(0))
     recorder.close()
     assert recorder.frames_not_drawn == 1
+    table = summary_table(SimpleNamespace(summary=dict), recorder)
+    names, values = (list(column.cells) for column in table.columns)
+    assert dict(zip(names, values, strict=True))["frames left out of the video"] == "1"
 
 
 def test_a_full_disk_is_one_line_a_file_and_the_flight_goes_on(tmp_path):
