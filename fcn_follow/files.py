@@ -43,8 +43,7 @@ class NewFolder:
     """
 
     def __init__(self, path: Path) -> None:
-        if path.exists():
-            raise UserError(f"{path}: is there already; move it away or choose another name")
+        require_new(path)
         self.path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -60,6 +59,12 @@ class NewFolder:
         with self.aside:
             if kind in (None, KeyboardInterrupt) and self.part.exists():
                 self.part.replace(self.path)
+
+
+def require_new(path: Path, advice: str = "move it away or choose another name") -> None:
+    """Raise UserError, with this advice, where there is a file or folder already."""
+    if path.exists():
+        raise UserError(f"{path}: is there already; {advice}")
 
 
 def write_whole(path: Path, content: str | bytes) -> None:

@@ -33,7 +33,7 @@ class ArdupilotDdsOutput(Output):
     def fault(self, yaw_odom_rad: float | None) -> str:
         return "output ardupilot_dds needs odom" if yaw_odom_rad is None else self._arming.fault
 
-    def take_disarming(self) -> bool:
+    def take_disarming(self) -> str:
         return self._arming.take_disarming()
 
     def status(self) -> dict[str, str | float]:

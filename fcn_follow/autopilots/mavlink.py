@@ -87,7 +87,7 @@ class MavlinkOutput(Output):
         poses, self._poses = self._poses, []
         return poses
 
-    def take_disarming(self) -> bool:
+    def take_disarming(self) -> str:
         return self._arming.take_disarming()
 
     def has_heard_since(self, steady_s: float) -> bool:

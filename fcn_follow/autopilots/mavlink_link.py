@@ -6,6 +6,8 @@ Nothing here makes the caller wait: a lost TCP peer or an unplugged serial devic
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import os
 import select
 import socket
 import threading
@@ -56,7 +58,9 @@ class MavlinkLink:
         self._thread.start()
         if self._tried.wait(FIRST_OPENING_S) and self._error is not None:
             self.close()
-            raise UserError(f"parameter mavlink.address: {parameters.address!r} cannot be opened: {self._error}")
+            needs = "a serial device needs the Python package pyserial; install it (pip install pyserial)"
+            reason = needs if isinstance(self._error, ImportError) else self._error
+            raise UserError(f"parameter mavlink.address: {parameters.address!r} cannot be opened: {reason}")
 
     @property
     def is_open(self) -> bool:
@@ -106,6 +110,12 @@ class MavlinkLink:
             connection.port.write_timeout = WRITING_S
         if isinstance(connection.port, socket.socket):  # pymavlink shares its UDP port with whoever opens it later
             connection.port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+        elif connection.fd is not None and os.isatty(connection.fd):  # two openers would each get a part of the bytes
+            try:
+                fcntl.flock(connection.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                connection.close()
+                raise OSError("in use by another program, such as a second follower; stop it") from error
         with self._lock:
             self._connection = connection
 

@@ -59,7 +59,7 @@ class MavrosOutput(Output):
             return "output mavros in frame map needs odom"
         return self._arming.fault if self._is_connected else "MAVROS has no connection to the autopilot"
 
-    def take_disarming(self) -> bool:
+    def take_disarming(self) -> str:
         return self._arming.take_disarming()
 
     def status(self) -> dict[str, str | float]:

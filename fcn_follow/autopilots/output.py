@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -19,6 +21,8 @@ OUTPUTS = {
     "px4": "fcn_follow.autopilots.px4:Px4Output",
     "mavlink": "fcn_follow.autopilots.mavlink:MavlinkOutput",
 }
+MAX_SILENCE_S = 5.0
+"""Vehicles report at 1 Hz or more whether they are armed; in this time nobody disarms, moves and arms one."""
 TOPICS = {"cmd_vel": "cmd_vel", "ardupilot_dds": "ap/cmd_vel", "px4": "fmu/in/trajectory_setpoint", "mavlink": ""}
 
 
@@ -55,7 +59,8 @@ class Arming:
     def __init__(self) -> None:
         self.is_armed: bool | None = None
         self._unknown = "unknown"
-        self._was_disarmed = False
+        self._disarming = ""
+        self._heard_s = -math.inf
 
     @property
     def words(self) -> str:
@@ -69,8 +74,13 @@ class Arming:
 
     def take(self, is_armed: bool) -> None:
         """Take a message of the vehicle."""
-        self._was_disarmed |= self.is_armed is True and not is_armed
-        self.is_armed = is_armed
+        now_s = time.monotonic()
+        silence_s = now_s - self._heard_s
+        if self.is_armed and not is_armed:
+            self._disarming = "disarming"
+        elif self.is_armed and silence_s > MAX_SILENCE_S:
+            self._disarming = f"a silence of {silence_s:.0f} s, in which the vehicle may have been disarmed and armed"
+        self.is_armed, self._heard_s = is_armed, now_s
 
     def listen(
         self, host: Host, package: str, name: str, topic: str, quality: Quality, take: Callable[[Any], None]
@@ -83,10 +93,10 @@ class Arming:
         else:
             host.subscribe(message_type, topic, quality, take)
 
-    def take_disarming(self) -> bool:
-        """Whether it was disarmed since the last call."""
-        was_disarmed, self._was_disarmed = self._was_disarmed, False
-        return was_disarmed
+    def take_disarming(self) -> str:
+        """The disarming since the last call, or the silence that may have hidden one, in words; empty without one."""
+        disarming, self._disarming = self._disarming, ""
+        return disarming
 
 
 class Output:
@@ -108,9 +118,9 @@ class Output:
         """Why the drone must not be flown now, or an empty text."""
         return ""
 
-    def take_disarming(self) -> bool:
-        """Whether the vehicle was disarmed since the last call, if the autopilot reports it."""
-        return False
+    def take_disarming(self) -> str:
+        """The disarming since the last call, certain or possible, in words, if the autopilot reports it; else empty."""
+        return ""
 
     def has_heard_since(self, steady_s: float) -> bool:
         """Whether the vehicle was heard since a time of time.monotonic(); True if it cannot be heard."""

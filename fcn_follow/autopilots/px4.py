@@ -75,7 +75,7 @@ class Px4Output(Output):
             return "PX4 is not armed"
         return "" if self._is_in_offboard else "PX4 is not in mode Offboard"
 
-    def take_disarming(self) -> bool:
+    def take_disarming(self) -> str:
         return self._arming.take_disarming()
 
     def status(self) -> dict[str, str | float]:

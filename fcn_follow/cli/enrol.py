@@ -22,7 +22,7 @@ from fcn_follow.lab.console import console, progress_bar
 from fcn_follow.lab.enrolment import Enrolment, TimedImage, picture_to_choose_in
 from fcn_follow.lab.enrolment import enrol as learn
 from fcn_follow.lab.own_person import ClipFrames
-from fcn_follow.lab.training.checkpoint import checkpoint_path
+from fcn_follow.lab.training.checkpoint import checkpoint_path, require_new_training
 from fcn_follow.nodes.support.sources import open_source
 from fcn_follow.perception.candidates import Candidate
 from fcn_follow.perception.overlay import draw_overlay
@@ -61,6 +61,8 @@ def enrol(
     weights = weights or default_weights(pointed=True)
     loaded = load_model(weights)
     start = own_person.check_finetuning(loaded, weights, out) if finetune else None
+    if start and not resume:
+        require_new_training(own_person.weights_beside(out))
     request = request_for(loaded, EngineRequest(engine, precision="fp32"))
     segmenter = Segmenter(loaded, choose_for(loaded, request, output=Output.CODES).engine)
 

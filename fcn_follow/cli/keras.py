@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from fcn_follow.errors import UserError
+from fcn_follow.files import require_new
 from fcn_follow.lab.console import console
 from fcn_follow.networks.keras.graph import to_card
 from fcn_follow.networks.summary import count_parameters
@@ -31,6 +32,7 @@ def import_keras(
         raise UserError("import-keras needs h5py: pip install h5py") from error
     if out.suffix != ".safetensors":
         raise UserError(f"--out {out}: weights files end in .safetensors")
+    require_new(out)
     network = weights_import.import_keras(weights, architecture)
     graph = network.graph
     card = ModelCard(

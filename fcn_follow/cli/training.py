@@ -22,6 +22,7 @@ from fcn_follow.lab.data.bank import FrameBank, load_bank
 from fcn_follow.lab.data.frames import open_frames
 from fcn_follow.lab.data.split import FrameRef, all_frames, fraction_of, refuse_leak, split_by_run, split_by_share
 from fcn_follow.lab.scoring.evaluation import LabelledFrame, labelled_frames
+from fcn_follow.lab.training.checkpoint import require_new_training
 from fcn_follow.lab.training.judgement import HERO
 from fcn_follow.lab.training.recipe import TrainingParameters, read_recipe
 from fcn_follow.lab.training.record import write_record
@@ -80,6 +81,8 @@ def train(
     parameters = read_parameters(recipe, network, setting or [])
     if out.suffix != ".safetensors":
         raise UserError(f"--out {out}: weights files end in .safetensors")
+    if not resume:
+        require_new_training(out)
     depth = parameters.depth if network_info(parameters.network).has_depth else ""
     card = ModelCard(
         network=parameters.network,

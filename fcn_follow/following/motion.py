@@ -28,7 +28,7 @@ Array = npt.NDArray[np.float64]
 SWING_RAD_S, SWING_DAMPING = 2.0 * math.pi * 2.2, 0.25
 """Steps of a walker come 1.9 times a second, of a runner 2.7 times."""
 MODES = 3
-WALKING, TURNING, STANDING = range(MODES)
+TURNING, STANDING = 1, 2  # 0 is a person who walks on
 CHANGES_1_S = np.array(((0.0, 0.25, 0.02), (1.25, 0.0, 0.5), (0.0, 1.0, 0.0)))
 """How often one mode (rows) becomes another (columns): people walk on for about 4 s, and start or stop by turning."""
 STANDING_SWING = 0.2

@@ -6,6 +6,7 @@ Reading works on any object with the fields of the message, so that bags can be 
 from __future__ import annotations
 
 import math
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -150,13 +151,29 @@ def fill_image(message: Any, pixels: NDArray[np.uint8] | NDArray[np.float32]) ->
     return message
 
 
-def intrinsics(message: Any) -> CameraIntrinsics:
-    """The pinhole camera of a sensor_msgs/CameraInfo, with its binning and region of interest.
+def is_rectified(topic: str) -> bool:
+    """Whether an image topic has rectified images, by its last two names: image_rect, image_rect_color, rect/image."""
+    words = re.split("[/_]", "/".join(topic.removesuffix("/compressed").split("/")[-2:]))
+    return not {"rect", "rectified"}.isdisjoint(words)
 
-    Raises MessageError if it is uncalibrated or impossible.
+
+def intrinsics(message: Any, *, rectified: bool = False) -> CameraIntrinsics:
+    """The pinhole camera of a sensor_msgs/CameraInfo at full resolution, before binning and region of interest.
+
+    That of K, or of P for rectified images. Raises MessageError if it is uncalibrated or impossible.
     """
-    matrix = message.k if hasattr(message, "k") else message.K
+    k, p, d = (getattr(message, name if hasattr(message, name) else name.upper()) for name in "kpd")
+    matrix = matrix_of_images(k, p, d, rectified=rectified)
     return plausible_camera("camera_info", int(message.width), int(message.height), matrix)
+
+
+def matrix_of_images(
+    k: Sequence[float], p: Sequence[float], d: Sequence[float], *, rectified: bool
+) -> tuple[float, ...]:
+    """The 3x3 matrix, row by row, of raw images (K, 3x3) or of rectified ones (the left of P, 3x4)."""
+    if not rectified or not (any(p) or any(d)):  # a driver may leave P empty where nothing has to be rectified
+        return tuple(k)
+    return (*p[0:3], *p[4:7], *p[8:11])
 
 
 def lens_distortion(message: Any) -> float:
@@ -181,14 +198,14 @@ def lens_distortion(message: Any) -> float:
     return float(share.flat[np.abs(share).argmax()])
 
 
-def image_cameras(message: Any) -> tuple[CameraIntrinsics, ...]:
+def image_cameras(message: Any, *, rectified: bool = False) -> tuple[CameraIntrinsics, ...]:
     """The cameras whose images a sensor_msgs/CameraInfo may belong to: first by its binning and region of interest.
 
-    The message is defined to have size and K of the full sensor, but some drivers give those of their images.
+    The message is defined to have size, K and P of the full sensor, but some drivers give those of their images.
 
     Raises MessageError if the message is uncalibrated or impossible.
     """
-    full = intrinsics(message)
+    full = intrinsics(message, rectified=rectified)
     region = message.roi
     columns, rows = max(1, int(message.binning_x)), max(1, int(message.binning_y))
     left, top = int(region.x_offset), int(region.y_offset)
@@ -217,7 +234,7 @@ def fitting_camera(cameras: Iterable[CameraIntrinsics], height_px: int, width_px
 
 
 def plausible_camera(source: str, width_px: int, height_px: int, matrix: Sequence[float]) -> CameraIntrinsics:
-    """The camera of a 3x3 matrix K, row by row. Raises MessageError, which names its source, for impossible values."""
+    """The camera of a 3x3 matrix, row by row. Raises MessageError, which names its source, for impossible values."""
     fx, fy, cx, cy = (float(matrix[index]) for index in (0, 4, 2, 5))
     if width_px <= 0 or height_px <= 0:
         raise MessageError(f"{source} is of zero size ({width_px}x{height_px})")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -10,7 +9,7 @@ from functools import partial
 import torch
 from torch import nn
 
-from fcn_follow.errors import UserError
+from fcn_follow.errors import UserError, suggestion
 from fcn_follow.networks.hero_net import Parts, hero_net, hero_net_fast, hero_net_half_resolution
 from fcn_follow.networks.sources.mask_depth import MaskDepth, MaskDepthSeparable
 from fcn_follow.networks.sources.published import fcn_000, fcn_001, fcn_002
@@ -81,9 +80,7 @@ def network_info(name: str) -> NetworkInfo:
     """The entry of a name. Raises UserError, with the nearest name, for an unknown one."""
     if name in NETWORKS:
         return NETWORKS[name]
-    near = difflib.get_close_matches(name, NETWORKS, n=1)
-    hint = f"; did you mean {near[0]}?" if near else ""
-    raise UserError(f"no network is called {name!r}{hint}; known are: {', '.join(NETWORKS)}")
+    raise UserError(f"no network is called {name!r}; {suggestion(name, NETWORKS)}")
 
 
 def build_network(name: str) -> nn.Module:

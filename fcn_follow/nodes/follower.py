@@ -27,6 +27,7 @@ from geometry_msgs.msg import PointStamped, PoseArray, Twist
 from nav_msgs.msg import Odometry
 from rclpy.clock import Clock, ClockType
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
+from rclpy.serialization import deserialize_message
 from rclpy.time import Time as RosTime
 from std_msgs.msg import Header, String
 from std_srvs.srv import SetBool, Trigger
@@ -55,7 +56,9 @@ ENDING_ZEROS = 10
 """Zero commands at the end of following, counted once the vehicle is heard again; then an autopilot gets nothing."""
 STOP_PAUSE_S = 0.02
 GRAPH_PERIOD_S = 0.1
-WRONG_FRAME_S = 1.0
+WRONG_FRAME_S = CROWD_S = 1.0
+MAX_PEOPLE_BYTES = 1 << 16
+"""Of a message on people/positions, about 1100 people: they take a few milliseconds to read, 100000 take a second."""
 DISCOVERY_S = 1.5
 """How long a starting follower looks for another one; on a busy machine DDS discovery takes a second of it."""
 DISAPPEARANCE_S = 3.0
@@ -79,7 +82,7 @@ class FollowerNode(ParameterNode):
         self._mount: MountFromTf[FollowerCameraParameters] = MountFromTf(self)
         self._faults = Faults(self.get_logger(), waited_for=("clock", "vehicle", "output"))
         self._camera_frame = ""
-        self._first_frame_s = self._right_frame_s = self._wrong_frame_s = -math.inf
+        self._first_frame_s = self._right_frame_s = self._wrong_frame_s = self._crowd_s = -math.inf
         self._step: FollowerStep | None = None
         self._zeros_left = 0
         self._flown_s = -math.inf
@@ -106,7 +109,8 @@ class FollowerNode(ParameterNode):
             ("odom", Odometry, self._on_odom, qos, True),
             ("stick", Twist, self._on_stick, qos, False),
         ):
-            subscription = self.create_subscription(message_type, topic, self._received(callback), profile)
+            is_raw = message_type is PoseArray  # its size is checked before it is read
+            subscription = self.create_subscription(message_type, topic, self._received(callback), profile, raw=is_raw)
             self._heard[subscription.topic_name] = message_type
             if is_single:
                 self._single_sources.append(subscription.topic_name)
@@ -247,9 +251,10 @@ class FollowerNode(ParameterNode):
 
     def _heed_disarming(self) -> None:
         """Disable after a disarming: a drone that was disarmed in flight would take off by itself once armed again."""
-        if self._output.take_disarming() and self._follower.enabled:
+        disarming = self._output.take_disarming()
+        if disarming and self._follower.enabled:
             self._follower.enable(False)
-            self._why_disabled = f"disabled by disarming; {self._how_to_follow()}"
+            self._why_disabled = f"disabled by {disarming}; {self._how_to_follow()}"
             self.get_logger().warning(self._why_disabled)
 
     def _command_stamp(self) -> Time:
@@ -291,6 +296,8 @@ class FollowerNode(ParameterNode):
             )
         if time.monotonic() - self._wrong_frame_s > WRONG_FRAME_S:
             self._faults.set("frame", "")
+        if time.monotonic() - self._crowd_s > CROWD_S:
+            self._faults.set("people", "")
 
     def _watch_types(self) -> None:
         self._faults.set("types", "; ".join(wrong_topic_types(self, self._heard)))
@@ -304,7 +311,13 @@ class FollowerNode(ParameterNode):
             self._has_stepped_early = True
             self._loop()  # in place of the next tick, so that the rate stays
 
-    def _on_people(self, message: PoseArray) -> None:
+    def _on_people(self, serialized: bytes) -> None:
+        if len(serialized) > MAX_PEOPLE_BYTES:
+            self._crowd_s = time.monotonic()
+            size = f"a message of {len(serialized)} bytes, longer than {MAX_PEOPLE_BYTES}"
+            self._faults.set("people", f"other people are refused: {size}, is not read")
+            return
+        message = deserialize_message(serialized, PoseArray)
         if self._is_of_the_camera(message):
             positions = (pose.position for pose in message.poses)
             self._follower.observe_people(_seconds(message), [(each.x, each.y, each.z) for each in positions])

@@ -39,7 +39,8 @@ class PlayerNode(ParameterNode):
         self._settings = self.declare(PlayerParameters())
         self._source = open_source(self._settings.source, self._settings.image_topic)
         path = self._settings.calibration
-        self._calibration = read_calibration(Path(path).expanduser()) if path else None
+        rectified = self._source.rectified
+        self._calibration = read_calibration(Path(path).expanduser(), rectified=rectified) if path else None
         # Reliable publishers serve every subscriber.
         qos = QoSProfile(depth=5, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.RELIABLE)
         self._image_publisher = self.create_publisher(Image, "image_raw", qos)

@@ -29,7 +29,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
 from fcn_follow.errors import UserError
-from fcn_follow.images.messages import MessageError, compressed_to_rgb, fill_image, image_to_rgb
+from fcn_follow.images.messages import MessageError, compressed_to_rgb, fill_image, image_to_rgb, is_rectified
 from fcn_follow.inference.choice import Choice, EngineRequest
 from fcn_follow.inference.engine import Answer, Engine, Output, flying_output
 from fcn_follow.inference.exported import choose_for, load_model
@@ -198,6 +198,7 @@ class SegmenterNode(ManagedNode):
             self.destroy_subscription(self._subscription)
         topic = self._raw_topic if wanted is Image else self._compressed_topic
         self._subscription = self.create_subscription(wanted, topic, self._on_image, self._input)
+        self._health.camera.rectified = is_rectified(self._subscription.topic_name)
         self._subscribed_to = wanted
 
     def _on_image(self, message: Any) -> None:

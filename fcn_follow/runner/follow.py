@@ -118,9 +118,9 @@ class Runner:
             for option in ("scenario", "vehicle"):
                 if getattr(self._options, option) is not None:
                     raise UserError(f"--{option} belongs to the simulator; leave it out with --source")
-            open_source(self._options.source)
+            source = open_source(self._options.source)
             if self._options.calibration is not None:
-                read_calibration(self._options.calibration)
+                read_calibration(self._options.calibration, rectified=source.rectified)
         elif self._options.calibration is not None or self._options.fov_deg is not None:
             raise UserError("--calibration and --fov describe the camera of a --source; the simulator knows its own")
         elif self._options.scenario is not None:
@@ -312,9 +312,9 @@ def summary_table(watcher: FlightWatcher, recorder: FlightRecorder) -> Table:
         table.add_row(
             "hero IoU", f"{total:.3f} over all pixels; {sum(ious) / len(ious):.3f} mean of {len(ious)} frames"
         )
+    if recorder.frames_not_drawn:
+        table.add_row("frames left out of the video", str(recorder.frames_not_drawn))
     for path in (recorder.csv_path, recorder.video_path):
         if path.exists():
             table.add_row("written", plain(str(path)))
-    if recorder.frames_not_drawn:
-        table.add_row("video", f"frames left out: {recorder.frames_not_drawn}")
     return table

@@ -26,6 +26,8 @@ from pymavlink import mavutil
 from ros_tools import finish, interrupt, parameter_arguments, start_node, wait_until
 from std_srvs.srv import SetBool
 
+from fcn_follow.autopilots.output import MAX_SILENCE_S
+
 ENABLED = ("-p", "start_enabled:=true")
 CAMERA = {"camera.stabilised": "false", "camera.pitch_down_rad": PITCH_DOWN_RAD}
 QUICK = {"limits.acceleration_m_s2": 4.0, "limits.jerk_m_s3": 30.0, "gains.pursuit_rad_s": 3.0}
@@ -254,6 +256,21 @@ def test_only_the_target_counts_on_a_link_with_others(ros, port, follower):
     assert "Traceback" not in interrupt(process)
 
 
+def test_a_vehicle_that_was_disarmed_while_the_link_was_cut_waits_for_a_new_enable(vehicle, port, follower):
+    process = follower(*mavlink_on(port))
+    states = watch(vehicle)
+    vehicle.path = standing()
+    assert wait_until(vehicle.moved, vehicle.live)
+    vehicle.is_cut = True
+    live_for(vehicle, 2.0)
+    vehicle.armed, vehicle.is_cut = False, False
+    assert wait_until(lambda: states[-1][0] == "idle", vehicle.live), states[-3:]
+    live_for(vehicle, 0.5)
+    vehicle.armed = True
+    assert is_silent(vehicle, 2.0), "it must not take off by itself"
+    assert "disabled by disarming; to follow" in interrupt(process)
+
+
 def test_a_lost_tcp_peer_never_blocks_the_node_and_is_found_again(ros, follower):
     port = free_port(socket.SOCK_STREAM)
     vehicle = Vehicle(f"tcpin:127.0.0.1:{port}")
@@ -270,7 +287,14 @@ def test_a_lost_tcp_peer_never_blocks_the_node_and_is_found_again(ros, follower)
     rates = [int(value.value) for each in diagnostics for value in each.status[0].values if value.key == "commands_hz"]
     assert min(rates) > 30, "the follower steps on while the connection is lost"
     assert any("the MAVLink connection is lost" in text for _, text in states)
+    live_for(vehicle, MAX_SILENCE_S)
     vehicle.open_link(f"tcpin:127.0.0.1:{port}")
+    assert wait_until(lambda: states[-1][0] == "idle", vehicle.live), states[-3:]
+    assert "may have been disarmed and armed; to follow: ros2 service call /follower/enable" in states[-1][1]
+    assert is_silent(vehicle, 2.0), "it must not take off by itself"
+    enable = vehicle.node.create_client(SetBool, "follower/enable")
+    assert enable.wait_for_service(10.0)
+    enable.call_async(SetBool.Request(data=True))
     count = len(vehicle.targets)
     assert wait_until(lambda: states[-1][0] == "tracking" and len(vehicle.targets) > count + 20, vehicle.live)
 

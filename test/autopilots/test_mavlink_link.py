@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import sys
 import time
+import tty
+from types import SimpleNamespace
 
 import pytest
 from pymavlink import mavutil
+from ros_tools import wait_until
 
 from fcn_follow.autopilots import mavlink_link
 from fcn_follow.autopilots.mavlink_link import MavlinkLink
@@ -69,6 +74,44 @@ def test_a_port_belongs_to_one_link_until_that_is_closed(link, address):
     assert heard
     link.close()
     MavlinkLink(parameters, time.time_ns, ("HEARTBEAT",)).close()
+
+
+class Serial:
+    """The part of pyserial's class that pymavlink uses, so that the test needs no pyserial."""
+
+    def __init__(self, device: str, *_: object, **__: object) -> None:
+        self.fd = os.open(device, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+
+    def fileno(self) -> int:
+        return self.fd
+
+    def read(self, size: int) -> bytes:
+        return os.read(self.fd, size)
+
+    def close(self) -> None:
+        os.close(self.fd)
+
+
+def test_a_serial_device_belongs_to_one_link_until_that_is_closed(monkeypatch):
+    monkeypatch.setitem(sys.modules, "serial", SimpleNamespace(Serial=Serial, SerialException=OSError))
+    vehicle, device = os.openpty()
+    tty.setraw(device)
+    parameters = MavlinkParameters(os.ttyname(device))
+    link = MavlinkLink(parameters, time.time_ns, ("HEARTBEAT",))
+    with pytest.raises(UserError, match=r"parameter mavlink\.address: '/dev/.*' cannot be opened: in use by another"):
+        MavlinkLink(parameters, time.time_ns, ("HEARTBEAT",))
+    os.write(vehicle, heartbeat(1))
+    assert wait_until(lambda: bool(list(link.take())), lambda: time.sleep(0.05))
+    link.close()
+    MavlinkLink(parameters, time.time_ns, ("HEARTBEAT",)).close()
+    for each in (vehicle, device):
+        os.close(each)
+
+
+def test_a_serial_device_without_pyserial_is_refused_with_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "serial", None)
+    with pytest.raises(UserError, match=r"'/dev/ttyACM0' cannot be opened: a serial device needs .* pyserial"):
+        MavlinkLink(MavlinkParameters("/dev/ttyACM0"), time.time_ns, ("HEARTBEAT",))
 
 
 def test_a_sender_that_has_ended_gets_no_more_answers(monkeypatch, address):

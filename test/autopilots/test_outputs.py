@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from builtin_interfaces.msg import Time
 
+from fcn_follow.autopilots import output as output_module
 from fcn_follow.autopilots.output import OUTPUTS, Quality, make_output, output_topic
 from fcn_follow.autopilots.parameters import CmdVelParameters, MavrosParameters, OutputParameters
 from fcn_follow.autopilots.px4 import setpoint_fields
@@ -269,6 +270,29 @@ def test_mavros_and_ardupilot_tell_once_that_the_vehicle_was_disarmed(arming):
     for armed in (False, True):
         say(host, armed)
     assert output.take_disarming() and not output.take_disarming()
+
+
+def test_a_vehicle_that_returns_armed_after_a_silence_may_have_been_disarmed_meanwhile(arming, monkeypatch):
+    """While MAVROS or the radio was cut off, somebody carried the drone away and armed it again."""
+    kind, say = arming
+    now_s = 100.0
+    monkeypatch.setattr(output_module, "time", SimpleNamespace(monotonic=lambda: now_s))
+    host = FakeHost()
+    output = make_output(host, OutputParameters(kind))
+    say(host, armed=False)
+    for silence_s in (60.0, 1.0, 4.9):  # it is armed for the first time; a message or some are lost
+        now_s += silence_s
+        say(host, armed=True)
+        assert output.take_disarming() == ""
+    if kind == "mavros":
+        say(host, armed=False, connected=False)
+    now_s += 7.0
+    say(host, armed=True)
+    assert output.take_disarming() == "a silence of 7 s, in which the vehicle may have been disarmed and armed"
+    assert output.take_disarming() == ""
+    now_s += 60.0
+    say(host, armed=False)
+    assert output.take_disarming() == "disarming"
 
 
 @pytest.mark.parametrize("arming", ["mavros"], indirect=True)

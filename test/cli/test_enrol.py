@@ -189,11 +189,25 @@ def test_weights_are_trained_whose_hero_is_the_person(clip, small, tmp_path):
         assert image[labels == 2].mean(axis=0).argmax() == 0, "the one in red"
 
 
+@pytest.mark.parametrize("left", ["hero.safetensors", "hero.checkpoint"])
+def test_an_earlier_training_is_not_overwritten(clip, small, tmp_path, left):
+    arguments = [*clip(*TWO, frames=150, speed=0.5), "--number", 1, "--finetune"]
+    path = tmp_path / "out" / left
+    path.parent.mkdir()
+    path.write_bytes(b"the work of a night")
+    done = fcn_follow(*arguments)
+    said = " ".join(done.stderr.split())
+    assert done.returncode == 1 and f"{left}: is there already; --resume continues its training" in said
+    assert path.read_bytes() == b"the work of a night" and not path.with_name("hero.json").exists()
+
+
 def test_a_training_that_was_stopped_goes_on_to_the_same_weights(clip, small, tmp_path):
     arguments = [*clip(*TWO, frames=150, speed=0.5), "--number", 1, "--finetune"]
     invoke(*arguments)
     path = tmp_path / "out" / "hero.checkpoint"
     whole = load_checkpoint(path)
+    path.unlink()
+    path.with_suffix(".safetensors").unlink()
     with stopped_after_a_checkpoint():
         out, errors = invoke(*arguments)
     assert "stopped" in errors and "8 frames seen" in out and f"written: {path.with_suffix('.safetensors')}" in out

@@ -45,6 +45,8 @@ def write_calibration(path: Path, camera: CameraIntrinsics) -> Path:
         f"camera_matrix:\n  rows: 3\n  cols: 3\n  data: [{fx}, 0.0, {cx}, 0.0, {fy}, {cy}, 0.0, 0.0, 1.0]\n"
         "distortion_model: plumb_bob\ndistortion_coefficients:\n  rows: 1\n  cols: 5\n"
         "  data: [0.1, -0.2, 0.001, 0.002, 0.0]\n"
+        "projection_matrix:\n  rows: 3\n  cols: 4\n"
+        f"  data: [{round(0.7 * fx, 6)}, 0.0, {cx}, 0.0, 0.0, {round(0.7 * fy, 6)}, {cy}, 0.0, 0.0, 0.0, 1.0, 0.0]\n"
     )
     return path
 

@@ -84,15 +84,15 @@ def messages(folder: Path, chance: random.Random) -> None:
     data = changed(chance.choice(pictures(chance)), chance)
     image = {"width": number(), "height": number(), "step": number(), "is_bigendian": 1, "data": data}
     image["encoding"] = chance.choice([*ENCODINGS, "", "[/x]\n", "e" * 999])
-    numbers = [chance.choice([0.0, 1.0, float("nan"), 1e308, -1.0]) for _ in range(9)]
+    k, p, d = ([chance.choice([0.0, 1.0, float("nan"), 1e308, -1.0]) for _ in range(count)] for count in (9, 12, 5))
     region = SimpleNamespace(x_offset=number(), y_offset=number(), width=number(), height=number())
-    camera = {"width": number(), "height": number(), "k": numbers, "roi": region}
+    camera = {"width": number(), "height": number(), "k": k, "p": p, "d": d, "roi": region}
     camera |= {"binning_x": number(), "binning_y": number()}
     chance.choice([
         lambda: pixels_of(SimpleNamespace(format=chance.choice(NAMES), data=data)),
         lambda: pixels_of(SimpleNamespace(**image)),
         lambda: message_labels(SimpleNamespace(**image)),
-        lambda: image_cameras(SimpleNamespace(**camera)),
+        lambda: image_cameras(SimpleNamespace(**camera), rectified=chance.random() < 0.5),
     ])()  # fmt: skip
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from fcn_follow.errors import UserError
+from fcn_follow.files import require_new
 from fcn_follow.networks.tensor_file import open_tensors, save_tensors
 
 KEY = "fcn_follow_checkpoint"
@@ -27,6 +28,12 @@ class Checkpoint:
 def checkpoint_path(weights: Path) -> Path:
     """The path of a training's checkpoint, beside its weights."""
     return weights.with_suffix(".checkpoint")
+
+
+def require_new_training(weights: Path) -> None:
+    """Raise UserError where an earlier training has left its weights or its checkpoint."""
+    for path in (weights, checkpoint_path(weights)):
+        require_new(path, "--resume continues its training; else move it away or choose another name")
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:

@@ -16,10 +16,12 @@ MAX_SIZES = 8  # a camera changes between few sizes
 class CameraWatch:
     """Keeps the camera that camera_info describes; `fault` is the reason if it cannot be used, `lens` a warning.
 
+    `rectified` is set if the images are rectified: their camera is then P, and the lens matters no more.
     `take` and `fitting` may be called from different threads.
     """
 
     def __init__(self) -> None:
+        self.rectified = False
         self.lens = ""
         self._cameras: tuple[CameraIntrinsics, ...] = ()
         self._firsts: dict[tuple[int, int], CameraIntrinsics] = {}
@@ -42,16 +44,16 @@ class CameraWatch:
     def take(self, message: Any) -> None:
         """Take a sensor_msgs/CameraInfo; an impossible one, or one of another camera, leaves no camera."""
         try:
-            cameras = image_cameras(message)
-            if change := self._change(message.header.frame_id, intrinsics(message)):
+            cameras = image_cameras(message, rectified=self.rectified)
+            if change := self._change(message.header.frame_id, intrinsics(message, rectified=self.rectified)):
                 raise MessageError(f"camera_info changed {change}; restart the segmenter if the camera was replaced")
         except MessageError as error:
             self._refusal, self._cameras = str(error), ()
             return
         self._cameras, self._refusal = cameras, ""
-        lens = intrinsics(message), message.distortion_model, *message.d
+        lens = self.rectified, cameras, message.distortion_model, *message.d
         if lens != self._known_lens:  # drivers repeat it with every image
-            self._known_lens, self.lens = lens, _lens_warning(message)
+            self._known_lens, self.lens = lens, "" if self.rectified else _lens_warning(message)
 
     def fitting(self, height_px: int, width_px: int) -> CameraIntrinsics | None:
         """The camera of an image of this size; None, and a fault, if camera_info is of another size.

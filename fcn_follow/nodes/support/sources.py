@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fcn_follow.errors import UserError
 from fcn_follow.geometry import CameraIntrinsics
-from fcn_follow.images.messages import MessageError, fitting_camera, image_cameras
+from fcn_follow.images.messages import MessageError, fitting_camera, image_cameras, is_rectified
 from fcn_follow.images.pictures import check_size
 from fcn_follow.lab.data.frames import FrameError, FrameSet, open_frames
 from fcn_follow.lab.recordings.frame_folders import decoded, true_labels
@@ -48,11 +48,13 @@ class Source:
     """An opened source: `frames(report)` plays it from its start.
 
     `report` is called for each frame that cannot be read and is skipped. A live source sets its own pace.
+    The images are `rectified` if the name of a bag's topic says so.
     """
 
     description: str
     frames: Callable[[Report], Iterator[PlayedFrame]]
     live: bool = False
+    rectified: bool = False
 
 
 def open_source(source: str, image_topic: str = "") -> Source:
@@ -138,6 +140,7 @@ def _bag(path: Path, image_topic: str) -> Source:
     with open_bag(path) as bag:
         topics = replace(choose_topics(bag, image_topic), mask="", centroid="")
         count = bag.count(topics.image)
+    rectified = is_rectified(topics.image)
 
     def play(report: Report) -> Iterator[PlayedFrame]:
         def skip(sentence: str) -> None:
@@ -146,7 +149,7 @@ def _bag(path: Path, image_topic: str) -> Source:
         with open_bag(path) as bag:
             for sentence in bag.damage:
                 report(sentence)
-            cameras = _cameras_of_bag(bag, topics.camera_info, skip) if topics.camera_info else ()
+            cameras = _cameras_of_bag(bag, topics.camera_info, rectified, skip) if topics.camera_info else ()
             start_ns: int | None = None
             for moment, image_rgb in decoded(bag, topics, tolerance_ns=0, tally=Tally(), report=skip):
                 start_ns = moment.image.recorded_ns if start_ns is None else start_ns
@@ -159,14 +162,14 @@ def _bag(path: Path, image_topic: str) -> Source:
                     skip(f"{path}: {topics.truth} at stamp {moment.image.stamp_ns} ns: {error}")
                 yield PlayedFrame(image_rgb, time_s, labels, camera, moment.image.stamp_ns or moment.time_ns)
 
-    return Source(f"bag {path}, topic {topics.image}, {count} images", play)
+    return Source(f"bag {path}, topic {topics.image}, {count} images", play, rectified=rectified)
 
 
-def _cameras_of_bag(bag: Bag, topic: str, skip: Report) -> tuple[CameraIntrinsics, ...]:
+def _cameras_of_bag(bag: Bag, topic: str, rectified: bool, skip: Report) -> tuple[CameraIntrinsics, ...]:
     """The possible cameras of the images by the first valid camera_info; empty if there is none."""
     for raw in bag.messages([topic], skip):
         try:
-            return image_cameras(decode(raw))
+            return image_cameras(decode(raw), rectified=rectified)
         except MessageError as error:
             skip(f"{bag.path}: {topic}: {error}")
     return ()

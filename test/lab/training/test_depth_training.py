@@ -323,7 +323,17 @@ def test_depth_is_learned_on_hero_nets_eyes_shown_and_scored(folder):
     assert "MSE(mask)" in page.stdout and "under the true mask" in page.stdout
 
     refused = fcn_follow(
-        "train", "--network", "fcn_000", "--data", folder, "--judge", judged, "--out", out, "--start-from", eyes
+        "train",
+        "--network",
+        "fcn_000",
+        "--data",
+        folder,
+        "--judge",
+        judged,
+        "--out",
+        "w.safetensors",
+        "--start-from",
+        eyes,
     )
     assert refused.returncode == 1
     assert "weights to start from are of hero_net, not fcn_000" in refused.stderr

@@ -369,6 +369,15 @@ def test_trainings_that_are_refused(data):
         assert not out.exists()
 
 
+@pytest.mark.parametrize("left", ["w.safetensors", "w.checkpoint"])
+def test_an_earlier_training_is_not_overwritten(data, left):
+    (data / left).write_bytes(b"the work of a night")
+    refused = fcn_follow(*command(data, data / "w.safetensors"))
+    said = " ".join(refused.stderr.split())
+    assert refused.returncode == 1 and f"{left}: is there already; --resume continues its training" in said
+    assert (data / left).read_bytes() == b"the work of a night"
+
+
 def test_what_a_split_does_not_show_is_reported(data, tmp_path):
     frames = open_frames(write_frames(tmp_path / "empty", 2, hero_heights=(0,)))
     bank = load_bank(all_frames([frames]), 32)

@@ -257,6 +257,10 @@ def test_files_that_are_refused_in_one_line(files):
     assert "not an HDF5 file, or a damaged one" in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
     assert not out.exists()
+    out.write_bytes(b"the training of a night")
+    result = fcn_follow("import-keras", files / "model_weights", files / "config_model_weights", "--out", out)
+    assert result.returncode == 1 and "w.safetensors: is there already; move it away" in " ".join(result.stderr.split())
+    assert out.read_bytes() == b"the training of a night"
 
 
 def small_graph():

@@ -14,7 +14,7 @@ from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
 from fcn_follow.geometry import CameraIntrinsics
-from fcn_follow.images.messages import MessageError, fill_camera_info, intrinsics
+from fcn_follow.images.messages import MessageError, fill_camera_info, intrinsics, is_rectified
 from fcn_follow.nodes.support.camera_watch import CameraWatch
 from fcn_follow.nodes.support.image_watch import PictureWatch, StampWatch
 from fcn_follow.nodes.support.segmenter_health import SegmenterHealth
@@ -96,6 +96,56 @@ def test_a_lens_that_is_far_from_a_pinhole_is_named(model, coefficients, percent
     else:
         said = re.fullmatch(r"the lens moves the image's border by (-?\d+) %, .*rectified images.*", summary)
         assert said and int(said[1]) == pytest.approx(percent, abs=1)
+
+
+@pytest.mark.parametrize(
+    ("topic", "expected"),
+    [
+        ("/camera/image_rect", True),
+        ("/camera/image_rect_color", True),
+        ("/camera/image_rect_color/compressed", True),
+        ("/camera/infra1/image_rect_raw", True),
+        ("/zed/zed_node/rgb/color/rect/image/compressed", True),
+        ("/camera/image_rectified", True),
+        ("/image_raw", False),
+        ("/image_raw/compressed", False),
+        ("/camera/image_color", False),
+        ("/camera/image_unrectified", False),
+        ("/direct/rectangle/image", False),
+        ("/rect/drone1/camera/image_raw", False),
+    ],
+)
+def test_a_topic_has_rectified_images_if_its_name_says_so(topic, expected):
+    assert is_rectified(topic) is expected
+
+
+def test_rectified_images_are_those_of_the_projection_matrix_and_have_no_lens():
+    """As with alpha = 1: the whole of a wide image, drawn smaller."""
+    message = info()
+    message.distortion_model, message.d = "plumb_bob", array("d", [-0.3, 0.0, 0.0, 0.0, 0.0])
+    message.p = [200.0, 0.0, 310.0, -20.0, 0.0, 210.0, 230.0, 0.0, 0.0, 0.0, 1.0, 0.0]
+    message.binning_x = message.binning_y = 2
+    health = SegmenterHealth()
+    health.camera.rectified = True
+    health.camera.take(message)
+    assert health.camera.fitting(240, 320) == CameraIntrinsics(320, 240, 100.0, 105.0, 155.0, 115.0)
+    _, summary = health.level_and_summary(time.monotonic(), SegmenterParameters(), "image_rect")
+    assert summary == "segmenting"
+    message.p[0] = message.p[5] = 500.0
+    health.camera.take(message)
+    assert health.camera.fault.startswith("camera_info changed from fx 200 to 500")
+
+
+def test_rectified_images_without_a_projection_matrix_are_used_only_if_the_lens_does_not_distort():
+    message = info()
+    message.p = [0.0] * 12
+    watch = CameraWatch()
+    watch.rectified = True
+    watch.take(message)
+    assert (watch.camera, watch.fault) == (CAMERA, "")
+    message.d = array("d", [-0.3, 0.0, 0.0, 0.0, 0.0])
+    watch.take(message)
+    assert watch.camera is None and "not calibrated" in watch.fault
 
 
 def test_a_camera_that_changes_is_a_fault_until_the_first_one_returns():

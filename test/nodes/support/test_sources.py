@@ -79,11 +79,12 @@ def test_a_video_that_is_cut_off_is_reported(tmp_path):
 
 @pytest.mark.parametrize("storage", [StoragePlugin.SQLITE3, StoragePlugin.MCAP])
 @pytest.mark.parametrize("compressed", [False, True])
-def test_a_bag_with_its_own_stamps_camera_and_masks(tmp_path, storage, compressed):
+@pytest.mark.parametrize("image_topic", ["/cam/image_raw", "/cam/image_rect"])
+def test_a_bag_with_its_own_stamps_camera_and_masks(tmp_path, storage, compressed, image_topic):
     path = tmp_path / "bag"
     image_type = CompressedImage if compressed else Image
     topics = {
-        "/cam/image_raw" + ("/compressed" if compressed else ""): image_type,
+        image_topic + ("/compressed" if compressed else ""): image_type,
         "/cam/camera_info": CameraInfo,
         "/ground_truth/label_mask": Image,
     }
@@ -96,6 +97,7 @@ def test_a_bag_with_its_own_stamps_camera_and_masks(tmp_path, storage, compresse
         for index in range(3):
             image, labels = frame(10 * index)
             info, truth, picture = fill_camera_info(CameraInfo(), CAMERA), fill_image(Image(), labels), image_type()
+            (info.k if image_topic == "/cam/image_rect" else info.p)[0] = 140.0
             if compressed:
                 picture = CompressedImage(format="png", data=cv2.imencode(".png", image[..., ::-1])[1].tobytes())
             else:
@@ -104,6 +106,7 @@ def test_a_bag_with_its_own_stamps_camera_and_masks(tmp_path, storage, compresse
                 message.header.stamp.sec = 100 + index
             for connection, message in zip(connections[::-1], (truth, info, picture), strict=True):
                 writer.write(connection, 10**11 + index * 200_000_000, serialize_message(message))
+    assert open_source(str(path)).rectified == (image_topic == "/cam/image_rect")
     for source in (path, next(path.glob("*.db3" if storage is StoragePlugin.SQLITE3 else "*.mcap"))):
         frames, reports = play(source)
         assert reports == []
