@@ -90,7 +90,7 @@ def require_metres(card: ModelCard) -> None:
     """Raise UserError for weights without a depth head in metres."""
     if card.depth != METRES:
         problem = f"gives depth as {card.depth}" if card.depth else "gives no depth"
-        raise UserError(f"the network {card.network} {problem}; wanted are weights with a depth head that says metres")
+        raise UserError(f"the network {card.network} {problem}; use weights with a depth head that gives metres")
 
 
 def read_card(path: Path) -> ModelCard:
@@ -182,19 +182,19 @@ def _kind_problem(card: ModelCard) -> str:
     for item in dataclasses.fields(card):
         value = getattr(card, item.name)
         if type(value) not in _KINDS[str(item.type)]:
-            return f"has {shown(value)} as {item.name}; wanted is {item.type}"
+            return f"has {shown(value)} as {item.name}; it must be {item.type}"
     for name, score in card.scores.items():
         if type(score) not in (int, float):
-            return f"has {shown(score)} as the score {shown(name)}; wanted is a number"
+            return f"has {shown(score)} as the score {shown(name)}; it must be a number"
     return ""
 
 
 def _card_problem(card: ModelCard, classes: tuple[str, ...]) -> str:
     """Which value of the card is impossible, or an empty text."""
     if card.classes != classes:
-        return f"names the classes {', '.join(map(str, card.classes))[:MAX_SHOWN]}; wanted are {', '.join(classes)}"
+        return f"names the classes {', '.join(map(str, card.classes))[:MAX_SHOWN]}; they must be {', '.join(classes)}"
     if card.normalisation != NORMALISATION:
-        return f"wants the input as {shown(card.normalisation)}; this package feeds {NORMALISATION!r}"
+        return f"expects the input as {shown(card.normalisation)}; this package gives {NORMALISATION!r}"
     sides_px = card.input_height_px, card.input_width_px
     if not (min(sides_px) >= 8 and max(sides_px) <= MAX_INPUT_SIDE_PX and sides_px[0] * sides_px[1] <= MAX_INPUT_PX):
         return f"has an impossible input size of {card.input_width_px}x{card.input_height_px}"

@@ -289,7 +289,7 @@ def test_weights_that_are_refused(tmp_path):
         ({"hero_probability_threshold": 1.5}, "hero_probability_threshold of 1.5"),
         ({"hero_min_area_px": 0}, "hero_min_area_px of 0"),
         ({"classes": ["cat", "dog"]}, "names the classes cat, dog"),
-        ({"normalisation": "none"}, "wants the input as 'none'"),
+        ({"normalisation": "none"}, "expects the input as 'none'"),
         ({"surprise": 1}, "cannot be read"),
     ],
 )

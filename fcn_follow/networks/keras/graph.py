@@ -155,7 +155,7 @@ def build_graph(graph: KerasGraph) -> GraphNetwork:
     if shape != (1, CLASS_COUNT, *size):
         raise UserError(
             f"its output is {shape[3]}x{shape[2]} of {shape[1]} classes; "
-            f"wanted are {size[1]}x{size[0]} of background, other people, hero"
+            f"it must be {size[1]}x{size[0]} of background, other people, hero"
         )
     return network
 

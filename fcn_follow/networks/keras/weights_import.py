@@ -82,7 +82,7 @@ def parse_architecture(text: str) -> KerasGraph:
         name, first = _input_layer(layers)
         height, width, channels = (first.get("batch_input_shape") or first["batch_shape"])[1:]
         if channels != 3:
-            raise UserError(f"layer {shown(name)}: takes {channels} channels; wanted are the 3 of an RGB image")
+            raise UserError(f"layer {shown(name)}: takes {channels} channels; they must be the 3 of an RGB image")
         last = outputs[0][0] if isinstance(outputs[0], list) else outputs[0]
         graph = [_layer(entry, name, last) for entry in layers if entry["class_name"] != "InputLayer"]
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
@@ -97,7 +97,7 @@ def parse_architecture(text: str) -> KerasGraph:
 def _input_layer(layers: list[Mapping[str, Any]]) -> tuple[str, Mapping[str, Any]]:
     inputs = [entry for entry in layers if entry["class_name"] == "InputLayer"]
     if len(inputs) != 1:
-        raise UserError(f"it has {len(inputs)} inputs; wanted is one image")
+        raise UserError(f"it has {len(inputs)} inputs; it must have one image")
     return inputs[0]["name"], inputs[0]["config"]
 
 
@@ -118,14 +118,14 @@ def _layer(entry: Mapping[str, Any], input_name: str, output_name: str) -> Graph
     same = config.get("padding", "same") == "same"
     unknown = f"the activation {shown(activation)} is not known"
     for wrong, problem in (
-        (config.get("data_format") == "channels_first", "has its channels first; wanted are channels last"),
+        (config.get("data_format") == "channels_first", "has its channels first; they must be last"),
         (is_conv and not (softmax or activation in ("linear", "relu")), unknown),
-        (name == output_name and not softmax, "is the output; wanted is a Conv2D with softmax"),
+        (name == output_name and not softmax, "is the output; it must be a Conv2D with softmax"),
         (is_conv and not same and kernel != (1, 1), "the padding must be 'same'"),
         (config.get("depth_multiplier", 1) != 1, f"has a depth_multiplier of {shown(config.get('depth_multiplier'))}"),
         (config.get("groups", 1) != 1, f"has {shown(config.get('groups'))} groups"),
         (layer_kind in ("batch_norm", "concatenate") and config.get("axis", -1) not in (-1, 3, [3], [-1]),
-         f"works along the axis {shown(config.get('axis'))}; wanted are the channels"),
+         f"works along the axis {shown(config.get('axis'))}; it must be that of the channels"),
     ):  # fmt: skip
         if wrong:
             raise UserError(f"{where}: {problem}")
@@ -187,7 +187,7 @@ def _open(path: Path) -> h5py.File:
         if zipfile.is_zipfile(path):
             raise UserError(f"{path}: a zip, as Keras 3 saves a model (.keras); {SAVE_AGAIN}") from error
         raise UserError(
-            f"{path}: not an HDF5 file, or a damaged one; wanted is what Keras' model.save writes"
+            f"{path}: not an HDF5 file, or a damaged one; it must be written by Keras' model.save"
         ) from error
 
 
@@ -216,7 +216,7 @@ def _datasets(root: h5py.Group) -> Iterator[tuple[str, str, h5py.Dataset]]:
         layer, parent, name, depth = pending.pop()
         where = f"{parent.name}/{name}"[:200]
         if parent.get(name, getclass=True, getlink=True) is not h5py.HardLink:
-            raise UserError(f"{where} is a link; wanted is plain data")
+            raise UserError(f"{where} is a link; only plain data is read")
         item = parent[name]
         if isinstance(item, h5py.Group):
             if depth == MAX_DEPTH or len(pending) + len(item) > MAX_DATASETS:

@@ -156,7 +156,7 @@ def test_a_training_on_pets_learns_and_prints_the_figures(folder, tmp_path):
 
     flown = fcn_follow("score", "--weights", str(out), "--data", str(folder))
     assert flown.returncode == 1
-    assert "names the classes pet, background, border; wanted are background, other people, hero" in flown.stderr
+    assert "names the classes pet, background, border; they must be background, other people, hero" in flown.stderr
 
 
 @pytest.mark.parametrize(
