@@ -15,7 +15,6 @@ COMMANDS = {
     "models": "models:models",
     "train": "training:train",
     "find-lr": "find_lr:find_lr",
-    "average": "averaging:average",
     "results": "results:results",
     "weights-page": "weights_page:weights_page",
     "score": "scoring:score",
