@@ -2,7 +2,7 @@
 
 The frame is map (east, north, up) because ArduPilot, from 4.5 to at least 4.7, does not change the sign of linear.y in
 base_link and rotates the velocity by roll and pitch too. Whether it is armed is heard on ap/status, where
-ardupilot_msgs is installed and ArduPilot sends that.
+ardupilot_msgs is installed and ArduPilot sends that; it does so at changes only, so that a silence is not heard.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class ArdupilotDdsOutput(Output):
 
     def __init__(self, host: Host, _parameters: OutputParameters) -> None:
         self._publish = host.publisher(TwistStamped, "ap/cmd_vel", Quality(reliable=False))
-        self._arming = Arming()
+        self._arming = Arming(repeats=False)
         self._arming.listen(
             host, "ardupilot_msgs", "Status", "ap/status", Quality(transient_local=True),
             lambda status: self._arming.take(status.armed),

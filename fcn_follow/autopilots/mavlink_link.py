@@ -13,6 +13,7 @@ import socket
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, NoReturn
 
 from fcn_follow.autopilots.parameters import MavlinkParameters
@@ -50,6 +51,7 @@ class MavlinkLink:
         self.others: tuple[str, ...] = ()
         self._source = parameters.target_system, AUTOPILOT_COMPONENT
         self._connection: Any = None
+        self._device = -1
         self._error: Exception | None = None
         self._lock = threading.Lock()
         self._tried, self._ended = threading.Event(), threading.Event()
@@ -97,6 +99,7 @@ class MavlinkLink:
                 self._ended.wait(REOPENING_S)
 
     def _open(self) -> None:
+        self._lock_device()
         connection = self._mavutil.mavlink_connection(
             self._parameters.address,
             baud=self._parameters.baud,
@@ -110,14 +113,23 @@ class MavlinkLink:
             connection.port.write_timeout = WRITING_S
         if isinstance(connection.port, socket.socket):  # pymavlink shares its UDP port with whoever opens it later
             connection.port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
-        elif connection.fd is not None and os.isatty(connection.fd):  # two openers would each get a part of the bytes
-            try:
-                fcntl.flock(connection.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                connection.close()
-                raise OSError("in use by another program, such as a second follower; stop it") from error
         with self._lock:
             self._connection = connection
+
+    def _lock_device(self) -> None:
+        """Lock a serial device until the connection is dropped. Raises OSError where another program has locked it.
+
+        Two programs would each get a part of the bytes. Already opening it with pyserial would change the other
+        program's baud rate, so the lock comes first.
+        """
+        path = Path(self._parameters.address)
+        if not path.is_char_device():
+            return
+        self._device = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+        try:
+            fcntl.flock(self._device, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise OSError("in use by another program, such as a second follower; stop it") from error
 
     def _read(self) -> None:
         """Read what has arrived, or wait for READING_S."""
@@ -145,6 +157,9 @@ class MavlinkLink:
     def _drop(self) -> None:
         with self._lock, contextlib.suppress(OSError):
             connection, self._connection = self._connection, None
+            device, self._device = self._device, -1
+            if device >= 0:
+                os.close(device)
             if connection is not None:
                 connection.close()
 

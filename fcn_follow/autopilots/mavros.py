@@ -20,6 +20,7 @@ from fcn_follow.errors import UserError
 from fcn_follow.geometry import VelocityCommand
 
 ASK_PERIOD_S = 2.0
+MAX_STATE_AGE_S = 3.0  # MAVROS publishes its state with each heartbeat of the autopilot, at 1 Hz
 MAV_FRAMES = {"base_link": ("BODY_NED", "BODY_OFFSET_NED"), "map": ("LOCAL_NED", "LOCAL_OFFSET_NED")}
 
 
@@ -34,8 +35,8 @@ class MavrosOutput(Output):
             raise UserError(f"parameter mavros.node: mavros.topic {topic} is not named after MAVROS' node; name it")
         self._mav_frame = ""
         self._arming, self._is_connected = Arming(), True
-        state_topic = "/".join([*self._plugin.split("/")[:-1], "state"])
-        self._arming.listen(host, "mavros_msgs", "State", state_topic, Quality(reliable=False), self._take_state)
+        self._state_topic = "/".join([*self._plugin.split("/")[:-1], "state"])
+        self._arming.listen(host, "mavros_msgs", "State", self._state_topic, Quality(reliable=False), self._take_state)
         self._publish = host.publisher(TwistStamped, topic, Quality())
         self._end_asking = host.every(ASK_PERIOD_S, host.question(self._plugin, "mav_frame", self._take_mav_frame))
 
@@ -57,7 +58,11 @@ class MavrosOutput(Output):
             )
         if self._frame_id == "map" and yaw_odom_rad is None:
             return "output mavros in frame map needs odom"
-        return self._arming.fault if self._is_connected else "MAVROS has no connection to the autopilot"
+        if not self._is_connected:
+            return "MAVROS has no connection to the autopilot"
+        if self._arming.silence_s > MAX_STATE_AGE_S:
+            return f"{self._state_topic} is silent (does MAVROS run?)"
+        return self._arming.fault
 
     def take_disarming(self) -> str:
         return self._arming.take_disarming()

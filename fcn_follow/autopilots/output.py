@@ -22,7 +22,7 @@ OUTPUTS = {
     "mavlink": "fcn_follow.autopilots.mavlink:MavlinkOutput",
 }
 MAX_SILENCE_S = 5.0
-"""Vehicles report at 1 Hz or more whether they are armed; in this time nobody disarms, moves and arms one."""
+"""Vehicles repeat their report at 1 Hz or more; in this time nobody disarms, moves and arms one."""
 TOPICS = {"cmd_vel": "cmd_vel", "ardupilot_dds": "ap/cmd_vel", "px4": "fmu/in/trajectory_setpoint", "mavlink": ""}
 
 
@@ -54,10 +54,14 @@ class Host(Protocol):
 
 
 class Arming:
-    """Whether the vehicle reports that it is armed; None while that is not known."""
+    """Whether the vehicle reports that it is armed; None while that is not known.
 
-    def __init__(self) -> None:
+    A vehicle that does not repeat its report (repeats=False) reports changes only, and its silence means nothing.
+    """
+
+    def __init__(self, repeats: bool = True) -> None:
         self.is_armed: bool | None = None
+        self._repeats = repeats
         self._unknown = "unknown"
         self._disarming = ""
         self._heard_s = -math.inf
@@ -72,15 +76,21 @@ class Arming:
         """That the vehicle says that it is not armed, or an empty text."""
         return "the autopilot is not armed" if self.is_armed is False else ""
 
+    @property
+    def silence_s(self) -> float:
+        """The time since the last report, that of a suspended machine included; 0 where silence means nothing."""
+        if self.is_armed is None or not self._repeats:
+            return 0.0
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - self._heard_s
+
     def take(self, is_armed: bool) -> None:
         """Take a message of the vehicle."""
-        now_s = time.monotonic()
-        silence_s = now_s - self._heard_s
+        silence_s = self.silence_s
         if self.is_armed and not is_armed:
             self._disarming = "disarming"
         elif self.is_armed and silence_s > MAX_SILENCE_S:
             self._disarming = f"a silence of {silence_s:.0f} s, in which the vehicle may have been disarmed and armed"
-        self.is_armed, self._heard_s = is_armed, now_s
+        self.is_armed, self._heard_s = is_armed, time.clock_gettime(time.CLOCK_BOOTTIME)
 
     def listen(
         self, host: Host, package: str, name: str, topic: str, quality: Quality, take: Callable[[Any], None]

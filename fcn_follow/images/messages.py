@@ -6,7 +6,6 @@ Reading works on any object with the fields of the message, so that bags can be 
 from __future__ import annotations
 
 import math
-import re
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,8 @@ from fcn_follow.geometry import CameraIntrinsics
 from fcn_follow.images.pictures import MAX_SIDE_PX, check_size, decode_picture
 
 UInt8Array = NDArray[np.uint8]
+RECTIFIED = {"rect", "rectified", "rectify", "undistorted"}
+"""Words in the name of a topic with rectified images."""
 MIN_ASPECT, MAX_ASPECT = 0.5, 2.0  # fx / fy; pixels are about square
 MIN_FIELD_OF_VIEW_DEG, MAX_FIELD_OF_VIEW_DEG = 5.0, 170.0  # horizontal field of view of a pinhole camera
 
@@ -152,9 +153,10 @@ def fill_image(message: Any, pixels: NDArray[np.uint8] | NDArray[np.float32]) ->
 
 
 def is_rectified(topic: str) -> bool:
-    """Whether an image topic has rectified images, by its last two names: image_rect, image_rect_color, rect/image."""
-    words = re.split("[/_]", "/".join(topic.removesuffix("/compressed").split("/")[-2:]))
-    return not {"rect", "rectified"}.isdisjoint(words)
+    """Whether an image topic has rectified images, by its name or the one before: image_rect_color, rect/image."""
+    *_, before, name = ("/" + topic.removesuffix("/compressed")).split("/")
+    words = set(name.split("_"))
+    return bool(RECTIFIED & words) or ("raw" not in words and bool(RECTIFIED & set(before.split("_"))))
 
 
 def intrinsics(message: Any, *, rectified: bool = False) -> CameraIntrinsics:
@@ -164,7 +166,8 @@ def intrinsics(message: Any, *, rectified: bool = False) -> CameraIntrinsics:
     """
     k, p, d = (getattr(message, name if hasattr(message, name) else name.upper()) for name in "kpd")
     matrix = matrix_of_images(k, p, d, rectified=rectified)
-    return plausible_camera("camera_info", int(message.width), int(message.height), matrix)
+    source = "P of camera_info, for images of a rectified topic," if rectified else "camera_info"
+    return plausible_camera(source, int(message.width), int(message.height), matrix)
 
 
 def matrix_of_images(

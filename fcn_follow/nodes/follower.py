@@ -314,8 +314,7 @@ class FollowerNode(ParameterNode):
     def _on_people(self, serialized: bytes) -> None:
         if len(serialized) > MAX_PEOPLE_BYTES:
             self._crowd_s = time.monotonic()
-            size = f"a message of {len(serialized)} bytes, longer than {MAX_PEOPLE_BYTES}"
-            self._faults.set("people", f"other people are refused: {size}, is not read")
+            self._faults.set("people", f"other people are refused: a message is longer than {MAX_PEOPLE_BYTES} bytes")
             return
         message = deserialize_message(serialized, PoseArray)
         if self._is_of_the_camera(message):

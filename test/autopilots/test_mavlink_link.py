@@ -79,7 +79,10 @@ def test_a_port_belongs_to_one_link_until_that_is_closed(link, address):
 class Serial:
     """The part of pyserial's class that pymavlink uses, so that the test needs no pyserial."""
 
+    opened = 0
+
     def __init__(self, device: str, *_: object, **__: object) -> None:
+        Serial.opened += 1
         self.fd = os.open(device, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
 
     def fileno(self) -> int:
@@ -94,12 +97,14 @@ class Serial:
 
 def test_a_serial_device_belongs_to_one_link_until_that_is_closed(monkeypatch):
     monkeypatch.setitem(sys.modules, "serial", SimpleNamespace(Serial=Serial, SerialException=OSError))
+    monkeypatch.setattr(Serial, "opened", 0)
     vehicle, device = os.openpty()
     tty.setraw(device)
     parameters = MavlinkParameters(os.ttyname(device))
     link = MavlinkLink(parameters, time.time_ns, ("HEARTBEAT",))
     with pytest.raises(UserError, match=r"parameter mavlink\.address: '/dev/.*' cannot be opened: in use by another"):
         MavlinkLink(parameters, time.time_ns, ("HEARTBEAT",))
+    assert Serial.opened == 1, "pyserial would have changed the baud rate of the first link"
     os.write(vehicle, heartbeat(1))
     assert wait_until(lambda: bool(list(link.take())), lambda: time.sleep(0.05))
     link.close()

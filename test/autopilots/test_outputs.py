@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+import time
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
@@ -276,19 +277,27 @@ def test_a_vehicle_that_returns_armed_after_a_silence_may_have_been_disarmed_mea
     """While MAVROS or the radio was cut off, somebody carried the drone away and armed it again."""
     kind, say = arming
     now_s = 100.0
-    monkeypatch.setattr(output_module, "time", SimpleNamespace(monotonic=lambda: now_s))
+    clock = SimpleNamespace(clock_gettime=lambda _: now_s, CLOCK_BOOTTIME=time.CLOCK_BOOTTIME)
+    monkeypatch.setattr(output_module, "time", clock)
     host = FakeHost()
     output = make_output(host, OutputParameters(kind))
+    reported(host, "BODY_NED")
     say(host, armed=False)
     for silence_s in (60.0, 1.0, 4.9):  # it is armed for the first time; a message or some are lost
         now_s += silence_s
         say(host, armed=True)
         assert output.take_disarming() == ""
-    if kind == "mavros":
-        say(host, armed=False, connected=False)
     now_s += 7.0
+    if kind == "ardupilot_dds":  # it reports changes only, such as one of its mode
+        assert output.fault(0.0) == ""
+        say(host, armed=True)
+        assert output.take_disarming() == ""
+        return
+    assert output.fault(0.0) == "mavros/state is silent (does MAVROS run?)", "no command before the next report"
+    say(host, armed=False, connected=False)
     say(host, armed=True)
     assert output.take_disarming() == "a silence of 7 s, in which the vehicle may have been disarmed and armed"
+    assert output.fault(0.0) == ""
     assert output.take_disarming() == ""
     now_s += 60.0
     say(host, armed=False)

@@ -197,7 +197,8 @@ def test_an_earlier_training_is_not_overwritten(clip, small, tmp_path, left):
     path.write_bytes(b"the work of a night")
     done = fcn_follow(*arguments)
     said = " ".join(done.stderr.split())
-    assert done.returncode == 1 and f"{left}: is there already; --resume continues its training" in said
+    advice = "--resume continues its training" if "checkpoint" in left else "move it away or choose another name"
+    assert done.returncode == 1 and f"{left}: is there already; {advice}" in said
     assert path.read_bytes() == b"the work of a night" and not path.with_name("hero.json").exists()
 
 

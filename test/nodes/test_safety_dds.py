@@ -145,7 +145,7 @@ def test_people_in_the_way_stop_the_drone(rig, follower):
     held_for(rig, text, lambda: show(far, (math.nan, 0.0, 0.0)))
     fly(rig, lambda: show(far))
     flood = [(0.0, 0.5, 100.0)] * 1200
-    held_for(rig, "other people are refused: a message of 67", lambda: show(*flood))
+    held_for(rig, "other people are refused: a message is longer", lambda: show(*flood))
     fly(rig, lambda: show(far))
 
 

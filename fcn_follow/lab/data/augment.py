@@ -98,8 +98,16 @@ def augment(
 ) -> tuple[Tensor, Tensor]:
     """A batch changed at random and resized to size_px x size_px.
 
-    Raises UserError if people should be pasted into frames with depth: they would not stand on the ground.
+    Raises UserError if people are to be pasted into frames with depth: they would not stand on the ground.
     """
+    images, masks = rearrange(images, masks, size_px, parameters, generator)
+    return degrade(images, parameters, generator), masks
+
+
+def rearrange(
+    images: Tensor, masks: Tensor, size_px: int, parameters: AugmentParameters, generator: Generator
+) -> tuple[Tensor, Tensor]:
+    """The first half of `augment`: where things are and who is there, at size_px x size_px."""
     if masks.shape[1] > MASK_CHANNELS and (parameters.paste_people > 0 or parameters.paste_hero > 0):
         raise UserError("augment.paste_hero and augment.paste_people must be 0 where depth is learned")
     joined = torch.cat([images, masks], 1)
@@ -120,12 +128,17 @@ def augment(
         result = _paste(result, joined, HERO, parameters.paste_hero, generator)
     if parameters.mosaic > 0:
         result = _mosaic(result, parameters.mosaic, generator)
-    pictures = _colour(result[:, :3], parameters.colour, generator)
+    return result[:, :3], result[:, 3:]
+
+
+def degrade(pictures: Tensor, parameters: AugmentParameters, generator: Generator) -> Tensor:
+    """The second half of `augment`: light, colours, blur, noise and JPEG, which depend on the size in pixels."""
+    pictures = _colour(pictures, parameters.colour, generator)
     pictures = _contrast(pictures, parameters.contrast, generator)
     pictures = _blur(pictures, parameters.blur, generator)
     pictures = _noise(pictures, parameters.noise, generator)
     pictures = _jpeg(pictures, parameters.jpeg, generator)
-    return pictures.clamp(0.0, 1.0), result[:, 3:]
+    return pictures.clamp(0.0, 1.0)
 
 
 def _uniform(count: int, low: float, high: float, generator: Generator, device: torch.device) -> Tensor:

@@ -32,8 +32,12 @@ def checkpoint_path(weights: Path) -> Path:
 
 def require_new_training(weights: Path) -> None:
     """Raise UserError where an earlier training has left its weights or its checkpoint."""
-    for path in (weights, checkpoint_path(weights)):
-        require_new(path, "--resume continues its training; else move it away or choose another name")
+    checkpoint = checkpoint_path(weights)
+    advice = "move it away or choose another name"
+    if checkpoint.exists():
+        advice = f"--resume continues its training with the same settings; for another training {advice}"
+    for path in (weights, checkpoint):
+        require_new(path, advice)
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:

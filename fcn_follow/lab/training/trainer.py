@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from fcn_follow.errors import UserError
-from fcn_follow.lab.data.augment import augment, normalise, resize, resize_frames, to_tensors
+from fcn_follow.lab.data.augment import degrade, normalise, rearrange, resize, resize_frames, to_tensors
 from fcn_follow.lab.data.bank import FrameBank
 from fcn_follow.lab.scoring.evaluation import LabelledFrame, evaluate
 from fcn_follow.lab.training.checkpoint import (
@@ -138,9 +138,7 @@ class Trainer:
         checkpoint = load_checkpoint(path)
         notes = checkpoint.notes
         if notes["parameters"] != dataclasses.asdict(self.parameters) or notes.get("data") != self.data:
-            raise UserError(
-                f"{path}: made with other settings or data; resume with the same, or start again without --resume"
-            )
+            raise UserError(f"{path}: made with other settings or data; resume with the same, or choose another --out")
         restore_module("network", self.network, checkpoint.tensors)
         if self.parameters.ema_decay:
             restore_module("average", self.average, checkpoint.tensors)
@@ -183,14 +181,15 @@ class Trainer:
         return quality(result, self.parameters.keep_by), card_scores(result)
 
     def batch(self, indices: Tensor) -> Batch:
-        """The bank's frames at these indices, augmented; a teacher with a larger input sees them at its own size."""
+        """The bank's frames at these indices, augmented; a teacher sees them at its own size, not yet degraded."""
         indices, size_px = indices.to(self.device), self.parameters.input_px
         images, masks = to_tensors(self.images[indices], self.labels[indices])
         targets = torch.cat([masks, self.depth[indices].float()], 1)
         seen_px = max(size_px, self.teacher.card.input_height_px) if self.teacher else size_px
-        images, targets = augment(images, targets, seen_px, self.parameters.augment, self.generator)
+        images, targets = rearrange(images, targets, seen_px, self.parameters.augment, self.generator)
         answers = self._teacher_answers(images) if self.teacher else None
         images, targets = resize_frames(images, targets, size_px)
+        images = degrade(images, self.parameters.augment, self.generator)
         return Batch(normalise(images).contiguous(memory_format=torch.channels_last), targets, answers)
 
     def _teacher_answers(self, images: Tensor) -> Tensor:

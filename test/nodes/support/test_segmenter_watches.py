@@ -113,6 +113,8 @@ def test_a_lens_that_is_far_from_a_pinhole_is_named(model, coefficients, percent
         ("/camera/image_unrectified", False),
         ("/direct/rectangle/image", False),
         ("/rect/drone1/camera/image_raw", False),
+        ("/camera/image_undistorted", True),
+        ("/rect/image_raw", False),
     ],
 )
 def test_a_topic_has_rectified_images_if_its_name_says_so(topic, expected):
