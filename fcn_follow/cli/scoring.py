@@ -124,7 +124,11 @@ def scored_refs(
     report_absent_runs(split, runs, [ref for ref, _ in refs])
     chosen = [(ref, kind) for ref, kind in refs if ref.run in runs]
     if not chosen:
-        raise UserError(f"none of the frames belongs to the runs {', '.join(sorted(runs))}")
+        there = ", ".join(sorted({ref.run for ref, _ in refs}))
+        raise UserError(
+            f"none of the frames belongs to the runs {', '.join(sorted(runs))}; the data has the runs {there}: name "
+            "those of your own frames in a file for --split"
+        )
     return chosen
 
 

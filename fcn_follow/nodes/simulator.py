@@ -156,7 +156,9 @@ class SimulatorNode(ParameterNode):
     def _run(self, episode: Episode, log: LiveLog | None) -> None:
         """One step each STEP_S; `begun_s` is the machine's time at the episode's time 0."""
         begun_s = time.monotonic()
-        self._origin_ns = 0 if self._settings.clock else self.get_clock().now().nanoseconds
+        with self._lock:
+            self._origin_ns = 0 if self._settings.clock else self.get_clock().now().nanoseconds
+            self._commands = []  # their stamps are of before the flight
         while not self._stopping.is_set():
             with self._lock:
                 commands, self._commands = self._commands, []
@@ -252,9 +254,10 @@ class SimulatorNode(ParameterNode):
     def _on_command(self, message: Any) -> None:
         twist = message.twist if isinstance(message, TwistStamped) else message
         command = VelocityCommand(twist.linear.x, twist.linear.y, twist.linear.z, twist.angular.z)
-        stamp_s = time.monotonic()
+        stamp_s = self._now_s
         if isinstance(message, TwistStamped):
-            stamp_s = message.header.stamp.sec + message.header.stamp.nanosec * 1e-9
+            stamp = message.header.stamp
+            stamp_s = (stamp.sec * 10**9 + stamp.nanosec - self._origin_ns) * 1e-9
         with self._lock:
             self._commands = [*self._commands[-MAX_COMMANDS:], (stamp_s, command)]
 

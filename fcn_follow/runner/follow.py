@@ -267,10 +267,10 @@ class Runner:
 
     def _report(self, watcher: FlightWatcher, recorder: FlightRecorder) -> None:
         table = summary_table(watcher, recorder)
-        for name in ("flight.html", "flight.webm", "bag"):
+        for name in ("flight.csv", "flight.mp4", "flight.html", "flight.webm", "bag"):
             path = self._options.out / name
             if path.exists() and path.stat().st_mtime >= self._begun_s:
-                table.add_row("written", plain(str(self._options.out / name)))
+                table.add_row("written", plain(str(path)))
         self._console.print(table)
         for warning in self._nodes[CAMERA].first_warnings:
             if self._options.source is not None or "the drone touched" in warning:  # not each slow second
@@ -314,7 +314,4 @@ def summary_table(watcher: FlightWatcher, recorder: FlightRecorder) -> Table:
         )
     if recorder.frames_not_drawn:
         table.add_row("frames left out of the video", str(recorder.frames_not_drawn))
-    for path in (recorder.csv_path, recorder.video_path):
-        if path.exists():
-            table.add_row("written", plain(str(path)))
     return table

@@ -1,6 +1,7 @@
 """The simulator node and the follower node over real DDS: the drone follows, and stops when commands end."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -38,7 +39,9 @@ def test_closed_loop_over_topics(domain_id, tmp_path):
     try:
 
         def far_enough():
-            return bool(received["odom"]) and received["odom"][-1].pose.pose.position.x > -21.5
+            odom = received["odom"]
+            flown_s = odom[-1].header.stamp.sec - odom[0].header.stamp.sec if odom else 0
+            return flown_s > 7 and odom[-1].pose.pose.position.x > -21.5
 
         moved = wait_until(far_enough, lambda: rclpy.spin_once(node, timeout_sec=0.05), 60.0)
     finally:
@@ -72,6 +75,8 @@ def test_closed_loop_over_topics(domain_id, tmp_path):
     assert checked > 10
     page = (tmp_path / "flight.html").read_text()
     assert "closest approach" in page
+    smoothness = re.search(r"commanded acceleration, RMS</td><td>([\d.]+) m/s²", page)
+    assert smoothness and float(smoothness[1]) > 0.0, "the commands have the times of the flight"
 
 
 def test_an_unknown_scenario_is_one_line(domain_id):

@@ -80,8 +80,8 @@ def split_by_run(refs: Sequence[FrameRef], held_out: HeldOutRuns) -> tuple[list[
         there = ", ".join(sorted({ref.run for ref in refs}))
         side = "training" if not training else "choosing"
         raise UserError(
-            f"the split by run leaves no frame for {side}; {', '.join(sorted(held_out.choosing))} choose and "
-            f"{', '.join(sorted(held_out.judging))} judge, the data has the runs {there}"
+            f"the split by run leaves no frame for {side}; the data has the runs {there}. For your own frames, name "
+            "the runs that choose and judge in a file for --split, or hold out a share of each run by --held-out-share"
         )
     return training, choosing
 

@@ -38,12 +38,12 @@ def draw_history(path: Path, history: Sequence[EpochReport], title: str) -> None
 
     figure = Figure(figsize=(9, 4), layout="constrained")
     loss, score = figure.subplots(1, 2)
-    loss.plot([report.epoch + 1 for report in history], [report.loss for report in history])
+    loss.plot([report.epoch + 1 for report in history], [report.loss for report in history], marker=".")
     loss.set(title=f"{title}: training loss", xlabel="epoch", yscale="log")
     judged = [report for report in history if report.score is not None]
     for name in list(judged[0].figures)[:MAIN_FIGURES] if judged else ():
         points = [(report.epoch + 1, report.figures[name]) for report in judged if name in report.figures]
-        score.plot(*zip(*points, strict=True), label=name)
+        score.plot(*zip(*points, strict=True), label=name, marker=".")
     score.set(title="held-out frames", xlabel="epoch", ylim=(0, 1))
     score.legend()
     score.grid(alpha=0.3)
