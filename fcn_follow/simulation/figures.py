@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from fcn_follow.following.follower import MAX_STEP_S
 from fcn_follow.following.parameters import Limits
 from fcn_follow.following.reasons import GUARD_LIMITS, Limit
-from fcn_follow.geometry import VelocityCommand
+from fcn_follow.geometry import ZERO_COMMAND, VelocityCommand
 from fcn_follow.simulation.flight import ASKING, FlightLog, Moment
 
 IN_FRAME_PX = 4
@@ -125,6 +125,11 @@ def figures(log: FlightLog) -> Figures:
     )
 
 
+def _last_motion_s(commands: Sequence[tuple[float, VelocityCommand]]) -> float:
+    """The stamp of the last command that is not zero: the zero at the end of a live flight is not the follower's."""
+    return max((stamp_s for stamp_s, command in commands if command != ZERO_COMMAND), default=math.inf)
+
+
 def _smoothness(log: FlightLog, dt_s: float) -> dict[str, float]:
     """The figures of the follower's own sequence of commands, from _SETTLED_S on; commands are in the body frame."""
     if len(log.moments) < 3:
@@ -139,7 +144,7 @@ def _smoothness(log: FlightLog, dt_s: float) -> dict[str, float]:
     heading = np.unwrap([m.drone_yaw_rad for m in log.moments])
     velocity = (forward + 1j * left) * np.exp(1j * heading)
     acceleration = np.diff(velocity) / dt_s
-    settled = time >= _SETTLED_S
+    settled = (time >= _SETTLED_S) & (time <= _last_motion_s(log.commands))
     steady = settled & _is_steady(log, dt_s)
     hero_speed = np.abs(np.gradient(np.array([complex(*m.hero_m[:2]) for m in log.moments]), dt_s))
     level, jerk = np.abs(acceleration)[settled[1:]], np.abs(np.diff(acceleration) / dt_s)[settled[2:]]

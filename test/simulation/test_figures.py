@@ -81,3 +81,10 @@ def test_only_a_steady_walk_counts_as_one(log):
 @pytest.mark.parametrize("steps", [1, 2])
 def test_a_flight_that_ends_at_once_has_no_smoothness(steps):
     assert math.isnan(figures(log_of(seconds=steps * STEP_S)).jerk_rms_m_s3)
+
+
+def test_the_zero_at_the_end_of_a_live_flight_is_no_jerk_of_the_follower():
+    log = log_of(lambda now_s: VelocityCommand(2.0))
+    times_s = [moment.now_s for moment in log.moments]
+    log.commands = [(now_s, VelocityCommand(2.0 if now_s < times_s[-1] else 0.0)) for now_s in times_s]
+    assert figures(log).jerk_rms_m_s3 == pytest.approx(0.0, abs=1e-6)
