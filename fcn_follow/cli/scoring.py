@@ -20,7 +20,7 @@ from fcn_follow.inference.engine import Engine, EngineSpec, Output
 from fcn_follow.inference.exported import Model, choose_for, load_model, request_for
 from fcn_follow.inference.machine import find_device, usable_cores
 from fcn_follow.lab.console import console, progress_bar
-from fcn_follow.lab.data.split import FrameRef, HeldOutRuns, read_split
+from fcn_follow.lab.data.split import FrameRef, HeldOutRuns, read_split, run_names
 from fcn_follow.lab.scoring.evaluation import evaluate, labelled_frames, refs_of
 from fcn_follow.lab.scoring.follow_me import Kind
 from fcn_follow.lab.scoring.score_report import write_report
@@ -121,24 +121,23 @@ def scored_refs(
     refs = [item for folder in data for item in refs_of(folder)]
     if runs is None:
         return refs
-    report_absent_runs(split, runs, [ref for ref, _ in refs])
+    found = [ref for ref, _ in refs]
     chosen = [(ref, kind) for ref, kind in refs if ref.run in runs]
     if not chosen:
-        there = ", ".join(sorted({ref.run for ref, _ in refs}))
         raise UserError(
-            f"none of the frames belongs to the runs {', '.join(sorted(runs))}; the data has the runs {there}: name "
-            "those of your own frames in a file for --split"
+            f"none of the frames belongs to the runs {', '.join(sorted(runs))}; the data has the runs "
+            f"{run_names(found)}: name those of your own frames in a file for --split"
         )
+    report_absent_runs(split, runs, found)
     return chosen
 
 
 def report_absent_runs(split: Path | None, runs: Collection[str], refs: Sequence[FrameRef]) -> None:
     """Print the runs of the user's split file that no frame has: a run with a misspelt name would train."""
-    there = {ref.run for ref in refs}
-    absent = sorted(set(runs) - there)
+    absent = sorted(set(runs) - {ref.run for ref in refs})
     if split is not None and absent:
         console.print(
-            f"{split}: no frame belongs to {', '.join(absent)}; the data has the runs {', '.join(sorted(there))}",
+            f"{split}: no frame belongs to {', '.join(absent)}; the data has the runs {run_names(refs)}",
             style="yellow",
         )
 

@@ -49,6 +49,7 @@ class EagerEngine:
         self.spec = spec
         self.device_name = _device_name(spec)
         self._dtype = _dtype(spec)
+        _compute_in_full(spec)
         check_output(weights.card, output)
         self._output = output
         self._codes = Codes(weights.card.thresholds)
@@ -85,6 +86,7 @@ class CompiledEngine:
         card = weights.card
         module = Interpreter(deployed_graph(weights, output), _dtype(spec)).to(spec.device).eval()
         keep_compiled_code_private()
+        _compute_in_full(spec)
         self._run: Callable[[Tensor], Tensor] = torch.compile(module, dynamic=False)
         self._images = torch.zeros(
             (batch, card.input_height_px, card.input_width_px, 3), dtype=torch.uint8, device=spec.device
@@ -130,12 +132,15 @@ def cpu_threads(spec: EngineSpec) -> Iterator[None]:
 
 
 def _dtype(spec: EngineSpec) -> torch.dtype:
-    """The type to compute in; fp32 is made exact, because cuDNN rounds convolutions to TF32 by default."""
     if spec.precision == "fp16" and spec.device == "cpu":
         raise UserError("precision fp16 needs a CUDA device; on a CPU use fp32 or bf16")
+    return DTYPES[spec.precision]
+
+
+def _compute_in_full(spec: EngineSpec) -> None:
+    """Make fp32 exact: by default cuDNN rounds convolutions to TF32."""
     if spec.precision == "fp32":
         torch.backends.cudnn.allow_tf32 = False
-    return DTYPES[spec.precision]
 
 
 def _device_name(spec: EngineSpec) -> str:

@@ -254,11 +254,11 @@ class SimulatorNode(ParameterNode):
     def _on_command(self, message: Any) -> None:
         twist = message.twist if isinstance(message, TwistStamped) else message
         command = VelocityCommand(twist.linear.x, twist.linear.y, twist.linear.z, twist.angular.z)
-        stamp_s = self._now_s
-        if isinstance(message, TwistStamped):
-            stamp = message.header.stamp
-            stamp_s = (stamp.sec * 10**9 + stamp.nanosec - self._origin_ns) * 1e-9
-        with self._lock:
+        with self._lock:  # also for the origin, which a new flight changes together with the commands
+            stamp_s = self._now_s
+            if isinstance(message, TwistStamped):
+                stamp = message.header.stamp
+                stamp_s = (stamp.sec * 10**9 + stamp.nanosec - self._origin_ns) * 1e-9
             self._commands = [*self._commands[-MAX_COMMANDS:], (stamp_s, command)]
 
     def _on_mask(self, message: Image) -> None:

@@ -93,21 +93,13 @@ def normalise(images: Tensor) -> Tensor:
     return images * 2.0 - 1.0
 
 
-def augment(
-    images: Tensor, masks: Tensor, size_px: int, parameters: AugmentParameters, generator: Generator
-) -> tuple[Tensor, Tensor]:
-    """A batch changed at random and resized to size_px x size_px.
-
-    Raises UserError if people are to be pasted into frames with depth: they would not stand on the ground.
-    """
-    images, masks = rearrange(images, masks, size_px, parameters, generator)
-    return degrade(images, parameters, generator), masks
-
-
 def rearrange(
     images: Tensor, masks: Tensor, size_px: int, parameters: AugmentParameters, generator: Generator
 ) -> tuple[Tensor, Tensor]:
-    """The first half of `augment`: where things are and who is there, at size_px x size_px."""
+    """A batch flipped, warped, with other people in it and so on, at size_px x size_px; `degrade` is the second half.
+
+    Raises UserError if people are to be pasted into frames with depth: they would not stand on the ground.
+    """
     if masks.shape[1] > MASK_CHANNELS and (parameters.paste_people > 0 or parameters.paste_hero > 0):
         raise UserError("augment.paste_hero and augment.paste_people must be 0 where depth is learned")
     joined = torch.cat([images, masks], 1)
@@ -132,7 +124,7 @@ def rearrange(
 
 
 def degrade(pictures: Tensor, parameters: AugmentParameters, generator: Generator) -> Tensor:
-    """The second half of `augment`: light, colours, blur, noise and JPEG, which depend on the size in pixels."""
+    """Images in other light and colours, with blur, noise and JPEG, whose size in pixels is that of these images."""
     pictures = _colour(pictures, parameters.colour, generator)
     pictures = _contrast(pictures, parameters.contrast, generator)
     pictures = _blur(pictures, parameters.blur, generator)

@@ -39,6 +39,11 @@ def all_frames(sets: Iterable[FrameSet]) -> list[FrameRef]:
     return [FrameRef(frames, index) for frames in sets for index in range(len(frames))]
 
 
+def run_names(refs: Iterable[FrameRef]) -> str:
+    """The runs of some frames, for a message."""
+    return ", ".join(sorted({ref.run for ref in refs}))
+
+
 def fraction_of(items: Sequence[Item], fraction: float) -> list[Item]:
     """A share of a sequence, evenly spread over it; at least one item."""
     count = max(round(len(items) * fraction), 1)
@@ -77,11 +82,11 @@ def split_by_run(refs: Sequence[FrameRef], held_out: HeldOutRuns) -> tuple[list[
     training = [ref for ref in refs if ref.run not in held_out]
     choosing = [ref for ref in refs if ref.run in held_out.choosing]
     if not training or not choosing:
-        there = ", ".join(sorted({ref.run for ref in refs}))
         side = "training" if not training else "choosing"
         raise UserError(
-            f"the split by run leaves no frame for {side}; the data has the runs {there}. For your own frames, name "
-            "the runs that choose and judge in a file for --split, or hold out a share of each run by --held-out-share"
+            f"the split by run leaves no frame for {side}; the data has the runs {run_names(refs)}. For your own "
+            "frames, name the runs that choose and judge in a file for --split, or hold out a share of each run by "
+            "--held-out-share"
         )
     return training, choosing
 

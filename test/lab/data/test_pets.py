@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from augmented import augment
 from command_line import fcn_follow
 from PIL import Image
 
 from fcn_follow.errors import UserError
-from fcn_follow.lab.data.augment import AugmentParameters, augment
+from fcn_follow.lab.data.augment import AugmentParameters
 from fcn_follow.lab.data.pets import BACKGROUND, BORDER, CLASSES, LISTS, PET, load_pets, read_list
 from fcn_follow.lab.scoring.trimaps import trimap_figures
 from fcn_follow.lab.training.recipe import read_recipe

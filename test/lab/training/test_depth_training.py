@@ -9,12 +9,13 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from augmented import augment
 from command_line import fcn_follow
 from frame_folders import marked_squares, write_depth, write_frames
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from fcn_follow.errors import UserError
-from fcn_follow.lab.data.augment import AugmentParameters, augment, to_tensors
+from fcn_follow.lab.data.augment import AugmentParameters, to_tensors
 from fcn_follow.lab.data.bank import load_bank
 from fcn_follow.lab.data.frames import FrameError, open_frames
 from fcn_follow.lab.data.split import all_frames

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from augmented import augment
 from command_line import fcn_follow, process
 from frame_folders import marked_squares, write_frames
 from ros_tools import ROOT
@@ -23,7 +24,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from fcn_follow.cli.training import empty_classes
 from fcn_follow.errors import UserError
-from fcn_follow.lab.data.augment import AugmentParameters, augment, to_tensors
+from fcn_follow.lab.data.augment import AugmentParameters, to_tensors
 from fcn_follow.lab.data.bank import load_bank
 from fcn_follow.lab.data.frames import open_frames
 from fcn_follow.lab.data.split import all_frames
