@@ -145,7 +145,8 @@ def _smoothness(log: FlightLog, dt_s: float) -> dict[str, float]:
     velocity = (forward + 1j * left) * np.exp(1j * heading)
     acceleration = np.diff(velocity) / dt_s
     settled = (time >= _SETTLED_S) & (time <= _last_motion_s(log.commands))
-    steady = settled & _is_steady(log, dt_s)
+    # A live flight does not know what limited a command, so moments with people in the way cannot be left out.
+    steady = settled & _is_steady(log, dt_s) & (not log.commands)
     hero_speed = np.abs(np.gradient(np.array([complex(*m.hero_m[:2]) for m in log.moments]), dt_s))
     level, jerk = np.abs(acceleration)[settled[1:]], np.abs(np.diff(acceleration) / dt_s)[settled[2:]]
     yaw = np.abs(np.diff(yaw_rate) / dt_s)[settled[1:]]

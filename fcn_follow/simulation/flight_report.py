@@ -146,11 +146,12 @@ def _time_plot(log: FlightLog) -> Any:
 
 
 def _command_plot(axis: Any, log: FlightLog) -> None:
-    """The wanted and the commanded forward speed, with marks where a limit changed it."""
+    """The commanded forward speed; in lockstep also the wanted one, and marks where a limit changed it."""
     time = np.array([m.now_s for m in log.moments])
     axis.plot(time, [m.command.forward_m_s for m in log.moments], linewidth=1, label="flown")
-    wanted = [m.wanted.forward_m_s if m.wanted else math.nan for m in log.moments]
-    axis.plot(time, wanted, linewidth=0.8, linestyle="--", color="grey", label="wanted")
+    if any(m.wanted for m in log.moments):
+        wanted = [m.wanted.forward_m_s if m.wanted else math.nan for m in log.moments]
+        axis.plot(time, wanted, linewidth=0.8, linestyle="--", color="grey", label="wanted")
     for name in sorted({name for m in log.moments for name in m.limited_by}):
         axis.plot(time, [0.0 if name in m.limited_by else math.nan for m in log.moments], linewidth=3, label=name)
     axis.set_ylabel("forward [m/s]")

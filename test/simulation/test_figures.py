@@ -11,7 +11,9 @@ from fcn_follow.geometry import VelocityCommand
 from fcn_follow.simulation.episode import CameraSetup
 from fcn_follow.simulation.figures import figures
 from fcn_follow.simulation.flight import FlightLog, Moment, follower_parameters
+from fcn_follow.simulation.flight_report import write_flight_report
 from fcn_follow.simulation.scenarios import find_scenario
+from fcn_follow.simulation.town import town_of
 
 STEP_S, WALK_M_S = 0.02, 1.4
 SWING_M_S, SWING_RAD_S = 0.1, 2 * math.pi
@@ -51,6 +53,13 @@ def test_commands_over_topics_count_by_their_own_stamps():
     assert figures(log).acceleration_rms_m_s2 == pytest.approx(SWING_M_S * SWING_RAD_S / math.sqrt(2), rel=0.02)
 
 
+def test_a_live_flight_has_no_steady_figures_because_its_limits_are_unknown():
+    log = log_of()
+    log.commands = [(moment.now_s, moment.command) for moment in log.moments]
+    found = figures(log)
+    assert math.isnan(found.steady_speed_std_m_s) and math.isnan(found.steady_acceleration_rms_m_s2)
+
+
 def test_a_drone_that_turns_accelerates_at_a_steady_speed():
     found = figures(log_of(lambda now_s: VelocityCommand(2.0, yaw_rate_rad_s=0.5), yaw_rad=lambda now_s: 0.5 * now_s))
     assert found.acceleration_rms_m_s2 == pytest.approx(2.0 * 0.5, rel=0.01)
@@ -88,3 +97,10 @@ def test_the_zero_at_the_end_of_a_live_flight_is_no_jerk_of_the_follower():
     times_s = [moment.now_s for moment in log.moments]
     log.commands = [(now_s, VelocityCommand(2.0 if now_s < times_s[-1] else 0.0)) for now_s in times_s]
     assert figures(log).jerk_rms_m_s3 == pytest.approx(0.0, abs=1e-6)
+
+
+@pytest.mark.parametrize("wanted", [None, VelocityCommand(1.0)], ids=["live", "lockstep"])
+def test_the_wanted_speed_is_in_the_plot_only_where_it_is_known(tmp_path, wanted):
+    log = log_of(seconds=5.0, wanted=wanted)
+    write_flight_report(tmp_path / "flight.html", log, figures(log), town_of(0), None)
+    assert ("<!-- wanted -->" in (tmp_path / "flight.html").read_text()) == bool(wanted)
