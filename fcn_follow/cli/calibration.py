@@ -38,7 +38,7 @@ def calibrate(
     split: Split = None,
     rule: Annotated[
         str,
-        typer.Option(help="false_alarms: most heroes with at most 20 false alarms in 1000 frames; score: best score."),
+        typer.Option(help="false_alarms: most heroes with at most 8 false alarms in 1000 frames; score: best score."),
     ] = "false_alarms",
     flip_average: Annotated[
         bool | None,

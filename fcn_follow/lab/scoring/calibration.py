@@ -23,7 +23,7 @@ from fcn_follow.lab.scoring.evaluation import Evaluation, FrameResult, LabelledF
 from fcn_follow.networks.weights import ModelCard
 from fcn_follow.perception.labels import blob_peaks
 
-MAX_FALSE_ALARMS_PER_1000 = 20.0
+MAX_FALSE_ALARMS_PER_1000 = 8.0
 MAX_LOGIT = 4.6
 """The highest level, 0.99: nearer to 1, hundredths of a logit decide, and new frames differ by more."""
 LEVELS = (0.0, *(round(1.0 / (1.0 + math.exp(-logit / 10)), 6) for logit in range(1, round(10 * MAX_LOGIT) + 1)))
