@@ -109,6 +109,7 @@ class Follower:
         self._steering.start_anew()
         self._state, self._reason, self._state_since_s = State.IDLE, str(Reason.RESET), -math.inf
         self._contradicted_s = self._frame_s = -math.inf
+        self._hero_arrived_s, self._hero_late_s = -math.inf, 0.0
 
     def set_parameters(self, parameters: FollowerParameters) -> None:
         """Continue with other parameters."""
@@ -117,24 +118,32 @@ class Follower:
         self.guard.parameters = parameters
 
     def enable(self, enabled: bool) -> None:
-        """Disabled, the command is zero from the next step on. When enabled, the follower starts anew from there."""
+        """Disabled, the command is zero from the next step on. When enabled, the follower starts anew from there.
+
+        To enable a follower that is enabled only ends what holds it for flying in another direction.
+        """
         if enabled and not self.enabled:
             self.start_anew()
             self._steering = Steering()
+        if enabled:
             self.odometry.forgive()
         self.enabled = enabled
 
     def observe_frame(self, stamp_s: float) -> None:
         """Note that a frame was processed, with or without a hero."""
-        self._inbox.frames.append(stamp_s)
+        self._inbox.frames.append(self._taken_s(stamp_s))
 
     def observe_hero(self, hero: HeroPosition) -> None:
         """The hero was seen."""
-        self._inbox.heroes.append(hero)
+        self._inbox.heroes.append(HeroPosition(self._taken_s(hero.stamp_s), hero.position_camera_m))
 
     def observe_people(self, stamp_s: float, positions_camera_m: Sequence[Vector3]) -> None:
         """Take all other people in a frame: the middles of their bodies in the camera's optical frame, in m."""
-        self._inbox.people.append((stamp_s, tuple(positions_camera_m)))
+        self._inbox.people.append((self._taken_s(stamp_s), tuple(positions_camera_m)))
+
+    def _taken_s(self, stamp_s: float) -> float:
+        """When the image with this stamp was taken."""
+        return stamp_s - self.parameters.camera.latency_s
 
     def observe_vehicle(self, vehicle: VehicleState) -> None:
         """Take odometry; after the first value, even a refused one, the drone does not move without odometry."""
@@ -262,6 +271,7 @@ class Follower:
             self.guard.see_hero(hero.stamp_s, (x, y, z))
             if not is_plausible:
                 continue
+            self._hero_arrived_s, self._hero_late_s = now_s, now_s - hero.stamp_s
             self._camera_rate.see(hero.stamp_s)
             self._frozen.see(hero.stamp_s, hero.position_camera_m)
             pose = self._history.at(hero.stamp_s)
@@ -345,9 +355,19 @@ class Follower:
         return action if self._reason == Reason.SEARCH_ENDED and action in REQUESTS else ""
 
     def _whole_reason(self, now_s: float) -> str:
-        """The reason of the state, with the doubt while tracking, else with the reason for refused input."""
+        """The reason of the state, with the doubt while tracking, else with the reason for late or refused input."""
         if self._state is State.TRACKING:
-            hints = (self._pitch.doubt, self._hero_height.report(self.parameters.hero.height_m))
-            return "; ".join(filter(None, (str(self._reason), *hints)))
-        refusal = "" if self._state is State.IDLE else self._inbox.refusal(now_s)
-        return f"{self._reason}; refused: {refusal}" if refusal else str(self._reason)
+            hints = [self._pitch.doubt, self._hero_height.report(self.parameters.hero.height_m)]
+        elif self._state is State.IDLE:
+            hints = []
+        else:
+            refusal = self._inbox.refusal(now_s)
+            hints = [self._lateness(now_s), f"refused: {refusal}" if refusal else ""]
+        return "; ".join(filter(None, (str(self._reason), *hints)))
+
+    def _lateness(self, now_s: float) -> str:
+        """Why the hero is waited for although positions come: each is too old for tracking; else empty."""
+        limit_s, late_s = self.parameters.timeouts.tracking_s, self._hero_late_s
+        if self._reason != Reason.WAITING or late_s <= limit_s or now_s - self._hero_arrived_s > limit_s:
+            return ""
+        return f"positions are {late_s:.2f} s old on arrival; timeouts.tracking_s is {limit_s:g} s"

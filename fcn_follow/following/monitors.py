@@ -19,7 +19,8 @@ TOLERANCE = 0.9
 MIN_INTERVALS, MAX_INTERVALS = 4, 8
 MAX_INTERVAL_S = 3.0
 FIGURE = re.compile(r"[\d.]+")
-MIN_REPETITIONS, MAX_DISTINCT = 2, 8
+MIN_REPETITIONS = 2
+MAX_DISTINCT_PICTURES = 32  # a thing fixed to the camera gives about a dozen positions in 200 pictures
 MIN_MOTION_M, MIN_TURN_RAD = 0.6, 0.3  # a commanded motion of this size shows in a picture despite latency and lag
 MIN_CLIMB_M = 4.0  # a commanded climb of this size must show in the measured height
 MIN_CLIMB_ERROR_M = 1.0
@@ -83,13 +84,13 @@ class CameraRate:
 
 
 class Repetition:
-    """Counts the positions since begin_s that were, to the last digit, among the last MAX_DISTINCT different ones.
+    """Counts the positions since begin_s that were, to the last digit, among the last `distinct` different ones.
 
     A driver that hangs may repeat several buffers in turn.
     """
 
-    def __init__(self) -> None:
-        self._distinct_m: deque[Vector3] = deque(maxlen=MAX_DISTINCT)
+    def __init__(self, distinct: int) -> None:
+        self._distinct_m: deque[Vector3] = deque(maxlen=distinct)
         self.count, self.begin_s = 0, -math.inf
 
     def see(self, stamp_s: float, position_m: Vector3) -> None:
@@ -113,7 +114,7 @@ class FrozenPicture:
 
     def reset(self) -> None:
         """Forget the positions and the motion."""
-        self._repetition = Repetition()
+        self._repetition = Repetition(MAX_DISTINCT_PICTURES)
         self._last_s = -math.inf
         self._moved, self._moving = np.zeros(4), np.zeros(4)  # in the axes of a command, m and rad
 

@@ -24,6 +24,7 @@ from fcn_follow.geometry import ZERO_COMMAND, VehicleState, VelocityCommand
 
 # A jump is a motion between two messages that differs from their velocities by more than a constant and a rate.
 JUMP_M, JUMP_M_S = 0.5, 4.0
+MAX_DISTINCT = 8  # old positions that a driver may repeat in turn
 JUMP_RAD, JUMP_RAD_S = 0.35, 2.0
 STOPPING_S = 1.0  # flying on at its speed for this time covers a drone's stopping distance
 SETTLING_S = 1.0  # after a jump, because a second one may follow
@@ -76,7 +77,7 @@ class Odometry:
     def start_anew(self) -> None:
         """Forget all stamps, after a jump of the clock, but not that odometry was received, nor its `last` place."""
         self.history.clear()
-        self._refusals, self._repetition = Refusals(), Repetition()
+        self._refusals, self._repetition = Refusals(), Repetition(MAX_DISTINCT)
         self._settled_s = -math.inf
         self._unsettled = ""
         self._disobeys_since_s = self._turns_since_s = self._should_move_since_s = math.inf

@@ -277,6 +277,13 @@ class FollowerCameraParameters(CameraParameters):
         minimum=0.05,
         maximum=1.2,
     )
+    latency_s: float = parameter(
+        0.0,
+        "time from the taking of an image to its stamp, for a driver that stamps images when they arrive",
+        unit="s",
+        minimum=0.0,
+        maximum=1.0,
+    )
 
 
 @dataclass(frozen=True)

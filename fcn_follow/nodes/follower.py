@@ -56,6 +56,7 @@ ENDING_ZEROS = 10
 """Zero commands at the end of following, counted once the vehicle is heard again; then an autopilot gets nothing."""
 STOP_PAUSE_S = 0.02
 GRAPH_PERIOD_S = 0.1
+SILENT_ODOM_S = 1.0  # from discovery or the last message on
 WRONG_FRAME_S = CROWD_S = 1.0
 MAX_PEOPLE_BYTES = 1 << 16
 """Of a message on people/positions, about 1100 people: they take a few milliseconds to read, 100000 take a second."""
@@ -92,7 +93,8 @@ class FollowerNode(ParameterNode):
         self._requested: str | None = None
         self._steps = self._frames = 0
         self._clock_moved = (self.get_clock().now().nanoseconds, time.monotonic())
-        self._received_s = -math.inf
+        self._received_s = self._odom_received_s = -math.inf
+        self._odom_appeared_s = math.inf
         self._stepped_s = time.monotonic()
         self._sent_ns = 0
         self._stopped = False
@@ -283,9 +285,15 @@ class FollowerNode(ParameterNode):
     def _watch_graph(self) -> None:
         """Report a fault if an input has two publishers, which may contradict, or the commands have no subscriber."""
         odom = self.resolve_topic_name("odom")
-        twice = self._has_poses and self.count_publishers(odom)
+        has_odom = bool(self.count_publishers(odom))
+        twice = self._has_poses and has_odom
         text = f"the drone's pose comes from the autopilot; stop what publishes {odom}, or remap it" if twice else ""
         self._faults.set("two poses", text)
+        steady_s = time.monotonic()
+        self._odom_appeared_s = min(self._odom_appeared_s, steady_s) if has_odom else math.inf
+        is_silent = steady_s - max(self._odom_appeared_s, self._odom_received_s) > SILENT_ODOM_S
+        text = f"{odom} has a publisher, but no messages arrive (is its QoS compatible?)" if is_silent else ""
+        self._faults.set("silent odom", text if not self._has_poses else "")
         for topic in self._single_sources:
             count = self.count_publishers(topic)
             self._faults.set(topic, f"{count} publishers on {topic}; stop all but one" if count > 1 else "")
@@ -294,9 +302,9 @@ class FollowerNode(ParameterNode):
             self._faults.set(
                 "vehicle", f"no subscriber on {self._topic}: nothing receives the commands" if unheard else ""
             )
-        if time.monotonic() - self._wrong_frame_s > WRONG_FRAME_S:
+        if steady_s - self._wrong_frame_s > WRONG_FRAME_S:
             self._faults.set("frame", "")
-        if time.monotonic() - self._crowd_s > CROWD_S:
+        if steady_s - self._crowd_s > CROWD_S:
             self._faults.set("people", "")
 
     def _watch_types(self) -> None:
@@ -351,6 +359,7 @@ class FollowerNode(ParameterNode):
         return False
 
     def _on_odom(self, message: Odometry) -> None:
+        self._odom_received_s = time.monotonic()
         if self._has_poses:
             return
         expected = self._settings.odom_frame

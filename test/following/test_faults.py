@@ -6,6 +6,7 @@ import collections
 import dataclasses
 import math
 import random
+import re
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from fcn_follow.coordinates import rotated
 from fcn_follow.following.follower import Follower
 from fcn_follow.following.monitors import CameraRate, FrozenPicture
 from fcn_follow.following.odometry import Odometry
-from fcn_follow.following.parameters import FollowerParameters, Timeouts, VehicleParameters
+from fcn_follow.following.parameters import FollowerCameraParameters, FollowerParameters, Timeouts, VehicleParameters
 from fcn_follow.following.states import State
 from fcn_follow.following.vehicle import VehiclePose
 from fcn_follow.geometry import ZERO_COMMAND, HeroPosition, VehicleState, VelocityCommand
@@ -143,6 +144,32 @@ def test_a_frozen_picture_is_named_and_stops_the_drone():
     assert State.TRACKING in after, "it follows again once the picture lives"
 
 
+class StampedOnArrival(Injector):
+    def seen(self, now_s, sight):
+        return dataclasses.replace(sight, stamp_s=now_s)
+
+
+def walks_and_stops(t):
+    return 5.0 + 1.4 * max(0.0, min(t, 12.0) - 3.0), 0.0
+
+
+@pytest.mark.parametrize(("latency_s", "is_kept"), [(0.0, False), (0.4, True)])
+def test_a_latency_that_stamps_do_not_show_can_be_given(latency_s, is_kept):
+    parameters = FollowerParameters(camera=FollowerCameraParameters(latency_s=latency_s))
+    flights = [
+        Flight(walks_and_stops, 20.0, seed, parameters, latency_s=0.5, velocity_lag_s=0.8, injector=StampedOnArrival())
+        for seed in range(3)
+    ]
+    nearest_m = min(min(flight.fly().distances_m) for flight in flights)
+    assert (nearest_m > parameters.limits.minimum_distance_m) == is_kept
+
+
+def test_positions_too_old_for_tracking_are_named():
+    flight = Flight(straight(), 8.0, latency_s=0.75).fly()
+    assert {step.command for step in flight.steps} == {ZERO_COMMAND}
+    assert re.search(r"positions are 0.7\d s old on arrival; timeouts.tracking_s is 0.6 s", flight.steps[-1].reason)
+
+
 class OldSights(Injector):
     """From BEGIN_S to END_S the last pictures come in turn, under new stamps."""
 
@@ -159,7 +186,7 @@ class OldSights(Injector):
 
 
 @pytest.mark.parametrize("with_odom", [True, False])
-@pytest.mark.parametrize("number", [1, 2, 3, 7])
+@pytest.mark.parametrize("number", [1, 2, 3, 24])
 def test_old_pictures_that_come_in_turn_are_a_frozen_picture(number, with_odom):
     flight = Flight(straight(3.0), duration_s=20.0, injector=OldSights(number), with_odom=with_odom, drop_share=0.0)
     named_s = said(flight.fly(), "the picture is frozen")
@@ -294,6 +321,17 @@ def test_another_direction_is_a_fault_if_the_drone_does_not_obey_meanwhile(betwe
     assert ("another direction" in reason) is is_fault
     odometry.forgive()
     assert "another direction" not in odometry.disobedience(None, ZERO_COMMAND, now_s, Timeouts())
+
+
+def test_enabling_again_ends_what_holds_it_for_another_direction():
+    def enable_again(t, follower):
+        if math.isclose(t, 20.0):
+            follower.enable(True)
+
+    flight = Flight(straight(), 21.0, flies_turned_rad=2.5, at=enable_again).fly()
+    reasons = {round(t, 2): step.reason for t, step in zip(flight.times, flight.steps, strict=True)}
+    assert "another direction" in reasons[19.9]
+    assert "another direction" not in reasons[20.1]
 
 
 def test_a_spin_is_no_other_direction():

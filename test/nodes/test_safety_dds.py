@@ -8,7 +8,7 @@ import time
 import pytest
 import rclpy
 from diagnostic_msgs.msg import KeyValue
-from follower_rig import LATCHED, FollowerRig, fly, moves
+from follower_rig import BEST_EFFORT, LATCHED, FollowerRig, fly, moves
 from geometry_msgs.msg import PointStamped, Pose, PoseArray, TwistStamped
 from mavlink_vehicle import free_port
 from nav_msgs.msg import Odometry
@@ -74,6 +74,25 @@ def test_odometry_that_is_bad_from_the_first_message_on_is_not_no_odometry(rig, 
     assert wait_until(lambda: len(rig.commands) > 150, lambda: rig.show_odom(pose__pose__position__x=math.nan))
     assert not any(map(moves, rig.commands))
     assert rig.states[-1] == ("holding", "odometry is refused: values that are not finite")
+
+
+def test_odometry_that_is_published_but_does_not_arrive_is_not_no_odometry(rig, follower):
+    follower("-p", "reliability:=reliable")
+    fly(rig)
+    rig.odom = rig.node.create_publisher(Odometry, "odom", BEST_EFFORT)
+    held_for(rig, "/odom has a publisher, but no messages arrive (is its QoS compatible?)", rig.show_odom)
+    rig.node.destroy_publisher(rig.odom)
+    fly(rig)
+
+
+def test_a_reset_does_not_make_silent_odometry_no_odometry(rig, follower):
+    follower()
+    fly(rig, rig.show_odom)
+    held_for(rig, "/odom has a publisher, but no messages arrive", rig.show_hero)
+    assert rig.call(Trigger, "follower/reset", Trigger.Request()).success
+    rig.commands.clear()
+    assert wait_until(lambda: len(rig.commands) > 200, rig.show_hero)
+    assert not any(map(moves, rig.commands))
 
 
 def test_each_source_is_the_only_one(rig, follower):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from functools import cached_property
 
 import rclpy
 from builtin_interfaces.msg import Time
@@ -29,7 +30,6 @@ class FollowerRig:
     def __init__(self, cmd_vel_type=TwistStamped, namespace=""):
         self.node = rclpy.create_node("rig", namespace=namespace)
         self.hero = self.node.create_publisher(PointStamped, "hero/position", 1)
-        self.odom = self.node.create_publisher(Odometry, "odom", 1)
         self.commands = []
         self.states = []
         self.stamps_sent = []
@@ -38,6 +38,11 @@ class FollowerRig:
         self.node.create_subscription(KeyValue, "follow/state", lambda m: self.states.append((m.key, m.value)), LATCHED)
         self.last_hero = 0.0
         self.hero_odom_m = None
+
+    @cached_property
+    def odom(self):
+        """There only once it is used: a publisher that publishes nothing is a fault."""
+        return self.node.create_publisher(Odometry, "odom", 1)
 
     def spin(self):
         rclpy.spin_once(self.node, timeout_sec=0.005)
