@@ -92,7 +92,8 @@ def run(
         Path | None,
         typer.Option(
             metavar="JSON",
-            help="--pointed with this file of the hero's appearance, which is read, and written when you point.",
+            help="Follow the hero whose appearance this file has; with --pointed it may be new: it is written when you "
+            "point.",
         ),
     ] = None,
     device: Annotated[

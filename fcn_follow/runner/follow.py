@@ -17,6 +17,7 @@ from rich.text import Text
 from fcn_follow.errors import UserError
 from fcn_follow.images.calibration import read_calibration
 from fcn_follow.nodes.executables import NODES
+from fcn_follow.nodes.support.appearance_file import read_appearance
 from fcn_follow.nodes.support.interlock import (
     check_node_names,
     enable_command,
@@ -106,6 +107,7 @@ class Runner:
             check_node_names(path, NODES)
         if self._options.source is None and self._options.vehicle is None:
             require_cmd_vel(self._params)
+        _check_hero(self._options)
         os.environ.update(dds_environment(network=self._options.network))
         from fcn_follow.nodes.bag_recorder import BagRecorder
         from fcn_follow.nodes.flight_watcher import FlightWatcher
@@ -275,6 +277,15 @@ class Runner:
         for warning in self._nodes[CAMERA].first_warnings:
             if self._options.source is not None or "the drone touched" in warning:  # not each slow second
                 self._say(warning)
+
+
+def _check_hero(options: RunOptions) -> None:
+    """Raise UserError for an appearance file that cannot be used; only `pointed` makes a new one."""
+    hero = options.hero
+    if hero is not None and hero.exists():
+        read_appearance(hero)
+    elif hero is not None and not options.pointed:
+        raise UserError(f"--hero {hero}: there is no such file; to point at the hero and write it, add --pointed")
 
 
 def plain(text: str) -> Text:
