@@ -200,8 +200,9 @@ def open_frames(path: Path, folder: str = "") -> FrameSet:
     """
     source, name = _open_source(path)
     names = [entry for entry in source.names() if not entry.name.startswith(".")]
-    if any(entry.suffix in RECORDING_SUFFIXES for entry in names):
-        raise UserError(f"{path}: a recording; `fcn-follow bag-to-frames {path} FOLDER` makes frames from it")
+    recordings = sorted({entry.parent for entry in names if entry.suffix in RECORDING_SUFFIXES})
+    if recordings:
+        _refuse_recording(path, path / recordings[0])
     pictures = [entry for entry in names if entry.suffix.lower() in IMAGE_SUFFIXES]
     if folder:
         pictures = [entry for entry in pictures if entry.parent.parent.name == folder]
@@ -219,6 +220,13 @@ def open_frames(path: Path, folder: str = "") -> FrameSet:
         tuple(masks[key] for key in ordered) if masks else None,
         tuple(depths[key] for key in ordered) if depths else None,
     )
+
+
+def _refuse_recording(path: Path, recording: Path) -> None:
+    if path.is_file():
+        raise UserError(f"{path}: a zip with a recording; unpack it, and fcn-follow bag-to-frames makes frames from it")
+    what = "a recording" if recording == path else f"has the recording {recording} in it"
+    raise UserError(f"{path}: {what}; `fcn-follow bag-to-frames {recording} FOLDER` makes frames from it")
 
 
 def set_folders(path: Path) -> frozenset[str]:

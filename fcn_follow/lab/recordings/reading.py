@@ -83,6 +83,14 @@ def is_bag(path: Path) -> bool:
     return path.suffix in STORAGES
 
 
+def refuse_folder_of_bags(path: Path) -> None:
+    """Raise UserError, with what to give instead, for a folder that is no bag but has one in it."""
+    bags = sorted({file.parent for file in path.rglob("*") if file.suffix in STORAGES}) if path.is_dir() else []
+    if bags and path not in bags:
+        others = "" if len(bags) == 1 else f" or another of the {len(bags)} recordings in it"
+        raise UserError(f"{path}: a folder above a recording; give {bags[0]}{others}")
+
+
 @contextlib.contextmanager
 def open_bag(path: Path) -> Iterator[Bag]:
     """Open a rosbag2 folder or one of its .mcap and .db3 files.
@@ -100,6 +108,7 @@ def open_bag(path: Path) -> Iterator[Bag]:
         paths, announced = _contents(path, damage) if path.is_dir() else ([path], 0)
         files = [_open_file(file, stack, damage) for file in paths]
         if not any(file.topics for file in files):
+            refuse_folder_of_bags(path)
             reason = damage[0].removeprefix(f"{path}: ") if damage else "it is empty"
             raise UserError(f"{path}: not a rosbag2 recording that can be read ({reason})")
         there = sum(topic.count for file in files for topic in file.topics)

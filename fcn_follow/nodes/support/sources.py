@@ -18,7 +18,7 @@ from fcn_follow.images.pictures import check_size
 from fcn_follow.lab.data.frames import FrameError, FrameSet, open_frames
 from fcn_follow.lab.recordings.frame_folders import decoded, true_labels
 from fcn_follow.lab.recordings.pairing import Tally
-from fcn_follow.lab.recordings.reading import Bag, decode, is_bag, open_bag
+from fcn_follow.lab.recordings.reading import Bag, decode, is_bag, open_bag, refuse_folder_of_bags
 from fcn_follow.lab.recordings.topics import choose_topics
 from fcn_follow.nodes.support.interlock import is_camera
 
@@ -75,6 +75,7 @@ def open_source(source: str, image_topic: str = "") -> Source:
         return _bag(path, image_topic)
     if path.suffix.lower() in VIDEO_SUFFIXES:
         return _video(path)
+    refuse_folder_of_bags(path)
     frames = open_frames(path)
     return Source(f"{len(frames)} frames of {path}", lambda report: _play_frames(frames, report))
 

@@ -1,6 +1,8 @@
 """Frame folders and zips: pairing by key, what is refused, splitting by run."""
 
+import shutil
 import zipfile
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -140,9 +142,17 @@ def test_files_of_a_mac_beside_the_pictures_are_left_out(tmp_path):
 
 
 def test_a_recording_is_named_with_the_command_that_makes_frames_of_it(tmp_path):
-    (tmp_path / "flight_0.mcap").write_bytes(b"")
-    with pytest.raises(UserError, match=r"a recording; `fcn-follow bag-to-frames .* FOLDER` makes"):
-        open_frames(tmp_path)
+    bag = tmp_path / "out" / "bag"
+    bag.mkdir(parents=True)
+    (bag / "flight_0.mcap").write_bytes(b"")
+    with pytest.raises(UserError, match=rf"{bag}: a recording; `fcn-follow bag-to-frames {bag} FOLDER` makes"):
+        open_frames(bag)
+    above = rf"out: has the recording {bag} in it; `fcn-follow bag-to-frames {bag} FOLDER` makes"
+    with pytest.raises(UserError, match=above):
+        open_frames(tmp_path / "out")
+    zipped = Path(shutil.make_archive(str(tmp_path / "archive"), "zip", tmp_path, "out"))
+    with pytest.raises(UserError, match=r"archive\.zip: a zip with a recording; unpack it"):
+        open_frames(zipped)
 
 
 @pytest.mark.parametrize("kind", ["missing", "empty", "text"])

@@ -321,6 +321,14 @@ def test_what_is_no_bag_is_reported_in_one_line(tmp_path, name, content, expecte
     assert len(str(caught.value).splitlines()) == 1
 
 
+def test_a_folder_above_bags_is_refused_with_the_bag_to_give(tmp_path):
+    for name, others in (("b", ""), ("a", " or another of the 2 recordings in it")):
+        bag = write_bag(tmp_path / name, camera_and_truth(2))
+        message = re.escape(f"{tmp_path}: a folder above a recording; give {bag}{others}")
+        with pytest.raises(UserError, match=f"^{message}$"), open_bag(tmp_path):
+            pass
+
+
 @pytest.mark.parametrize("writer", [BagWriter, FrameFolder])
 def test_what_is_not_whole_leaves_nothing(tmp_path, writer):
     with pytest.raises(RuntimeError), writer(tmp_path / "new" / "out"):

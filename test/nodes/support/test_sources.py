@@ -139,3 +139,11 @@ def test_what_cannot_be_played_is_reported(tmp_path, name, content, expected):
         path.write_bytes(content)
     with pytest.raises(UserError, match=expected):
         open_source("" if not name else str(path.parent if name.startswith("bag") else path))
+
+
+def test_a_folder_above_a_bag_is_refused_with_the_bag_to_give(tmp_path):
+    bag = tmp_path / "out" / "bag"
+    bag.mkdir(parents=True)
+    (bag / "flight_0.mcap").write_bytes(b"")
+    with pytest.raises(UserError, match=rf"out: a folder above a recording; give {bag}$"):
+        open_source(str(tmp_path / "out"))
