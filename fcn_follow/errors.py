@@ -28,10 +28,15 @@ def one_line(text: str) -> str:
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
+def nearest(name: str, known: Collection[str]) -> str | None:
+    """The known name that an unknown one may be a misspelling of."""
+    return next(iter(difflib.get_close_matches(name, known, n=1)), None)
+
+
 def suggestion(name: str, known: Collection[str]) -> str:
     """For a message about an unknown name: the nearest known one, else all of them."""
-    near = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
+    near = nearest(name, known)
+    return f"did you mean {near}?" if near else f"known are {', '.join(known)}"
 
 
 def shown(value: object) -> str:

@@ -11,10 +11,11 @@ from typing import Any
 
 from torch import nn
 
-from fcn_follow.errors import MAX_SHOWN, UserError, shown
+from fcn_follow.errors import MAX_SHOWN, UserError, nearest, shown
 from fcn_follow.networks.keras.graph import build_graph, from_card
 from fcn_follow.networks.registry import build_network, network_info
 from fcn_follow.networks.tensor_file import finite_tensors, open_tensors, save_tensors
+from fcn_follow.share import share_directory
 
 CARD_KEY = "fcn_follow_card"
 CLASSES = ("background", "other people", "hero")
@@ -118,11 +119,18 @@ def load_weights(path: Path, classes: tuple[str, ...] = CLASSES) -> LoadedWeight
 
 def _open(path: Path) -> AbstractContextManager[Any]:
     if not path.is_file():
-        there = sorted(other.name for other in path.parent.glob("*.safetensors")) if path.parent.is_dir() else []
-        hint = f"; in that folder are {', '.join(there)}" if there else ""
         what = "a folder, and no weights file" if path.is_dir() else "there is no such weights file"
-        raise UserError(f"{path}: {what}{hint}")
+        raise UserError(f"{path}: {what}{_instead(path)}")
     return open_tensors(path)
+
+
+def _instead(path: Path) -> str:
+    """What may be meant by a path without weights: a file of a similar name, there or shipped, or any in the folder."""
+    there = sorted((path if path.is_dir() else path.parent).glob("*.safetensors"))
+    by_name = {file.stem: file for file in [*(share_directory() / "weights").glob("*.safetensors"), *there]}
+    if near := nearest(path.stem, by_name):
+        return f"; did you mean {by_name[near]}?"
+    return f"; in that folder are {', '.join(file.name for file in there)}" if there else ""
 
 
 def _card(path: Path, file: Any, classes: tuple[str, ...] = CLASSES) -> ModelCard:

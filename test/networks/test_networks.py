@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,7 +19,8 @@ from fcn_follow.networks.keras.layers import BilinearUpsample2x, Conv2dSame, Sep
 from fcn_follow.networks.registry import NETWORKS, build_network
 from fcn_follow.networks.sources.mask_depth import checkerboard
 from fcn_follow.networks.summary import convolution_pairs, count_macs, count_parameters, layer_table
-from fcn_follow.networks.weights import CARD_KEY, ModelCard, load_weights, save_weights
+from fcn_follow.networks.weights import CARD_KEY, ModelCard, load_weights, read_card, save_weights
+from fcn_follow.share import share_directory
 
 LAYERS_000 = [0, 283, 256, 8896, 512, 17664, 512, 73792, 256, 0, 0, 26432, 512, 0, 0, 26432, 512, 0, 387]
 LAYERS_001 = [
@@ -257,6 +259,18 @@ def test_weights_come_back_with_their_card(tmp_path):
     with torch.no_grad():
         assert torch.equal(loaded.network(x), network(x))
     assert [entry.name for entry in path.parent.iterdir()] == ["a.safetensors"]
+
+
+def test_a_name_instead_of_a_weights_file_is_answered_with_the_file_that_may_be_meant(tmp_path):
+    shipped = share_directory() / "weights" / "hero_net.safetensors"
+    with pytest.raises(UserError, match=rf"^hero_net: there is no such weights file; did you mean {shipped}\?$"):
+        load_weights(Path("hero_net"))
+    own = tmp_path / "my_hero.safetensors"
+    save_weights(own, build_network("fcn_001"), card())
+    with pytest.raises(UserError, match=rf"did you mean {own}\?$"):
+        read_card(tmp_path / "myhero.safetensors")
+    with pytest.raises(UserError, match=r"a folder, and no weights file; in that folder are my_hero\.safetensors$"):
+        load_weights(tmp_path)
 
 
 def test_weights_that_are_refused(tmp_path):
