@@ -21,8 +21,16 @@ from fcn_follow.lab.scoring.bag_figures import BagScore
 from fcn_follow.lab.scoring.detection import CLASS_NAMES, FrameFinding
 from fcn_follow.lab.scoring.evaluation import Evaluation, FrameResult
 from fcn_follow.lab.scoring.follow_me import Kind
-from fcn_follow.lab.scoring.score_report import CELL_PX, CSV_COLUMNS, WORST, csv_row, picture_row, worst_frames
-from fcn_follow.lab.scoring.tables import FOLDER_COLUMNS, folder_rows
+from fcn_follow.lab.scoring.score_report import (
+    CELL_PX,
+    CSV_COLUMNS,
+    WORST,
+    csv_row,
+    hero_words,
+    picture_row,
+    worst_frames,
+)
+from fcn_follow.lab.scoring.tables import FOLDER_COLUMNS, FOLDER_NOTE, folder_rows
 
 Table = tuple[list[str], list[list[str]]]
 """The names of the columns, and the rows."""
@@ -50,7 +58,7 @@ class WorstPictures:
         if len(worst) == WORST and badness <= worst[-1].badness:
             return
         height_px, width_px = frame.truth.shape
-        caption = f"{frame.name} s  IoU {result.score.iou[HERO]:.2f}"
+        caption = f"{frame.name} s  {hero_words(result)}"
         row = picture_row(frame.image_rgb, frame.truth, labels, caption, round(CELL_PX * height_px / width_px))
         worst.append(_Picture(badness, frame.name, row))
         worst.sort(key=lambda item: -item.badness)
@@ -80,6 +88,7 @@ def write_bag_report(folder: Path, title: str, score: BagScore, worst: WorstPict
         title=title,
         score=score,
         figures=_figures_table(score),
+        folder_note=FOLDER_NOTE,
         folders=(["frames of", *FOLDER_COLUMNS], folder_rows(score.network)),
         sizes=_sizes_table(score),
         losses=_losses_table(score),

@@ -91,7 +91,12 @@ def _row(network: nn.Module | Engine, card: ModelCard, ref: FrameRef, frame: Fra
         network, [image], card.input_height_px, card.input_width_px, flip_average=card.flip_average
     )[0]
     predicted = labels_of(probabilities, card)
-    return picture_row(image, truth, predicted, f"{frame.name}  IoU {frame.score.iou[HERO]:.2f}")
+    return picture_row(image, truth, predicted, f"{frame.name}  {hero_words(frame)}")
+
+
+def hero_words(frame: FrameResult) -> str:
+    """How well the hero was found; an IoU of 0 says nothing where there is no hero."""
+    return f"IoU {frame.score.iou[HERO]:.2f}" if frame.score.truth_seen else "false alarm"
 
 
 def picture_row(

@@ -7,14 +7,26 @@ from rich.console import Console
 from fcn_follow.lab.console import output, table_of
 from fcn_follow.lab.scoring.depth_figures import FOLLOWED_M, DepthFigures
 from fcn_follow.lab.scoring.evaluation import Evaluation
+from fcn_follow.lab.scoring.follow_me import Kind
 
 FOLDER_COLUMNS = ("frames", "IoU background", "IoU people", "IoU hero", "found", "missed", "false alarms")
 
 
+FOLDER_NOTE = (
+    "IoU: the mean over the frames, 0 where a frame lacks the class. found: a hero is predicted, at any place. "
+    "A hero of up to 3 pixels counts nowhere."
+)
+SIZES_NOTE = (
+    "found: share of the true heroes; the others are missed, or reported at a wrong place. right: share of the "
+    "reported heroes, by their reported size."
+)
+
+
 def folder_rows(result: Evaluation) -> list[list[str]]:
-    """The name of each kind of frames, and the values of FOLDER_COLUMNS."""
+    """The name of each kind of frames, and the values of FOLDER_COLUMNS; "-" for an IoU of what is not there."""
     return [
-        [name, str(f.frames), f"{f.iou_background:.4f}", f"{f.iou_people:.4f}", f"{f.iou_hero:.4f}",
+        [name, str(f.frames), *(f"{iou:.4f}" if f.frames else "-" for iou in (f.iou_background, f.iou_people)),
+         f"{f.iou_hero:.4f}" if f.frames and name != Kind.NONE.value else "-",
          str(f.true_positives), str(f.false_negatives), str(f.false_positives)]
         for name, f in result.follow_me.folders.items()
     ]  # fmt: skip
@@ -27,6 +39,7 @@ def print_evaluation(result: Evaluation, title: str) -> None:
     for row in folder_rows(result):
         score_table.add_row(*row)
     out.print(score_table)
+    out.print(FOLDER_NOTE)
     follow_me = result.follow_me
     interval = result.score_interval()
     doubt = (
@@ -39,13 +52,14 @@ def print_evaluation(result: Evaluation, title: str) -> None:
         f"final_iou {follow_me.final_iou:.4f} x weight {follow_me.weight:.4f}; {doubt}\n"
     )
     detection = result.detection
-    sizes = table_of("The hero by its true size in the frame", ["pixels"], ("frames", "found", "reported", "right"))
+    sizes = table_of("The hero by size in the frame", ["pixels"], ("true heroes", "found", "reported", "right"))
     for name, figures in detection.by_size_px.items():
         sizes.add_row(
             name, str(figures.frames), percent(figures.recall), str(figures.reported), percent(figures.precision)
         )
     sizes.add_row("all", "", percent(detection.recall), "", percent(detection.precision))
     out.print(sizes)
+    out.print(SIZES_NOTE)
     iou = ", ".join(f"{name} {'-' if value is None else f'{value:.4f}'}" for name, value in detection.iou.items())
     out.print(
         f"IoU over all pixels: {iou}; {percent(detection.background_as_people)} of the background taken for people"

@@ -14,7 +14,7 @@ from frame_folders import draw_frame, write_frames
 
 from fcn_follow.lab.scoring.calibration import LEVELS, best_level, calibration_curve, chosen_level, judge_at_levels
 from fcn_follow.lab.scoring.detection import detection_figures, examine_frame
-from fcn_follow.lab.scoring.evaluation import LabelledFrame, judge, kind_of_mask, summarise
+from fcn_follow.lab.scoring.evaluation import LabelledFrame, judge, judge_labels, kind_of_mask, summarise
 from fcn_follow.lab.scoring.follow_me import (
     FrameScore,
     Kind,
@@ -24,6 +24,8 @@ from fcn_follow.lab.scoring.follow_me import (
     score_interval,
 )
 from fcn_follow.lab.scoring.prefetch import map_in_order
+from fcn_follow.lab.scoring.score_report import hero_words
+from fcn_follow.lab.scoring.tables import FOLDER_NOTE, SIZES_NOTE, folder_rows
 from fcn_follow.networks.registry import build_network
 from fcn_follow.networks.weights import ModelCard, save_weights
 
@@ -270,6 +272,20 @@ def test_score_prints_tables(tmp_path, weights):
     assert result.returncode == 0
     assert "final_score" in result.stdout
     assert "false alarms" in result.stdout
+    words = " ".join(result.stdout.split())
+    assert FOLDER_NOTE in words
+    assert SIZES_NOTE in words
+
+
+def test_an_iou_of_what_is_not_there_is_a_dash_and_no_zero():
+    hero, nobody = np.full((8, 8), 2, np.uint8), np.zeros((8, 8), np.uint8)
+    near, alarm = judge_labels("a", Kind.NEAR, hero, hero, 4), judge_labels("b", Kind.NONE, nobody, hero, 4)
+    assert [row[2:5] for row in folder_rows(summarise([near, alarm]))] == [
+        ["0.0000", "0.0000", "1.0000"],
+        ["-", "-", "-"],
+        ["0.0000", "0.0000", "-"],
+    ]
+    assert [hero_words(frame) for frame in (near, alarm)] == ["IoU 1.00", "false alarm"]
 
 
 def test_score_refuses_in_one_line(tmp_path, weights):
