@@ -20,6 +20,7 @@ from fcn_follow.inference.machine import find_device
 from fcn_follow.lab.console import console, progress_bar
 from fcn_follow.lab.data.bank import FrameBank, load_bank
 from fcn_follow.lab.data.frames import open_frames
+from fcn_follow.lab.data.pets import CLASSES as PET_CLASSES
 from fcn_follow.lab.data.split import FrameRef, all_frames, fraction_of, refuse_leak, split_by_run, split_by_share
 from fcn_follow.lab.scoring.evaluation import LabelledFrame, labelled_frames
 from fcn_follow.lab.training.checkpoint import require_new_training
@@ -94,7 +95,9 @@ def train(
         command=shlex.join(["fcn-follow", *sys.argv[1:]]),
         notes=notes,
     )
-    if has_pets(data):
+    with_pets = has_pets(data)
+    initial = load_weights(start_from, PET_CLASSES if with_pets else CLASSES) if start_from else None
+    if with_pets:
         if split or held_out_share or judge or teacher:
             raise UserError(
                 "--split, --held-out-share, --judge and --teacher do not work with pets, which have their own lists"
@@ -102,13 +105,14 @@ def train(
         with progress_bar() as progress:
             trainer: Trainer = pets_trainer(data, parameters, out, card, find_device(device), progress)
     else:
+        teaching = _teacher(teacher, device)
         learning, judging = _split(data, split, held_out_share, judge, allow_same_run)
         learning = fraction_of(learning, parameters.fraction)
         bank, held_out = _load(learning, judging, parameters)
         card = replace(card, data=_describe(learning, judging))
-        trainer = Trainer(parameters, bank, held_out, out, card, find_device(device), _teacher(teacher, device))
-    if start_from:
-        trainer.start_from(load_weights(start_from, trainer.card.classes))
+        trainer = Trainer(parameters, bank, held_out, out, card, find_device(device), teaching)
+    if initial:
+        trainer.start_from(initial)
     if resume:
         trainer.resume()
         console.print(f"resumed after epoch {len(trainer.history)} of {parameters.epochs}")
@@ -203,6 +207,9 @@ def _teacher(path: Path | None, device: str) -> LoadedWeights | None:
 
 def fit(trainer: Trainer, tensorboard: Path | None = None) -> None:
     """Run the training with a progress bar, and TensorBoard if a folder is given; Ctrl-C ends it early."""
+    if trainer.ended_by:
+        console.print(f"the training was finished already: {trainer.ended_by}; another one needs another --out")
+        return
     board = _board(tensorboard, trainer)
     steps = trainer.steps_per_epoch
     epochs = trainer.parameters.epochs

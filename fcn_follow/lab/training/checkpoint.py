@@ -10,9 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from fcn_follow.errors import UserError
+from fcn_follow.errors import UserError, shown
 from fcn_follow.files import require_new
 from fcn_follow.networks.tensor_file import open_tensors, save_tensors
+from fcn_follow.parameters import walk_parameters
 
 KEY = "fcn_follow_checkpoint"
 
@@ -53,6 +54,18 @@ def load_checkpoint(path: Path) -> Checkpoint:
             return Checkpoint({name: file.get_tensor(name) for name in file.keys()}, notes)  # noqa: SIM118
     except (UserError, ValueError, KeyError, RecursionError) as error:
         raise UserError(f"{path}: no checkpoint to resume from, or a damaged one ({error})") from error
+
+
+def changed_settings(parameters: object, earlier: Any) -> str:
+    """Which parameters of a training differ from those in its checkpoint, with both values."""
+    changes = []
+    for name, _, value in walk_parameters(parameters):
+        before = earlier
+        for part in name.split("."):
+            before = before.get(part) if isinstance(before, dict) else None
+        if before != value:
+            changes.append(f"{name} was {shown(before)} and is {shown(value)}")
+    return ", ".join(changes) or "another version of fcn_follow made it"
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -20,6 +20,7 @@ from fcn_follow.lab.data.bank import FrameBank
 from fcn_follow.lab.scoring.evaluation import LabelledFrame, evaluate
 from fcn_follow.lab.training.checkpoint import (
     Checkpoint,
+    changed_settings,
     checkpoint_path,
     load_checkpoint,
     module_tensors,
@@ -137,8 +138,12 @@ class Trainer:
         path = checkpoint_path(self.out)
         checkpoint = load_checkpoint(path)
         notes = checkpoint.notes
-        if notes["parameters"] != dataclasses.asdict(self.parameters) or notes.get("data") != self.data:
-            raise UserError(f"{path}: made with other settings or data; resume with the same, or choose another --out")
+        again = "resume with the same, or choose another --out"
+        if notes["parameters"] != dataclasses.asdict(self.parameters):
+            changes = changed_settings(self.parameters, notes["parameters"])
+            raise UserError(f"{path}: made with other settings: {changes}; {again}")
+        if notes.get("data") != self.data:
+            raise UserError(f"{path}: made with other frames; {again}")
         restore_module("network", self.network, checkpoint.tensors)
         if self.parameters.ema_decay:
             restore_module("average", self.average, checkpoint.tensors)
@@ -150,6 +155,22 @@ class Trainer:
         self.best_score, self.best_epoch = notes["best_score"], notes["best_epoch"]
         self.frames_seen, self.spent_s = notes["frames_seen"], notes["spent_s"]
 
+    @property
+    def ended_by(self) -> str:
+        """Why nothing is left to train; empty while something is."""
+        parameters, done = self.parameters, len(self.history)
+        if done >= parameters.epochs:
+            return f"it has all its {parameters.epochs} epochs"
+        if parameters.minutes and self.spent_s >= 60.0 * parameters.minutes:
+            return f"its time, minutes={parameters.minutes:g}, is over"
+        if self._stops_early():
+            return f"{parameters.early_stop_epochs} epochs have not bettered its score"
+        return ""
+
+    def _stops_early(self) -> bool:
+        patience = self.parameters.early_stop_epochs
+        return bool(patience) and len(self.history) - 1 - self.best_epoch >= patience
+
     def fit(self, on_step: Callable[[int, float], None], on_epoch: Callable[[EpochReport], None]) -> None:
         """Train the remaining epochs, or until the minutes are over.
 
@@ -159,6 +180,8 @@ class Trainer:
         Raises UserError where the loss is NaN or infinite; the batch is then saved beside the weights.
         """
         parameters = self.parameters
+        if self.ended_by:
+            return
         self._began_s = time.monotonic() - self.spent_s
         for epoch in range(len(self.history), parameters.epochs):
             loss = self._epoch(epoch, on_step)
@@ -171,8 +194,7 @@ class Trainer:
             self.spent_s = time.monotonic() - self._began_s
             self._save_checkpoint()
             on_epoch(report)
-            stops_early = parameters.early_stop_epochs and epoch - self.best_epoch >= parameters.early_stop_epochs
-            if is_last or stops_early:
+            if is_last or self._stops_early():
                 break
 
     def judge(self) -> tuple[float, dict[str, float]]:

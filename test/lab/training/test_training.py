@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 from augmented import augment
-from command_line import fcn_follow, process
+from command_line import fcn_follow, invoke, process
 from frame_folders import marked_squares, write_frames
 from ros_tools import ROOT
 from safetensors.torch import load_file
@@ -275,6 +275,20 @@ def test_a_training_repeats_by_seed_and_resumes_to_the_same_weights(data):
     assert history == record["history"]
 
 
+def test_resuming_a_finished_training_or_another_one_says_so(data):
+    out = data / "w.safetensors"
+    invoke(*command(data, out))
+    before = out.with_suffix(".checkpoint").read_bytes()
+    assert "the training was finished already: it has all its 3 epochs" in invoke(*command(data, out, "--resume"))[1]
+    changed = ("--set", "epochs=5", "--set", "augment.warp=0.5", "--resume")
+    refused = " ".join(fcn_follow(*command(data, out, *changed)).stderr.split())
+    assert "made with other settings: epochs was 3 and is 5, augment.warp was 0.0 and is 0.5; resume with" in refused
+    write_frames(data / "c", 4, run="2_run1")
+    refused = " ".join(fcn_follow(*command(data, out, "--data", data / "c", "--resume")).stderr.split())
+    assert "made with other frames; resume with the same" in refused
+    assert out.with_suffix(".checkpoint").read_bytes() == before
+
+
 def test_weights_are_kept_by_the_score_or_by_people_and_the_near_hero_or_by_the_hero():
     hero, people = np.zeros((40, 40), np.uint8), np.zeros((40, 40), np.uint8)
     hero[:10], people[:10] = 2, 1
@@ -363,6 +377,8 @@ def test_trainings_that_are_refused(data):
         (("--recipe", "nope"), "no such recipe; known are fcn_000"),
         (("--judge", data / "a"), "run 1_run1 is on both sides"),
         (("--resume",), "no checkpoint to resume from"),
+        (("--start-from", "nobody.safetensors", "--data", "nowhere"), "nobody.safetensors: there is no such weights"),
+        (("--teacher", "nobody.safetensors", "--data", "nowhere"), "nobody.safetensors: there is no such weights"),
         (("--out", "w.pt"), "weights files end in .safetensors"),
     ):
         refused = fcn_follow(*command(data, out, *more))
@@ -422,6 +438,7 @@ def test_training_stops_early_where_nothing_is_gained(data):
     trainer.fit(lambda step, loss: None, lambda report: None)
     assert trainer.best_epoch == 0
     assert len(trainer.history) == 4
+    assert trainer.ended_by == "3 epochs have not bettered its score"
 
 
 def test_training_ends_when_the_minutes_are_over_and_the_schedule_with_it(data, monkeypatch):
@@ -440,7 +457,8 @@ def test_training_ends_when_the_minutes_are_over_and_the_schedule_with_it(data, 
     again = trainer_on(data, epochs=1000, steps_per_epoch=10, evaluate_epochs=100, minutes=1.0, schedule="cosine")
     again.resume()
     again.fit(lambda step, loss: None, lambda report: None)
-    assert again.frames_seen <= trainer.frames_seen + 4, "no time is left"
+    assert again.frames_seen == trainer.frames_seen
+    assert again.ended_by == "its time, minutes=1, is over"
 
 
 @pytest.mark.parametrize("teacher_px", [16, 32], ids=["same size", "larger"])
