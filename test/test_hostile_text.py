@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 
 import pytest
@@ -42,6 +43,36 @@ def test_yaml_that_blows_up_is_refused(tmp_path, text, expected):
         read_split(path)
     with pytest.raises(UserError, match=expected):
         parse_yaml(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("epochs: 3\n  seed: 2", "line 2, column 7: a ':' that cannot be here"),
+        ("epochs: 3\nnotes: a: b", "line 2, column 9: a ':' that cannot be here"),
+        ("a:\n\tb: 1", "line 2, column 1: a tab; indent with spaces"),
+        ("a: @home", "line 1, column 4: a text that begins with this character must be in quotes"),
+        ("a:\n  b: 1\n c: 2", "line 3, column 2: this line does not fit the ones before it"),
+        ("a: 1\nepochs 3\nb: 2", "line 2, column 1: a name without ': ' and a value"),
+        ("a: 1\nb: [1, 2\nc: 3\n", "line 2, column 4: this bracket is not closed"),
+        ("a: 'x\nb: 3\n", "line 1, column 4: this quote is not closed"),
+        ("a: !python/object:x 3", "line 1, column 4: could not determine a constructor"),
+        ("a: 1\nb: \x07", "line 2: the character 0x7, which is no text"),
+    ],
+)
+def test_a_mistake_in_yaml_has_its_place_and_a_plain_sentence(tmp_path, text, expected):
+    path = tmp_path / "a.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError, match=re.escape(f"{path}: cannot be read as a recipe ({expected}")):
+        read_recipe(path)
+
+
+def test_a_yaml_file_that_cannot_be_read_is_refused_with_the_reason(tmp_path):
+    with pytest.raises(UserError, match=r"recipe \(No such file or directory\)$"):
+        read_recipe(tmp_path / "a.yaml")
+    (tmp_path / "a.yaml").write_bytes(b"a: \xff")
+    with pytest.raises(UserError, match=r"recipe \(it is no text in UTF-8: byte 3\)$"):
+        read_recipe(tmp_path / "a.yaml")
 
 
 @pytest.mark.parametrize("value", ["0x" + "f" * 5000, "-0x" + "f" * 5000, "[[[[1]]]]"], ids=["int", "negative", "deep"])
