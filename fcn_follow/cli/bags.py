@@ -94,7 +94,7 @@ def bag_info(bag: BagPath, as_json: Json = False) -> None:
         table.add_row(
             topic.name, topic.type, ", ".join(topic.sizes), f"{topic.messages}{unread}",
             f"{topic.rate_hz:.2f}" if topic.rate_hz else "-", f"{topic.bytes / 1e6:.1f}",
-            str(len(topic.gaps_s)) if topic.stamps_s else "-",
+            str(len(topic.gaps_s)) if topic.is_steady else "-",
             str(topic.stamps_backwards) if topic.stamps_s else "-",
         )  # fmt: skip
     out.print(table)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -10,7 +11,8 @@ from fcn_follow.lab.recordings.frame_folders import pixels_of
 from fcn_follow.lab.recordings.reading import TYPES, Bag, Report, decode, stamp_ns
 from fcn_follow.lab.recordings.topics import IMAGE, IMAGE_TYPES
 
-GAP_PERIODS = 2.5  # a longer silence, in median periods, is a gap
+GAP_PERIODS = 2.5  # a longer silence, in median periods, is a gap of a topic with a steady rate
+STEADY_SHARE = 0.75  # a larger share of the periods of a steady rate is within half of the median
 CLOCK_CHANGE_S = 1e8  # a longer step between two stamps is a change between wall time and simulated time
 
 
@@ -45,11 +47,21 @@ class TopicInfo:
         return sum(period < 0 for _, period in self._periods_s)
 
     @property
+    def is_steady(self) -> bool:
+        """Whether the messages come at one rate; those of several publishers, or of events, do not."""
+        near = [abs(period - self._median_s) <= self._median_s / 2 for _, period in self._periods_s]
+        return self._median_s > 0 and sum(near) > STEADY_SHARE * len(near)
+
+    @property
     def gaps_s(self) -> list[tuple[float, float]]:
-        """(stamp, length) of each silence longer than GAP_PERIODS median periods."""
+        """(stamp, length) of each silence longer than GAP_PERIODS median periods; none without a steady rate."""
+        longest_s = GAP_PERIODS * self._median_s if self.is_steady else math.inf
+        return [(stamp, period) for stamp, period in self._periods_s if period > longest_s]
+
+    @property
+    def _median_s(self) -> float:
         periods = sorted(period for _, period in self._periods_s)
-        median = periods[len(periods) // 2] if periods else 0.0
-        return [(stamp, period) for stamp, period in self._periods_s if period > GAP_PERIODS * median > 0]
+        return periods[len(periods) // 2] if periods else 0.0
 
     @property
     def clock_changes(self) -> int:

@@ -10,7 +10,19 @@ import cv2
 import numpy as np
 import pytest
 import yaml
-from bag_files import MCAP, MODES, PERIOD_NS, SQLITE3, START_NS, camera_and_truth, image, png, storage_file, write_bag
+from bag_files import (
+    MCAP,
+    MODES,
+    PERIOD_NS,
+    SQLITE3,
+    START_NS,
+    camera_and_truth,
+    image,
+    png,
+    point,
+    storage_file,
+    write_bag,
+)
 from command_line import fcn_follow, figures, invoke
 from drawn_frames import frame, write_frames
 from rosbags.highlevel import AnyReader
@@ -283,6 +295,20 @@ def test_bag_info_finds_rates_sizes_and_gaps(tmp_path):
     assert camera["gaps_s"] == [[pytest.approx(50.9), pytest.approx(0.5)]]
     assert camera["stamps_backwards"] == 0
     assert "gap in /cam/image_raw: 0.500 s after stamp 50.900" in invoke("bag-info", path)[0]
+
+
+def test_a_topic_without_a_steady_rate_has_no_gaps(tmp_path):
+    """As on /diagnostics: three publishers at 1 Hz, one just after the other, and a fourth that speaks at a change."""
+    stamps_s = sorted([*(second + offset for second in range(8) for offset in (0.0, 0.02, 0.05)), 2.4, 5.07])
+    points = [point(0, 0, 0, START_NS + round(1e9 * stamp_s)) for stamp_s in stamps_s]
+    messages = [("/events", START_NS + index, message) for index, message in enumerate(points)]
+    path = write_bag(tmp_path / "bag", messages)
+    (topic,) = figures("bag-info", path)["topics"]
+    assert (topic["messages"], topic["gaps_s"]) == (26, [])
+    printed = invoke("bag-info", path)[0]
+    assert "gap in" not in printed
+    row = next(line for line in printed.splitlines() if "/events" in line)
+    assert [cell.strip() for cell in row.split("│")][-3:-1] == ["-", "0"]
 
 
 def test_a_change_between_wall_time_and_simulated_time_is_no_gap(tmp_path):
