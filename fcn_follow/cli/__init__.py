@@ -25,5 +25,6 @@ def main() -> None:
     try:
         app(prog_name="fcn-follow")
     except UserError as error:
+        console.quiet = False  # of a team too, each process says why it ends
         console.print(f"fcn-follow: {error}", style="red")
         sys.exit(1)

@@ -83,7 +83,7 @@ def train(
     if out.suffix != ".safetensors":
         raise UserError(f"--out {out}: weights files end in .safetensors")
     if not resume:
-        require_new_training(out)
+        team.refuse_together(lambda: require_new_training(out))  # the other machines may not have its files
     depth = parameters.depth if network_info(parameters.network).has_depth else ""
     card = ModelCard(
         network=parameters.network,

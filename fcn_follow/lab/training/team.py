@@ -8,6 +8,7 @@ variance of the whole batch; and the gradients are added up. What differs from o
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -16,7 +17,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from fcn_follow.errors import UserError
+from fcn_follow.errors import MAX_LINE, UserError
 
 WAIT = timedelta(hours=2)  # for the first process, which alone judges the weights
 
@@ -63,11 +64,36 @@ class Team:
         parts[self.rank] = part
         return torch.cat(parts)
 
+    def refuse_together(self, check: Callable[[], None]) -> None:
+        """Run a check of files in the first process; where it raises a UserError, all processes raise the same."""
+        refusal = ""
+        if self.is_first:
+            try:
+                check()
+            except UserError as error:
+                refusal = str(error)
+        if self.size > 1:
+            text = refusal.encode()
+            shared = torch.zeros(4 * MAX_LINE, dtype=torch.uint8)  # UTF-8 has up to 4 bytes a character
+            shared[: len(text)] = torch.tensor(list(text), dtype=torch.uint8)
+            shared = shared.to(self._device)
+            dist.broadcast(shared, 0)
+            refusal = bytes(shared.tolist()).rstrip(b"\0").decode()
+        if refusal:
+            if self.size > 1:
+                dist.destroy_process_group()  # without this a process may abort as it ends
+            raise UserError(refusal)
+
+    @property
+    def _device(self) -> str:
+        """Where a tensor must be to be sent."""
+        return "cuda" if dist.get_backend() == "nccl" else "cpu"
+
     def of_first(self, value: float) -> float:
         """The value that the first process has; the others wait for it."""
         if self.size == 1:
             return value
-        shared = torch.tensor(value, dtype=torch.float64, device="cuda" if dist.get_backend() == "nccl" else "cpu")
+        shared = torch.tensor(value, dtype=torch.float64, device=self._device)
         dist.broadcast(shared, 0)
         return float(shared)
 
