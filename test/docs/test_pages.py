@@ -55,3 +55,11 @@ def test_the_defaults_in_interfaces_md_are_those_of_the_code():
             assert yaml.safe_load("''" if default == "empty" else default) == value, line
             checked += 1
     assert checked > 20
+
+
+def test_the_readme_and_training_md_train_a_hero_with_the_same_commands():
+    def commands(page: str, heading: str) -> list[str]:
+        block = (ROOT / page).read_text().partition(f"## {heading}\n")[2].split("```")[1]
+        return [re.sub(r" +# .*", "", line) for line in block.strip().splitlines()]
+
+    assert commands("README.md", "Train your hero") == commands("docs/training.md", "A network for your own person")
