@@ -54,7 +54,7 @@ STEP_ROUNDS = 60
 READY_S, SETTLE_S, DRAIN_S = 120.0, 2.0, 0.5
 MINUTE_S = 60.0
 REPORTED = ("perception_median_ms", "inference_median_ms")  # in the segmenter's diagnostics
-SWAY = 12  # more places than FrozenPicture remembers
+SWAY = 36  # more places than FrozenPicture remembers
 Pictures = tuple[NDArray[np.uint8], ...]
 
 
@@ -294,9 +294,9 @@ def _begin_and_end_ms(ages_ms: dict[int, float], part_s: float) -> tuple[float, 
 
 
 def _swaying(picture: NDArray[np.uint8]) -> Pictures:
-    """The picture shifted to and fro in steps of a 160th of its width: a few pictures in turn would count as frozen."""
-    moved = [np.roll(picture, place * picture.shape[1] // 160, axis=1) for place in range(SWAY)]
-    return tuple(moved + moved[-2:0:-1])
+    """The picture shifted to and fro, by even steps there and odd ones back: pictures in turn would count as frozen."""
+    places = (*range(0, SWAY, 2), *range(SWAY - 1, 0, -2))
+    return tuple(np.roll(picture, place * picture.shape[1] // 320, axis=1) for place in places)
 
 
 def _feed(camera: _Camera, executor: Executor, pictures: Pictures, rate_hz: float, seconds: float) -> None:
