@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from fcn_follow.coordinates import hero_in_odom
 from fcn_follow.following.estimator import HeroEstimate, HeroEstimator, Outcome
-from fcn_follow.following.guard import Guard, Heights
+from fcn_follow.following.guard import LEVEL, Guard, Heights
 from fcn_follow.following.hero_height import HeroHeight
 from fcn_follow.following.inbox import Counters, Inbox
 from fcn_follow.following.law import RelativePosition, relative_position
@@ -22,6 +22,7 @@ from fcn_follow.following.parameters import FollowerParameters
 from fcn_follow.following.reasons import Limit, Reason
 from fcn_follow.following.states import MOVING, Situation, State, next_state
 from fcn_follow.following.steering import Moment, Steering
+from fcn_follow.following.turn_monitor import TurnMonitor
 from fcn_follow.following.vehicle import VehicleHistory, VehiclePose
 from fcn_follow.geometry import ZERO_COMMAND, HeroPosition, Vector3, VehicleState, VelocityCommand
 
@@ -79,6 +80,7 @@ class Follower:
         self._inbox = Inbox()
         self._limiter = Limiter()
         self._frozen = FrozenPicture()
+        self._turns = TurnMonitor()
         self._camera_rate = CameraRate()
         self._steering = Steering()
         self._now_s: float | None = None
@@ -102,6 +104,7 @@ class Follower:
         self.estimator.reset()
         self._limiter.stop()
         self._frozen.reset()
+        self._turns.reset()
         self._camera_rate.reset()
         self._pitch = PitchMonitor()
         self._hero_height = HeroHeight()
@@ -171,6 +174,7 @@ class Follower:
         reckoned = self.guard.advance(now_s)
         vehicle, odom_fault = self._locate(now_s, reckoned)
         self._observe(now_s)
+        self._turns.step(self._history, is_measured=self.odometry.heard)
         hero = self.estimator.predict(now_s)
         fault = self._join_faults(now_s, fault, odom_fault, reckoned)
         self._change_state(now_s, fault, hero, vehicle)
@@ -245,6 +249,7 @@ class Follower:
             if jump is not None:
                 self.counters.odom_jumps += 1
                 self.estimator.reset()
+                self._turns.restart()
                 self._steering.restart_climbs()
             newest = self.odometry.newest
             if newest is not None and before is None:
@@ -261,19 +266,20 @@ class Follower:
         """Pass on the camera's observations since the last step."""
         timeouts, camera = self.parameters.timeouts, self.parameters.camera
         for stamp_s, positions in self._inbox.take_people(now_s, timeouts):
-            self.guard.see_people(stamp_s, positions)
+            self.guard.see_people(stamp_s, positions, self._camera_tilt_rad(stamp_s))
         for stamp_s in self._inbox.take_frames(now_s, timeouts):
             self._frame_s = max(self._frame_s, stamp_s)
             self._camera_rate.see(stamp_s)
         for hero, is_plausible in self._inbox.take_heroes(now_s, timeouts):
             nearest = min(1.0, self._hero_height.share)
             x, y, z = (nearest * value for value in hero.position_camera_m)
-            self.guard.see_hero(hero.stamp_s, (x, y, z))
+            self.guard.see_hero(hero.stamp_s, (x, y, z), self._camera_tilt_rad(hero.stamp_s))
             if not is_plausible:
                 continue
             self._hero_arrived_s, self._hero_late_s = now_s, now_s - hero.stamp_s
             self._camera_rate.see(hero.stamp_s)
             self._frozen.see(hero.stamp_s, hero.position_camera_m)
+            self._turns.see(hero.stamp_s, hero.position_camera_m)
             pose = self._history.at(hero.stamp_s)
             if pose is None:
                 self.counters.without_pose += 1
@@ -301,6 +307,11 @@ class Follower:
     def _history(self) -> VehicleHistory:
         return self.odometry.history if self.odometry.heard else self.guard.history
 
+    def _camera_tilt_rad(self, stamp_s: float) -> tuple[float, float]:
+        """Roll and pitch of the camera at a time; zero with a gimbal, and where odometry does not report them."""
+        pose = None if self.parameters.camera.stabilised else self.odometry.history.at(stamp_s)
+        return (pose.attitude_rad[0], pose.attitude_rad[1]) if pose else LEVEL
+
     def _join_faults(self, now_s: float, outside: str, odometry: str, reckoned: VehiclePose) -> str:
         """All present faults as one text."""
         timeouts = self.parameters.timeouts
@@ -311,7 +322,9 @@ class Follower:
         frozen = self._frozen.fault(timeouts.frozen_s)
         slow = self._camera_rate.fault(now_s)
         people = self._inbox.people_fault(now_s, timeouts)
-        faults = (outside, odometry, disobedience, people, slow, frozen, *self._steering.climb_faults(), contradicted)
+        climbs = self._steering.climb_faults()
+        turns = self._turns.fault
+        faults = (outside, odometry, disobedience, people, slow, frozen, turns, *climbs, contradicted)
         return "; ".join(filter(None, faults))
 
     def _change_state(self, now_s: float, fault: str, hero: HeroEstimate | None, vehicle: VehiclePose) -> None:
@@ -357,7 +370,8 @@ class Follower:
     def _whole_reason(self, now_s: float) -> str:
         """The reason of the state, with the doubt while tracking, else with the reason for late or refused input."""
         if self._state is State.TRACKING:
-            hints = [self._pitch.doubt, self._hero_height.report(self.parameters.hero.height_m)]
+            checking = str(Reason.CHECKING_TURNS) if self._steering.is_checking(now_s) else ""
+            hints = [checking, self._pitch.doubt, self._hero_height.report(self.parameters.hero.height_m)]
         elif self._state is State.IDLE:
             hints = []
         else:

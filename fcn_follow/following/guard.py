@@ -1,6 +1,7 @@
 """The last check of a command, independent of the rest of the follower.
 
-The guard uses the newest raw detections, the commands that it passed and the limits, but no odometry and no estimate.
+The guard uses the newest raw detections, the commands that it passed and the limits, but no estimate. Of odometry it
+uses only the tilt of a camera without a gimbal, which may bring people nearer but never farther, even if it is wrong.
 It dead-reckons the drone from its commands to predict detections to now. A person may be anywhere in a disc around the
 detected position, whose radius grows with the age of the image.
 
@@ -20,7 +21,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from fcn_follow.coordinates import body_from_optical, rotated, wrapped
+from fcn_follow.coordinates import body_from_optical, level_from_body, rotated, wrapped
 from fcn_follow.following.parameters import FollowerParameters, Limits, VehicleParameters
 from fcn_follow.following.reasons import Limit, Reason
 from fcn_follow.following.vehicle import VehicleHistory, VehiclePose, dead_reckoned
@@ -45,6 +46,7 @@ BODY_M, ARM_M = 0.3, 0.6  # nearer than ARM_M a body's width counts too
 MEMORY_S = 2.0  # of a person who may have left the image
 MEMORY_IN_VIEW_S, IN_VIEW_RAD = 0.5, 0.4  # of a person who is no longer detected near the middle of the image
 MAX_REMEMBERED = 64
+LEVEL = (0.0, 0.0)
 # Detections are of the same person within a distance, plus a share of the range, plus a speed times the time between.
 SAME_PERSON_M, SAME_PERSON_SHARE, SAME_PERSON_M_S = 0.7, 0.15, 3.0
 
@@ -111,15 +113,16 @@ class Guard:
         self.history.add(pose)
         return pose
 
-    def see_hero(self, stamp_s: float, position_camera_m: Vector3) -> None:
+    def see_hero(self, stamp_s: float, position_camera_m: Vector3, tilt_rad: tuple[float, float] = LEVEL) -> None:
         """Take a detection of the hero in the camera's optical frame, unless it is older than the last one.
 
+        tilt_rad is the roll and pitch of a camera that no gimbal keeps level.
         If a new hero is too far away to be the same person, the old hero may still be hidden at the last place: a hero
         of at least MIN_HERO_S is kept for timeouts.coast_s, unless a person is seen near there.
         """
         if self._hero is not None and stamp_s < self._hero.stamp_s:
             return
-        last, self._hero = self._hero, self._placed(stamp_s, position_camera_m)
+        last, self._hero = self._hero, self._placed(stamp_s, position_camera_m, tilt_rad)
         self._remember((last,) if last else (), (self._hero,))
         self._find_replaced((self._hero,))
         if last is None or not _may_be(last, self._hero):
@@ -131,7 +134,9 @@ class Guard:
         while self._hero.stamp_s - self._hero_track[0].stamp_s > TRACK_S:
             self._hero_track.popleft()
 
-    def see_people(self, stamp_s: float, positions_camera_m: Sequence[Vector3]) -> None:
+    def see_people(
+        self, stamp_s: float, positions_camera_m: Sequence[Vector3], tilt_rad: tuple[float, float] = LEVEL
+    ) -> None:
         """Take the detections of the other people in an image, unless it is older than the last one.
 
         A person of the last image without a new detection is kept for MEMORY_S, except one at the hero's
@@ -141,7 +146,7 @@ class Guard:
             return
         hero, self._people_s = self._hero, stamp_s
         last = [person for person in self._people if hero is None or not _may_be(person, hero)]
-        self._people = tuple(self._placed(stamp_s, position) for position in positions_camera_m)
+        self._people = tuple(self._placed(stamp_s, position, tilt_rad) for position in positions_camera_m)
         self._remember(last, self._people)
         self._find_replaced(self._people)
 
@@ -177,9 +182,11 @@ class Guard:
         self._last = checked
         return Guarded(checked, tuple(limited), fault)
 
-    def _placed(self, stamp_s: float, position_camera_m: Vector3) -> _Person:
+    def _placed(self, stamp_s: float, position_camera_m: Vector3, tilt_rad: tuple[float, float]) -> _Person:
+        """A detection in the dead-reckoned frame, with or without the tilt, whichever is nearer."""
         mount = self.parameters.camera.mount
-        forward, left, up = body_from_optical(position_camera_m, mount.pitch_down_rad)
+        seen = body_from_optical(position_camera_m, mount.pitch_down_rad)
+        forward, left, up = min(seen, level_from_body(seen, *tilt_rad), key=lambda each: math.hypot(*each[:2]))
         pose = self.history.at(stamp_s) or self.history.newest or VehiclePose(stamp_s)
         arm_x, arm_y, arm_z = mount.position_body_m
         x, y = rotated(forward + arm_x, left + arm_y, pose.yaw_rad)

@@ -29,11 +29,21 @@ class Reason(_Text):
     HERO_LOST = "hero lost"
     NO_FRAMES = "no frames"
     SEARCH_ENDED = "the search has ended"
+    CHECKING_TURNS = "turning to and fro: does the picture turn with the drone?"
     WAITING = "waiting for the hero"
     CLOCK_JUMPED = "the clock jumped"
     HERO_CONTRADICTED = "the hero is seen where it cannot have gone: starting anew"
     CAMERA_SLOW = "frames come at {:.1f} Hz; following needs at least {:g} Hz"
     PICTURE_FROZEN = "the picture is frozen: the same hero position although the drone is commanded to move"
+    PICTURE_MIRRORED = "the picture seems to be mirrored: it turns the other way than the drone; ~/reset tries again"
+    PICTURE_LATE = (
+        "images seem to be {:.1f} s older than their stamps, by the drone's turns (set camera.latency_s, or stamp them "
+        "when they are taken); ~/reset tries again"
+    )
+    ODOMETRY_LATE = (
+        "odometry seems to be {:.1f} s older than its stamps, by the drone's turns (or camera.latency_s is too large); "
+        "~/reset tries again"
+    )
     HERO_CLIMB_FAILED = (
         "climbing does not bring the hero into place (is camera.pitch_down_rad right?); ~/reset tries again"
     )

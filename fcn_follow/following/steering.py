@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fcn_follow.coordinates import rotated, wrapped
 from fcn_follow.following.estimator import HeroEstimate
@@ -24,6 +24,7 @@ from fcn_follow.following.parameters import FollowerParameters
 from fcn_follow.following.pursuit import Pursuit
 from fcn_follow.following.reasons import Limit, Reason
 from fcn_follow.following.states import MOVING, State
+from fcn_follow.following.turn_monitor import CHECK_ALONE_S, CHECK_S, check_turn_rad_s
 from fcn_follow.following.vehicle import VehiclePose
 from fcn_follow.geometry import ZERO_COMMAND, Vector3, VelocityCommand
 
@@ -69,6 +70,7 @@ class Steering:
         self._trim = Trim()
         self._stick, self._stick_s = ZERO_COMMAND, -math.inf
         self._engaged_s = -math.inf
+        self._check_begin_s: float | None = None
         self._side = 1.0
         self.restart_climbs()
 
@@ -77,12 +79,18 @@ class Steering:
         self._stick, self._stick_s = speeds, now_s
 
     def engage(self, now_s: float, hero: HeroEstimate, vehicle: VehiclePose, after_search: bool) -> None:
-        """Begin to follow; after a search, keep the previous bearing and start."""
+        """Begin to follow, the first time with a check of the picture; after a search, keep the bearing and start."""
         self._references.engage(relative_position(hero, vehicle), keep_bearing=after_search)
         self._pursuit = Pursuit(hero)
         if not after_search:
             self._engaged_s = now_s
+            if self._check_begin_s is None:
+                self._check_begin_s, self._engaged_s = now_s, now_s + CHECK_ALONE_S
             self._start_m = self._start_m or vehicle.position_m
+
+    def is_checking(self, now_s: float) -> bool:
+        """Whether the drone turns to and fro, to see whether the picture turns with it."""
+        return self._check_begin_s is not None and now_s - self._check_begin_s < CHECK_S
 
     def begin_search(self, hero: HeroEstimate, vehicle: VehiclePose) -> None:
         """Remember the side on which the hero left."""
@@ -143,8 +151,9 @@ class Steering:
         limited += limited_by_law
         share = 1.0
         ramp_s = parameters.gains.ramp_s
-        if moment.now_s - self._engaged_s < ramp_s:
-            share = (moment.now_s - self._engaged_s) / ramp_s
+        engaged_s = moment.now_s - self._engaged_s
+        if engaged_s < ramp_s:
+            share = max(0.0, engaged_s) / ramp_s
             limited += (Limit.RAMP,)
         if moment.state is State.COASTING:
             remaining_s = timeouts.coast_s - moment.hero_age_s
@@ -152,6 +161,10 @@ class Steering:
             limited += (Limit.COASTING,)
         start_m = self._start_m or vehicle.position_m
         wanted, limited_by_space = within_space(parameters, scaled(wanted, share), vehicle, start_m[:2], above_ground_m)
+        if self._check_begin_s is not None and self.is_checking(moment.now_s):
+            followed_rad_s = 0.0 if engaged_s < 0.0 else wanted.yaw_rate_rad_s
+            turn_rad_s = check_turn_rad_s(moment.now_s - self._check_begin_s)
+            wanted = replace(wanted, yaw_rate_rad_s=followed_rad_s + turn_rad_s)
         return wanted, limited + limited_by_space
 
     def _search(self, parameters: FollowerParameters, moment: Moment, hero: HeroEstimate) -> VelocityCommand:

@@ -268,7 +268,7 @@ class TestFlights:
     def test_an_overshoot_is_backed_out_of_nose_first(self):
         """The hero runs up to a slow drone: it flies backwards and neither turns round nor goes round the hero."""
         parameters = with_set(limits__speed_m_s=0.6)
-        flight = Flight(lambda t: (max(1.3, 12.0 - 3.0 * t), 0.1), duration_s=9.0, parameters=parameters).fly()
+        flight = Flight(lambda t: (max(1.3, 15.0 - 3.0 * t), 0.1), duration_s=10.0, parameters=parameters).fly()
         near = [step for step, distance in zip(flight.steps, flight.distances_m, strict=True) if distance < 4.0]
         assert near
         assert all(step.command.forward_m_s < 0.0 for step in near)

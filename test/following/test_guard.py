@@ -305,3 +305,32 @@ def test_a_fringe_of_the_hero_s_blob_is_not_remembered_where_the_hero_was():
             guard.see_hero(now_s, (0.0, 0.5, ahead_m))
         passed = guard.check(VelocityCommand(forward_m_s=3.0), now_s, 0.02).command
         assert index < 60 or passed.forward_m_s > 2.5, now_s
+
+
+@pytest.mark.parametrize("tilt_deg", [0.0, 10.0, 20.0])
+@pytest.mark.parametrize("true_m", [1.6, 1.9, 3.5])
+@pytest.mark.parametrize("kind", ["hero", "people"])
+def test_a_camera_without_a_gimbal_does_not_make_people_seem_farther(kind, true_m, tilt_deg):
+    """The nose is down; the person is true_m ahead and 3 m below the camera."""
+    pitch_rad, below_m = 0.6, 3.0
+    guard = Guard(with_set(camera__stabilised=False, camera__pitch_down_rad=pitch_rad, vehicle__response_s=0.3))
+    down_rad = pitch_rad + math.radians(tilt_deg)
+    forward_m = true_m * math.cos(down_rad) + below_m * math.sin(down_rad)
+    place = (0.0, below_m * math.cos(down_rad) - true_m * math.sin(down_rad), forward_m)
+    tilt_rad = (0.0, math.radians(tilt_deg))
+
+    def see(guard, now_s):
+        if kind == "hero":
+            guard.see_hero(now_s, place, tilt_rad)
+        else:
+            guard.see_people(now_s, [place], tilt_rad)
+
+    passed = settled(guard, VelocityCommand(forward_m_s=2.0), 0.5, see).command
+    assert (passed.forward_m_s > 0.0) == (true_m > 2.0)
+
+
+def test_a_wrong_tilt_does_not_make_people_seem_farther():
+    guard = Guard(with_set(camera__stabilised=False))
+    near = (0.0, 1.0, 1.8)
+    passed = settled(guard, AHEAD, 1.0, lambda guard, now_s: guard.see_hero(now_s, near, (0.0, -0.7))).command
+    assert passed.forward_m_s == 0.0

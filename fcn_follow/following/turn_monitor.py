@@ -1,0 +1,116 @@
+"""Detects a picture that does not turn with the drone: it is mirrored, or its stamps are wrong.
+
+The hero's direction in the world is the drone's yaw plus the hero's bearing in the camera. A person changes it
+smoothly. With the mirrored bearing, or with the yaw of another moment, the drone's own turns remain in it. One Kalman
+filter for each hypothesis predicts the direction, and the hypothesis with the smallest innovations is the likeliest one
+(the static multiple-model estimator: Magill, "Optimal adaptive estimation of sampled stochastic processes", 1965).
+
+Only turns of changing rate show it. `check_turn_rad_s` is such a turn, for the beginning of each flight.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+
+import numpy as np
+
+from fcn_follow.coordinates import wrapped
+from fcn_follow.following.reasons import Reason
+from fcn_follow.following.vehicle import VehicleHistory
+from fcn_follow.geometry import Vector3
+
+LATENCIES_S = np.arange(-4, 11) / 10.0  # of the picture against the yaw; negative: the yaw is late
+MAX_EARLY_S = -float(LATENCIES_S[0])
+HYPOTHESES = tuple((mirrored, float(latency_s)) for mirrored in (False, True) for latency_s in LATENCIES_S)
+MAX_HARMLESS_S = 0.15
+HARMLESS = np.array([not mirrored and abs(latency_s) < MAX_HARMLESS_S for mirrored, latency_s in HYPOTHESES])
+SIGNS = np.array([-1.0 if mirrored else 1.0 for mirrored, _ in HYPOTHESES])
+BEARING_SIGMA_RAD = 0.03  # larger than the noise of one frame, because the errors of successive frames are alike
+HERO_ACCELERATION_M2_S3 = 0.7  # spectral density: 1.2 m/s2 for half a second
+HERO_SPEED_M_S = 2.0
+MIN_RANGE_M = 2.0
+MAX_SQUARED_SIGMAS = 9.0  # of one innovation: another person may be taken for the hero
+MEMORY_S = 8.0
+MAX_GAP_S = 0.5
+MIN_EVIDENCE = 20.0  # logarithm of the likelihood ratio; sound flights reach 10
+MAX_WAITING = 64
+CHECK_ALONE_S, CHECK_S = 1.2, 2.0  # the drone begins to follow after the first time, and the turn ends after the second
+CHECK_RAD_S, CHECK_HZ = 0.4, 1.0  # to and fro by 4 degrees
+
+
+def check_turn_rad_s(since_s: float) -> float:
+    """The yaw rate (rad/s) of a small turn to and fro, since_s after its beginning; zero before and after it."""
+    return CHECK_RAD_S * math.sin(math.tau * CHECK_HZ * since_s) if 0.0 <= since_s < CHECK_S else 0.0
+
+
+class TurnMonitor:
+    """Take each hero position with `see`, then call `step`; `fault` lasts from the first detection until `reset`."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self.fault = ""
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget the directions, because the yaw has another origin, but not a fault."""
+        self._waiting: deque[tuple[float, float, float]] = deque(maxlen=MAX_WAITING)
+        self._cost = np.zeros(len(HYPOTHESES))
+        self._last_s = -math.inf
+
+    def see(self, stamp_s: float, position_camera_m: Vector3) -> None:
+        """Take a hero position in the camera's optical frame."""
+        x, y, z = position_camera_m
+        self._waiting.append((stamp_s, math.atan2(-x, z), math.hypot(x, y, z)))
+
+    def step(self, history: VehicleHistory, is_measured: bool) -> None:
+        """Judge the positions for which the poses are known; is_measured: the poses come from odometry.
+
+        Poses reckoned from the commands are late if the drone turns faster than vehicle.response_s; this is no fault.
+        """
+        while self._waiting and history.newest and history.newest.stamp_s >= self._waiting[0][0] + MAX_EARLY_S:
+            self._judge(*self._waiting.popleft(), history)
+        if self.fault:
+            return
+        best = int(np.argmin(self._cost))
+        if float(np.min(self._cost[HARMLESS]) - self._cost[best]) / 2.0 < MIN_EVIDENCE:
+            return
+        mirrored, latency_s = HYPOTHESES[best]
+        if mirrored:
+            self.fault = Reason.PICTURE_MIRRORED
+        elif latency_s > 0.0:
+            self.fault = Reason.PICTURE_LATE.with_figures(latency_s)
+        elif is_measured:
+            self.fault = Reason.ODOMETRY_LATE.with_figures(-latency_s)
+
+    def _judge(self, stamp_s: float, bearing_rad: float, range_m: float, history: VehicleHistory) -> None:
+        """Add the innovations of a bearing to the costs of the hypotheses."""
+        poses = history.since(stamp_s - float(LATENCIES_S[-1]) - MAX_GAP_S)
+        if stamp_s <= self._last_s or not poses or poses[0].stamp_s > stamp_s - float(LATENCIES_S[-1]):
+            return
+        stamps_s, yaws_rad = [pose.stamp_s for pose in poses], np.unwrap([pose.yaw_rad for pose in poses])
+        yaw_rad = np.interp(stamp_s - LATENCIES_S, stamps_s, yaws_rad)
+        direction_rad = np.tile(yaw_rad, 2) + SIGNS * bearing_rad
+        dt_s, self._last_s = stamp_s - self._last_s, stamp_s
+        self._cost = self._cost * math.exp(-dt_s / MEMORY_S)
+        range_m = max(range_m, MIN_RANGE_M)
+        if dt_s > MAX_GAP_S:
+            self._angle_rad, self._rate_rad_s = direction_rad, np.zeros(len(HYPOTHESES))
+            self._covariance = np.diag([BEARING_SIGMA_RAD**2, (HERO_SPEED_M_S / range_m) ** 2])
+            return
+        density = HERO_ACCELERATION_M2_S3 / range_m**2
+        move = np.array([[1.0, dt_s], [0.0, 1.0]])
+        noise = density * np.array([[dt_s**3 / 3.0, dt_s**2 / 2.0], [dt_s**2 / 2.0, dt_s]])
+        covariance = move @ self._covariance @ move.T + noise
+        variance = covariance[0, 0] + BEARING_SIGMA_RAD**2
+        gain = covariance[:, 0] / variance
+        expected_rad = self._angle_rad + self._rate_rad_s * dt_s
+        innovation_rad = np.array([wrapped(angle) for angle in direction_rad - expected_rad])
+        self._angle_rad = expected_rad + gain[0] * innovation_rad
+        self._rate_rad_s = self._rate_rad_s + gain[1] * innovation_rad
+        self._covariance = covariance - np.outer(gain, covariance[0])
+        squared_sigmas = np.minimum(innovation_rad**2 / variance, MAX_SQUARED_SIGMAS)
+        self._cost = self._cost + squared_sigmas
