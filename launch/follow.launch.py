@@ -10,7 +10,7 @@ from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction, SetEn
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
-from fcn_follow.nodes.support.interlock import enable_command, no_vehicle_hears, require_cmd_vel
+from fcn_follow.nodes.support.interlock import SIMULATED_CMD_VEL, enable_command, no_vehicle_hears, require_cmd_vel
 from fcn_follow.nodes.support.launching import NODE_ARGUMENTS, number_of, required
 from fcn_follow.share import dds_environment, share_directory
 
@@ -38,7 +38,12 @@ ARGUMENTS = [
         choices=["true", "false"],
         description="false: the executable segmenters runs the segmenters of several drones, this one included.",
     ),
-    DeclareLaunchArgument("cmd_vel", default_value="cmd_vel", description="Topic of the velocity commands."),
+    DeclareLaunchArgument(
+        "cmd_vel",
+        default_value="",
+        description=f"Topic of the velocity commands. Empty: {SIMULATED_CMD_VEL}, which no vehicle hears, with "
+        "simulator:=true or a recording as source:=...; else cmd_vel.",
+    ),
     DeclareLaunchArgument(
         "cmd_vel_type",
         default_value="",
@@ -49,7 +54,8 @@ ARGUMENTS = [
         default_value="",
         choices=["", "true", "false"],
         description="Follow as soon as a hero is seen. Empty: yes with simulator:=true or a recording as source:=... "
-        "if commands go only to cmd_vel; else the value of the parameter file, which waits for the service ~/enable.",
+        f"if commands go only to {SIMULATED_CMD_VEL}; else the value of the parameter file, which waits for the "
+        "service ~/enable.",
     ),
     DeclareLaunchArgument(
         "network",
@@ -120,7 +126,9 @@ def make_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         segmenter["image_transport"] = "compressed"
     follower = {"cmd_vel.type": text("cmd_vel_type")} if value["cmd_vel_type"] else {}
     camera_is_replaced = (simulated and value["vehicle"] == "internal") or value["source"] != ""
-    if value["enabled"] or (camera_is_replaced and no_vehicle_hears(params_files, value["source"], value["cmd_vel"])):
+    unheard = camera_is_replaced and no_vehicle_hears(params_files, value["source"], value["cmd_vel"])
+    cmd_vel = value["cmd_vel"] or (SIMULATED_CMD_VEL if unheard else "cmd_vel")
+    if value["enabled"] or unheard:
         follower["start_enabled"] = value["enabled"] != "false"
     player = {
         "source": text("source"),
@@ -147,14 +155,14 @@ def make_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     nodes = [
         *(SetEnvironmentVariable(name, setting) for name, setting in profile.items()),
         *([node("segmenter", segmenter, camera)] if value["segmenter"] == "true" else []),
-        node("follower", follower, [("cmd_vel", value["cmd_vel"]), ("odom", value["odom"])]),
+        node("follower", follower, [("cmd_vel", cmd_vel), ("odom", value["odom"])]),
     ]
     if simulated:
         simulator = {"clock": value["use_sim_time"] == "true"}
         simulator |= {name: text(name) for name in ("scenario", "vehicle", "report")}
         if value["cmd_vel_type"]:
             simulator["cmd_vel_type"] = text("cmd_vel_type")
-        nodes.append(node("simulator", simulator, [*camera, ("cmd_vel", value["cmd_vel"]), ("odom", value["odom"])]))
+        nodes.append(node("simulator", simulator, [*camera, ("cmd_vel", cmd_vel), ("odom", value["odom"])]))
     elif value["source"]:
         nodes.append(node("player", player, camera))
     if not follower.get("start_enabled"):

@@ -21,6 +21,7 @@ from launch.event_handlers import OnProcessExit
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch_ros.actions import Node
 
+from fcn_follow.nodes.support.interlock import SIMULATED_CMD_VEL
 from fcn_follow.nodes.support.launching import NODE_ARGUMENTS, required
 from fcn_follow.share import share_directory
 
@@ -34,8 +35,6 @@ AUTOPILOTS = {
     "px4": ("follow_x500", "gazebo_px4.yaml"),
 }
 """These models include models of the autopilots' projects; GZ_SIM_RESOURCE_PATH must list their folders."""
-ENABLED = {"own": "true", "ardupilot": "", "px4": ""}
-"""Whether following begins at once: only Gazebo receives the commands for this package's drone."""
 START_LOWER_M = 2.2
 """An autopilot takes off from the ground."""
 NEEDS_STAND = {"follow_drone_rotors"}
@@ -47,7 +46,7 @@ RECORDED = [
     "/camera/camera_info",
     "/ground_truth/labels_map",
     "/odom",
-    "/cmd_vel",
+    f"/{SIMULATED_CMD_VEL}",
     "/segmentation/label_mask",
     "/hero/centroid",
     "/hero/position",
@@ -176,7 +175,8 @@ def make_everything(context: LaunchContext) -> list[LaunchDescriptionEntity]:
                 "camera_info": "camera/camera_info",
                 "vehicle_file": str(SHARE / "config" / vehicle_file),
                 "use_sim_time": "true",
-                "enabled": ENABLED[value["vehicle"]],
+                "enabled": "true" if is_own else "",
+                "cmd_vel": SIMULATED_CMD_VEL if is_own else "",
                 **{name: value[name] for name in NODE_ARGUMENTS},
             }.items(),
         ),

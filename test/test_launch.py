@@ -5,7 +5,6 @@ Where launch is installed it starts the nodes.
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -84,18 +83,6 @@ def test_a_launch_argument_that_must_be_a_number_is_named():
             number_of({"rate": text}, "rate")
 
 
-def test_gazebo_has_no_vehicle_to_move_but_those_of_autopilots():
-    tree = ast.parse((ROOT / "launch" / "gazebo.launch.py").read_text(encoding="utf-8"))
-    constants = {
-        key.value: value.value
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Dict)
-        for key, value in zip(node.keys, node.values, strict=True)
-        if isinstance(key, ast.Constant) and isinstance(value, ast.Constant)
-    }
-    assert [constants[vehicle] for vehicle in ("own", "ardupilot", "px4")] == ["true", "", ""]
-
-
 MINE = "/**/follower: {ros__parameters: {output: mavlink}}"
 
 
@@ -127,6 +114,29 @@ def test_nothing_with_a_vehicle_moves_until_it_is_enabled(arguments, start_enabl
         if isinstance(entity, launch.actions.SetEnvironmentVariable):
             entity.execute(context)
     assert context.environment["FASTRTPS_DEFAULT_PROFILES_FILE"].endswith(profile)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "topic"),
+    [
+        ({}, "cmd_vel"),
+        ({"enabled": "true"}, "cmd_vel"),
+        ({"source": "0"}, "cmd_vel"),
+        ({"source": "frames.zip", "params_file": MINE}, "cmd_vel"),
+        ({"simulator": "true", "vehicle": "odom"}, "cmd_vel"),
+        ({"source": "frames.zip", "cmd_vel": "/robot/cmd_vel"}, "/robot/cmd_vel"),
+        ({"source": "frames.zip"}, "simulated/cmd_vel"),
+        ({"simulator": "true"}, "simulated/cmd_vel"),
+    ],
+    ids=str,
+)
+def test_what_follows_at_once_does_so_on_a_topic_that_no_vehicle_hears(arguments, topic, tmp_path, monkeypatch):
+    _, _, given, _ = launched(arguments, tmp_path, monkeypatch)
+    for node in {"follower", "simulator"} & given.keys():
+        assert dict(given[node]["remappings"])["cmd_vel"] == topic
+    assert (given["follower"]["parameters"][-1].get("start_enabled") is True) == (
+        topic == "simulated/cmd_vel" or arguments.get("enabled") == "true"
+    )
 
 
 @pytest.mark.parametrize("segmenter", ["true", "false"])
@@ -213,14 +223,15 @@ def test_the_launch_follows_the_frames_of_a_source_and_ends_with_them(listen, do
     )  # fmt: skip
     received, spin = listen({
         "/drone1/image_raw": Image, "/drone1/camera_info": CameraInfo, "/drone1/segmentation/label_mask": Image,
-        "/drone1/hero/position": PointStamped, "/drone1/follow/state": KeyValue, "/drone1/cmd_vel": TwistStamped,
+        "/drone1/hero/position": PointStamped, "/drone1/follow/state": KeyValue,
+        "/drone1/simulated/cmd_vel": TwistStamped,
     })  # fmt: skip
     assert wait_until(lambda: launch.poll() is not None, spin, 120.0)
     output = finish(launch)
     assert launch.returncode == 0, output
     assert all(received.values()), {topic: len(messages) for topic, messages in received.items()}
     assert "tracking" in {state.key for state in received["/drone1/follow/state"]}
-    commands = received["/drone1/cmd_vel"]
+    commands = received["/drone1/simulated/cmd_vel"]
     assert any(map(moves, commands)) and not moves(commands[-1])
     assert "Traceback" not in output
     ended = ended_cleanly(output)
@@ -236,7 +247,7 @@ def test_the_launch_flies_in_the_simulator_until_ctrl_c(listen, domain_id, tmp_p
     )
     received, spin = listen({
         "image_raw": Image, "odom": Odometry, "segmentation/label_mask": Image, "ground_truth/label_mask": Image,
-        "hero/centroid": PointStamped, "follow/state": KeyValue, "cmd_vel": TwistStamped,
+        "hero/centroid": PointStamped, "follow/state": KeyValue, "simulated/cmd_vel": TwistStamped,
     })  # fmt: skip
     assert wait_until(lambda: all(received.values()), spin, 120.0), received.keys()
     output = interrupt(launch, 60.0)

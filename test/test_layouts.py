@@ -16,6 +16,7 @@ from visualization_msgs.msg import MarkerArray
 
 from fcn_follow.following.explanation import COLUMNS
 from fcn_follow.following.parameters import FollowerParameters
+from fcn_follow.nodes.support.interlock import SIMULATED_CMD_VEL
 from fcn_follow.parameters import walk_parameters
 
 RVIZ = yaml.safe_load((ROOT / "config" / "follow.rviz").read_text())["Visualization Manager"]
@@ -26,8 +27,10 @@ PUBLISHED = {
     for message, topic in re.findall(r'(?:create_|host\.)publisher\(\s*(\w+)[^"]*"([\w/]+)"', path.read_text())
 }
 """Topic to message name, as the sources create the publishers."""
+PUBLISHED[f"/{SIMULATED_CMD_VEL}"] = PUBLISHED["/cmd_vel"]
 MESSAGES = {
     "/cmd_vel": TwistStamped,
+    f"/{SIMULATED_CMD_VEL}": TwistStamped,
     "/odom": Odometry,
     "/hero/position": PointStamped,
     "/follow/state": KeyValue,

@@ -85,7 +85,7 @@ class Steering:
         if not after_search:
             self._engaged_s = now_s
             if self._check_begin_s is None:
-                self._check_begin_s, self._engaged_s = now_s, now_s + CHECK_ALONE_S
+                self._check_begin_s = now_s
             self._start_m = self._start_m or vehicle.position_m
 
     def is_checking(self, now_s: float) -> bool:
@@ -151,9 +151,8 @@ class Steering:
         limited += limited_by_law
         share = 1.0
         ramp_s = parameters.gains.ramp_s
-        engaged_s = moment.now_s - self._engaged_s
-        if engaged_s < ramp_s:
-            share = max(0.0, engaged_s) / ramp_s
+        if moment.now_s - self._engaged_s < ramp_s:
+            share = (moment.now_s - self._engaged_s) / ramp_s
             limited += (Limit.RAMP,)
         if moment.state is State.COASTING:
             remaining_s = timeouts.coast_s - moment.hero_age_s
@@ -162,9 +161,9 @@ class Steering:
         start_m = self._start_m or vehicle.position_m
         wanted, limited_by_space = within_space(parameters, scaled(wanted, share), vehicle, start_m[:2], above_ground_m)
         if self._check_begin_s is not None and self.is_checking(moment.now_s):
-            followed_rad_s = 0.0 if engaged_s < 0.0 else wanted.yaw_rate_rad_s
-            turn_rad_s = check_turn_rad_s(moment.now_s - self._check_begin_s)
-            wanted = replace(wanted, yaw_rate_rad_s=followed_rad_s + turn_rad_s)
+            since_s = moment.now_s - self._check_begin_s
+            followed_rad_s = wanted.yaw_rate_rad_s if since_s >= CHECK_ALONE_S else 0.0
+            wanted = replace(wanted, yaw_rate_rad_s=followed_rad_s + check_turn_rad_s(since_s))
         return wanted, limited + limited_by_space
 
     def _search(self, parameters: FollowerParameters, moment: Moment, hero: HeroEstimate) -> VelocityCommand:

@@ -35,7 +35,7 @@ MEMORY_S = 8.0
 MAX_GAP_S = 0.5
 MIN_EVIDENCE = 20.0  # logarithm of the likelihood ratio; sound flights reach 10
 MAX_WAITING = 64
-CHECK_ALONE_S, CHECK_S = 1.2, 2.0  # the drone begins to follow after the first time, and the turn ends after the second
+CHECK_ALONE_S, CHECK_S = 1.2, 2.0  # the drone turns towards the hero after the first
 CHECK_RAD_S, CHECK_HZ = 0.4, 1.0  # to and fro by 4 degrees
 
 

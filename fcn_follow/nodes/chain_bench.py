@@ -36,6 +36,7 @@ from fcn_follow.inference.choice import EngineRequest
 from fcn_follow.inference.engine import flying_output
 from fcn_follow.inference.exported import choose_for, load_model
 from fcn_follow.nodes.support.image_watch import PictureWatch
+from fcn_follow.nodes.support.interlock import SIMULATED_CMD_VEL
 from fcn_follow.nodes.support.processes import NodeProcess, start_node
 from fcn_follow.nodes.support.segmenter_parameters import SegmenterParameters
 from fcn_follow.nodes.support.spinning import make_executor
@@ -101,7 +102,7 @@ class _Camera(Node):  # type: ignore[misc]
         quality = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
         self._images = self.create_publisher(Image, "image_raw", quality)
         self._infos = self.create_publisher(CameraInfo, "camera_info", quality)
-        self.create_subscription(TwistStamped, "cmd_vel", self._on_command, QoSProfile(depth=20))
+        self.create_subscription(TwistStamped, SIMULATED_CMD_VEL, self._on_command, QoSProfile(depth=20))
         self.create_subscription(DiagnosticArray, "follow/debug", self._on_debug, QoSProfile(depth=20))
         self.create_subscription(Image, "segmentation/label_mask", self._on_mask, QoSProfile(depth=5))
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, QoSProfile(depth=20))
@@ -180,7 +181,8 @@ def measure_chain(
     executor.add_node(camera)
     parameters = {"weights": weights and str(weights.resolve())}
     config = [share_directory() / "config" / "follow.yaml"]
-    nodes = [start_node("segmenter", config, parameters), start_node("follower", config, {"start_enabled": True})]
+    follower = start_node("follower", config, {"start_enabled": True}, SIMULATED_CMD_VEL)
+    nodes = [start_node("segmenter", config, parameters), follower]
     try:
         on_step("starting the nodes")
         _wait_for_commands(camera, executor, nodes, next(iter(pictures.values())))

@@ -46,10 +46,12 @@ class Recorder(Protocol):
 class FlightWatcher:
     """Subscribes to all topics of a flight and hands complete frame records to the recorder.
 
+    cmd_vel is the topic of the commands.
+
     No message ends it: unusable messages are counted, and the last reason is kept.
     """
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: Recorder, cmd_vel: str = "cmd_vel") -> None:
         self._recorder = recorder
         self._node = Node("runner")
         self._executor = SingleThreadedExecutor()
@@ -85,7 +87,7 @@ class FlightWatcher:
             ("hero/centroid", PointStamped, self._on_centroid),
             ("hero/position", PointStamped, self._on_position),
             ("hero/candidates", PoseArray, self._on_candidates),
-            ("cmd_vel", TwistStamped, self._on_command),
+            (cmd_vel, TwistStamped, self._on_command),
             ("follow/state", KeyValue, self._on_state),
             ("follow/debug", DiagnosticArray, self._on_debug),
             ("/diagnostics", DiagnosticArray, self._on_diagnostics),

@@ -19,6 +19,7 @@ from fcn_follow.images.calibration import read_calibration
 from fcn_follow.nodes.executables import NODES
 from fcn_follow.nodes.support.appearance_file import read_appearance
 from fcn_follow.nodes.support.interlock import (
+    SIMULATED_CMD_VEL,
     check_node_names,
     enable_command,
     no_vehicle_hears,
@@ -94,6 +95,7 @@ class Runner:
             self._params.append(config / "simulator.yaml")
         if options.vehicle == "mavlink":
             self._params.append(config / "simulator_mavlink.yaml")
+        self._cmd_vel = "cmd_vel"
         self._nodes: dict[str, NodeProcess] = {}
         self._restarts_s: list[float] = []
         self.stopping = False
@@ -107,6 +109,8 @@ class Runner:
             check_node_names(path, NODES)
         if self._options.source is None and self._options.vehicle is None:
             require_cmd_vel(self._params)
+        if self._options.vehicle is None and no_vehicle_hears(self._params, self._options.source or ""):
+            self._cmd_vel = SIMULATED_CMD_VEL
         _check_hero(self._options)
         os.environ.update(dds_environment(network=self._options.network))
         from fcn_follow.nodes.bag_recorder import BagRecorder
@@ -131,7 +135,7 @@ class Runner:
             # The simulator makes its own video.
             video_hz = (self._options.rate_hz or DEFAULT_VIDEO_HZ) if self._options.source else 0.0
             recorder = FlightRecorder(self._options.out, video_hz)
-            watcher = FlightWatcher(recorder)
+            watcher = FlightWatcher(recorder, self._cmd_vel)
             viewers = self._serve_viewers() if self._options.foxglove else None
             bag = BagRecorder(self._options.out / "bag") if self._options.record else None
             try:
@@ -173,11 +177,11 @@ class Runner:
             "hero.appearance_file": options.hero and str(options.hero.resolve()),
         }
         self._nodes["segmenter"] = start_node("segmenter", self._params, segmenter)
-        to_vehicle = options.vehicle == "odom" or not no_vehicle_hears(self._params, options.source or "")
+        to_vehicle = self._cmd_vel != SIMULATED_CMD_VEL
         if to_vehicle:
             self._say(f"Another program may receive the commands: to start following, {enable_command()}")
         follower = {"start_enabled": None if to_vehicle else True}
-        self._nodes["follower"] = start_node("follower", self._params, follower)
+        self._nodes["follower"] = start_node("follower", self._params, follower, self._cmd_vel)
         end_s = time.monotonic() + START_TIMEOUT_S
         while not (watcher.segmenter_is_ready() or self.stopping):
             watcher.spin(0.1)
@@ -199,7 +203,7 @@ class Runner:
                 "seed": options.seed,
                 "report": str(options.out.resolve()),
             }
-            camera = start_node("simulator", self._params, simulator)
+            camera = start_node("simulator", self._params, simulator, self._cmd_vel)
         else:
             player = {
                 "source": options.source,

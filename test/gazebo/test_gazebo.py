@@ -26,6 +26,7 @@ from fcn_follow.gazebo.elements import LABEL_HERO, PLUGINS
 from fcn_follow.gazebo.people import WAYPOINT_S, everybody, person_meshes
 from fcn_follow.gazebo.wavefront import vertex_normals
 from fcn_follow.nodes.support.follower_parameters import FollowerNodeParameters
+from fcn_follow.nodes.support.interlock import SIMULATED_CMD_VEL
 from fcn_follow.nodes.support.segmenter_parameters import SegmenterParameters
 from fcn_follow.parameters import with_values
 from fcn_follow.simulation.shapes import ellipsoid
@@ -233,11 +234,15 @@ def test_the_launch_file_joins_the_bridge_and_the_nodes():
     ros_topics = {entry["ros_topic_name"] for entry in bridged()}
     assert constants["image"].value in ros_topics
     assert constants["camera_info"].value in ros_topics
-    published = {"segmentation/label_mask", "hero/centroid", "hero/position", "cmd_vel"}
+    published = {"segmentation/label_mask", "hero/centroid", "hero/position"}
     source = "".join(path.read_text() for path in (ROOT / "fcn_follow" / "nodes").rglob("*.py"))
     assert all(f'"{topic}"' in source for topic in (*published, "odom"))
-    assert {"odom", "cmd_vel"} <= ros_topics
-    recorded = {topic.removeprefix("/") for topic in ast.literal_eval(constants["RECORDED"])}
+    assert {"odom", SIMULATED_CMD_VEL} <= ros_topics
+    recorded = {
+        ast.literal_eval(each).removeprefix("/")
+        for each in constants["RECORDED"].elts
+        if isinstance(each, ast.Constant)
+    }
     assert recorded <= {topic.removeprefix("/") for topic in ros_topics} | published
     assert {"camera/image_raw", "ground_truth/labels_map"} <= recorded
     for model, parameters in ast.literal_eval(constants["DRONES"]).values():
@@ -360,7 +365,7 @@ def test_the_bridge_beside_an_autopilot_carries_the_same_but_no_motion():
     own = {entry["ros_topic_name"]: entry for entry in bridged()}
     beside = yaml.safe_load((ROOT / "config" / "bridge_autopilot.yaml").read_text(encoding="utf-8"))
     assert all(own[entry["ros_topic_name"]] == entry for entry in beside)
-    assert own.keys() - {entry["ros_topic_name"] for entry in beside} == {"odom", "cmd_vel", "camera/pitch"}
+    assert own.keys() - {entry["ros_topic_name"] for entry in beside} == {"odom", SIMULATED_CMD_VEL, "camera/pitch"}
 
 
 @pytest.mark.parametrize(("path", "parameters"), list(zip(DRONES, ("gazebo.yaml", "gazebo_rotors.yaml"), strict=True)))

@@ -32,6 +32,7 @@ from fcn_follow.nodes.support.autopilot_host import NodeHost
 def test_follows_then_stops_on_ctrl_c(rig, follower):
     process = follower()
     fly(rig)
+    assert wait_until(lambda: rig.states[-1] == ("tracking", "hero seen"), rig.show_hero), "after the first turn"
     rig.commands.clear()
     assert wait_until(lambda: len(rig.commands) > 40, rig.show_hero)
     command = rig.commands[-1]
@@ -419,7 +420,7 @@ def test_px4_gets_setpoints_of_the_follower_once_there_is_odometry(domain_id, mo
     assert setpoints, "Offboard needs setpoints all the time"
     assert not any(any(each.velocity) or each.yawspeed for each in setpoints)
     assert wait_until(lambda: rig.state() == "tracking" and velocity()[1] > 0.3, lambda: show(True)), "ahead is east"
-    assert setpoints[-1].yawspeed < 0.0, "the hero is on the left, which is counter-clockwise from above"
+    assert wait_until(lambda: rig.yaw > 0.15, lambda: show(True)), "a negative yawspeed turns left, where the hero is"
     count = len(setpoints)
     follower.stop()
     assert len(setpoints) > count

@@ -9,6 +9,8 @@ from typing import Any
 from fcn_follow.errors import UserError, suggestion
 from fcn_follow.yaml_text import read_yaml
 
+SIMULATED_CMD_VEL = "simulated/cmd_vel"
+"""The topic of commands that move a simulated drone or none at all; no vehicle's bridge listens there."""
 ENABLE = 'ros2 service call {follower}/enable std_srvs/srv/SetBool "{{data: true}}"'
 
 
@@ -20,13 +22,13 @@ def commands_stay_on_cmd_vel(params_files: Sequence[Path]) -> bool:
     return all(output == "cmd_vel" for path in params_files for output in _outputs(_read(path)))
 
 
-def no_vehicle_hears(params_files: Sequence[Path], source: str = "", cmd_vel: str = "cmd_vel") -> bool:
-    """Whether commands by the frames of a source (empty: a simulator's) can move nothing but a simulated drone.
+def no_vehicle_hears(params_files: Sequence[Path], source: str = "", cmd_vel: str = "") -> bool:
+    """Whether commands by the frames of a source (empty: a simulator's) can go to SIMULATED_CMD_VEL.
 
-    A camera may be a vehicle's, and who gives commands another topic than cmd_vel has something that listens there.
+    A camera may be a vehicle's, and a user who names a topic (cmd_vel) has something that listens there.
     Raises UserError for a file that cannot be read.
     """
-    return not is_camera(source) and cmd_vel == "cmd_vel" and commands_stay_on_cmd_vel(params_files)
+    return not is_camera(source) and cmd_vel == "" and commands_stay_on_cmd_vel(params_files)
 
 
 def is_camera(source: str) -> bool:

@@ -88,9 +88,15 @@ class NodeProcess:
         return self.last_lines[-1] if self.last_lines else "without output"
 
 
-def start_node(name: str, params_files: Sequence[Path], parameters: Mapping[str, object]) -> NodeProcess:
-    """Start a node of this package with parameter files and values; later ones override earlier ones, but for None."""
+def start_node(
+    name: str, params_files: Sequence[Path], parameters: Mapping[str, object], cmd_vel: str = "cmd_vel"
+) -> NodeProcess:
+    """Start a node of this package with parameter files and values; later ones override earlier ones, but for None.
+
+    cmd_vel is the topic of its commands.
+    """
     command = [sys.executable, "-m", "fcn_follow.nodes.executables", name, "--ros-args"]
+    command += ["-r", f"cmd_vel:={cmd_vel}"]
     for path in params_files:
         command += ["--params-file", str(path)]
     node = NodeProcess(name, command, {key: value for key, value in parameters.items() if value is not None})
