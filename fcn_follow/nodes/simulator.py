@@ -105,7 +105,7 @@ class SimulatorNode(ParameterNode):
         self._rates = status.RollingFigures()
         self._slowed = False
         self._now_s = 0.0
-        self._origin_ns = 0
+        self._origin_ns = self._begin_ns = 0
         self._stopping = threading.Event()
         self._ended = False
         self._failure: Exception | None = None
@@ -157,7 +157,7 @@ class SimulatorNode(ParameterNode):
         """One step each STEP_S; `begun_s` is the machine's time at the episode's time 0."""
         begun_s = time.monotonic()
         with self._lock:
-            self._origin_ns = 0 if self._settings.clock else self.get_clock().now().nanoseconds
+            self._origin_ns = self._begin_ns = 0 if self._settings.clock else self.get_clock().now().nanoseconds
             self._commands = []  # their stamps are of before the flight
         while not self._stopping.is_set():
             with self._lock:
@@ -171,7 +171,8 @@ class SimulatorNode(ParameterNode):
             self._now_s = episode.now_s
             self._publish(episode, frames)
             if log is not None:
-                log.add(frames, looks, commands, self._state)
+                slowed_s = (self._origin_ns - self._begin_ns) * 1e-9
+                log.add(frames, looks, commands, self._state, episode.now_s + slowed_s)
             contact = episode.contact()
             if contact:
                 self.get_logger().error(f"the drone touched {contact}: the flight ends")
@@ -255,10 +256,10 @@ class SimulatorNode(ParameterNode):
         twist = message.twist if isinstance(message, TwistStamped) else message
         command = VelocityCommand(twist.linear.x, twist.linear.y, twist.linear.z, twist.angular.z)
         with self._lock:  # also for the origin, which a new flight changes together with the commands
-            stamp_s = self._now_s
+            stamp_s = self._now_s + (self._origin_ns - self._begin_ns) * 1e-9
             if isinstance(message, TwistStamped):
                 stamp = message.header.stamp
-                stamp_s = (stamp.sec * 10**9 + stamp.nanosec - self._origin_ns) * 1e-9
+                stamp_s = (stamp.sec * 10**9 + stamp.nanosec - self._begin_ns) * 1e-9
             self._commands = [*self._commands[-MAX_COMMANDS:], (stamp_s, command)]
 
     def _on_mask(self, message: Image) -> None:

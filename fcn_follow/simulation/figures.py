@@ -134,7 +134,8 @@ def _smoothness(log: FlightLog, dt_s: float) -> dict[str, float]:
     """The figures of the follower's own sequence of commands, from _SETTLED_S on; commands are in the body frame."""
     if len(log.moments) < 3:
         return dict.fromkeys(_SMOOTHNESS, math.nan)
-    time = np.array([m.now_s for m in log.moments])
+    time = np.array([m.stepped_s if log.commands else m.now_s for m in log.moments])
+    steps_s = np.diff(time)
     if log.commands:
         stamps, commands = np.array([each[0] for each in log.commands]), [each[1] for each in log.commands]
     else:
@@ -143,13 +144,16 @@ def _smoothness(log: FlightLog, dt_s: float) -> dict[str, float]:
     forward, left, yaw_rate = (np.interp(time, stamps, column) for column in body.T)
     heading = np.unwrap([m.drone_yaw_rad for m in log.moments])
     velocity = (forward + 1j * left) * np.exp(1j * heading)
-    acceleration = np.diff(velocity) / dt_s
+    acceleration = np.diff(velocity) / steps_s
     settled = (time >= _SETTLED_S) & (time <= _last_motion_s(log.commands))
     # A live flight does not know what limited a command, so moments with people in the way cannot be left out.
     steady = settled & _is_steady(log, dt_s) & (not log.commands)
     hero_speed = np.abs(np.gradient(np.array([complex(*m.hero_m[:2]) for m in log.moments]), dt_s))
-    level, jerk = np.abs(acceleration)[settled[1:]], np.abs(np.diff(acceleration) / dt_s)[settled[2:]]
-    yaw = np.abs(np.diff(yaw_rate) / dt_s)[settled[1:]]
+    level, jerk = (
+        np.abs(acceleration)[settled[1:]],
+        np.abs(np.diff(acceleration) / ((steps_s[1:] + steps_s[:-1]) / 2))[settled[2:]],
+    )
+    yaw = np.abs(np.diff(yaw_rate) / steps_s)[settled[1:]]
     values = (
         *(_rms(level), _p99(level), _rms(jerk), _p99(jerk), _rms(yaw), _p99(yaw)),
         _rms(np.abs(acceleration)[steady[1:]]),

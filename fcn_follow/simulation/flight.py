@@ -35,7 +35,7 @@ class Moment:
     """The flight at one step of the follower; positions in odom. `estimate_m` is the follower's estimate of the hero.
 
     `wanted` is the command before the limits, `limited_by` the limits that changed it, `reason` the reason of the state
-    (unknown over topics), `stepped_s` the time of the command.
+    (unknown over topics), `stepped_s` the time of the command by the follower's clock.
     """
 
     now_s: float
@@ -74,7 +74,7 @@ class Look:
 class FlightLog:
     """The log of a flight. `contact` is the object that ended it early, or ''.
 
-    `commands` are those of a flight over topics, with the follower's stamps in s.
+    `commands` are those of a flight over topics, with stamps in s by the follower's clock, as `Moment.stepped_s`.
     """
 
     scenario: Scenario

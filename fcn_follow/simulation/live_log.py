@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -46,12 +47,17 @@ class LiveLog:
         looks: Sequence[tuple[float, float, NDArray[np.uint8]]],
         commands: Sequence[tuple[float, VelocityCommand]],
         state: str,
+        clock_s: float,
     ) -> None:
-        """Add what happened since the last call: frames sent, looks (stamp, arrival, labels), commands with stamps."""
+        """Add what happened since the last call: frames sent, looks (stamp, arrival, labels), commands with stamps.
+
+        clock_s is the follower's time since the begin of the flight, as in the commands' stamps: on a slow machine the
+        flight's own time falls behind it.
+        """
         self._log.commands.extend(commands)
         if commands:
             self._command = commands[-1][1]
-        now = moment(self._episode, self._command, state, None)
+        now = replace(moment(self._episode, self._command, state, None), stepped_s=clock_s)
         self._log.moments.append(now)
         self._waiting = [*self._waiting, *frames][-_KEPT_FRAMES:]
         for stamp_s, arrived_s, labels in looks:

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from ros_tools import ROOT, interrupt, loads_pytorch, parameter_arguments, start_node, wait_until
 
+from fcn_follow.following.parameters import Limits
+
 
 @pytest.mark.usefixtures("ros")
 def test_closed_loop_over_topics(domain_id, tmp_path):
@@ -113,3 +115,27 @@ def test_masks_that_are_none_do_not_end_the_simulation(domain_id, tmp_path):
     assert simulator.returncode == 0, output
     assert "a label mask was dropped: image step" in output
     assert "Traceback" not in output
+
+
+@pytest.mark.usefixtures("ros")
+def test_a_slow_machine_makes_no_violations_of_commands_within_the_limits(domain_id, tmp_path):
+    """Pictures this large are drawn so slowly on most machines that the flight's time falls behind."""
+    import rclpy
+    from geometry_msgs.msg import TwistStamped
+
+    node = rclpy.create_node("commander")
+    commands = node.create_publisher(TwistStamped, "cmd_vel", 5)
+    parameters = {"wait_s": 20.0, "report": str(tmp_path), "width_px": 1440, "height_px": 1080, "duration_s": 1.5}
+    simulator = start_node("simulator", domain_id, *parameter_arguments(parameters))
+
+    def command():
+        message = TwistStamped()
+        message.header.stamp = node.get_clock().now().to_msg()
+        now_s = message.header.stamp.sec + message.header.stamp.nanosec * 1e-9
+        message.twist.linear.x = 0.95 * Limits().acceleration_m_s2 * abs(now_s % 1.0 - 0.5)
+        commands.publish(message)
+        rclpy.spin_once(node, timeout_sec=0.01)
+
+    assert wait_until(lambda: simulator.poll() is not None, command, 90.0)
+    node.destroy_node()
+    assert re.search(r"limit violations</td><td>0</td>", (tmp_path / "flight.html").read_text())

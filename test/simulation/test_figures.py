@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -51,6 +52,18 @@ def test_commands_over_topics_count_by_their_own_stamps():
     log = log_of(lambda now_s: VelocityCommand())
     log.commands = [(0.03 * index, swinging(0.03 * index)) for index in range(700)]
     assert figures(log).acceleration_rms_m_s2 == pytest.approx(SWING_M_S * SWING_RAD_S / math.sqrt(2), rel=0.02)
+
+
+def test_a_flight_whose_time_falls_behind_the_follower_s_has_the_same_figures():
+    """A machine that is too slow for the simulation stops the flight's time for 0.1 s each second."""
+    log = log_of(lambda now_s: VelocityCommand())
+    log.moments = [replace(each, stepped_s=each.now_s + 0.1 * math.floor(each.now_s)) for each in log.moments]
+    stamps_s = [0.02 * index for index in range(round(log.moments[-1].stepped_s / 0.02))]
+    log.commands = [(stamp_s, swinging(stamp_s)) for stamp_s in stamps_s]
+    found = figures(log)
+    assert found.limit_violations == 0
+    assert found.acceleration_rms_m_s2 == pytest.approx(SWING_M_S * SWING_RAD_S / math.sqrt(2), rel=0.03)
+    assert found.jerk_p99_m_s3 == pytest.approx(SWING_M_S * SWING_RAD_S**2, rel=0.1)
 
 
 def test_a_live_flight_has_no_steady_figures_because_its_limits_are_unknown():
