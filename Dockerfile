@@ -16,7 +16,7 @@ RUN apt-get update \
     && apt-get install -y --no-install-recommends python3-pip libosmesa6 \
     && rosdep update --rosdistro jazzy \
     && rosdep install --from-paths src --ignore-src -y --dependency-types exec \
-    && pip install "numpy<2" safetensors onnx openvino \
+    && pip install "numpy<2" safetensors onnx openvino pymavlink pyserial \
     && rm -rf /var/lib/apt/lists/*
 
 COPY . src/fcn_follow

@@ -9,11 +9,12 @@ from typing import Annotated
 
 import typer
 
-from fcn_follow.cli.options import Device, Split
+from fcn_follow.cli.options import Device, HeldOutShare, Split
 from fcn_follow.cli.scoring import CHOOSING, read_split_of, scored_refs
 from fcn_follow.errors import UserError
 from fcn_follow.inference.machine import find_device
 from fcn_follow.lab.console import console, output, progress_bar, table_of
+from fcn_follow.lab.data.split import FrameRef, split_by_share
 from fcn_follow.lab.scoring.calibration import (
     RULES,
     Level,
@@ -24,10 +25,12 @@ from fcn_follow.lab.scoring.calibration import (
 )
 from fcn_follow.lab.scoring.detection import SIZE_NAMES
 from fcn_follow.lab.scoring.evaluation import labelled_frames
+from fcn_follow.lab.scoring.follow_me import Kind
 from fcn_follow.lab.scoring.predict import predictions
 from fcn_follow.lab.training.judgement import card_scores
 from fcn_follow.networks.weights import LoadedWeights, ModelCard, load_weights, save_weights
 
+MIN_FRAMES_WITH_HERO = 10
 MIN_FRAMES_WITHOUT_HERO = 100  # one false alarm in as many frames is 10 per 1000
 ROWS_BETWEEN = 5  # the table prints every fifth level
 
@@ -36,6 +39,7 @@ def calibrate(
     weights: Annotated[Path, typer.Option(help="Weights file whose card to set.")],
     data: Annotated[list[Path], typer.Option(help="Frames with masks; only the runs that choose are used.")],
     split: Split = None,
+    held_out_share: HeldOutShare = 0.0,
     rule: Annotated[
         str,
         typer.Option(help="false_alarms: most heroes with at most 8 false alarms in 1000 frames; score: best score."),
@@ -56,7 +60,10 @@ def calibrate(
     if flip_average is not None:
         card = dataclasses.replace(card, flip_average=flip_average)
     network = loaded.network.to(find_device(device))
-    refs = scored_refs(data, read_split_of(split).choosing, split)
+    if held_out_share:
+        refs = _last_share(scored_refs(data, None, None), held_out_share)
+    else:
+        refs = scored_refs(data, read_split_of(split).choosing, split)
     with progress_bar() as progress:
         task = progress.add_task("frames", total=len(refs))
         frames = labelled_frames(refs, lambda problem: console.print(f"skipped: {problem}"))
@@ -68,12 +75,29 @@ def calibrate(
     if not judged:
         raise UserError("none of the frames could be read")
     best = chosen_level(judged, rule)
+    detection = best.evaluation.detection
+    with_hero = detection.frames - detection.frames_without_hero
+    if with_hero < MIN_FRAMES_WITH_HERO:
+        raise UserError(
+            f"{with_hero} of the frames that choose show a hero; at least {MIN_FRAMES_WITH_HERO} are needed to choose "
+            f"a level, and {weights} stays as it is"
+        )
     curve = calibration_curve(judged, best.area_px)
     _print(curve, best)
     _save(loaded, card, best, weights)
     picture = weights.with_suffix(".calibration.png")
     draw_curve(picture, curve, best, card.network)
-    console.print(f"level written into {weights}; curve: {picture}")
+    console.print(
+        f"level written into {weights}: {best.confirm:.6f} instead of {card.hero_confirm_probability:.6f}; "
+        f"curve: {picture}"
+    )
+
+
+def _last_share(refs: Sequence[tuple[FrameRef, Kind | None]], share: float) -> list[tuple[FrameRef, Kind | None]]:
+    """The frames that a training with the same --held-out-share did not learn from."""
+    _, held_out = split_by_share([ref for ref, _ in refs], share)
+    names = {ref.name for ref in held_out}
+    return [(ref, kind) for ref, kind in refs if ref.name in names]
 
 
 def _save(loaded: LoadedWeights, card: ModelCard, best: Level, path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from fcn_follow.cli.options import WeightsFile
+from fcn_follow.errors import UserError
 from fcn_follow.lab.console import console
 from fcn_follow.lab.export import export
 from fcn_follow.networks.weights import load_weights
@@ -22,5 +23,7 @@ def export_network(
 
     `score`, `score-bag`, `label` (--weights) and the segmenter (parameter `weights`) take .onnx and .xml.
     """
+    if out.suffix == ".safetensors":
+        raise UserError(f"{out}: name the file to write, such as {out.stem}.onnx, and the weights with --weights {out}")
     for path in export(load_weights(weights or default_weights()), out):
         console.print(f"{path} ({path.stat().st_size / 1e6:.2f} MB)")

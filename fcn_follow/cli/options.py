@@ -24,6 +24,10 @@ Precision = Annotated[str, typer.Option(help="auto (the fastest here), fp32, bf1
 Split = Annotated[
     Path | None, typer.Option(help="YAML file of the runs that choose and that judge; default: config/split.yaml.")
 ]
+HeldOutShare = Annotated[
+    float,
+    typer.Option(help="Hold out the last share of every run instead; the score is then too high.", min=0.0, max=0.9),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the figures as JSON on standard output.")]
 On = Annotated[
     str,

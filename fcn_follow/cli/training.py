@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fcn_follow.cli.options import Device, NetworkName, Recipe, Settings, Split
+from fcn_follow.cli.options import Device, HeldOutShare, NetworkName, Recipe, Settings, Split
 from fcn_follow.cli.pets import has_pets, pets_trainer
 from fcn_follow.cli.scoring import read_split_of, report_absent_runs
 from fcn_follow.errors import UserError
@@ -48,12 +48,7 @@ def train(
     network: NetworkName = "",
     setting: Settings = None,
     split: Split = None,
-    held_out_share: Annotated[
-        float,
-        typer.Option(
-            help="Hold out the last share of every run instead; the score is then too high.", min=0.0, max=0.9
-        ),
-    ] = 0.0,
+    held_out_share: HeldOutShare = 0.0,
     judge: Annotated[
         list[Path] | None, typer.Option(help="Evaluate on these frames instead, and train on all of --data.")
     ] = None,
@@ -124,6 +119,15 @@ def train(
     write_record(out, parameters, trainer.card, trainer.history)
     figures = {report.epoch: report.figures for report in trainer.history}.get(trainer.best_epoch, {})
     console.print(f"best after epoch {trainer.best_epoch + 1}: {figures_text(figures)}; {out}")
+    if not with_pets and not judge:
+        console.print(f"to choose when the hero counts as seen: {_calibrate(out, data, split, held_out_share)}")
+
+
+def _calibrate(out: Path, data: Sequence[Path], split: Path | None, share: float) -> str:
+    """The command that comes after the training."""
+    frames = [part for path in data for part in ("--data", str(path))]
+    held_out = ["--held-out-share", f"{share:g}"] if share else ["--split", str(split)] if split else []
+    return shlex.join(["fcn-follow", "calibrate", "--weights", str(out), *frames, *held_out])
 
 
 def read_parameters(recipe: str, network: str, settings: Sequence[str]) -> TrainingParameters:

@@ -18,8 +18,8 @@ class BagRecorder(EveryTopic):
 
     def __init__(self, folder: Path) -> None:
         """Raises UserError if `folder` exists already or cannot be made."""
-        self._writer = Writer(folder, version=9, storage_plugin=StoragePlugin.MCAP)
         try:
+            self._writer = Writer(folder, version=9, storage_plugin=StoragePlugin.MCAP)
             folder.parent.mkdir(parents=True, exist_ok=True)
             self._writer.open()
         except (WriterError, OSError) as error:

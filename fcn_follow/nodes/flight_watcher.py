@@ -181,6 +181,11 @@ class FlightWatcher:
         lines["last command"] = self._command_in_words()
         return lines | self._unusable_in_words()
 
+    @property
+    def never_saw_the_hero(self) -> bool:
+        """Whether pictures were segmented and none showed the hero."""
+        return self.masks > 0 and self._seen == 0
+
     def _record(self, header: Any) -> FrameRecord:
         """The record of the image with this stamp; a discarded one if that image's record has been handed over."""
         key = Time.from_msg(header.stamp).nanoseconds

@@ -37,6 +37,10 @@ if TYPE_CHECKING:
     from fcn_follow.runner.flight_recorder import FlightRecorder
 
 START_TIMEOUT_S = 120.0
+NEVER_SEEN = (
+    "The hero was never seen. These weights know one person: red hair, red top, dark trousers. To follow another, point"
+    " at them (--pointed), or train weights for them (README)."
+)
 CAMERA = "camera"
 END_TIMEOUT_S = 60.0  # for a node to end; the simulator writes its report then
 DRAIN_S = 1.0  # for messages that are still on their way when the source has ended
@@ -278,6 +282,8 @@ class Runner:
             if path.exists() and path.stat().st_mtime >= self._begun_s:
                 table.add_row("written", plain(str(path)))
         self._console.print(table)
+        if watcher.never_saw_the_hero and not (self._options.weights or self._options.pointed or self._options.hero):
+            self._say(NEVER_SEEN)
         for warning in self._nodes[CAMERA].first_warnings:
             if self._options.source is not None or "the drone touched" in warning:  # not each slow second
                 self._say(warning)

@@ -32,7 +32,8 @@ def test_a_new_level_takes_the_figures_of_the_old_one_out_of_the_card(data):
         "calibrate", "--weights", weights, "--data", data / "frames", "--split", data / "split.yaml"
     )
     assert "* chosen" in printed
-    assert f"level written into {weights}; curve: {data / 'mine.calibration.png'}" in notes
+    assert f"level written into {weights}: " in notes
+    assert f"instead of 0.845535; curve: {data / 'mine.calibration.png'}" in notes
     assert "removed from the card, as figures of the earlier level: far_iou, final_score" in notes.replace(
         "false_alarms_per_1000, ", ""
     ).replace("far_iou, final_iou, ", "far_iou, ")
@@ -66,3 +67,21 @@ def test_depth_pictures_are_no_frames(data):
     assert refused.returncode == 1
     assert "cam1_00001.png: 16 bits a channel, as in depth/; frames and masks have 8" in refused.stderr
     assert not (data / "bag").exists()
+
+
+def test_a_training_s_held_out_share_is_calibrated_on(data):
+    """The last share of each run, as in the training; half of them show the hero."""
+    weights = data / "mine.safetensors"
+    _, notes = invoke("calibrate", "--weights", weights, "--data", data / "frames", "--held-out-share", "0.5")
+    assert f"level written into {weights}" in notes
+    assert "instead of 0.8455" in notes
+    assert load_weights(weights).card.scores["choosing_final_score"] >= 0
+
+
+def test_too_few_heroes_choose_no_level(data):
+    weights = data / "mine.safetensors"
+    before = weights.read_bytes()
+    finished = fcn_follow("calibrate", "--weights", weights, "--data", data / "frames", "--held-out-share", "0.1")
+    assert finished.returncode == 1
+    assert "of the frames that choose show a hero; at least 10 are needed" in " ".join(finished.stderr.split())
+    assert weights.read_bytes() == before

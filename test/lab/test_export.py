@@ -34,6 +34,13 @@ def small() -> LoadedWeights:
     return LoadedWeights(lived_in(build_network("fcn_001")), ModelCard("fcn_001", 40, 56, data="drawn by a test"))
 
 
+def test_weights_in_place_of_the_file_to_write_are_reported():
+    finished = fcn_follow("export", "weights/fcn_001.safetensors")
+    assert finished.returncode == 1
+    told = " ".join(finished.stderr.split())
+    assert "such as fcn_001.onnx, and the weights with --weights weights/fcn_001.safetensors" in told
+
+
 @pytest.fixture
 def onnx_file(small, tmp_path):
     (path,) = export(small, tmp_path / "small.onnx")

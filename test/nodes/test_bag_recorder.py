@@ -12,6 +12,7 @@ from rosbags.typesys import Stores, get_typestore
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import String
 
+from fcn_follow.errors import UserError
 from fcn_follow.lab.recordings.reading import open_bag
 from fcn_follow.nodes.bag_recorder import BagRecorder
 from fcn_follow.nodes.support import every_topic
@@ -83,6 +84,12 @@ def test_the_recorders_own_node_keeps_its_name_where_launch_renames_all_nodes_of
     assert names() == ["bag_recorder", "onlooker", "recorder"]
     interrupt(process)
     assert process.returncode == 0
+
+
+def test_a_bag_that_is_there_is_not_overwritten(tmp_path):
+    (tmp_path / "bag").mkdir()
+    with pytest.raises(UserError, match=r"bag exists already.*; move it away or give another --out"):
+        BagRecorder(tmp_path / "bag")
 
 
 def test_a_full_disk_is_one_line_at_the_end(talk, tmp_path, monkeypatch):

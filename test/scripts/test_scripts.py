@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,25 @@ def test_without_the_cpu_index_several_gigabytes_are_announced_first(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "SEVERAL GB follow" in done.stderr
     assert (tmp_path / "log").read_text().startswith("install -qq torch==")
+
+
+def test_the_checkout_beside_which_it_is_started_is_not_taken_for_the_package(tmp_path):
+    """As after `git clone ... fcn_follow`: Python looks for modules where it was started first."""
+    (tmp_path / "fcn_follow" / "scripts").mkdir(parents=True)
+    script = (ROOT / "scripts" / "follow").read_text(encoding="utf-8")
+    (tmp_path / "fcn_follow" / "scripts" / "follow").write_text(script)
+    bin_folder = Path(sys.executable).parent
+    stubs = f"venv={bin_folder.parent}\nset_up() {{ :; }}\nsystem_package() {{ :; }}\n"
+    (tmp_path / "fcn_follow" / "scripts" / "setup.sh").write_text(stubs)
+    command = ["bash", "fcn_follow/scripts/follow", "--source", "nowhere"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert "nowhere: there is no such folder, zip, video or bag" in done.stdout + done.stderr
+
+
+def test_help_of_the_tests_is_short():
+    done = subprocess.run(["bash", ROOT / "scripts" / "test", "--help"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0
+    assert len(done.stdout.splitlines()) == 2 and "scripts/test -k images" in done.stdout
 
 
 @pytest.mark.parametrize("fails", ["", "ruff", "mypy", "pytest"])

@@ -68,6 +68,10 @@ def open_source(source: str, image_topic: str = "") -> Source:
         )
     if is_camera(source):
         return _camera(source)
+    if "://" in source:
+        raise UserError(
+            f"{source}: streams are not played; start a ROS camera driver for it and give the nodes its topic (image:=)"
+        )
     path = Path(source).expanduser()
     if not path.exists():
         raise UserError(f"{path}: there is no such folder, zip, video or bag")

@@ -118,6 +118,11 @@ def test_a_bag_with_its_own_stamps_camera_and_masks(tmp_path, storage, compresse
             assert played.camera == CAMERA
 
 
+def test_a_stream_needs_a_driver():
+    with pytest.raises(UserError, match=r"rtsp://127\.0\.0\.1/live: streams are not played; start a ROS camera driver"):
+        open_source("rtsp://127.0.0.1/live")
+
+
 @pytest.mark.parametrize(
     ("name", "content", "expected"),
     [
