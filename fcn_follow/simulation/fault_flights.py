@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from fcn_follow.files import write_whole
 from fcn_follow.following.states import State
 from fcn_follow.simulation.episode import CameraSetup
 from fcn_follow.simulation.faults import KINDS, Fault, Injector, Kind, draw_faults
-from fcn_follow.simulation.figures import figures
+from fcn_follow.simulation.figures import IN_FRAME_PX, figures
 from fcn_follow.simulation.flight import DRONE_RESPONSE_S, FlightLog, Moment, fly
 from fcn_follow.simulation.scenarios import SCENARIOS, Scenario
 from fcn_follow.simulation.suite import EyesSpec, rounded
@@ -25,6 +26,7 @@ from fcn_follow.simulation.suite import EyesSpec, rounded
 DURATION_S = 20.0
 NEAR_M, OWN_SPEED_M_S = 1.5, 0.5
 NAMED_WITHIN_S = 1.0
+SHOWN_WITHIN_S = 0.2
 COMMANDED_M_S = 1.5
 DIFFERENCE_M_S = 1.0
 """A fault can be noticed once the command has this speed, or the motion differs this much from the command."""
@@ -89,7 +91,8 @@ def run(task: Task) -> FaultFlight:
 def judged(log: FlightLog, faults: Sequence[Fault]) -> FaultFlight:
     """The flight checked for what must never happen."""
     found = figures(log)
-    delays = {fault.kind: _named_after_s(log.moments, fault) for fault in faults if KINDS[fault.kind].named}
+    shown_s = [look.stamp_s + look.latency_s for look in log.looks if look.hero_px >= IN_FRAME_PX]
+    delays = {fault.kind: _named_after_s(log.moments, fault, shown_s) for fault in faults if KINDS[fault.kind].named}
     commands = [dataclasses.astuple(moment.command) for moment in log.moments]
     return FaultFlight(
         log.seed,
@@ -117,10 +120,11 @@ def _approach_m(moment: Moment) -> float:
     return nearest_m
 
 
-def _named_after_s(moments: Sequence[Moment], fault: Fault) -> float:
+def _named_after_s(moments: Sequence[Moment], fault: Fault, shown_s: Sequence[float]) -> float:
     """The time from the first moment at which the fault could be noticed to its report; NaN if there is none.
 
-    While the drone holds for another reported reason, no further fault can be noticed.
+    While the drone holds for another reported reason, no further fault can be noticed. shown_s has the arrivals of the
+    pictures that show the hero, in order.
     """
     kind = KINDS[fault.kind]
     noticeable_s = math.nan
@@ -133,9 +137,17 @@ def _named_after_s(moments: Sequence[Moment], fault: Fault) -> float:
             return math.nan if math.isnan(noticeable_s) else moment.now_s - noticeable_s
         if moment.state == State.HOLDING.value:
             noticeable_s = math.nan
+        elif kind.needs_hero and not _is_shown(shown_s, moment.now_s):
+            continue
         elif math.isnan(noticeable_s) and _is_noticeable(kind, moment, expected_m_s):
             noticeable_s = moment.now_s
     return math.nan
+
+
+def _is_shown(shown_s: Sequence[float], now_s: float) -> bool:
+    """Whether one of the last pictures shows the hero."""
+    last = bisect_right(shown_s, now_s) - 1
+    return last >= 0 and now_s - shown_s[last] <= SHOWN_WITHIN_S
 
 
 def _is_noticeable(kind: Kind, moment: Moment, expected_m_s: tuple[float, float]) -> bool:

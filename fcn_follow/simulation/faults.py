@@ -54,7 +54,7 @@ class Kind:
 
     sizes and seconds are the ranges of size and duration. One of the texts of `named` must be reported; it is empty
     where the follower itself stalls. needs_motion: the fault can be noticed only while the drone is commanded to move;
-    needs_disobedience: only while its motion differs from the command.
+    needs_disobedience: only while its motion differs from the command; needs_hero: only while a picture shows the hero.
     """
 
     named: tuple[str, ...]
@@ -62,6 +62,7 @@ class Kind:
     seconds: tuple[float, float] = (2.0, 5.0)
     needs_motion: bool = False
     needs_disobedience: bool = False
+    needs_hero: bool = False
 
 
 REFUSED, JUMPED, BLIND = "odometry is refused", "jumped", "refused: "
@@ -90,11 +91,11 @@ KINDS = {
     "no_frames": Kind(("no frames", "hero not seen")),
     "frames_late": Kind((BLIND, "no frames", "hero not seen"), (2.0, 30.0)),
     "frames_early": Kind((BLIND, "no frames", "hero not seen"), (0.5, 30.0)),
-    "hero_not_finite": Kind((BLIND, "hero not seen")),
-    "hero_behind_camera": Kind((BLIND, "hero not seen")),
-    "hero_at_the_lens": Kind((BLIND, "hero not seen")),
-    "hero_hidden": Kind(("hero not seen",)),
-    "hero_elsewhere": Kind(("starting anew", "hero not seen"), (15.0, 60.0)),
+    "hero_not_finite": Kind((BLIND, "hero not seen"), needs_hero=True),
+    "hero_behind_camera": Kind((BLIND, "hero not seen"), needs_hero=True),
+    "hero_at_the_lens": Kind((BLIND, "hero not seen"), needs_hero=True),
+    "hero_hidden": Kind(("hero not seen",), needs_hero=True),
+    "hero_elsewhere": Kind(("starting anew", "hero not seen"), (15.0, 60.0), needs_hero=True),
     "link_cut": Kind(REPORTED_BY_ODOMETRY_CHECKS, needs_disobedience=True),
     "follower_stalls": Kind((), (0.3, 0.9), (1.0, 1.0)),
     "follower_restarts": Kind(("waiting for the hero",), (0.0, 0.0), (0.02, 0.02)),

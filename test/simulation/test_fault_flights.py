@@ -10,7 +10,7 @@ from fcn_follow.geometry import VelocityCommand
 from fcn_follow.simulation.episode import CameraSetup
 from fcn_follow.simulation.fault_flights import judged
 from fcn_follow.simulation.faults import Fault
-from fcn_follow.simulation.flight import FlightLog, Moment, follower_parameters
+from fcn_follow.simulation.flight import FlightLog, Look, Moment, follower_parameters
 from fcn_follow.simulation.scenarios import find_scenario
 
 BEGIN_S, END_S, SPEED_M_S = 4.0, 8.0, 3.0
@@ -53,6 +53,17 @@ def test_a_cut_link_can_be_noticed_once_the_drone_does_something_else():
 
 def test_a_cut_link_cannot_be_noticed_while_the_drone_flies_as_commanded():
     assert math.isnan(judged(log_of(lambda _: SPEED_M_S), cut_link()).named_after_s["link_cut"])
+
+
+@pytest.mark.parametrize(("shown_from_s", "delay_s"), [(5.0, 0.3), (7.5, math.nan)])
+def test_a_fault_of_the_hero_s_position_can_be_noticed_once_a_picture_shows_the_hero(shown_from_s, delay_s):
+    log = log_of(lambda _: SPEED_M_S, lambda now_s: "refused: positions behind the camera" if 5.3 < now_s < 6 else "")
+    if shown_from_s > 6.0:
+        log = log_of(lambda _: SPEED_M_S)
+    stamps_s = [0.05 * index for index in range(160) if 0.05 * index >= shown_from_s]
+    log.looks = [Look(stamp_s, 0.0, 90, True, 0.9, 1.0, True, False) for stamp_s in stamps_s]
+    fault = Fault("hero_behind_camera", BEGIN_S, 7.0, 0.0, 0.0)
+    assert judged(log, [fault]).named_after_s[fault.kind] == pytest.approx(delay_s, abs=0.05, nan_ok=True)
 
 
 def test_a_drone_that_flies_at_somebody_near_is_a_failure_and_one_that_is_passed_is_not():
