@@ -35,10 +35,13 @@ class Reason(_Text):
     HERO_CONTRADICTED = "the hero is seen where it cannot have gone: starting anew"
     CAMERA_SLOW = "frames come at {:.1f} Hz; following needs at least {:g} Hz"
     PICTURE_FROZEN = "the picture is frozen: the same hero position although the drone is commanded to move"
-    PICTURE_MIRRORED = "the picture seems to be mirrored: it turns the other way than the drone; ~/reset tries again"
+    PICTURE_MIRRORED = (
+        "the picture seems to be mirrored, or its stamps are wrong by more than a second: it does not turn as the "
+        "drone does; ~/reset tries again"
+    )
     PICTURE_LATE = (
-        "images seem to be {:.1f} s older than their stamps, by the drone's turns (set camera.latency_s, or stamp them "
-        "when they are taken); ~/reset tries again"
+        "images seem to be {:.1f} s older than their stamps, by the drone's turns (set camera.latency_s or stamp them "
+        "when they are taken; or does a gimbal turn the camera later than the drone?); ~/reset tries again"
     )
     ODOMETRY_LATE = (
         "odometry seems to be {:.1f} s older than its stamps, by the drone's turns (or camera.latency_s is too large); "
