@@ -89,6 +89,7 @@ def score_recording(
         film = stack.enter_context(BagVideo(video)) if video else None
         progress = stack.enter_context(progress_bar())
         announced = opened.count(reading.topics.image)
+        _refuse_other_numbers(reading, announced)
         task = progress.add_task("scoring", total=announced)
         frames = prefetch(bag_frames(opened, reading, loaded.card, losses), FRAMES_AHEAD)
         stack.enter_context(contextlib.closing(frames))
@@ -138,6 +139,16 @@ def _refuse_without_truth(bag: Bag, reading: Reading) -> None:
         raise UserError(
             f"{bag.path} has no true masks; choose their topic with --truth-topic, or a folder of masks with "
             "--truth (`fcn-follow label` makes one to correct)"
+        )
+
+
+def _refuse_other_numbers(reading: Reading, images: int) -> None:
+    """Raise UserError for masks numbered beyond the bag's images: their numbers are no indices in this bag."""
+    masks = reading.masks
+    if masks is not None and not masks.by_stamp and max(masks.files) >= images:
+        raise UserError(
+            f"{masks.files[max(masks.files)]}: the bag has {images} images, and a mask's number must be the index of "
+            "its image there, from 0 on; or name masks by stamp (seconds_nanoseconds), as bag-to-frames and label do"
         )
 
 

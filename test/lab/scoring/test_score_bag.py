@@ -265,6 +265,18 @@ def test_labelled_frames_are_a_training_folder_and_come_back_as_the_truth(tmp_pa
     assert score["not_scored"]["images_without_truth"] == 3
 
 
+def test_masks_with_numbers_of_other_images_are_refused(tmp_path, weights):
+    bag = write_bag(tmp_path / "bag", camera_and_truth(4))
+    invoke("bag-to-frames", bag, tmp_path / "frames")
+    for index, file in enumerate(sorted((tmp_path / "frames" / "masks").iterdir())):
+        file.rename(file.with_name(f"mask_{2 * index:04d}.png"))
+    refused = fcn_follow("score-bag", bag, "--weights", weights, "--truth", tmp_path / "frames")
+    assert refused.returncode == 1
+    assert "mask_0006.png: the bag has 4 images, and a mask's number must be the index" in " ".join(
+        refused.stderr.split()
+    )
+
+
 def test_frames_without_stamps_are_labelled_and_score_as_those_with(tmp_path, weights):
     messages = camera_and_truth(4)
     with_stamps = write_bag(tmp_path / "bag", messages)
