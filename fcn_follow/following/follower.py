@@ -22,7 +22,7 @@ from fcn_follow.following.parameters import FollowerParameters
 from fcn_follow.following.reasons import Limit, Reason
 from fcn_follow.following.states import MOVING, Situation, State, next_state
 from fcn_follow.following.steering import Moment, Steering
-from fcn_follow.following.turn_monitor import TurnMonitor
+from fcn_follow.following.turn_monitor import CHECK_S, TurnMonitor
 from fcn_follow.following.vehicle import VehicleHistory, VehiclePose
 from fcn_follow.geometry import ZERO_COMMAND, HeroPosition, Vector3, VehicleState, VelocityCommand
 
@@ -338,6 +338,7 @@ class Follower:
         if hero is None:
             return
         if self._state is State.TRACKING and last is not State.COASTING:
+            self._turns.begin(now_s)
             self._steering.engage(now_s, hero, vehicle, after_search=last is State.SEARCHING)
         elif self._state is State.SEARCHING:
             self._steering.begin_search(hero, vehicle)
@@ -349,6 +350,7 @@ class Follower:
             state=self._state,
             reason=self._reason,
             state_age_s=now_s - self._state_since_s,
+            check_age_s=self._turns.since_s(now_s),
             frame_age_s=now_s - self._frame_s,
             hero_age_s=self._hero_age_s(now_s),
             hero=hero,
@@ -370,7 +372,7 @@ class Follower:
     def _whole_reason(self, now_s: float) -> str:
         """The reason of the state, with the doubt while tracking, else with the reason for late or refused input."""
         if self._state is State.TRACKING:
-            checking = str(Reason.CHECKING_TURNS) if self._steering.is_checking(now_s) else ""
+            checking = str(Reason.CHECKING_TURNS) if self._turns.since_s(now_s) < CHECK_S else ""
             hints = [checking, self._pitch.doubt, self._hero_height.report(self.parameters.hero.height_m)]
         elif self._state is State.IDLE:
             hints = []

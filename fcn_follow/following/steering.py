@@ -24,7 +24,7 @@ from fcn_follow.following.parameters import FollowerParameters
 from fcn_follow.following.pursuit import Pursuit
 from fcn_follow.following.reasons import Limit, Reason
 from fcn_follow.following.states import MOVING, State
-from fcn_follow.following.turn_monitor import CHECK_ALONE_S, CHECK_S, check_turn_rad_s
+from fcn_follow.following.turn_monitor import CHECK_ALONE_S, check_turn_rad_s
 from fcn_follow.following.vehicle import VehiclePose
 from fcn_follow.geometry import ZERO_COMMAND, Vector3, VelocityCommand
 
@@ -37,7 +37,7 @@ class Moment:
     """The inputs of the wanted command besides the parameters and the set points.
 
     candidate is a person who may be the hero; last_up_m_s is the last command's. has_odometry: whether vehicle comes
-    from odometry, not from dead reckoning. Ages are by image stamps, state_age_s by the follower's clock.
+    from odometry, not from dead reckoning. Ages are by image stamps, those of state and check by the follower's clock.
     """
 
     now_s: float
@@ -45,6 +45,7 @@ class Moment:
     state: State
     reason: str
     state_age_s: float
+    check_age_s: float
     frame_age_s: float
     hero_age_s: float
     hero: HeroEstimate | None
@@ -70,7 +71,6 @@ class Steering:
         self._trim = Trim()
         self._stick, self._stick_s = ZERO_COMMAND, -math.inf
         self._engaged_s = -math.inf
-        self._check_begin_s: float | None = None
         self._side = 1.0
         self.restart_climbs()
 
@@ -79,18 +79,12 @@ class Steering:
         self._stick, self._stick_s = speeds, now_s
 
     def engage(self, now_s: float, hero: HeroEstimate, vehicle: VehiclePose, after_search: bool) -> None:
-        """Begin to follow, the first time with a check of the picture; after a search, keep the bearing and start."""
+        """Begin to follow; after a search, keep the previous bearing and start."""
         self._references.engage(relative_position(hero, vehicle), keep_bearing=after_search)
         self._pursuit = Pursuit(hero)
         if not after_search:
             self._engaged_s = now_s
-            if self._check_begin_s is None:
-                self._check_begin_s = now_s
             self._start_m = self._start_m or vehicle.position_m
-
-    def is_checking(self, now_s: float) -> bool:
-        """Whether the drone turns to and fro, to see whether the picture turns with it."""
-        return self._check_begin_s is not None and now_s - self._check_begin_s < CHECK_S
 
     def begin_search(self, hero: HeroEstimate, vehicle: VehiclePose) -> None:
         """Remember the side on which the hero left."""
@@ -160,10 +154,8 @@ class Steering:
             limited += (Limit.COASTING,)
         start_m = self._start_m or vehicle.position_m
         wanted, limited_by_space = within_space(parameters, scaled(wanted, share), vehicle, start_m[:2], above_ground_m)
-        if self._check_begin_s is not None and self.is_checking(moment.now_s):
-            since_s = moment.now_s - self._check_begin_s
-            followed_rad_s = wanted.yaw_rate_rad_s if since_s >= CHECK_ALONE_S else 0.0
-            wanted = replace(wanted, yaw_rate_rad_s=followed_rad_s + check_turn_rad_s(since_s))
+        followed_rad_s = wanted.yaw_rate_rad_s if moment.check_age_s >= CHECK_ALONE_S else 0.0
+        wanted = replace(wanted, yaw_rate_rad_s=followed_rad_s + check_turn_rad_s(moment.check_age_s))
         return wanted, limited + limited_by_space
 
     def _search(self, parameters: FollowerParameters, moment: Moment, hero: HeroEstimate) -> VelocityCommand:

@@ -5,7 +5,8 @@ smoothly. With the mirrored bearing, or with the yaw of another moment, the dron
 filter for each hypothesis predicts the direction, and the hypothesis with the smallest innovations is the likeliest one
 (the static multiple-model estimator: Magill, "Optimal adaptive estimation of sampled stochastic processes", 1965).
 
-Only turns of changing rate show it. `check_turn_rad_s` is such a turn, for the beginning of each flight.
+Only turns of changing rate show it, and only turns that do not follow the hero: a hero who runs to and fro would look
+like a latency. So the monitor judges a small turn, `check_turn_rad_s`, at the beginning of each flight.
 """
 
 from __future__ import annotations
@@ -31,12 +32,12 @@ HERO_ACCELERATION_M2_S3 = 0.7  # spectral density: 1.2 m/s2 for half a second
 HERO_SPEED_M_S = 2.0
 MIN_RANGE_M = 2.0
 MAX_SQUARED_SIGMAS = 9.0  # of one innovation: another person may be taken for the hero
-MEMORY_S = 8.0
 MAX_GAP_S = 0.5
-MIN_EVIDENCE = 20.0  # logarithm of the likelihood ratio; sound flights reach 10
+MIN_EVIDENCE = 15.0  # logarithm of the likelihood ratio; sound flights reach 2
 MAX_WAITING = 64
 CHECK_ALONE_S, CHECK_S = 1.2, 2.0  # the drone turns towards the hero after the first
 CHECK_RAD_S, CHECK_HZ = 0.4, 1.0  # to and fro by 4 degrees
+JUDGED_S = 4.0  # from the beginning of the check on, for a drone that turns late
 
 
 def check_turn_rad_s(since_s: float) -> float:
@@ -45,14 +46,15 @@ def check_turn_rad_s(since_s: float) -> float:
 
 
 class TurnMonitor:
-    """Take each hero position with `see`, then call `step`; `fault` lasts from the first detection until `reset`."""
+    """Take each hero position with `see`, `begin` the check once, and call `step`; `fault` lasts until `reset`."""
 
     def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything."""
+        """Forget everything; the next `begin` begins a check."""
         self.fault = ""
+        self._begin_s = math.inf
         self.restart()
 
     def restart(self) -> None:
@@ -60,6 +62,14 @@ class TurnMonitor:
         self._waiting: deque[tuple[float, float, float]] = deque(maxlen=MAX_WAITING)
         self._cost = np.zeros(len(HYPOTHESES))
         self._last_s = -math.inf
+
+    def begin(self, now_s: float) -> None:
+        """Begin the check, unless it has begun since the last `reset`."""
+        self._begin_s = min(self._begin_s, now_s)
+
+    def since_s(self, now_s: float) -> float:
+        """The time since the beginning of the check; negative before it."""
+        return now_s - self._begin_s
 
     def see(self, stamp_s: float, position_camera_m: Vector3) -> None:
         """Take a hero position in the camera's optical frame."""
@@ -69,22 +79,20 @@ class TurnMonitor:
     def step(self, history: VehicleHistory, is_measured: bool) -> None:
         """Judge the positions for which the poses are known; is_measured: the poses come from odometry.
 
-        Poses reckoned from the commands are late if the drone turns faster than vehicle.response_s; this is no fault.
+        Poses that are reckoned from the commands show no latency, because the drone may turn sooner or later than
+        vehicle.response_s says.
         """
         while self._waiting and history.newest and history.newest.stamp_s >= self._waiting[0][0] + MAX_EARLY_S:
             self._judge(*self._waiting.popleft(), history)
-        if self.fault:
-            return
         best = int(np.argmin(self._cost))
-        if float(np.min(self._cost[HARMLESS]) - self._cost[best]) / 2.0 < MIN_EVIDENCE:
+        if self.fault or float(np.min(self._cost[HARMLESS]) - self._cost[best]) / 2.0 < MIN_EVIDENCE:
             return
         mirrored, latency_s = HYPOTHESES[best]
         if mirrored:
             self.fault = Reason.PICTURE_MIRRORED
-        elif latency_s > 0.0:
-            self.fault = Reason.PICTURE_LATE.with_figures(latency_s)
         elif is_measured:
-            self.fault = Reason.ODOMETRY_LATE.with_figures(-latency_s)
+            reason = Reason.PICTURE_LATE if latency_s > 0.0 else Reason.ODOMETRY_LATE
+            self.fault = reason.with_figures(abs(latency_s))
 
     def _judge(self, stamp_s: float, bearing_rad: float, range_m: float, history: VehicleHistory) -> None:
         """Add the innovations of a bearing to the costs of the hypotheses."""
@@ -95,7 +103,6 @@ class TurnMonitor:
         yaw_rad = np.interp(stamp_s - LATENCIES_S, stamps_s, yaws_rad)
         direction_rad = np.tile(yaw_rad, 2) + SIGNS * bearing_rad
         dt_s, self._last_s = stamp_s - self._last_s, stamp_s
-        self._cost = self._cost * math.exp(-dt_s / MEMORY_S)
         range_m = max(range_m, MIN_RANGE_M)
         if dt_s > MAX_GAP_S:
             self._angle_rad, self._rate_rad_s = direction_rad, np.zeros(len(HYPOTHESES))
@@ -112,5 +119,5 @@ class TurnMonitor:
         self._angle_rad = expected_rad + gain[0] * innovation_rad
         self._rate_rad_s = self._rate_rad_s + gain[1] * innovation_rad
         self._covariance = covariance - np.outer(gain, covariance[0])
-        squared_sigmas = np.minimum(innovation_rad**2 / variance, MAX_SQUARED_SIGMAS)
-        self._cost = self._cost + squared_sigmas
+        if 0.0 <= self.since_s(stamp_s) < JUDGED_S:
+            self._cost += np.minimum(innovation_rad**2 / variance, MAX_SQUARED_SIGMAS)
