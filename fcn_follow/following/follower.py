@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fcn_follow.coordinates import hero_in_odom
+from fcn_follow.coordinates import body_from_optical, hero_in_odom, level_from_body
 from fcn_follow.following.estimator import HeroEstimate, HeroEstimator, Outcome
 from fcn_follow.following.guard import LEVEL, Guard, Heights
 from fcn_follow.following.hero_height import HeroHeight
@@ -279,7 +279,8 @@ class Follower:
             self._hero_arrived_s, self._hero_late_s = now_s, now_s - hero.stamp_s
             self._camera_rate.see(hero.stamp_s)
             self._frozen.see(hero.stamp_s, hero.position_camera_m)
-            self._turns.see(hero.stamp_s, hero.position_camera_m)
+            seen = body_from_optical(hero.position_camera_m, camera.mount.pitch_down_rad)
+            self._turns.see(hero.stamp_s, level_from_body(seen, *self._camera_tilt_rad(hero.stamp_s)))
             pose = self._history.at(hero.stamp_s)
             if pose is None:
                 self.counters.without_pose += 1

@@ -71,10 +71,10 @@ class TurnMonitor:
         """The time since the beginning of the check; negative before it."""
         return now_s - self._begin_s
 
-    def see(self, stamp_s: float, position_camera_m: Vector3) -> None:
-        """Take a hero position in the camera's optical frame."""
-        x, y, z = position_camera_m
-        self._waiting.append((stamp_s, math.atan2(-x, z), math.hypot(x, y, z)))
+    def see(self, stamp_s: float, position_level_m: Vector3) -> None:
+        """Take a hero position from the camera, in axes that turn with the drone and are level: forward, left, up."""
+        forward, left, _ = position_level_m
+        self._waiting.append((stamp_s, math.atan2(left, forward), math.hypot(forward, left)))
 
     def step(self, history: VehicleHistory, is_measured: bool) -> None:
         """Judge the positions for which the poses are known; is_measured: the poses come from odometry.

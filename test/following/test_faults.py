@@ -12,11 +12,17 @@ import numpy as np
 import pytest
 from flight import HERO_MIDDLE_M, STEP_S, Flight, running, slalom, straight, turns
 
-from fcn_follow.coordinates import rotated
+from fcn_follow.coordinates import quaternion_xyzw, rotated
 from fcn_follow.following.follower import Follower
 from fcn_follow.following.monitors import CameraRate, FrozenPicture
 from fcn_follow.following.odometry import Odometry
-from fcn_follow.following.parameters import FollowerCameraParameters, FollowerParameters, Timeouts, VehicleParameters
+from fcn_follow.following.parameters import (
+    FollowerCameraParameters,
+    FollowerParameters,
+    SetPoints,
+    Timeouts,
+    VehicleParameters,
+)
 from fcn_follow.following.states import State
 from fcn_follow.following.vehicle import VehiclePose
 from fcn_follow.geometry import ZERO_COMMAND, HeroPosition, VehicleState, VelocityCommand
@@ -226,6 +232,41 @@ def test_a_mirrored_picture_is_found_before_the_drone_is_far(path, with_odom):
     options = {} if with_odom else {"parameters": FollowerParameters(vehicle=VehicleParameters(0.3))}
     flight = checked(path, Mirrored(), with_odom=with_odom, **options)
     assert_held_near_the_start(flight, "the picture seems to be mirrored")
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_mirrored_picture_is_named_with_a_camera_that_looks_steeply_down(path):
+    camera = FollowerCameraParameters(pitch_down_rad=1.1)
+    parameters = FollowerParameters(camera=camera, set_points=SetPoints(distance_m=4.0, height_m=8.0))
+    flight = checked(path, Mirrored(), parameters=parameters, start=(0.0, 0.0, 8.8, 0.0))
+    assert_held_near_the_start(flight, "the picture seems to be mirrored")
+
+
+class Rolling(Injector):
+    """A camera without a gimbal on a drone that rolls to and fro, as the odometry reports, as often as it turns."""
+
+    @staticmethod
+    def roll_rad(t):
+        return 0.25 * math.cos(math.tau * (t - 2.1))
+
+    def seen(self, now_s, sight):
+        if sight.hero_camera_m is None:
+            return sight
+        right, down, forward = sight.hero_camera_m
+        right, down = rotated(right, down, -self.roll_rad(sight.stamp_s))
+        return dataclasses.replace(sight, hero_camera_m=(right, down, forward))
+
+    def odometry(self, now_s, state):
+        yaw_rad = 2.0 * math.atan2(state.orientation_odom_xyzw[2], state.orientation_odom_xyzw[3])
+        orientation = quaternion_xyzw(self.roll_rad(state.stamp_s), 0.0, yaw_rad)
+        return dataclasses.replace(state, orientation_odom_xyzw=orientation)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_drone_that_rolls_with_a_camera_without_a_gimbal_is_no_fault(path):
+    parameters = FollowerParameters(camera=FollowerCameraParameters(stabilised=False, pitch_down_rad=0.0))
+    flight = checked(path, Rolling(), parameters=parameters, start=(0.0, 0.0, 4.0, 0.0))
+    assert not any("seem" in step.fault for step in flight.steps)
 
 
 @pytest.mark.parametrize("path", [*PATHS, slalom(), running(), turns(3.5, 3.0)])
