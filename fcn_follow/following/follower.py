@@ -22,7 +22,7 @@ from fcn_follow.following.parameters import FollowerParameters
 from fcn_follow.following.reasons import Limit, Reason
 from fcn_follow.following.states import MOVING, Situation, State, next_state
 from fcn_follow.following.steering import Moment, Steering
-from fcn_follow.following.turn_monitor import CHECK_S, TurnMonitor
+from fcn_follow.following.turn_monitor import CHECK_ALONE_S, CHECK_S, TurnMonitor
 from fcn_follow.following.vehicle import VehicleHistory, VehiclePose
 from fcn_follow.geometry import ZERO_COMMAND, HeroPosition, Vector3, VehicleState, VelocityCommand
 
@@ -174,7 +174,7 @@ class Follower:
         reckoned = self.guard.advance(now_s)
         vehicle, odom_fault = self._locate(now_s, reckoned)
         self._observe(now_s)
-        self._turns.step(self._history, is_measured=self.odometry.heard)
+        self._turns.step(now_s, self._state is State.TRACKING, self._history, is_measured=self.odometry.heard)
         hero = self.estimator.predict(now_s)
         fault = self._join_faults(now_s, fault, odom_fault, reckoned)
         self._change_state(now_s, fault, hero, vehicle)
@@ -339,7 +339,6 @@ class Follower:
         if hero is None:
             return
         if self._state is State.TRACKING and last is not State.COASTING:
-            self._turns.begin(now_s)
             self._steering.engage(now_s, hero, vehicle, after_search=last is State.SEARCHING)
         elif self._state is State.SEARCHING:
             self._steering.begin_search(hero, vehicle)
@@ -351,7 +350,9 @@ class Follower:
             state=self._state,
             reason=self._reason,
             state_age_s=now_s - self._state_since_s,
-            check_age_s=self._turns.since_s(now_s),
+            check_rad_s=self._turns.turn_rad_s(now_s),
+            turns_alone=0.0 <= self._turns.age_s(now_s) < CHECK_ALONE_S,
+            is_unchecked=self._turns.is_due,
             frame_age_s=now_s - self._frame_s,
             hero_age_s=self._hero_age_s(now_s),
             hero=hero,
@@ -373,7 +374,8 @@ class Follower:
     def _whole_reason(self, now_s: float) -> str:
         """The reason of the state, with the doubt while tracking, else with the reason for late or refused input."""
         if self._state is State.TRACKING:
-            checking = str(Reason.CHECKING_TURNS) if self._turns.since_s(now_s) < CHECK_S else ""
+            checking = str(Reason.CHECKING_TURNS) if 0.0 <= self._turns.age_s(now_s) < CHECK_S else ""
+            checking = str(Reason.NOT_CHECKED) if self._turns.gave_up else checking
             hints = [checking, self._pitch.doubt, self._hero_height.report(self.parameters.hero.height_m)]
         elif self._state is State.IDLE:
             hints = []

@@ -1,7 +1,7 @@
 """The last check of a command, independent of the rest of the follower.
 
 The guard uses the newest raw detections, the commands that it passed and the limits, but no estimate. Of odometry it
-uses only the tilt of a camera without a gimbal, which may bring people nearer but never farther, even if it is wrong.
+uses only the tilt of a camera without a gimbal, and keeps clear of people both where they are with and without it.
 It dead-reckons the drone from its commands to predict detections to now. A person may be anywhere in a disc around the
 detected position, whose radius grows with the age of the image.
 
@@ -70,13 +70,17 @@ class Guarded:
 
 @dataclass(frozen=True)
 class _Person:
-    """A detection: the middle of the body (m) in the guard's dead-reckoned frame, and its range from the camera."""
+    """A detection: the middle of the body (m) in the guard's dead-reckoned frame, and its range from the camera.
+
+    tilted_m is x and y if the tilt in odometry is right.
+    """
 
     stamp_s: float
     range_m: float
     x_m: float
     y_m: float
     z_m: float
+    tilted_m: tuple[float, float] | None = None
 
 
 class Guard:
@@ -183,17 +187,20 @@ class Guard:
         return Guarded(checked, tuple(limited), fault)
 
     def _placed(self, stamp_s: float, position_camera_m: Vector3, tilt_rad: tuple[float, float]) -> _Person:
-        """A detection in the dead-reckoned frame, with or without the tilt, whichever is nearer."""
+        """A detection in the dead-reckoned frame, without the tilt and with it."""
         mount = self.parameters.camera.mount
-        seen = body_from_optical(position_camera_m, mount.pitch_down_rad)
-        forward, left, up = min(seen, level_from_body(seen, *tilt_rad), key=lambda each: math.hypot(*each[:2]))
+        seen = forward, left, up = body_from_optical(position_camera_m, mount.pitch_down_rad)
         pose = self.history.at(stamp_s) or self.history.newest or VehiclePose(stamp_s)
         arm_x, arm_y, arm_z = mount.position_body_m
         x, y = rotated(forward + arm_x, left + arm_y, pose.yaw_rad)
+        drone_x, drone_y, drone_z = pose.position_m
+        tilted_m = None
+        if tilt_rad != LEVEL:
+            level = level_from_body(seen, *tilt_rad)
+            tilted_x, tilted_y = rotated(level[0] + arm_x, level[1] + arm_y, pose.yaw_rad)
+            tilted_m = drone_x + tilted_x, drone_y + tilted_y
         range_m = math.hypot(*position_camera_m)
-        return _Person(
-            stamp_s, range_m, pose.position_m[0] + x, pose.position_m[1] + y, pose.position_m[2] + up + arm_z
-        )
+        return _Person(stamp_s, range_m, drone_x + x, drone_y + y, drone_z + up + arm_z, tilted_m)
 
     def _remember(self, last: Sequence[_Person], seen: Sequence[_Person]) -> None:
         """Remember people of the last image, and those already remembered, who match nobody in the new image.
@@ -271,8 +278,9 @@ class Guard:
         remembered = (person for person in self._remembered if now_s - person.stamp_s <= _memory_s(person, pose))
         coast_s = self.parameters.timeouts.coast_s
         replaced = (person for person in self._replaced_heroes if now_s - person.stamp_s <= coast_s)
-        for person in (*self._people, *remembered, *replaced, *((self._hero,) if self._hero else ())):
-            px, py = person.x_m - pose.position_m[0], person.y_m - pose.position_m[1]
+        people = (*self._people, *remembered, *replaced, *((self._hero,) if self._hero else ()))
+        for person, (place_x_m, place_y_m) in ((each, place) for each in people for place in _places(each)):
+            px, py = place_x_m - pose.position_m[0], place_y_m - pose.position_m[1]
             distance_m = math.hypot(px, py)
             disc_m = limits.unseen_speed_m_s * max(0.0, now_s - person.stamp_s)
             is_near = distance_m - disc_m < limits.minimum_distance_m
@@ -364,6 +372,13 @@ def _shrinks(command: VelocityCommand, last: VelocityCommand) -> bool:
     cross = command.forward_m_s * last.left_m_s - command.left_m_s * last.forward_m_s
     speed, last_speed = math.hypot(command.forward_m_s, command.left_m_s), math.hypot(last.forward_m_s, last.left_m_s)
     return speed <= last_speed and along >= 0.0 and abs(cross) <= 1e-9 * max(1.0, last_speed**2)
+
+
+def _places(person: _Person) -> Iterator[tuple[float, float]]:
+    """Where the person may be: without the tilt, and with it."""
+    yield person.x_m, person.y_m
+    if person.tilted_m is not None:
+        yield person.tilted_m
 
 
 def _away_m(person: _Person, other: _Person) -> float:

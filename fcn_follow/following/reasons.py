@@ -30,6 +30,7 @@ class Reason(_Text):
     NO_FRAMES = "no frames"
     SEARCH_ENDED = "the search has ended"
     CHECKING_TURNS = "turning to and fro: does the picture turn with the drone?"
+    NOT_CHECKED = "the drone turned too little to check the picture"
     WAITING = "waiting for the hero"
     CLOCK_JUMPED = "the clock jumped"
     HERO_CONTRADICTED = "the hero is seen where it cannot have gone: starting anew"

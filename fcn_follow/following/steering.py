@@ -24,7 +24,6 @@ from fcn_follow.following.parameters import FollowerParameters
 from fcn_follow.following.pursuit import Pursuit
 from fcn_follow.following.reasons import Limit, Reason
 from fcn_follow.following.states import MOVING, State
-from fcn_follow.following.turn_monitor import CHECK_ALONE_S, check_turn_rad_s
 from fcn_follow.following.vehicle import VehiclePose
 from fcn_follow.geometry import ZERO_COMMAND, Vector3, VelocityCommand
 
@@ -37,7 +36,9 @@ class Moment:
     """The inputs of the wanted command besides the parameters and the set points.
 
     candidate is a person who may be the hero; last_up_m_s is the last command's. has_odometry: whether vehicle comes
-    from odometry, not from dead reckoning. Ages are by image stamps, those of state and check by the follower's clock.
+    from odometry, not from dead reckoning. Ages are by image stamps, state_age_s by the follower's clock. check_rad_s
+    is the yaw rate of the turn that checks the picture; turns_alone: without a turn towards the hero; is_unchecked: no
+    such turn has been completed yet.
     """
 
     now_s: float
@@ -45,7 +46,9 @@ class Moment:
     state: State
     reason: str
     state_age_s: float
-    check_age_s: float
+    check_rad_s: float
+    turns_alone: bool
+    is_unchecked: bool
     frame_age_s: float
     hero_age_s: float
     hero: HeroEstimate | None
@@ -152,10 +155,13 @@ class Steering:
             remaining_s = timeouts.coast_s - moment.hero_age_s
             share *= min(1.0, 2.0 * remaining_s / (timeouts.coast_s - timeouts.tracking_s))
             limited += (Limit.COASTING,)
+        is_blind = moment.state is State.COASTING and moment.is_unchecked
+        if is_blind:
+            share = 0.0
         start_m = self._start_m or vehicle.position_m
         wanted, limited_by_space = within_space(parameters, scaled(wanted, share), vehicle, start_m[:2], above_ground_m)
-        followed_rad_s = wanted.yaw_rate_rad_s if moment.check_age_s >= CHECK_ALONE_S else 0.0
-        wanted = replace(wanted, yaw_rate_rad_s=followed_rad_s + check_turn_rad_s(moment.check_age_s))
+        followed_rad_s = 0.0 if moment.turns_alone or is_blind else wanted.yaw_rate_rad_s
+        wanted = replace(wanted, yaw_rate_rad_s=followed_rad_s + moment.check_rad_s)
         return wanted, limited + limited_by_space
 
     def _search(self, parameters: FollowerParameters, moment: Moment, hero: HeroEstimate) -> VelocityCommand:

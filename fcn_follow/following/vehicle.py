@@ -116,6 +116,11 @@ class VehicleHistory:
         """The newest pose, None in an empty history."""
         return self._poses[-1] if self._poses else None
 
+    @property
+    def oldest(self) -> VehiclePose | None:
+        """The oldest pose, None in an empty history."""
+        return self._poses[0] if self._poses else None
+
     def since(self, stamp_s: float) -> list[VehiclePose]:
         """The poses from stamp_s on, oldest first."""
         newer = list(takewhile(lambda pose: pose.stamp_s >= stamp_s, reversed(self._poses)))

@@ -132,27 +132,29 @@ def _last_motion_s(commands: Sequence[tuple[float, VelocityCommand]]) -> float:
 
 def _smoothness(log: FlightLog, dt_s: float) -> dict[str, float]:
     """The figures of the follower's own sequence of commands, from _SETTLED_S on; commands are in the body frame."""
-    if len(log.moments) < 3:
+    moments = log.moments
+    if log.commands:  # a coarse clock may stand still from one moment to the next
+        moments = moments[:1] + [after for before, after in pairwise(moments) if after.stepped_s > before.stepped_s]
+    if len(moments) < 3:
         return dict.fromkeys(_SMOOTHNESS, math.nan)
-    time = np.array([m.stepped_s if log.commands else m.now_s for m in log.moments])
-    steps_s = np.diff(time)
     if log.commands:
+        time = np.array([m.stepped_s for m in moments])
         stamps, commands = np.array([each[0] for each in log.commands]), [each[1] for each in log.commands]
     else:
-        stamps, commands = time, [m.command for m in log.moments]
+        time = stamps = np.array([m.now_s for m in moments])
+        commands = [m.command for m in moments]
+    steps_s = np.diff(time)
     body = np.array([(c.forward_m_s, c.left_m_s, c.yaw_rate_rad_s) for c in commands])
     forward, left, yaw_rate = (np.interp(time, stamps, column) for column in body.T)
-    heading = np.unwrap([m.drone_yaw_rad for m in log.moments])
+    heading = np.unwrap([m.drone_yaw_rad for m in moments])
     velocity = (forward + 1j * left) * np.exp(1j * heading)
     acceleration = np.diff(velocity) / steps_s
     settled = (time >= _SETTLED_S) & (time <= _last_motion_s(log.commands))
     # A live flight does not know what limited a command, so moments with people in the way cannot be left out.
-    steady = settled & _is_steady(log, dt_s) & (not log.commands)
-    hero_speed = np.abs(np.gradient(np.array([complex(*m.hero_m[:2]) for m in log.moments]), dt_s))
-    level, jerk = (
-        np.abs(acceleration)[settled[1:]],
-        np.abs(np.diff(acceleration) / ((steps_s[1:] + steps_s[:-1]) / 2))[settled[2:]],
-    )
+    steady = np.zeros_like(settled) if log.commands else settled & _is_steady(log, dt_s)
+    hero_speed = np.abs(np.gradient(np.array([complex(*m.hero_m[:2]) for m in moments]), dt_s))
+    level = np.abs(acceleration)[settled[1:]]
+    jerk = np.abs(np.diff(acceleration) / ((steps_s[1:] + steps_s[:-1]) / 2))[settled[2:]]
     yaw = np.abs(np.diff(yaw_rate) / steps_s)[settled[1:]]
     values = (
         *(_rms(level), _p99(level), _rms(jerk), _p99(jerk), _rms(yaw), _p99(yaw)),

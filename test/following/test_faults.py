@@ -269,6 +269,42 @@ def test_a_drone_that_rolls_with_a_camera_without_a_gimbal_is_no_fault(path):
     assert not any("seem" in step.fault for step in flight.steps)
 
 
+class Obeys(Mirrored):
+    """The drone obeys from a time on: before, the pilot flies it."""
+
+    def __init__(self, from_s):
+        super().__init__()
+        self.from_s = from_s
+
+    def reaches_the_drone(self, now_s):
+        return now_s >= self.from_s
+
+
+class OdometryAppears(Mirrored):
+    def odometry(self, now_s, state):
+        return state if now_s >= UNSEEN_S + 1.5 else None
+
+
+@pytest.mark.parametrize(
+    ("injector", "hidden"),
+    [(Obeys(5.0), ()), (OdometryAppears(), ()), (Mirrored(), ((UNSEEN_S + 1.0, UNSEEN_S + 3.0),))],
+    ids=["flown by the pilot", "odometry appears", "hidden"],
+)
+@pytest.mark.parametrize("path", [walks_and_stops, beside])
+def test_a_turn_that_was_not_flown_or_not_seen_is_made_again(path, injector, hidden):
+    flight = checked(path, injector, occluded=((0.0, UNSEEN_S), *hidden))
+    assert any("the picture seems to be mirrored" in step.fault for step in flight.steps)
+    assert flight.steps[-1].command == ZERO_COMMAND
+    assert max(math.hypot(x, y) for x, y, _ in flight.drone_m) < 4.0
+
+
+def test_a_drone_that_turns_too_slowly_to_be_checked_is_named_and_flies():
+    parameters = with_values(FollowerParameters(), {"limits.yaw_rate_rad_s": 0.05})
+    flight = checked(straight(0.0), Injector(), parameters=parameters)
+    assert flight.steps[-1].reason == "hero seen; the drone turned too little to check the picture"
+    assert not any(step.fault for step in flight.steps)
+
+
 @pytest.mark.parametrize("path", [*PATHS, slalom(), running(), turns(3.5, 3.0)])
 @pytest.mark.parametrize("latency_s", [0.08, 0.5])
 def test_a_latency_that_stamps_show_is_no_fault(path, latency_s):
@@ -381,7 +417,7 @@ def test_odometry_that_comes_more_often_than_it_is_measured_is_not_frozen(repeat
 
 def test_exact_odometry_of_a_drone_that_hovers_is_no_fault():
     flight = Flight(straight(0.0), duration_s=8.0, range_noise=0.0, angle_noise_rad=0.0, drop_share=0.0).fly()
-    assert {step.reason for step in flight.steps[flight.after(3.0)]} == {"hero seen"}
+    assert {step.reason for step in flight.steps[flight.after(4.0)]} == {"hero seen"}
 
 
 def test_a_picture_that_stays_the_same_while_nothing_moves_is_no_fault():
@@ -848,9 +884,9 @@ def test_a_clock_that_is_set_back_does_not_make_a_fault_of_odometry_last():
             found.append(follower.step(now_s).reason)
         return found
 
-    assert reasons(5000.0, 3.0, 0.0)[-1] == "hero seen"
+    assert reasons(5000.0, 3.0, 0.0)[-1].startswith("hero seen")
     assert "odometry jumped" in reasons(5003.0, 0.1, 50.0)[-1]
-    assert reasons(100.0, 3.0, 50.0)[-1] == "hero seen"
+    assert reasons(100.0, 3.0, 50.0)[-1].startswith("hero seen")
 
 
 def test_odometry_whose_z_points_downwards_is_not_climbed_after_for_ever():

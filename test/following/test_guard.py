@@ -329,8 +329,9 @@ def test_a_camera_without_a_gimbal_does_not_make_people_seem_farther(kind, true_
     assert (passed.forward_m_s > 0.0) == (true_m > 2.0)
 
 
-def test_a_wrong_tilt_does_not_make_people_seem_farther():
+@pytest.mark.parametrize("tilt_rad", [(0.0, -0.7), (0.0, 0.3), (0.2, 0.1), (0.5, 0.3), (-0.6, 0.4), (0.6, -0.4)])
+def test_a_wrong_tilt_does_not_let_the_drone_towards_people(tilt_rad):
+    """A person 1.9 m ahead and 2.5 m below a level drone."""
     guard = Guard(with_set(camera__stabilised=False))
-    near = (0.0, 1.0, 1.8)
-    passed = settled(guard, AHEAD, 1.0, lambda guard, now_s: guard.see_hero(now_s, near, (0.0, -0.7))).command
-    assert passed.forward_m_s == 0.0
+    passed = settled(guard, AHEAD, 1.0, lambda guard, now_s: guard.see_hero(now_s, (0.0, 2.5, 1.9), tilt_rad)).command
+    assert passed.forward_m_s <= 0.0

@@ -66,6 +66,13 @@ def test_a_flight_whose_time_falls_behind_the_follower_s_has_the_same_figures():
     assert found.jerk_p99_m_s3 == pytest.approx(SWING_M_S * SWING_RAD_S**2, rel=0.1)
 
 
+def test_a_coarse_clock_has_figures_too():
+    log = log_of(lambda now_s: VelocityCommand())
+    log.moments = [replace(each, stepped_s=math.floor(20.0 * each.now_s) / 20.0) for each in log.moments]
+    log.commands = [(0.02 * index, swinging(0.02 * index)) for index in range(1000)]
+    assert figures(log).acceleration_rms_m_s2 == pytest.approx(SWING_M_S * SWING_RAD_S / math.sqrt(2), rel=0.05)
+
+
 def test_a_live_flight_has_no_steady_figures_because_its_limits_are_unknown():
     log = log_of()
     log.commands = [(moment.now_s, moment.command) for moment in log.moments]
