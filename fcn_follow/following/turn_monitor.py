@@ -96,7 +96,8 @@ class TurnMonitor:
     def see(self, stamp_s: float, position_level_m: Vector3) -> None:
         """Take a hero position from the camera, in axes that turn with the drone and are level: forward, left, up."""
         forward, left, _ = position_level_m
-        self._waiting.append((stamp_s, math.atan2(left, forward), math.hypot(forward, left)))
+        if self.is_due:
+            self._waiting.append((stamp_s, math.atan2(left, forward), math.hypot(forward, left)))
 
     def step(self, now_s: float, is_tracking: bool, history: VehicleHistory, is_measured: bool) -> None:
         """Begin or end the check, and judge the positions for which the poses are known.
