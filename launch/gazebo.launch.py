@@ -35,6 +35,8 @@ AUTOPILOTS = {
     "px4": ("follow_x500", "gazebo_px4.yaml"),
 }
 """These models include models of the autopilots' projects; GZ_SIM_RESOURCE_PATH must list their folders."""
+ENABLED = {"own": "true", "ardupilot": "", "px4": ""}
+"""Whether following begins at once: only Gazebo receives the commands for this package's drone."""
 START_LOWER_M = 2.2
 """An autopilot takes off from the ground."""
 NEEDS_STAND = {"follow_drone_rotors"}
@@ -175,7 +177,7 @@ def make_everything(context: LaunchContext) -> list[LaunchDescriptionEntity]:
                 "camera_info": "camera/camera_info",
                 "vehicle_file": str(SHARE / "config" / vehicle_file),
                 "use_sim_time": "true",
-                "enabled": "true" if is_own else "",
+                "enabled": ENABLED[value["vehicle"]],
                 "cmd_vel": SIMULATED_CMD_VEL if is_own else "",
                 **{name: value[name] for name in NODE_ARGUMENTS},
             }.items(),

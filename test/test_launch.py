@@ -5,6 +5,7 @@ Where launch is installed it starts the nodes.
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -81,6 +82,18 @@ def test_a_launch_argument_that_must_be_a_number_is_named():
     for text in ("fast", "nan", "inf", ""):
         with pytest.raises(RuntimeError, match=f"rate:='{text}' is not allowed; it must be a number"):
             number_of({"rate": text}, "rate")
+
+
+def test_gazebo_has_no_vehicle_to_move_but_those_of_autopilots():
+    tree = ast.parse((ROOT / "launch" / "gazebo.launch.py").read_text(encoding="utf-8"))
+    constants = {
+        key.value: value.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Dict)
+        for key, value in zip(node.keys, node.values, strict=True)
+        if isinstance(key, ast.Constant) and isinstance(value, ast.Constant)
+    }
+    assert [constants[vehicle] for vehicle in ("own", "ardupilot", "px4")] == ["true", "", ""]
 
 
 MINE = "/**/follower: {ros__parameters: {output: mavlink}}"

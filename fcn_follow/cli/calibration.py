@@ -14,7 +14,8 @@ from fcn_follow.cli.scoring import CHOOSING, read_split_of, scored_refs
 from fcn_follow.errors import UserError
 from fcn_follow.inference.machine import find_device
 from fcn_follow.lab.console import console, output, progress_bar, table_of
-from fcn_follow.lab.data.split import FrameRef, split_by_share
+from fcn_follow.lab.data.frames import open_frames
+from fcn_follow.lab.data.split import FrameRef, all_frames, split_by_share
 from fcn_follow.lab.scoring.calibration import (
     RULES,
     Level,
@@ -61,7 +62,8 @@ def calibrate(
         card = dataclasses.replace(card, flip_average=flip_average)
     network = loaded.network.to(find_device(device))
     if held_out_share:
-        refs = _last_share(scored_refs(data, None, None), held_out_share)
+        _, held_out = split_by_share(all_frames([open_frames(path) for path in data]), held_out_share)
+        refs: list[tuple[FrameRef, Kind | None]] = [(ref, None) for ref in held_out]  # as the training splits
     else:
         refs = scored_refs(data, read_split_of(split).choosing, split)
     with progress_bar() as progress:
@@ -91,13 +93,6 @@ def calibrate(
         f"level written into {weights}: {best.confirm:.6f} instead of {card.hero_confirm_probability:.6f}; "
         f"curve: {picture}"
     )
-
-
-def _last_share(refs: Sequence[tuple[FrameRef, Kind | None]], share: float) -> list[tuple[FrameRef, Kind | None]]:
-    """The frames that a training with the same --held-out-share did not learn from."""
-    _, held_out = split_by_share([ref for ref, _ in refs], share)
-    names = {ref.name for ref in held_out}
-    return [(ref, kind) for ref, kind in refs if ref.name in names]
 
 
 def _save(loaded: LoadedWeights, card: ModelCard, best: Level, path: Path) -> None:

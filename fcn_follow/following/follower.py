@@ -22,7 +22,7 @@ from fcn_follow.following.parameters import FollowerParameters
 from fcn_follow.following.reasons import Limit, Reason
 from fcn_follow.following.states import MOVING, Situation, State, next_state
 from fcn_follow.following.steering import Moment, Steering
-from fcn_follow.following.turn_monitor import CHECK_ALONE_S, CHECK_S, TurnMonitor
+from fcn_follow.following.turn_monitor import CHECK_ALONE_S, TurnMonitor
 from fcn_follow.following.vehicle import VehicleHistory, VehiclePose
 from fcn_follow.geometry import ZERO_COMMAND, HeroPosition, Vector3, VehicleState, VelocityCommand
 
@@ -374,9 +374,11 @@ class Follower:
     def _whole_reason(self, now_s: float) -> str:
         """The reason of the state, with the doubt while tracking, else with the reason for late or refused input."""
         if self._state is State.TRACKING:
-            checking = str(Reason.CHECKING_TURNS) if 0.0 <= self._turns.age_s(now_s) < CHECK_S else ""
-            checking = str(Reason.NOT_CHECKED) if self._turns.gave_up else checking
-            hints = [checking, self._pitch.doubt, self._hero_height.report(self.parameters.hero.height_m)]
+            hints = [
+                self._turns.report(now_s),
+                self._pitch.doubt,
+                self._hero_height.report(self.parameters.hero.height_m),
+            ]
         elif self._state is State.IDLE:
             hints = []
         else:

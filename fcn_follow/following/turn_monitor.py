@@ -87,6 +87,12 @@ class TurnMonitor:
         """The time since the beginning of the check; negative without one."""
         return now_s - self._begin_s
 
+    def report(self, now_s: float) -> str:
+        """What the user should know about the check; else empty."""
+        if self.gave_up:
+            return Reason.NOT_CHECKED
+        return Reason.CHECKING_TURNS if 0.0 <= self.age_s(now_s) < CHECK_S else ""
+
     def turn_rad_s(self, now_s: float) -> float:
         """The yaw rate (rad/s) of the check."""
         age_s = self.age_s(now_s)

@@ -37,8 +37,8 @@ def small() -> LoadedWeights:
 def test_weights_in_place_of_the_file_to_write_are_reported():
     finished = fcn_follow("export", "weights/fcn_001.safetensors")
     assert finished.returncode == 1
-    told = " ".join(finished.stderr.split())
-    assert "such as fcn_001.onnx, and the weights with --weights weights/fcn_001.safetensors" in told
+    printed = " ".join(finished.stderr.split())
+    assert "such as fcn_001.onnx, and the weights with --weights weights/fcn_001.safetensors" in printed
 
 
 @pytest.fixture
